@@ -1,0 +1,12 @@
+'use strict'
+
+// Ends the run with one line that people and machines can read, and says why a test was skipped.
+module.exports = class CountReporter {
+  onRunComplete(_contexts, results) {
+    const skipped = results.testResults.flatMap((file) => file.testResults.filter((test) => test.status === 'pending' || test.status === 'todo'))
+    for (const test of skipped) process.stdout.write(`skipped: ${test.fullName}\n`)
+    const failed = results.numFailedTests + results.numRuntimeErrorTestSuites
+    const tail = skipped.length > 0 ? `, ${skipped.length} skipped` : ''
+    process.stdout.write(`${results.numPassedTests} passed, ${failed} failed${tail}\n`)
+  }
+}

@@ -1,0 +1,14 @@
+export default {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.cjs-'],
+  moduleNameMapper: { '^fastify-blaze-ws$': '<rootDir>/src/index.ts' },
+  transform: {
+    '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }]
+  },
+  testTimeout: 30_000,
+  reporters: ['default', '<rootDir>/__tests__/support/count-reporter.cjs'],
+  coverageProvider: 'v8',
+  collectCoverageFrom: ['src/**/*.ts'],
+  coverageThreshold: { global: { lines: 95, branches: 95 } }
+}

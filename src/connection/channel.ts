@@ -1,0 +1,214 @@
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { FastifyBaseLogger } from 'fastify'
+import type { WebSocket } from 'ws'
+import { CloseCode, CloseError } from '../close.ts'
+import type { WebSocketConfig } from '../config.ts'
+import { BinaryMessage, PingMessage, PongMessage, TextMessage } from '../message.ts'
+import type { DeflateParams } from './deflate.ts'
+import { Ending } from './ending.ts'
+import { type Frame, frameOf } from './frame.ts'
+import { Inbound } from './inbound.ts'
+import { Inflater } from './inflater.ts'
+import { Liveness } from './liveness.ts'
+import { MAX_UNSENT, Outbound } from './outbound.ts'
+import type { SendClose, ServerSocket, SocketOwner } from './server-socket.ts'
+import type { Watchdog } from './watchdog.ts'
+import { negotiatedDeflate, replaceDeflate } from './ws-private.ts'
+
+const EMPTY_PING = frameOf(PingMessage, '')
+
+/**
+ * One open socket with its parts: what comes in, what goes out, the deadlines, and how it ends. It binds them to `ws` and to
+ * each other; the public side of it is `WebSocketConnection`.
+ */
+export class Channel implements SocketOwner {
+  readonly socket: ServerSocket
+  readonly config: WebSocketConfig
+  readonly inbound: Inbound
+  readonly outbound: Outbound
+  readonly ending = new Ending()
+  /** How compressed messages are sent; undefined where none are. */
+  readonly deflate: DeflateParams | undefined
+  /** How many messages to this connection were dropped. */
+  dropped = 0
+  readonly log: FastifyBaseLogger
+  readonly #liveness: Liveness
+  readonly #watchdog: Watchdog
+  #inflater: Inflater | undefined
+  /** The close code for a message that could not be inflated. */
+  #failure: number | undefined
+
+  constructor(socket: ServerSocket, raw: Duplex, config: WebSocketConfig, watchdog: Watchdog, log: FastifyBaseLogger) {
+    this.socket = socket
+    this.config = config
+    this.log = log
+    this.#watchdog = watchdog
+    this.inbound = new Inbound(this, config.readBufferSize)
+    this.outbound = new Outbound(raw, config)
+    this.#liveness = new Liveness(config, this.inbound, this.outbound, this)
+    this.deflate = this.#setUpDeflate(raw)
+    this.#listen()
+    if (!(raw instanceof Socket)) closeOnFinish(raw)
+    watchdog.add(this.#liveness)
+  }
+
+  /** Sends a frame, see `Outbound.write`; a connection with too much unsent is closed instead. */
+  write(frame: Frame): Promise<void> {
+    if (this.outbound.wouldOverflow(frame.size)) {
+      this.log.warn({ unsent: this.outbound.unsent, limit: MAX_UNSENT }, 'websocket closed, too much unsent: await the writes')
+      this.closeSlow()
+    }
+    return this.outbound.write(frame)
+  }
+
+  /** Begins the closing handshake. */
+  close(code: number, reason: string): void {
+    if (this.ending.hasBegun) return
+    this.ending.begin(code, reason)
+    this.socket.close(code, reason)
+  }
+
+  /** Drops what waits and closes with 1013. Says how many messages were dropped. */
+  closeSlow(): number {
+    const dropped = this.outbound.clear()
+    this.dropped += dropped
+    this.close(CloseCode.TryAgainLater, 'too slow')
+    return dropped
+  }
+
+  /** Drops the connection at once. */
+  terminate(reason = ''): void {
+    this.ending.begin(CloseCode.AbnormalClosure, reason)
+    this.socket.terminate()
+  }
+
+  /** No more messages are taken, but it can still be written to; reads end with this code once all was read. */
+  stopReading(code: number, reason: string): void {
+    if (!this.ending.hasBegun) this.inbound.end(() => new CloseError({ code, reason, wasClean: true }))
+  }
+
+  // ---- From the socket
+
+  onClose(code: number | undefined, reason: string, send: SendClose): void {
+    const failure = this.#failure
+    // Where it was not us who began, the peer's close frame is here, or a frame of its that breaks the protocol.
+    this.ending.begin(failure ?? code ?? CloseCode.NoStatusReceived, reason, true)
+    this.inbound.stop()
+    this.#liveness.closing()
+    this.outbound.end(
+      () => this.ending.error(),
+      () => send(failure ?? code, reason)
+    )
+  }
+
+  beforeSend(): void {
+    this.outbound.flushAll()
+  }
+
+  onMessage(data: Buffer, isBinary: boolean): void {
+    this.#liveness.lastReadAt = performance.now()
+    this.inbound.push({ type: isBinary ? BinaryMessage : TextMessage, data })
+  }
+
+  onPing(data: Buffer): void {
+    this.#liveness.lastReadAt = performance.now()
+    this.outbound.pong(frameOf(PongMessage, data))
+  }
+
+  onPong(): void {
+    this.#liveness.ponged()
+  }
+
+  onError(error: Error): void {
+    this.log.debug({ err: error }, 'websocket failed by its client')
+  }
+
+  onClosed(received: number): void {
+    this.#watchdog.delete(this.#liveness)
+    this.ending.finish(received)
+    const error = (): CloseError => this.ending.error()
+    this.inbound.end(error)
+    this.outbound.fail(error)
+  }
+
+  // ---- From the unread messages
+
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+    this.#inflater?.release()
+  }
+
+  // ---- From the deadlines
+
+  ping(): void {
+    void this.outbound.write(EMPTY_PING)
+  }
+
+  idle(): void {
+    this.close(CloseCode.PolicyViolation, 'read timeout')
+  }
+
+  dead(reason: string): void {
+    this.terminate(reason)
+  }
+
+  #setUpDeflate(raw: Duplex): DeflateParams | undefined {
+    const negotiated = negotiatedDeflate(this.socket)
+    if (negotiated === undefined) return undefined
+    const { maxMessageSize, compressionLevel: level, compressionThreshold: threshold } = this.config
+    const inflater = new Inflater(this.inbound, raw, maxMessageSize, (code) => {
+      this.#failure = code
+    })
+    this.#inflater = inflater
+    replaceDeflate(this.socket, (...args) => inflater.decompress(...args))
+    const windowBits = negotiated.server_max_window_bits ?? 15
+    // zlib makes no raw stream with a window of 256 bytes, and nobody has to compress what may be compressed (RFC 7692, 6).
+    return windowBits === 8 ? undefined : { level, windowBits, threshold }
+  }
+
+  #listen(): void {
+    const { socket } = this
+    socket.owner = this
+    socket.on('message', onMessage)
+    socket.on('ping', onPing)
+    socket.on('pong', onPong)
+    socket.on('error', onError)
+    socket.on('close', onClosed)
+  }
+}
+
+/** A pair of streams in memory, as `injectWS` makes one, does not close when both sides have ended. */
+function closeOnFinish(raw: Duplex): void {
+  raw.once('finish', () => setImmediate(() => raw.destroy()))
+}
+
+// Shared by all sockets, so that a connection brings no closures of its own; `this` is the socket.
+
+function channelOf(socket: WebSocket): Channel {
+  return (socket as ServerSocket).owner as Channel
+}
+
+function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
+  channelOf(this).onMessage(data as Buffer, isBinary)
+}
+
+function onPing(this: WebSocket, data: Buffer): void {
+  channelOf(this).onPing(data)
+}
+
+function onPong(this: WebSocket): void {
+  channelOf(this).onPong()
+}
+
+function onError(this: WebSocket, error: Error): void {
+  channelOf(this).onError(error)
+}
+
+function onClosed(this: WebSocket, code: number): void {
+  channelOf(this).onClosed(code)
+}

@@ -1,0 +1,101 @@
+import { constants, deflateRaw, deflateRawSync, inflateRaw, inflateRawSync, type ZlibOptions } from 'node:zlib'
+
+/**
+ * permessage-deflate without context takeover (RFC 7692): each message is a stream of its own, so that nothing of zlib is
+ * held between two messages. Short messages are done at once, longer ones in zlib's threads, a few at a time.
+ */
+export interface DeflateParams {
+  /** zlib's level, 1 to 9. */
+  level: number
+  /** The window that the client asked for, as a power of two. */
+  windowBits: number
+  /** Shorter payloads are sent as they are, in bytes. */
+  threshold: number
+}
+
+/** Up to this, (de)compressing costs less than the way to another thread and back, in bytes. */
+const AT_ONCE = 16 * 1024
+/** How many of zlib's streams may work at the same time: each takes 256 KiB while it does. */
+const CONCURRENCY = 4
+/** What ends a message's last block and is not sent (RFC 7692, 7.2.1). */
+const TAIL = Buffer.from([0x00, 0x00, 0xff, 0xff])
+
+type Callback = (error: Error | null, result: Buffer) => void
+type Job = (done: () => void) => void
+
+const jobs: Job[] = []
+let running = 0
+
+function schedule(job: Job): void {
+  jobs.push(job)
+  runJobs()
+}
+
+function runJobs(): void {
+  while (running < CONCURRENCY && jobs.length > 0) {
+    running++
+    ;(jobs.shift() as Job)(() => {
+      running--
+      runJobs()
+    })
+  }
+}
+
+/** True where a payload of this many bytes is compressed at once, by `deflateNow`. */
+export function isQuick(bytes: number): boolean {
+  return bytes <= AT_ONCE
+}
+
+/** Compresses a short payload at once. */
+export function deflateNow(payload: Buffer, params: DeflateParams): Buffer {
+  return withoutTail(deflateRawSync(payload, deflateOptions(params)))
+}
+
+/** Compresses a payload in another thread. */
+export function deflateLater(payload: Buffer, params: DeflateParams, callback: Callback): void {
+  schedule((done) => {
+    deflateRaw(payload, deflateOptions(params), (error, result) => {
+      done()
+      callback(error, error ? payload : withoutTail(result))
+    })
+  })
+}
+
+function deflateOptions({ level, windowBits }: DeflateParams): ZlibOptions {
+  return { level, windowBits, finishFlush: constants.Z_SYNC_FLUSH }
+}
+
+function withoutTail(result: Buffer): Buffer {
+  return result.subarray(0, result.length - TAIL.length)
+}
+
+/**
+ * Inflates a message; never holds more than `limit` bytes of it. The callback is never called before this returns.
+ * An error's `code` is `ERR_BUFFER_TOO_LARGE` where the message is larger than `limit`.
+ */
+export function inflate(fragments: Buffer[], limit: number, callback: Callback): void {
+  const input = Buffer.concat([...fragments, TAIL])
+  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: limit }
+  if (input.length <= AT_ONCE / 4) {
+    process.nextTick(inflateNow, input, options, callback)
+    return
+  }
+  schedule((done) => {
+    inflateRaw(input, options, (error, result) => {
+      done()
+      callback(error, result)
+    })
+  })
+}
+
+function inflateNow(input: Buffer, options: ZlibOptions, callback: Callback): void {
+  let result: Buffer
+  try {
+    result = inflateRawSync(input, options)
+  } catch (error) {
+    callback(error as Error, input)
+    return
+  }
+  // zlib hands out a slice of 16 KiB; a short message must not keep all of it alive.
+  callback(null, result.length < AT_ONCE / 2 ? Buffer.from(result) : result)
+}

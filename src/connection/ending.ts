@@ -1,0 +1,68 @@
+import { CloseCode, CloseError, type CloseInfo } from '../close.ts'
+
+/** How a connection ends: every reader, writer, iterator and signal learns it from here, and so the same. */
+export class Ending {
+  /** How it ended; undefined until it is fully closed. */
+  info: CloseInfo | undefined
+  #cause: CloseInfo | undefined
+  // Made when first used: most connections never need them.
+  #abort: AbortController | undefined
+  #promise: Promise<void> | undefined
+  #resolve: (() => void) | undefined
+  #callbacks: Set<() => void> | undefined
+
+  /** True once the connection is closing or closed. */
+  get hasBegun(): boolean {
+    return this.#cause !== undefined
+  }
+
+  /** The end begins. The first cause stands, whatever comes after it. */
+  begin(code: number, reason: string, wasClean = false): void {
+    this.#cause ??= { code, reason, wasClean }
+  }
+
+  /** The connection is fully closed; `received` is the code of the peer's close frame, 1006 where none came. */
+  finish(received: number): void {
+    this.begin(CloseCode.AbnormalClosure, '')
+    const { code, reason } = this.#cause as CloseInfo
+    this.info = { code, reason, wasClean: received !== CloseCode.AbnormalClosure && code !== CloseCode.AbnormalClosure }
+    const callbacks = this.#callbacks
+    this.#callbacks = undefined
+    for (const callback of callbacks ?? []) callback()
+    this.#resolve?.()
+    this.#abort?.abort(this.error())
+  }
+
+  /** What reads and writes reject with, from the beginning of the end. */
+  error(): CloseError {
+    return new CloseError(this.info ?? this.#cause ?? { code: CloseCode.AbnormalClosure, reason: '', wasClean: false })
+  }
+
+  /** Aborted when the connection is fully closed. */
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.info !== undefined) this.#abort.abort(this.error())
+    }
+    return this.#abort.signal
+  }
+
+  /** Resolves when the connection is fully closed. */
+  finished(): Promise<void> {
+    if (this.info !== undefined) return Promise.resolve()
+    this.#promise ??= new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+    return this.#promise
+  }
+
+  /** Calls back once, when the connection is fully closed; not where it already is. */
+  onFinish(callback: () => void): void {
+    if (this.info === undefined) (this.#callbacks ??= new Set()).add(callback)
+  }
+
+  /** Takes `onFinish` back. */
+  offFinish(callback: () => void): void {
+    this.#callbacks?.delete(callback)
+  }
+}

@@ -1,0 +1,119 @@
+import { errors } from '../errors.ts'
+import type { WebSocketMessage } from '../message.ts'
+import { atEndOfTick } from './end-of-tick.ts'
+
+/** What a message costs beside its payload, in bytes: it makes a flood of empty messages count, too. */
+const MESSAGE_COST = 32
+
+/** Who waits for the next message. */
+export interface Reader {
+  message(message: WebSocketMessage): void
+  /** No message will come any more. */
+  end(error: Error): void
+}
+
+/** What the queue of received messages does to its source. */
+export interface Source {
+  pause(): void
+  resume(): void
+}
+
+/**
+ * The received messages that nobody has read yet, in order. A message goes straight to a waiting reader; with more than
+ * `readBufferSize` unread at the end of a tick the source is paused, and resumed once all was read.
+ */
+export class Inbound {
+  readonly #source: Source
+  readonly #readBufferSize: number
+  #messages: WebSocketMessage[] = []
+  #head = 0
+  #reader: Reader | undefined
+  #end: (() => Error) | undefined
+  #stopped = false
+  #checking = false
+  /** What is unread, in bytes. */
+  unread = 0
+  isPaused = false
+
+  constructor(source: Source, readBufferSize: number) {
+    this.#source = source
+    this.#readBufferSize = readBufferSize
+  }
+
+  /** Takes a received message. After `stop` messages are dropped. */
+  push(message: WebSocketMessage): void {
+    if (this.#stopped) return
+    const reader = this.#reader
+    if (reader !== undefined) {
+      this.#reader = undefined
+      reader.message(message)
+      return
+    }
+    this.#messages.push(message)
+    this.unread += message.data.length + MESSAGE_COST
+    if (this.unread > this.#readBufferSize && !this.isPaused) this.#checkLater()
+  }
+
+  /** Gives the next message to `reader`, now or when it comes. Throws where another reader waits. */
+  read(reader: Reader): void {
+    if (this.#reader !== undefined) throw new errors.CONCURRENT_READ()
+    const message = this.#take()
+    if (message !== undefined) reader.message(message)
+    else if (this.#end !== undefined) reader.end(this.#end())
+    else this.#reader = reader
+  }
+
+  /** Lets go of a reader that does not want to wait any longer; nothing is lost by it. */
+  cancel(reader: Reader): void {
+    if (this.#reader === reader) this.#reader = undefined
+  }
+
+  /** Takes no more messages. What is unread stays. */
+  stop(): void {
+    this.#stopped = true
+    this.#resume()
+  }
+
+  /** Takes no more messages. What is unread stays; behind it every read ends with this error. */
+  end(error: () => Error): void {
+    this.stop()
+    this.#end = error
+    const reader = this.#reader
+    this.#reader = undefined
+    reader?.end(error())
+  }
+
+  /** The handler, whose continuations run before the end of the tick, has had its chance to read: now unread is unread. */
+  endOfTick(): void {
+    this.#checking = false
+    if (this.unread <= this.#readBufferSize || this.isPaused || this.#stopped) return
+    this.isPaused = true
+    this.#source.pause()
+  }
+
+  /** Not `atEndOfTick` at once: from a socket's event that would come before the handler's continuations. */
+  #checkLater(): void {
+    if (this.#checking) return
+    this.#checking = true
+    queueMicrotask(() => atEndOfTick(this))
+  }
+
+  #take(): WebSocketMessage | undefined {
+    if (this.#head === this.#messages.length) return undefined
+    const message = this.#messages[this.#head] as WebSocketMessage
+    this.#messages[this.#head++] = undefined as never
+    this.unread -= message.data.length + MESSAGE_COST
+    if (this.#head === this.#messages.length) {
+      this.#messages.length = 0
+      this.#head = 0
+      this.#resume()
+    }
+    return message
+  }
+
+  #resume(): void {
+    if (!this.isPaused) return
+    this.isPaused = false
+    this.#source.resume()
+  }
+}

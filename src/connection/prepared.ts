@@ -1,0 +1,48 @@
+import type { DataType } from '../message.ts'
+import type { DeflateParams } from './deflate.ts'
+import { Frame } from './frame.ts'
+
+/** A message for many receivers: encoded once, and framed once for each distinct form on the wire. */
+export class Prepared {
+  readonly type: DataType
+  /** What the caller gave, for `coalesce`. */
+  readonly source: string | Uint8Array
+  readonly payload: Buffer
+  #plain: Frame | undefined
+  #deflated: Map<number, Frame> | undefined
+  #keys: Map<Coalesce, unknown> | undefined
+
+  /** `payload` must not be the caller's own bytes: they may change before the last receiver has got them. */
+  constructor(type: DataType, source: string | Uint8Array, payload: Buffer) {
+    this.type = type
+    this.source = source
+    this.payload = payload
+  }
+
+  /** The frame for a connection that has agreed on `deflate`, or on no compression. */
+  frameFor(deflate: DeflateParams | undefined): Frame {
+    if (deflate === undefined || this.payload.length < deflate.threshold) {
+      return (this.#plain ??= new Frame(this).fill(this.type, this.payload))
+    }
+    const form = deflate.level * 16 + deflate.windowBits
+    let frame = this.#deflated?.get(form)
+    if (frame === undefined) {
+      frame = new Frame(this).fillDeflated(this.type, this.payload, deflate)
+      ;(this.#deflated ??= new Map()).set(form, frame)
+    }
+    return frame
+  }
+
+  /** The key under which a `coalesce` policy knows this message; computed once for all receivers. */
+  keyFor(coalesce: Coalesce): unknown {
+    this.#keys ??= new Map()
+    if (!this.#keys.has(coalesce)) {
+      // Where it throws, the message stays under a key of its own: it replaces nothing, and the error comes once.
+      this.#keys.set(coalesce, this)
+      this.#keys.set(coalesce, coalesce(this.source))
+    }
+    return this.#keys.get(coalesce)
+  }
+}
+
+type Coalesce = (data: string | Uint8Array) => unknown

@@ -1,0 +1,49 @@
+import { WebSocket } from 'ws'
+
+/** Sends a close frame; without a code, an empty one. */
+export type SendClose = (code: number | undefined, reason: string) => void
+
+/** What a server socket tells the connection that owns it. */
+export interface SocketOwner {
+  /**
+   * A closing handshake begins: by us, by the peer's close frame, or by a frame that breaks the protocol.
+   * `send` sends the close frame; what was written before must go first.
+   */
+  onClose(code: number | undefined, reason: string, send: SendClose): void
+  /** Something is sent past the connection. */
+  beforeSend(): void
+}
+
+type Data = Parameters<WebSocket['send']>[0]
+type SendOptions = Parameters<WebSocket['send']>[1]
+type Callback = (error?: Error) => void
+
+/** `ws`'s socket, which asks its owner before it closes and before it sends. */
+export class ServerSocket extends WebSocket {
+  owner: SocketOwner | undefined
+
+  /** `ws` calls this, too: with the peer's code once its close frame came, and with 1002, 1007, 1008 or 1009 on a bad frame. */
+  override close(code?: number, reason?: string | Buffer): void {
+    if (this.owner === undefined || this.readyState !== WebSocket.OPEN) super.close(code, reason)
+    else this.owner.onClose(code, reason === undefined ? '' : reason.toString(), (...args) => super.close(...args))
+  }
+
+  /** Not compressed: whoever sends past the connection gets exactly the frame that was asked for. */
+  override send(data: Data, callback?: Callback): void
+  override send(data: Data, options: SendOptions, callback?: Callback): void
+  override send(data: Data, options?: SendOptions | Callback, callback?: Callback): void {
+    this.owner?.beforeSend()
+    if (typeof options === 'function') super.send(data, { compress: false }, options)
+    else super.send(data, { ...options, compress: false }, callback)
+  }
+
+  override ping(...args: Parameters<WebSocket['ping']>): void {
+    this.owner?.beforeSend()
+    super.ping(...args)
+  }
+
+  override pong(...args: Parameters<WebSocket['pong']>): void {
+    this.owner?.beforeSend()
+    super.pong(...args)
+  }
+}

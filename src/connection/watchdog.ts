@@ -1,0 +1,51 @@
+/** Something that the watchdog looks after. */
+export interface Watched {
+  /** Enforces what is due. `now` is that of `performance.now()`. */
+  check(now: number): void
+}
+
+const MIN_PERIOD = 10
+const MAX_PERIOD = 500
+
+/**
+ * One timer for the heartbeats and deadlines of all connections. It wakes at an eighth of the shortest time that anyone asked
+ * for, so that nothing is early and nothing late by more; it is unref'd, and stopped while there is no connection.
+ */
+export class Watchdog {
+  readonly #watched = new Set<Watched>()
+  #period = MAX_PERIOD
+  #timer: NodeJS.Timeout | undefined
+  #expectedAt = 0
+
+  /** Makes the timer fine enough for a time in milliseconds; 0 stands for never. */
+  require(time: number): void {
+    if (time === 0) return
+    this.#period = Math.min(this.#period, Math.max(MIN_PERIOD, Math.floor(time / 8)))
+  }
+
+  add(watched: Watched): void {
+    this.#watched.add(watched)
+    if (this.#timer === undefined) this.#sleep()
+  }
+
+  delete(watched: Watched): void {
+    this.#watched.delete(watched)
+    if (this.#watched.size > 0) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #sleep(): void {
+    this.#expectedAt = performance.now() + this.#period
+    this.#timer = setTimeout(() => this.#wake(), this.#period).unref()
+  }
+
+  #wake(): void {
+    const now = performance.now()
+    const isLate = now - this.#expectedAt > this.#period + MAX_PERIOD
+    this.#sleep()
+    // The event loop was held up, and what the peers sent meanwhile is not read yet: nobody is blamed for that.
+    if (isLate) return
+    for (const watched of this.#watched) watched.check(now)
+  }
+}

@@ -1,0 +1,39 @@
+import type { WebSocket } from 'ws'
+
+/**
+ * The one private part of `ws` that this package touches: where a socket keeps its extensions. `ws`'s own permessage-deflate
+ * keeps zlib's state for as long as the connection lives and cannot be held back, so that ours takes its place.
+ * A test fails where a new version of `ws` keeps them elsewhere or calls them otherwise.
+ */
+const NAME = 'permessage-deflate'
+
+/** What `ws` calls of an extension. */
+export interface DeflateExtension {
+  params: DeflateNegotiated
+  decompress(data: Buffer, isLast: boolean, callback: (error: Error | null, result: Buffer) => void): void
+  cleanup(): void
+}
+
+/** What client and server agreed on (RFC 7692, 7.1). */
+export interface DeflateNegotiated {
+  server_max_window_bits?: number
+  client_max_window_bits?: number
+  server_no_context_takeover?: boolean
+  client_no_context_takeover?: boolean
+}
+
+interface WithExtensions {
+  _extensions: { [NAME]?: DeflateExtension }
+}
+
+/** What was negotiated, or undefined where compression was not. */
+export function negotiatedDeflate(socket: WebSocket): DeflateNegotiated | undefined {
+  return (socket as unknown as WithExtensions)._extensions[NAME]?.params
+}
+
+/** Puts `decompress` in the place of `ws`'s own. */
+export function replaceDeflate(socket: WebSocket, decompress: DeflateExtension['decompress']): void {
+  const extensions = (socket as unknown as WithExtensions)._extensions
+  const params = extensions[NAME]?.params
+  if (params !== undefined) extensions[NAME] = { params, decompress, cleanup: () => {} }
+}

@@ -1,0 +1,58 @@
+import createError, { type FastifyError } from '@fastify/error'
+
+/**
+ * Every error of this package, by its code. `statusCode` is what an HTTP client gets where the error refuses an upgrade;
+ * the others are thrown to the caller or reject a promise.
+ */
+export const errors = {
+  /** A plugin, route or hub option is unknown or has a value that is not allowed. Thrown when it is registered. */
+  INVALID_OPTION: createError('FST_BLAZE_WS_INVALID_OPTION', 'Invalid option "%s": %s', 500, TypeError),
+  /** The plugin was registered twice on one server. */
+  ALREADY_REGISTERED: createError(
+    'FST_BLAZE_WS_ALREADY_REGISTERED',
+    'fastify-blaze-ws is already registered on this server; register it once, on the root instance',
+    500
+  ),
+  /** `webSocket()` was called with arguments that make no route. */
+  INVALID_ROUTE: createError('FST_BLAZE_WS_INVALID_ROUTE', 'Invalid WebSocket route: %s', 500, TypeError),
+  /** A request without `Upgrade: websocket` came to a WebSocket route (RFC 9110, 15.5.22). */
+  UPGRADE_REQUIRED: createError('FST_BLAZE_WS_UPGRADE_REQUIRED', 'This route speaks WebSocket; send an upgrade request', 426),
+  /** The opening handshake is malformed (RFC 6455, 4.2.1). */
+  BAD_HANDSHAKE: createError('FST_BLAZE_WS_BAD_HANDSHAKE', 'Invalid WebSocket handshake: %s', 400),
+  /** The client asks for a protocol version other than 13 (RFC 6455, 4.2.2). */
+  UNSUPPORTED_VERSION: createError('FST_BLAZE_WS_UNSUPPORTED_VERSION', 'Unsupported Sec-WebSocket-Version; this server speaks 13', 426),
+  /** `checkOrigin` answered false. */
+  ORIGIN_FORBIDDEN: createError('FST_BLAZE_WS_ORIGIN_FORBIDDEN', 'Origin not allowed', 403),
+  /** The server is closing and takes no new connections. */
+  SHUTTING_DOWN: createError('FST_BLAZE_WS_SHUTTING_DOWN', 'Server is shutting down', 503),
+  /** A second read was started while one was waiting. */
+  CONCURRENT_READ: createError(
+    'FST_BLAZE_WS_CONCURRENT_READ',
+    'Another read of this connection is still waiting; a connection has one reader at a time',
+    500
+  ),
+  /** A message read by `readJSON` is not JSON; `closeCode` is 1007. */
+  INVALID_JSON: createError('FST_BLAZE_WS_INVALID_JSON', 'Message is not valid JSON: %s', 400, SyntaxError),
+  /** A value given to a write, `close` or the hub has the wrong type. */
+  INVALID_ARGUMENT: createError('FST_BLAZE_WS_INVALID_ARGUMENT', 'Invalid argument "%s": %s', 500, TypeError),
+  /** A number given to `close`, `ping`, `pong` or a timeout is out of its range. */
+  OUT_OF_RANGE: createError('FST_BLAZE_WS_OUT_OF_RANGE', 'Argument "%s" is out of range: %s', 500, RangeError),
+  /** The connection is closed; the base of `CloseError`. */
+  CLOSED: createError('FST_BLAZE_WS_CLOSED', 'WebSocket closed with %s%s', 500)
+} as const
+
+export type { FastifyError }
+
+/** An `INVALID_OPTION` error that names the key and says what is allowed. */
+export function invalidOption(key: string, allowed: string, value?: unknown): FastifyError {
+  return new errors.INVALID_OPTION(key, value === undefined ? allowed : `${allowed}, got ${describe(value)}`)
+}
+
+/** A short, single-line description of a value for an error message: never its whole content. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
+  if (typeof value === 'function') return 'a function'
+  if (Array.isArray(value)) return 'an array'
+  if (value !== null && typeof value === 'object') return `an object (${value.constructor?.name ?? 'null prototype'})`
+  return String(value)
+}

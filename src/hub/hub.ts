@@ -1,0 +1,254 @@
+import { EventEmitter } from 'node:events'
+import { CloseCode } from '../close.ts'
+import { WebSocketConnection } from '../connection/connection.ts'
+import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
+import { Prepared } from '../connection/prepared.ts'
+import { describe, errors } from '../errors.ts'
+import { type MessageType, TextMessage } from '../message.ts'
+import { deliver } from './deliver.ts'
+import { type HubOptions, resolveHubOptions } from './options.ts'
+import { assertRoom, assertRooms, Rooms } from './rooms.ts'
+
+/** Who gets a broadcast, and as what. */
+export interface BroadcastOptions {
+  /** @default TextMessage */
+  type?: MessageType
+  /** Only to the members of this room, or of any of these rooms, each once. */
+  to?: string | readonly string[]
+  /** Not to these. */
+  except?: WebSocketConnection | readonly WebSocketConnection[]
+  /** Only to those it returns true for. It is asked before anything is sent. */
+  filter?: (ws: WebSocketConnection) => boolean
+}
+
+/** A hub's numbers. All but `clients` and `rooms` count from its start. */
+export interface HubStats {
+  /** Registered connections. */
+  clients: number
+  /** Rooms with at least one member. */
+  rooms: number
+  /** Messages taken for delivery, one for each receiver. */
+  messagesSent: number
+  /** The payloads of these, before compression, in bytes. */
+  bytesSent: number
+  /** Messages dropped for slow consumers. */
+  drops: number
+  /** Connections closed with 1013 because they were too slow. */
+  slowDisconnects: number
+}
+
+/** The rooms that `to()` was given, to broadcast to. */
+export interface RoomTarget {
+  broadcast(data: string | Uint8Array, options?: Omit<BroadcastOptions, 'to'>): number
+  broadcastJSON(value: unknown, options?: Omit<BroadcastOptions, 'to'>): number
+}
+
+/** The events of a hub. A listener that throws is logged and disturbs nobody. */
+export interface HubEvents {
+  /** A connection was registered. */
+  register: [ws: WebSocketConnection]
+  /** A connection left, or was made to leave. */
+  unregister: [ws: WebSocketConnection]
+  /** A connection could not take a broadcast and its `slowConsumer` policy was applied; once until it has caught up. */
+  slow: [ws: WebSocketConnection]
+}
+
+/**
+ * Broadcasts to many connections, in rooms or to all, in the same order for all. It never blocks on a client and never throws
+ * because of one. `app.wsHub` is one; make others where the sets of clients have nothing to do with each other.
+ */
+export class WebSocketHub extends EventEmitter<HubEvents> {
+  /** The registered connections, each with what takes it out when it closes. */
+  readonly #clients = new Map<WebSocketConnection, () => void>()
+  readonly #rooms = new Rooms()
+  readonly #slow = new WeakSet<WebSocketConnection>()
+  readonly #options: HubOptions
+  readonly #done: Promise<void>
+  #finish: () => void = () => {}
+  #isShutDown = false
+  #messagesSent = 0
+  #bytesSent = 0
+  #drops = 0
+  #slowDisconnects = 0
+
+  /** @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a wrong value. */
+  constructor(options?: HubOptions) {
+    super()
+    this.#options = resolveHubOptions(options)
+    this.#done = new Promise((resolve) => {
+      this.#finish = resolve
+    })
+  }
+
+  /**
+   * Adds a connection; it leaves by itself when it closes. Registering twice is harmless, also in several hubs.
+   * False where it was not added: it is closed, or the hub is shut down.
+   */
+  register(ws: WebSocketConnection): boolean {
+    assertConnection(ws)
+    if (this.#clients.has(ws)) return true
+    if (this.#isShutDown || ws.isClosed()) return false
+    const leave = (): void => void this.#remove(ws)
+    this.#clients.set(ws, leave)
+    ws.channel.ending.onFinish(leave)
+    this.#emit('register', ws)
+    return true
+  }
+
+  /** Takes a connection out of the hub and its rooms and closes it with 1000. Nothing happens where it is not registered. */
+  unregister(ws: WebSocketConnection): void {
+    assertConnection(ws)
+    if (!this.#remove(ws)) return
+    void ws.close()
+  }
+
+  /** Adds a connection to a room, and to the hub where it is not registered. False as with `register`. */
+  join(ws: WebSocketConnection, room: string): boolean {
+    assertRoom(room)
+    if (!this.register(ws)) return false
+    this.#rooms.add(ws, room)
+    return true
+  }
+
+  /** Takes a connection out of a room. It stays registered. */
+  leave(ws: WebSocketConnection, room: string): void {
+    assertConnection(ws)
+    assertRoom(room)
+    this.#rooms.remove(ws, room)
+  }
+
+  /** The rooms a connection is in. */
+  rooms(ws: WebSocketConnection): string[] {
+    assertConnection(ws)
+    return this.#rooms.of(ws)
+  }
+
+  /** The rooms with at least one member. */
+  getRooms(): string[] {
+    return this.#rooms.names()
+  }
+
+  /** The registered connections, or those in a room. */
+  getClients(room?: string): WebSocketConnection[] {
+    return [...(room === undefined ? this.#clients.keys() : this.#rooms.members(room))]
+  }
+
+  /** How many connections are registered, or in a room. */
+  getClientCount(room?: string): number {
+    return room === undefined ? this.#clients.size : this.#rooms.members(room).size
+  }
+
+  /** The members of a room, or of any of several, to broadcast to: `hub.to('news').broadcast('hello')`. */
+  to(room: string | readonly string[]): RoomTarget {
+    assertRooms(room)
+    return {
+      broadcast: (data, options) => this.broadcast(data, { ...options, to: room }),
+      broadcastJSON: (value, options) => this.broadcastJSON(value, { ...options, to: room })
+    }
+  }
+
+  /**
+   * Sends to every registered connection, or to those that the options leave. It returns at once: the number of connections
+   * that took the message.
+   *
+   * @throws TypeError where the data is neither string nor bytes, or bytes that go out as text are not UTF-8.
+   */
+  broadcast(data: string | Uint8Array, options: BroadcastOptions = {}): number {
+    const type = options.type ?? TextMessage
+    assertDataType(type)
+    const message = new Prepared(type, data, ownCopy(payloadOf(type, data)))
+    let sent = 0
+    for (const ws of this.#receivers(options)) if (this.#deliver(message, ws)) sent++
+    this.#messagesSent += sent
+    this.#bytesSent += sent * message.payload.length
+    return sent
+  }
+
+  /** Sends a value as JSON. Throws a TypeError where it has no JSON form. See `broadcast`. */
+  broadcastJSON(value: unknown, options?: BroadcastOptions): number {
+    return this.broadcast(jsonOf(value), options)
+  }
+
+  /** The hub's numbers. */
+  stats(): HubStats {
+    return {
+      clients: this.#clients.size,
+      rooms: this.#rooms.size,
+      messagesSent: this.#messagesSent,
+      bytesSent: this.#bytesSent,
+      drops: this.#drops,
+      slowDisconnects: this.#slowDisconnects
+    }
+  }
+
+  /** Settles when the hub has shut down. A hub works without it: it is for programs that start one. */
+  run(): Promise<void> {
+    return this.#done
+  }
+
+  /** Closes every client with 1001, waits for `timeout` milliseconds at most and drops the rest. Then no one can register. */
+  async shutdown(timeout: number): Promise<void> {
+    if (typeof timeout !== 'number') throw new errors.INVALID_ARGUMENT('timeout', `must be a number, got ${typeof timeout}`)
+    if (!(timeout >= 0 && timeout < 2 ** 31)) throw new errors.OUT_OF_RANGE('timeout', `must be 0 to 2147483647 milliseconds, got ${timeout}`)
+    this.#isShutDown = true
+    const clients = this.getClients()
+    const timer = setTimeout(() => {
+      for (const ws of clients) if (ws.closeInfo === undefined) ws.terminate()
+    }, timeout).unref()
+    await Promise.all(clients.map((ws) => ws.close(CloseCode.GoingAway)))
+    clearTimeout(timer)
+    this.#finish()
+  }
+
+  #receivers({ to, except, filter }: BroadcastOptions): Iterable<WebSocketConnection> {
+    if (to !== undefined) assertRooms(to)
+    const all = to === undefined ? this.#clients.keys() : this.#rooms.membersOfAny(to)
+    if (except === undefined && filter === undefined) return all
+    const excluded = new Set(except instanceof WebSocketConnection ? [except] : except)
+    return [...all].filter((ws) => !excluded.has(ws) && (filter === undefined || filter(ws)))
+  }
+
+  #deliver(message: Prepared, ws: WebSocketConnection): boolean {
+    const policy = this.#options.slowConsumer ?? ws.channel.config.slowConsumer
+    const { sent, dropped, slow } = deliver(message, ws.channel, policy)
+    this.#drops += dropped
+    if (slow) this.#onSlow(ws, policy === 'disconnect')
+    return sent
+  }
+
+  #onSlow(ws: WebSocketConnection, isDisconnected: boolean): void {
+    if (isDisconnected) {
+      this.#slowDisconnects++
+      this.#remove(ws)
+    }
+    if (this.#slow.has(ws)) return
+    this.#slow.add(ws)
+    ws.channel.outbound.onCaughtUp(() => this.#slow.delete(ws))
+    this.#emit('slow', ws)
+  }
+
+  #remove(ws: WebSocketConnection): boolean {
+    const leave = this.#clients.get(ws)
+    if (leave === undefined) return false
+    this.#clients.delete(ws)
+    this.#rooms.removeAll(ws)
+    ws.channel.ending.offFinish(leave)
+    this.#emit('unregister', ws)
+    return true
+  }
+
+  /** A listener's error must not reach whoever broadcasts, and not the other receivers. */
+  #emit(event: keyof HubEvents, ws: WebSocketConnection): void {
+    try {
+      this.emit(event, ws)
+    } catch (error) {
+      ws.request.log.error({ err: error, event }, 'listener of a WebSocketHub event failed')
+    }
+  }
+}
+
+function assertConnection(ws: unknown): asserts ws is WebSocketConnection {
+  if (!(ws instanceof WebSocketConnection)) {
+    throw new errors.INVALID_ARGUMENT('ws', `must be the WebSocketConnection that a handler gets, got ${describe(ws)}`)
+  }
+}

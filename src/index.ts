@@ -1,0 +1,33 @@
+// The plugin
+export { default, type BlazeWsOptions } from './plugin.ts'
+export type { WebSocketHandler, WebSocketRouteOptions } from './route.ts'
+export type { ShutdownOptions } from './shutdown.ts'
+
+// Configuration of a route
+export { defaultWebSocketConfig, type SlowConsumerPolicy, type WebSocketConfig } from './config.ts'
+export { allowOrigins, sameOrigin } from './origin.ts'
+
+// Connections
+export { WebSocketConnection } from './connection/connection.ts'
+// Not by name: only so can an application merge its own declarations into it.
+export type * from './connection/locals.ts'
+export type { WebSocketContext } from './connection/context.ts'
+export {
+  BinaryMessage,
+  CloseMessage,
+  type MessageType,
+  PingMessage,
+  PongMessage,
+  TextMessage,
+  type WebSocketMessage
+} from './message.ts'
+
+// How connections end
+export { CloseCode, CloseError, type CloseInfo, isCloseError, isUnexpectedCloseError } from './close.ts'
+
+// The hub
+export { type BroadcastOptions, type HubEvents, type HubStats, type RoomTarget, WebSocketHub } from './hub/hub.ts'
+export type { HubOptions } from './hub/options.ts'
+
+// Errors
+export { errors, type FastifyError } from './errors.ts'

@@ -1,0 +1,27 @@
+/** The type of a text message (opcode 1, RFC 6455, 11.8). */
+export const TextMessage = 1
+/** The type of a binary message (opcode 2). */
+export const BinaryMessage = 2
+/** The opcode of a close frame. */
+export const CloseMessage = 8
+/** The opcode of a ping frame. */
+export const PingMessage = 9
+/** The opcode of a pong frame. */
+export const PongMessage = 10
+
+/** A message or frame type: an opcode of RFC 6455. `readMessage` gives only `TextMessage` and `BinaryMessage`. */
+export type MessageType =
+  | typeof TextMessage
+  | typeof BinaryMessage
+  | typeof CloseMessage
+  | typeof PingMessage
+  | typeof PongMessage
+
+/** The types that carry an application's data. */
+export type DataType = typeof TextMessage | typeof BinaryMessage
+
+/** A message as `readMessage` gives it. The data of a text message is valid UTF-8. */
+export interface WebSocketMessage {
+  type: MessageType
+  data: Buffer
+}

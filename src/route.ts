@@ -1,0 +1,137 @@
+import type { Duplex } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { WebSocket } from 'ws'
+import { CloseCode, isCloseError, isSendableCloseCode } from './close.ts'
+import type { WebSocketConfig } from './config.ts'
+import { Channel } from './connection/channel.ts'
+import { WebSocketConnection } from './connection/connection.ts'
+import type { ServerSocket } from './connection/server-socket.ts'
+import type { Watchdog } from './connection/watchdog.ts'
+import { describe, errors } from './errors.ts'
+import type { Shutdown } from './shutdown.ts'
+import type { Upgrades, UpgradeTarget } from './upgrade.ts'
+
+/**
+ * What a route does with a connection, which is closed with 1000 when it settles. An error closes with 1011, or with the
+ * error's own `closeCode`, and is logged; one that only says that the peer went away is neither.
+ */
+export type WebSocketHandler = (this: FastifyInstance, ws: WebSocketConnection, request: FastifyRequest) => void | Promise<void>
+
+/**
+ * Fastify's route options. `handler` answers plain GET requests, which get 426 without it.
+ * `method`, `url` and the options of `@fastify/websocket` are not among them.
+ */
+export type WebSocketRouteOptions = Omit<RouteShorthandOptions, 'websocket' | 'wsHandler'> & {
+  handler?: (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply) => unknown
+}
+
+/** What all routes of a server share. */
+export interface RouteHost {
+  readonly upgrades: Upgrades
+  readonly shutdown: Shutdown
+  readonly watchdog: Watchdog
+}
+
+/** Adds a WebSocket route to an instance, with its prefix, its hooks and its decorators. */
+export function addRoute(
+  instance: FastifyInstance,
+  host: RouteHost,
+  path: unknown,
+  handler: unknown,
+  config: WebSocketConfig,
+  options: unknown = {}
+): void {
+  if (typeof path !== 'string') throw new errors.INVALID_ROUTE(`the path must be a string, got ${describe(path)}`)
+  if (typeof handler !== 'function') throw new errors.INVALID_ROUTE(`the handler of ${path} must be a function, got ${describe(handler)}`)
+  assertRouteOptions(path, options)
+  for (const key of ['readTimeout', 'writeTimeout', 'pingInterval', 'pongTimeout'] as const) host.watchdog.require(config[key])
+  const target = new RouteTarget(instance, host, handler as WebSocketHandler, config)
+  const before = options.preHandler
+  instance.route({
+    handler: refusePlainRequest,
+    ...options,
+    method: 'GET',
+    url: path,
+    preHandler: [...(before === undefined ? [] : [before].flat()), host.upgrades.gate(target)],
+    wsHandler: neverReached
+  })
+}
+
+function assertRouteOptions(path: string, options: unknown): asserts options is WebSocketRouteOptions {
+  if (options === null || typeof options !== 'object') {
+    throw new errors.INVALID_ROUTE(`the options of ${path} must be an object, got ${describe(options)}`)
+  }
+  for (const key of ['method', 'url', 'path', 'websocket', 'wsHandler']) {
+    if (key in options) throw new errors.INVALID_ROUTE(`"${key}" is no option of ${path}: WebSocket routes set it themselves`)
+  }
+  const { handler } = options as WebSocketRouteOptions
+  if (handler !== undefined && typeof handler !== 'function') {
+    throw new errors.INVALID_ROUTE(`options.handler of ${path} must be a function, got ${describe(handler)}`)
+  }
+}
+
+/** RFC 9110, 15.5.22: the answer names the protocol that the route wants. */
+function refusePlainRequest(_request: FastifyRequest, reply: FastifyReply): never {
+  void reply.header('connection', 'Upgrade').header('upgrade', 'websocket')
+  throw new errors.UPGRADE_REQUIRED()
+}
+
+/** Where another plugin has replaced `handleUpgrade` behind our back, the connection must not stay open without a handler. */
+function neverReached(socket: WebSocket, request: FastifyRequest): void {
+  request.log.error('an upgrade passed by fastify-blaze-ws: websocketServer.handleUpgrade was replaced after it was registered')
+  socket.close(CloseCode.InternalServerError)
+}
+
+/** Runs a route's handler for each of its connections. */
+class RouteTarget implements UpgradeTarget {
+  readonly config: WebSocketConfig
+  readonly #instance: FastifyInstance
+  readonly #host: RouteHost
+  readonly #handler: WebSocketHandler
+
+  constructor(instance: FastifyInstance, host: RouteHost, handler: WebSocketHandler, config: WebSocketConfig) {
+    this.config = config
+    this.#instance = instance
+    this.#host = host
+    this.#handler = handler
+  }
+
+  open(socket: ServerSocket, raw: Duplex, request: FastifyRequest): void {
+    const channel = new Channel(socket, raw, this.config, this.#host.watchdog, request.log)
+    const ws = new WebSocketConnection(channel, request, this.#host.shutdown)
+    this.#host.shutdown.add(ws)
+    void this.#run(ws, request)
+  }
+
+  async #run(ws: WebSocketConnection, request: FastifyRequest): Promise<void> {
+    try {
+      await this.#handler.call(this.#instance, ws, request)
+      this.#host.shutdown.settled(ws)
+    } catch (error) {
+      if (isAboutItsEnd(error, ws)) this.#host.shutdown.settled(ws)
+      else fail(ws, request, error)
+    }
+  }
+}
+
+/** True where an error only says that this connection is closed, or that its server shuts down. */
+function isAboutItsEnd(error: unknown, ws: WebSocketConnection): boolean {
+  if (!ws.isClosed() && !ws.context().isShuttingDown()) return false
+  if (isCloseError(error)) return true
+  // What takes an AbortSignal rejects with its reason, or with an AbortError that may name it.
+  const { name, cause } = (error ?? {}) as Partial<Error>
+  return name === 'AbortError' && (cause === undefined || isCloseError(cause) || ws.context().isShuttingDown())
+}
+
+function fail(ws: WebSocketConnection, request: FastifyRequest, error: unknown): void {
+  const code = (error as { closeCode?: unknown } | null | undefined)?.closeCode
+  const own = isSendableCloseCode(code)
+  request.log[own ? 'warn' : 'error']({ err: error, closeCode: own ? code : CloseCode.InternalServerError }, 'websocket handler failed')
+  void ws.close(own ? code : CloseCode.InternalServerError, own ? reasonOf(error) : 'internal error')
+}
+
+/** Only an error that was made for the peer, with a code and a reason of its own, tells it something. */
+function reasonOf(error: unknown): string {
+  const { reason } = error as { reason?: unknown }
+  return typeof reason === 'string' ? reason : ''
+}

@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { assertSendable, CloseCode, fitReason } from './close.ts'
+import { checkDuration, entriesOf } from './config.ts'
+import type { WebSocketConnection } from './connection/connection.ts'
+import type { ShutdownState } from './connection/context.ts'
+import { invalidOption } from './errors.ts'
+
+/** What `app.close()` does to the connections. */
+export interface ShutdownOptions {
+  /** How long handlers may go on, in milliseconds, before their connections are closed. @default 2000 */
+  grace?: number
+  /** When what is still open is dropped, in milliseconds from the start. @default 10000 */
+  timeout?: number
+  /** The close code. @default 1001 */
+  code?: number
+  /** The reason in the close frame, 123 bytes at most. @default '' */
+  reason?: string
+  /** A text message that every client gets before the close frame. @default none */
+  message?: string
+}
+
+const DEFAULTS = { grace: 2_000, timeout: 10_000, code: CloseCode.GoingAway as number, reason: '', message: undefined as string | undefined }
+
+/** Checks a shutdown configuration and fills in what it leaves out. @throws FST_BLAZE_WS_INVALID_OPTION */
+export function resolveShutdownOptions(options: unknown): typeof DEFAULTS {
+  const resolved = { ...DEFAULTS }
+  for (const [key, value] of entriesOf(options, 'shutdown')) {
+    const name = `shutdown.${key}`
+    if (key === 'grace' || key === 'timeout') checkDuration(value, name)
+    else if (key === 'code') checkCode(value, name)
+    else if (key === 'reason') checkReason(value, name)
+    else if (key !== 'message') throw invalidOption(name, `is unknown; allowed are ${Object.keys(DEFAULTS).join(', ')}`)
+    else if (typeof value !== 'string') throw invalidOption(name, 'must be a string', value)
+    Object.assign(resolved, { [key]: value })
+  }
+  return resolved
+}
+
+function checkCode(value: unknown, name: string): void {
+  try {
+    assertSendable(value, '')
+  } catch {
+    throw invalidOption(name, 'must be 1000 to 1003, 1007 to 1014 or 3000 to 4999', value)
+  }
+}
+
+function checkReason(value: unknown, name: string): void {
+  if (typeof value !== 'string' || fitReason(value) !== value) throw invalidOption(name, 'must be a string of at most 123 bytes', value)
+}
+
+/** The open connections of a server, and how they end when it closes. */
+export class Shutdown implements ShutdownState {
+  readonly #options: typeof DEFAULTS
+  readonly #open = new Set<WebSocketConnection>()
+  readonly #controller = new AbortController()
+  #onEmpty: () => void = () => {}
+
+  constructor(options: typeof DEFAULTS) {
+    this.#options = options
+  }
+
+  get isShuttingDown(): boolean {
+    return this.#controller.signal.aborted
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** Counts a connection among the open ones until it is closed. */
+  add(ws: WebSocketConnection): void {
+    this.#open.add(ws)
+    ws.channel.ending.onFinish(() => {
+      this.#open.delete(ws)
+      if (this.#open.size === 0) this.#onEmpty()
+    })
+  }
+
+  /** Closes a connection whose handler has settled without an error. */
+  settled(ws: WebSocketConnection): void {
+    if (this.isShuttingDown) this.#sayGoodbye(ws)
+    else void ws.close()
+  }
+
+  /** From here on `isShuttingDown` is true and no handler gets a message that has not arrived yet. */
+  begin(): void {
+    this.#controller.abort()
+    for (const { channel } of this.#open) channel.stopReading(this.#options.code, this.#options.reason)
+  }
+
+  /** Lets the handlers finish, says good-bye, and resolves when the last connection is gone. */
+  async drain(): Promise<void> {
+    if (this.#open.size === 0) return
+    const { grace, timeout } = this.#options
+    const timers = new AbortController()
+    const empty = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve
+    })
+    const after = (delay: number, act: (ws: WebSocketConnection) => void): void => {
+      sleep(delay, undefined, { ref: false, signal: timers.signal }).then(
+        () => this.#open.forEach(act),
+        () => {}
+      )
+    }
+    after(Math.min(grace, timeout), (ws) => this.#sayGoodbye(ws))
+    after(timeout, (ws) => ws.terminate())
+    await empty
+    timers.abort()
+  }
+
+  #sayGoodbye(ws: WebSocketConnection): void {
+    if (ws.isClosed()) return
+    const { message, code, reason } = this.#options
+    if (message !== undefined) void ws.writeText(message)
+    void ws.close(code, reason)
+  }
+}

@@ -1,0 +1,106 @@
+import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type ServerOptions, WebSocketServer } from 'ws'
+import type { WebSocketConfig } from './config.ts'
+import { ServerSocket } from './connection/server-socket.ts'
+import { errors } from './errors.ts'
+
+/** Where a route takes over, once the 101 is sent. */
+export interface UpgradeTarget {
+  readonly config: WebSocketConfig
+  open(socket: ServerSocket, raw: Duplex, request: FastifyRequest): void
+}
+
+/** What the hooks left for the handshake of one request. */
+interface Ticket {
+  target: UpgradeTarget
+  server: WebSocketServer
+  request: FastifyRequest
+  headers: string[]
+}
+
+/** Longer than any connection takes to close: we keep that time ourselves, for all connections with one timer. */
+const NEVER = 2 ** 31 - 1
+
+/** What the handshake itself sets, and what only belongs to a response with a body. */
+const OWN_HEADERS = /^(connection|upgrade|keep-alive|transfer-encoding|content-.*|sec-websocket-.*)$/
+
+/**
+ * What happens between the hooks of a route and its 101. `@fastify/websocket` sends every upgrade of an application through
+ * one `ws` server with one set of options; here each of our routes has a `ws` server of its own, and `handleUpgrade` of the
+ * shared one passes on what is ours. Both are documented parts of `ws`.
+ */
+export class Upgrades {
+  readonly #tickets = new WeakMap<IncomingMessage, Ticket>()
+  readonly #servers: WebSocketServer[] = []
+
+  /** Takes our requests out of the shared server's hands; all others go through it as before. */
+  intercept(shared: WebSocketServer): void {
+    const handleUpgrade = shared.handleUpgrade.bind(shared)
+    shared.handleUpgrade = (request, raw, head, callback) => {
+      const ticket = this.#tickets.get(request)
+      if (ticket === undefined) return handleUpgrade(request, raw, head, callback)
+      ticket.server.handleUpgrade(request, raw, head, (socket) => {
+        ticket.target.open(socket as ServerSocket, raw, ticket.request)
+      })
+    }
+  }
+
+  /** A preHandler hook, to run behind all others of a route: it refuses the upgrade, or lets it pass to `target`. */
+  gate(target: UpgradeTarget): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+    const server = this.#serverFor(target.config)
+    return async (request, reply) => {
+      if (!request.ws) return
+      assertHandshake(request.raw)
+      if ((await target.config.checkOrigin(request)) !== true) throw new errors.ORIGIN_FORBIDDEN()
+      this.#tickets.set(request.raw, { target, server, request, headers: headerLines(reply) })
+    }
+  }
+
+  /** From now on upgrades whose hooks still run get 503; Fastify answers the later ones. */
+  close(): void {
+    for (const server of this.#servers) server.close()
+  }
+
+  #serverFor(config: WebSocketConfig): WebSocketServer {
+    // `closeTimeout` is not in the types of ws yet.
+    const options: ServerOptions<typeof ServerSocket> & { closeTimeout: number } = {
+      noServer: true,
+      clientTracking: false,
+      WebSocket: ServerSocket,
+      autoPong: false,
+      closeTimeout: NEVER,
+      maxPayload: config.maxMessageSize,
+      handleProtocols: (offered) => config.subprotocols.find((name) => offered.has(name)) ?? false,
+      perMessageDeflate: config.compressionLevel > 0 && { serverNoContextTakeover: true, clientNoContextTakeover: true }
+    }
+    const server = new WebSocketServer(options)
+    server.on('headers', (headers, request) => headers.push(...(this.#tickets.get(request)?.headers ?? [])))
+    this.#servers.push(server)
+    return server
+  }
+}
+
+const KEY = /^[+/0-9A-Za-z]{22}==$/
+
+/** Throws where the request is no opening handshake (RFC 6455, 4.2.1). */
+function assertHandshake({ headers }: IncomingMessage): void {
+  if (headers.upgrade?.toLowerCase() !== 'websocket') throw new errors.BAD_HANDSHAKE('Upgrade must be websocket')
+  if (!KEY.test(headers['sec-websocket-key'] ?? '')) throw new errors.BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
+  if (Number(headers['sec-websocket-version']) !== 13) throw new errors.UNSUPPORTED_VERSION()
+}
+
+/** The header lines that hooks have set on the reply, such as cookies: they go out with the 101. */
+function headerLines(reply: FastifyReply): string[] {
+  const lines: string[] = []
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    if (value === undefined || OWN_HEADERS.test(name)) continue
+    for (const one of Array.isArray(value) ? value : [value]) {
+      validateHeaderName(name)
+      validateHeaderValue(name, String(one))
+      lines.push(`${name}: ${one}`)
+    }
+  }
+  return lines
+}
