@@ -1,4 +1,4 @@
-import { errors } from './errors.ts'
+import { describe, errors } from './errors.ts'
 
 /** Close codes by name (RFC 6455, 7.4.1 and the IANA registry). */
 export const CloseCode = {
@@ -71,7 +71,7 @@ export function isSendableCloseCode(code: unknown): code is number {
 export function assertSendable(code: unknown, reason: unknown): asserts code is number {
   if (typeof code !== 'number') throw new errors.INVALID_ARGUMENT('code', `must be a number, got ${typeof code}`)
   if (!isSendableCloseCode(code)) {
-    throw new errors.OUT_OF_RANGE('code', `${code} cannot be sent; use 1000 to 1003, 1007 to 1014 or 3000 to 4999`)
+    throw new errors.OUT_OF_RANGE('code', `${describe(code)} cannot be sent; use 1000 to 1003, 1007 to 1014 or 3000 to 4999`)
   }
   if (typeof reason !== 'string') throw new errors.INVALID_ARGUMENT('reason', `must be a string, got ${typeof reason}`)
 }

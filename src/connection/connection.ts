@@ -10,6 +10,7 @@ import { BinaryMessage, type MessageType, PingMessage, PongMessage, TextMessage,
 import type { Channel } from './channel.ts'
 import { contextOf, type ShutdownState, type WebSocketContext } from './context.ts'
 import { frameOf } from './frame.ts'
+import { abortable } from './abortable.ts'
 import type { Reader } from './inbound.ts'
 import type { WebSocketLocals } from './locals.ts'
 import { messagesOf } from './messages.ts'
@@ -63,8 +64,7 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
     if (signal?.aborted) return silenced(signal.reason as Error)
     const promise = new Promise<WebSocketMessage>((resolve, reject) => {
       const reader: Reader = { message: resolve, end: reject }
-      if (signal !== undefined) this.#stopOnAbort(signal, reader)
-      this.channel.inbound.read(reader)
+      this.channel.inbound.read(signal === undefined ? reader : abortable(reader, signal, this.channel.inbound))
     })
     promise.catch(ignore)
     return promise
@@ -92,23 +92,6 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
   /** The messages until the connection ends; ends quietly however it was closed, see `closeInfo`. Leaving the loop closes nothing. */
   [Symbol.asyncIterator](): AsyncIterableIterator<WebSocketMessage> {
     return messagesOf(this.channel.inbound)
-  }
-
-  #stopOnAbort(signal: AbortSignal, reader: Reader): void {
-    const stop = (): void => {
-      this.channel.inbound.cancel(reader)
-      end(signal.reason as Error)
-    }
-    const { message, end } = reader
-    reader.message = (value) => {
-      signal.removeEventListener('abort', stop)
-      message(value)
-    }
-    reader.end = (error) => {
-      signal.removeEventListener('abort', stop)
-      end(error)
-    }
-    signal.addEventListener('abort', stop, { once: true })
   }
 
   // ---- Writing

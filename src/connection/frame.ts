@@ -38,10 +38,10 @@ export class Frame {
     const length = payload.length
     const offset = headerSize(length)
     if (length <= COPY_LIMIT) {
-      this.head = allocate(offset + length)
+      this.head = Buffer.allocUnsafe(offset + length)
       this.head.set(payload, offset)
     } else {
-      this.head = allocate(offset)
+      this.head = Buffer.allocUnsafe(offset)
       this.body = payload
     }
     writeHeader(this.head, opcode | firstBits, length)
@@ -53,7 +53,7 @@ export class Frame {
   fillText(opcode: number, text: string): this {
     const length = Buffer.byteLength(text)
     const offset = headerSize(length)
-    this.head = allocate(offset + length)
+    this.head = Buffer.allocUnsafe(offset + length)
     this.head.write(text, offset, 'utf8')
     writeHeader(this.head, opcode | FIN, length)
     this.size = offset + length
@@ -77,9 +77,6 @@ export class Frame {
     return deflated.length < payload.length ? this.fill(opcode, deflated, FIN | RSV1) : this.fill(opcode, payload)
   }
 }
-
-/** Small buffers come from Node's shared pool, which is faster; a buffer that waits keeps 8 KiB alive, as in any Node program. */
-const allocate = Buffer.allocUnsafe
 
 function headerSize(length: number): number {
   if (length < 126) return 2

@@ -227,8 +227,8 @@ export class Outbound {
 
   /** Writes batches until the kernel takes no more, or, with `all`, until nothing is left that is ready. */
   #flush(all = false): void {
-    while (this.#head < this.#queue.length && (all || !this.#blocked)) {
-      if (!this.#writeBatch()) break
+    while (this.#writeBatch(all)) {
+      // Until it says that there is nothing more to do.
     }
     this.#settleWaiters()
     if (this.isEmpty) this.#becameEmpty()
@@ -243,7 +243,9 @@ export class Outbound {
     onEmpty?.()
   }
 
-  #writeBatch(): boolean {
+  /** Writes what fits in one batch; false where nothing was written. */
+  #writeBatch(evenIfBlocked: boolean): boolean {
+    if (this.#blocked && !evenIfBlocked) return false
     const start = this.#head
     let end = start
     let bytes = 0

@@ -1,0 +1,21 @@
+import type { Inbound, Reader } from './inbound.ts'
+
+/** A reader that stops waiting when `signal` is aborted; the message that it would have got stays for the next one. */
+export function abortable(reader: Reader, signal: AbortSignal, inbound: Inbound): Reader {
+  const stop = (): void => {
+    inbound.cancel(wrapped)
+    reader.end(signal.reason as Error)
+  }
+  const wrapped: Reader = {
+    message(message) {
+      signal.removeEventListener('abort', stop)
+      reader.message(message)
+    },
+    end(error) {
+      signal.removeEventListener('abort', stop)
+      reader.end(error)
+    }
+  }
+  signal.addEventListener('abort', stop, { once: true })
+  return wrapped
+}
