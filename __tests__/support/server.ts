@@ -25,20 +25,25 @@ const open: FastifyInstance[] = []
 
 export interface TestServerOptions extends BlazeWsOptions {
   fastify?: FastifyServerOptions
+  /** What the application registers before the plugin. */
+  before?: (app: FastifyInstance) => unknown
+  /** The address to listen on. */
+  host?: string
 }
 
 /** Starts a real server on a free port of loopback; `closeServers` closes it. */
 export async function startServer(
   setUp: (app: FastifyInstance) => void | Promise<void>,
-  { fastify, ...options }: TestServerOptions = {}
+  { fastify, before, host = '127.0.0.1', ...options }: TestServerOptions = {}
 ): Promise<TestServer> {
   const logs: LogLine[] = []
   const stream = { write: (line: string) => void logs.push(JSON.parse(line) as LogLine) }
   const app = Fastify({ logger: { level: 'debug', stream }, ...fastify }) as unknown as FastifyInstance
   open.push(app)
+  await before?.(app)
   await app.register(blazeWs, options)
   await setUp(app)
-  await app.listen({ port: 0, host: '127.0.0.1' })
+  await app.listen({ port: 0, host })
   const { port } = app.server.address() as AddressInfo
   return { app, port, ws: (path) => `ws://127.0.0.1:${port}${path}`, http: (path) => `http://127.0.0.1:${port}${path}`, logs }
 }
