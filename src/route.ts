@@ -58,7 +58,7 @@ export function addRoute(
 }
 
 function assertRouteOptions(path: string, options: unknown): asserts options is WebSocketRouteOptions {
-  if (options === null || typeof options !== 'object') {
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
     throw new errors.INVALID_ROUTE(`the options of ${path} must be an object, got ${describe(options)}`)
   }
   for (const key of ['method', 'url', 'path', 'websocket', 'wsHandler']) {

@@ -35,7 +35,6 @@ export class Channel implements SocketOwner {
   readonly log: FastifyBaseLogger
   readonly #liveness: Liveness
   readonly #watchdog: Watchdog
-  #inflater: Inflater | undefined
   /** The close code for a message that could not be inflated. */
   #failure: number | undefined
 
@@ -140,7 +139,6 @@ export class Channel implements SocketOwner {
 
   resume(): void {
     this.socket.resume()
-    this.#inflater?.release()
   }
 
   // ---- From the deadlines
@@ -164,7 +162,6 @@ export class Channel implements SocketOwner {
     const inflater = new Inflater(this.inbound, raw, maxMessageSize, (code) => {
       this.#failure = code
     })
-    this.#inflater = inflater
     replaceDeflate(this.socket, (...args) => inflater.decompress(...args))
     const windowBits = negotiated.server_max_window_bits ?? 15
     // zlib makes no raw stream with a window of 256 bytes, and nobody has to compress what may be compressed (RFC 7692, 6).

@@ -31,6 +31,7 @@ export class Inbound {
   #end: (() => Error) | undefined
   #stopped = false
   #checking = false
+  #onDrained: (() => void) | undefined
   /** What is unread, in bytes. */
   unread = 0
   isPaused = false
@@ -51,7 +52,7 @@ export class Inbound {
     }
     this.#messages.push(message)
     this.unread += message.data.length + MESSAGE_COST
-    if (this.unread > this.#readBufferSize && !this.isPaused) this.#checkLater()
+    if (this.isFull && !this.isPaused) this.#checkLater()
   }
 
   /** Gives the next message to `reader`, now or when it comes. Throws where another reader waits. */
@@ -68,10 +69,20 @@ export class Inbound {
     if (this.#reader === reader) this.#reader = undefined
   }
 
+  /** True while more than `readBufferSize` is unread and still wanted. */
+  get isFull(): boolean {
+    return this.unread > this.#readBufferSize && !this.#stopped
+  }
+
+  /** Calls back once, when all was read or nothing is taken any more. */
+  onDrained(callback: () => void): void {
+    this.#onDrained = callback
+  }
+
   /** Takes no more messages. What is unread stays. */
   stop(): void {
     this.#stopped = true
-    this.#resume()
+    this.#drained()
   }
 
   /** Takes no more messages. What is unread stays; behind it every read ends with this error. */
@@ -86,7 +97,7 @@ export class Inbound {
   /** The handler, whose continuations run before the end of the tick, has had its chance to read: now unread is unread. */
   endOfTick(): void {
     this.#checking = false
-    if (this.unread <= this.#readBufferSize || this.isPaused || this.#stopped) return
+    if (!this.isFull || this.isPaused) return
     this.isPaused = true
     this.#source.pause()
   }
@@ -106,14 +117,18 @@ export class Inbound {
     if (this.#head === this.#messages.length) {
       this.#messages.length = 0
       this.#head = 0
-      this.#resume()
+      this.#drained()
     }
     return message
   }
 
-  #resume(): void {
-    if (!this.isPaused) return
-    this.isPaused = false
-    this.#source.resume()
+  #drained(): void {
+    if (this.isPaused) {
+      this.isPaused = false
+      this.#source.resume()
+    }
+    const onDrained = this.#onDrained
+    this.#onDrained = undefined
+    onDrained?.()
   }
 }

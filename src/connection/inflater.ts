@@ -18,7 +18,6 @@ export class Inflater {
   readonly #limit: number
   readonly #onFailure: (closeCode: number) => void
   #fragments: Buffer[] = []
-  #held: (() => void) | undefined
 
   constructor(inbound: Inbound, socket: Duplex, limit: number, onFailure: (closeCode: number) => void) {
     this.#inbound = inbound
@@ -37,21 +36,20 @@ export class Inflater {
     const fragments = this.#fragments
     this.#fragments = []
     const run = (): void => inflate(fragments, this.#limit, (error, result) => this.#finish(error, result, callback))
-    if (!this.#inbound.isPaused || this.#socket.destroyed) run()
-    else this.#hold(run)
-  }
-
-  /** Goes on with a message that was held. */
-  release(): void {
-    const run = this.#held
-    this.#held = undefined
-    run?.()
+    if (this.#inbound.isFull && !this.#socket.destroyed) this.#hold(run)
+    else run()
   }
 
   /** A closed socket is not held: what is here is all that comes, and the connection must learn of its end. */
   #hold(run: () => void): void {
-    this.#held = run
-    this.#socket.once('close', () => this.release())
+    let isHeld = true
+    const release = (): void => {
+      if (isHeld) run()
+      isHeld = false
+      this.#socket.removeListener('close', release)
+    }
+    this.#inbound.onDrained(release)
+    this.#socket.once('close', release)
   }
 
   #finish(error: Error | null, result: Buffer, callback: Callback): void {
