@@ -268,7 +268,7 @@ describe('hooks before the upgrade', () => {
     const { ws } = await startServer((app) => {
       app.webSocket('/callback', echo, { preHandler: (_request, _reply, done) => done(Object.assign(new Error('no'), { statusCode: 402 })) })
       app.webSocket('/throws', echo, { preHandler: async () => { throw new Error('no') } })
-      app.webSocket('/passes', echo, { preHandler: (_request, _reply, done) => setImmediate(done) })
+      app.webSocket('/passes', echo, { preHandler: (_request, _reply, done) => void setImmediate(done) })
     })
     expect(await refusal(ws('/callback'))).toBe(402)
     expect(await refusal(ws('/throws'))).toBe(500)
