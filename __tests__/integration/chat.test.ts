@@ -1,0 +1,480 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
+import { describeInBrowser, launchChromium, whySkipped } from '../support/chromium.ts'
+import { connect, eventually, type TestClient } from '../support/server.ts'
+
+const root = join(__dirname, '../..')
+const TOKEN = 'the token of this test'
+const authorization = { authorization: `Bearer ${TOKEN}` }
+
+let port: number
+let server: ChildProcess | undefined
+const clients: TestClient[] = []
+
+beforeAll(async () => {
+  buildWhereStale()
+  port = await freePort()
+  await startChat()
+}, 120_000)
+
+afterEach(() => {
+  for (const client of clients.splice(0)) client.socket.terminate()
+})
+
+afterAll(stopChat)
+
+const http = (path: string): string => `http://127.0.0.1:${port}${path}`
+const ws = (path: string): string => `ws://127.0.0.1:${port}${path}`
+
+describe('the server of the chat', () => {
+  test('validates what clients send and answers politely', async () => {
+    const client = await newClient('/ws')
+    const refused = async (message: unknown): Promise<string> => {
+      send(client, message)
+      const { type, text } = (await nextOf(client, 'error')) as { type: string; text: string }
+      expect(type).toBe('error')
+      return text
+    }
+    expect(await refused({ type: 'dance' })).toBe('This kind of message is unknown here.')
+    expect(await refused(null)).toBe('This kind of message is unknown here.')
+    expect(await refused({ type: 'message', text: 'hello', ref: 'm1' })).toBe('Join a room first.')
+    expect(await refused({ type: 'join', name: 'x'.repeat(25), room: 'r', key: 'k' })).toBe('The name is longer than 24 characters.')
+    expect(await refused({ type: 'join', name: ' \u200B ', room: 'r', key: 'k' })).toBe('The name is empty.')
+    expect(await refused({ type: 'join', name: 'Validator', room: 'a/b', key: 'k' })).toBe('A room name has letters, digits, - and _ only.')
+    send(client, { type: 'join', name: 'Validator', room: 'Checks', key: 'k' })
+    expect(await nextOf(client, 'welcome')).toMatchObject({ room: 'checks', you: { name: 'Validator' } })
+    expect(await refused({ type: 'message', text: 'x'.repeat(2001), ref: 'm2' })).toBe('The message is longer than 2000 characters.')
+  })
+
+  test('closes with 1007 on what is no JSON, with 1009 on what is far too long', async () => {
+    const first = await newClient('/ws')
+    first.socket.send('{ hello')
+    expect(await first.close()).toMatchObject({ code: 1007 })
+    const second = await newClient('/ws')
+    second.socket.send('x'.repeat(20_000))
+    expect(await second.close()).toMatchObject({ code: 1009 })
+  })
+
+  test('slows down who sends too fast, and hands the message back', async () => {
+    const client = await guest('Hasty', 'hurry')
+    for (let i = 0; i < 12; i++) send(client, { type: 'message', text: `message ${i}`, ref: `m${i}` })
+    expect(await nextOf(client, 'error')).toMatchObject({ about: 'message', ref: 'm9', text: expect.stringContaining('too fast') })
+  })
+
+  test('ends the connection of who does not stop', async () => {
+    const client = await newClient('/ws')
+    for (let i = 0; i < 200; i++) send(client, { type: 'flood' })
+    expect(await client.close()).toEqual({ code: 1008, reason: 'too many refused messages' })
+  })
+
+  test('keeps a name for its client, and lets that one take it along to a new connection', async () => {
+    const first = await guest('Keeper', 'names', 'my key')
+    const watcher = await guest('Watcher', 'names')
+    const thief = await newClient('/ws')
+    send(thief, { type: 'join', name: 'keeper', room: 'elsewhere', key: 'another key' })
+    expect(await nextOf(thief, 'error')).toMatchObject({ about: 'join', text: 'The name keeper is taken. Please choose another.' })
+    await guest('Keeper', 'names', 'my key')
+    expect(await first.close()).toEqual({ code: 4000, reason: 'continued elsewhere' })
+    expect(await nextOf(watcher, 'joined')).toMatchObject({ member: { name: 'Keeper' }, quiet: true })
+  })
+
+  test('gives newcomers of a room the last messages, and forgets them when it is empty', async () => {
+    const first = await guest('Early', 'archive')
+    send(first, { type: 'message', text: 'for the record', ref: 'm1' })
+    await nextOf(first, 'message')
+    const second = await newClient('/ws')
+    send(second, { type: 'join', name: 'Late', room: 'archive', key: 'late' })
+    expect(await nextOf(second, 'welcome')).toMatchObject({ history: [{ text: 'for the record', from: { name: 'Early' } }] })
+    first.socket.close()
+    second.socket.close()
+    await eventually(async () => !(await status()).roomList.some(({ name }) => name === 'archive'))
+    const third = await newClient('/ws')
+    send(third, { type: 'join', name: 'Latest', room: 'archive', key: 'latest' })
+    expect(await nextOf(third, 'welcome')).toMatchObject({ history: [] })
+  })
+
+  test('refuses pages of other origins', async () => {
+    await expect(connect(ws('/ws'), [], { origin: 'https://evil.example' })).rejects.toThrow('403')
+    const own = await connect(ws('/ws'), [], { origin: http('') })
+    clients.push(own)
+  })
+
+  test('has a validated POST /broadcast that reaches every room', async () => {
+    const one = await guest('Listener one', 'east')
+    const two = await guest('Listener two', 'west')
+    for (const body of [{}, { message: '' }, { message: '  ' }, { message: 'x'.repeat(2001) }]) {
+      expect((await post('/broadcast', body)).status).toBe(400)
+    }
+    const reply = await post('/broadcast', { message: 'Lunch is ready' })
+    expect(await reply.json()).toMatchObject({ success: true, receivers: expect.any(Number) })
+    expect(await nextOf(one, 'announcement')).toMatchObject({ text: 'Lunch is ready' })
+    expect(await nextOf(two, 'announcement')).toMatchObject({ text: 'Lunch is ready' })
+  })
+
+  test('shows its numbers', async () => {
+    await guest('Counted', 'counting')
+    expect(await status()).toMatchObject({ clients: expect.any(Number), drops: 0, slowDisconnects: 0 })
+    expect((await status()).roomList).toContainEqual({ name: 'counting', members: 1 })
+    const page = await fetch(http('/status'))
+    expect(page.headers.get('content-security-policy')).toContain("script-src 'self'")
+    expect(page.headers.get('content-security-policy')).not.toContain('unsafe')
+    expect(await page.text()).toContain('<title>Status')
+  })
+})
+
+describe('the admin group', () => {
+  test('answers 401 without the token, to requests and to upgrades', async () => {
+    for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: TOKEN }]) {
+      expect((await post('/admin/kick', { name: 'Anybody' }, headers)).status).toBe(401)
+      await expect(connect(ws('/admin/feed'), [], { headers })).rejects.toThrow('401')
+    }
+  })
+
+  test('feeds what happens in all rooms to who has it', async () => {
+    const feed = await newClient('/admin/feed', authorization)
+    const speaker = await guest('Speaker', 'speakers-corner')
+    send(speaker, { type: 'message', text: 'overheard', ref: 'm1' })
+    expect(await nextOf(feed, 'joined')).toMatchObject({ room: 'speakers-corner', member: { name: 'Speaker' } })
+    expect(await nextOf(feed, 'message')).toMatchObject({ room: 'speakers-corner', text: 'overheard' })
+    await post('/broadcast', { message: 'to all' })
+    expect(await nextOf(feed, 'announcement')).toMatchObject({ text: 'to all' })
+  })
+
+  test('removes somebody', async () => {
+    const rowdy = await guest('Rowdy', 'pub')
+    expect((await post('/admin/kick', { name: 'Nobody of that name' }, authorization)).status).toBe(404)
+    expect((await post('/admin/kick', { name: 'rowdy' }, authorization)).status).toBe(200)
+    expect(await rowdy.close()).toEqual({ code: 4001, reason: 'removed by an operator' })
+  })
+})
+
+describeInBrowser(`the chat in a browser${whySkipped}`, () => {
+  let browser: Browser
+  const problems: string[] = []
+
+  beforeAll(async () => {
+    browser = await launchChromium()
+  })
+
+  afterEach(async () => {
+    await Promise.all(browser.contexts().map((context) => context.close()))
+    if (problems.length > 0) throw new Error(`the pages had problems: ${problems.splice(0).join(', ')}`)
+  })
+
+  afterAll(() => browser?.close())
+
+  /** A page of a person of its own: another context has another storage. */
+  async function open(options: BrowserContextOptions = {}): Promise<Page> {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', ...options })
+    const page = await context.newPage()
+    page.setDefaultTimeout(15_000)
+    page.on('pageerror', (error) => problems.push(String(error)))
+    page.on('console', (message) => {
+      if (message.text().includes('Content Security Policy')) problems.push(message.text())
+    })
+    await page.goto(http('/'))
+    return page
+  }
+
+  async function enter(name: string, room: string, options?: BrowserContextOptions): Promise<Page> {
+    const page = await open(options)
+    await page.getByLabel('Your name').fill(name)
+    await page.getByLabel('Room', { exact: true }).fill(room)
+    await page.getByRole('button', { name: 'Join the chat' }).click()
+    await isOnline(page)
+    return page
+  }
+
+  test('two chat in a room, a third in another room sees nothing of it', async () => {
+    const [ada, grace, mary] = await Promise.all([enter('Ada', 'tea'), enter('Grace', 'tea'), enter('Mary', 'coffee')])
+    await say(ada, 'Hello Grace')
+    await sees(grace, 'Hello Grace')
+    expect(await box(ada).inputValue()).toBe('')
+    await say(grace, 'Hello Ada')
+    await sees(ada, 'Hello Ada')
+    await say(mary, 'Is somebody here?')
+    expect(await log(mary)).not.toContain('Hello')
+    expect(await log(ada)).not.toContain('Is somebody here?')
+    expect(await people(ada)).toEqual(['Ada', 'Grace'])
+    expect(await people(mary)).toEqual(['Mary'])
+
+    await mary.getByRole('button', { name: 'tea' }).click()
+    await sees(ada, 'Mary joined')
+    await sees(mary, 'Hello Grace')
+    await mary.context().close()
+    await sees(ada, 'Mary left')
+  })
+
+  test('an announcement over HTTP reaches all pages', async () => {
+    const pages = await Promise.all([enter('Ada', 'tea'), enter('Grace', 'tea'), enter('Mary', 'coffee')])
+    await post('/broadcast', { message: 'The kettle is on' })
+    await Promise.all(pages.map((page) => sees(page, 'The kettle is on')))
+    expect(await pages[2]?.locator('.announcement').count()).toBe(1)
+  })
+
+  test('markup is shown as the text it is', async () => {
+    const [ada, grace] = await Promise.all([enter('Ada <b>', 'tea'), enter('Grace', 'tea')])
+    const markup = '<img src=x onerror="document.title=\'broken into\'">'
+    await say(ada, markup)
+    await post('/broadcast', { message: markup })
+    await sees(grace, markup)
+    await grace.getByRole('log').getByText('To all rooms').waitFor()
+    expect(await grace.locator('#log img, #people b').count()).toBe(0)
+    expect(await grace.title()).not.toContain('broken into')
+  })
+
+  test('a restart of the server: the pages come back by themselves, what was typed meanwhile is kept', async () => {
+    const [ada, grace] = await Promise.all([enter('Ada', 'tea'), enter('Grace', 'tea')])
+    await say(ada, 'before the restart')
+    await stopChat()
+    await ada.getByText('The server restarts. Connecting again…').waitFor()
+    expect(await ada.getByRole('button', { name: 'Send' }).isDisabled()).toBe(true)
+    await box(ada).fill('typed while away')
+    await box(ada).press('Enter')
+    await ada.getByText('Not connected: your message waits here.').waitFor()
+    expect(await box(ada).inputValue()).toBe('typed while away')
+
+    await startChat()
+    await Promise.all([isOnline(ada), isOnline(grace)])
+    await box(ada).press('Enter')
+    await sees(grace, 'typed while away')
+    await say(grace, 'good to have you back')
+    await sees(ada, 'good to have you back')
+    await eventually(async () => (await people(ada)).join() === 'Ada,Grace')
+    expect(await log(ada)).toContain('before the restart')
+    expect(await log(ada)).not.toContain('Grace left')
+  })
+
+  test('a server that dies: connection lost, and back', async () => {
+    const ada = await enter('Ada', 'tea')
+    await stopChat('SIGKILL')
+    await ada.getByText('Connection lost, trying again…').waitFor()
+    await startChat()
+    await isOnline(ada)
+    await say(ada, 'still here')
+    expect(await ada.locator('#banner').isHidden()).toBe(true)
+  })
+
+  test('a message that the connection did not carry over comes back to the box', async () => {
+    const ada = await enter('Ada', 'tea')
+    // Stopped, the server takes what is sent, and never answers.
+    server?.kill('SIGSTOP')
+    try {
+      await box(ada).fill('into the void')
+      await box(ada).press('Enter')
+      await ada.getByText('Not delivered: your message is back in the box.').waitFor()
+      expect(await box(ada).inputValue()).toBe('into the void')
+    } finally {
+      server?.kill('SIGCONT')
+    }
+    await isOnline(ada)
+  })
+
+  test('who is removed is told so, and may join again', async () => {
+    const ada = await enter('Ada', 'tea')
+    await post('/admin/kick', { name: 'Ada' }, authorization)
+    await ada.getByText('An operator removed you from the chat.').waitFor()
+    await ada.getByRole('button', { name: 'Join again' }).click()
+    await isOnline(ada)
+    expect(await people(ada)).toEqual(['Ada'])
+  })
+
+  test('a name that is taken is refused at the entrance', async () => {
+    await enter('Ada', 'tea')
+    const other = await open()
+    await other.getByLabel('Your name').fill('ada')
+    await other.getByRole('button', { name: 'Join the chat' }).click()
+    await other.getByText('The name ada is taken. Please choose another.').waitFor()
+    expect(await other.getByLabel('Your name').inputValue()).toBe('ada')
+  })
+
+  test('a reload goes on in the same room under the same name', async () => {
+    const ada = await enter('Ada', 'tea')
+    const grace = await enter('Grace', 'tea')
+    await say(grace, 'Do not go away')
+    await ada.reload()
+    await isOnline(ada)
+    await sees(ada, 'Do not go away')
+    expect(await people(ada)).toEqual(['Ada', 'Grace'])
+  })
+
+  test('the keyboard is enough', async () => {
+    const page = await open()
+    await page.keyboard.type('Ada')
+    await page.keyboard.press('Enter')
+    await isOnline(page)
+    await page.keyboard.type('first line')
+    await page.keyboard.press('Shift+Enter')
+    await page.keyboard.type('second line')
+    await page.keyboard.press('Enter')
+    await sees(page, 'second line')
+    await page.getByLabel('Name of a new room').focus()
+    await page.keyboard.type('Reading Club')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: '#reading-club' }).waitFor()
+    expect(await box(page).evaluate((element) => element === element.ownerDocument.activeElement)).toBe(true)
+  })
+
+  test('the status page shows the numbers', async () => {
+    await enter('Ada', 'tea')
+    const page = await open()
+    await page.goto(http('/status'))
+    await page.getByText('Slow clients closed').waitFor()
+    await page.locator('#room-list').getByText('tea').waitFor()
+    expect(await page.locator('#numbers dd').first().innerText()).toBe('1')
+  })
+
+  test('looks as in the documentation', async () => {
+    const desktop = await enter('Ada', 'launch-day', { colorScheme: 'light' })
+    const phone = await enter('Grace', 'launch-day', {
+      viewport: { width: 390, height: 844 },
+      colorScheme: 'dark',
+      isMobile: true,
+      hasTouch: true
+    })
+    await showConversation(desktop, phone)
+    expect(await phone.evaluate('document.documentElement.scrollWidth')).toBe(390)
+    await box(phone).blur()
+    await picture(desktop, 'chat-desktop.png')
+    await picture(phone, 'chat-phone.png')
+
+    await phone.getByRole('button', { name: 'Rooms and people' }).click()
+    await phone.getByRole('button', { name: 'lobby' }).waitFor()
+    await phone.keyboard.press('Escape')
+    await phone.locator('#panel').waitFor({ state: 'hidden' })
+  })
+})
+
+// ---- What one does on a page
+
+const isOnline = (page: Page): Promise<void> => page.locator('#state[data-state=online]').waitFor()
+const box = (page: Page): Locator => page.getByLabel('Message', { exact: true })
+const sees = (page: Page, text: string): Promise<void> => page.getByRole('log').getByText(text).first().waitFor()
+const log = (page: Page): Promise<string> => page.getByRole('log').innerText()
+const people = (page: Page): Promise<string[]> => page.locator('#people .person').allInnerTexts()
+
+async function say(page: Page, text: string): Promise<void> {
+  await box(page).fill(text)
+  await box(page).press('Enter')
+  await sees(page, text)
+}
+
+async function showConversation(desktop: Page, phone: Page): Promise<void> {
+  const [linus, radia] = await Promise.all([guest('Linus', 'launch-day'), guest('Radia', 'launch-day')])
+  await Promise.all([guest('Tim', 'lobby'), guest('Barbara', 'lobby'), guest('Ken', 'reading-club')])
+  await speak(linus, 'Morning! The new build is on staging.')
+  await speak(linus, 'Rooms, reconnects, the lot.')
+  await sees(desktop, 'Rooms, reconnects, the lot.')
+  await say(phone, 'Trying it from the train.')
+  await say(desktop, 'I pulled the plug on the server twice. Everybody was back within a second.')
+  await speak(radia, 'And the message I was typing was still there. That is how it should be.')
+  await sees(phone, 'That is how it should be.')
+  await say(phone, 'Even in the tunnel!')
+  await post('/broadcast', { message: 'We go live at 14:00. Cake in the kitchen.' })
+  await Promise.all([sees(desktop, 'We go live'), sees(phone, 'We go live')])
+  await say(desktop, 'Who said cake?')
+  await sees(phone, 'Who said cake?')
+}
+
+/** Written when it is missing or asked for, so that a test run leaves the working tree as it was. */
+async function picture(page: Page, name: string): Promise<void> {
+  const path = join(root, 'docs', name)
+  if (existsSync(path) && process.env['UPDATE_SCREENSHOTS'] !== '1') return
+  await page.screenshot({ path })
+}
+
+// ---- The server as a process of its own
+
+async function startChat(): Promise<void> {
+  const child = spawn(process.execPath, ['example-app/server.js'], {
+    cwd: root,
+    env: { ...process.env, PORT: String(port), HOST: '127.0.0.1', CHAT_TOKEN: TOKEN },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  server = child
+  let output = ''
+  child.stdout.on('data', (chunk) => (output += String(chunk)))
+  await eventually(() => {
+    if (child.exitCode !== null) throw new Error(`the chat ended with ${child.exitCode}`)
+    return output.includes(`http://127.0.0.1:${port}`)
+  }, 'the start of the chat')
+}
+
+async function stopChat(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  const child = server
+  server = undefined
+  if (child === undefined || child.exitCode !== null) return
+  const exit = once(child, 'exit')
+  child.kill(signal)
+  const [code] = (await exit) as [number | null]
+  if (signal === 'SIGTERM' && code !== 0) throw new Error(`the chat ended with ${code}`)
+}
+
+function buildWhereStale(): void {
+  const built = join(root, 'dist', 'esm', 'index.js')
+  if (existsSync(built) && statSync(built).mtimeMs > newest(join(root, 'src'))) return
+  execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' })
+}
+
+function newest(folder: string): number {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  return Math.max(...files.map((file) => statSync(join(folder, file)).mtimeMs))
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, 'close')
+  return port
+}
+
+// ---- Clients without a browser
+
+interface Status {
+  clients: number
+  roomList: { name: string; members: number }[]
+}
+
+async function status(): Promise<Status> {
+  return (await (await fetch(http('/status.json'))).json()) as Status
+}
+
+function post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(http(path), { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } })
+}
+
+async function newClient(path: string, headers: Record<string, string> = {}): Promise<TestClient> {
+  const client = await connect(ws(path), [], { headers })
+  clients.push(client)
+  return client
+}
+
+async function guest(name: string, room: string, key = name): Promise<TestClient> {
+  const client = await newClient('/ws')
+  send(client, { type: 'join', name, room, key })
+  await nextOf(client, 'welcome')
+  return client
+}
+
+async function speak(client: TestClient, text: string): Promise<void> {
+  send(client, { type: 'message', text, ref: text.slice(0, 60) })
+  await nextOf(client, 'message')
+}
+
+function send(client: TestClient, message: unknown): void {
+  client.socket.send(JSON.stringify(message))
+}
+
+/** The next message of a type; those of other types before it are passed over. */
+async function nextOf(client: TestClient, type: string): Promise<unknown> {
+  for (;;) {
+    const message = JSON.parse(await client.next()) as { type: string }
+    if (message.type === type) return message
+  }
+}

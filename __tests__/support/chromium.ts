@@ -1,0 +1,36 @@
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { chromium, type Browser } from 'playwright-core'
+
+const ARGUMENTS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run'
+]
+
+/** The path of `chromium`; undefined where it is not on the PATH. */
+export function findChromium(): string | undefined {
+  const candidates = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'chromium'))
+  return candidates.find((path) => {
+    try {
+      accessSync(path, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/** `describe`, or one that is skipped where there is no browser: `whySkipped`, put behind the name, tells the reason. */
+export const describeInBrowser = findChromium() === undefined ? describe.skip : describe
+
+export const whySkipped = findChromium() === undefined ? ' (skipped: chromium is not on the PATH; apt-get install chromium)' : ''
+
+export async function launchChromium(): Promise<Browser> {
+  const executablePath = findChromium()
+  if (executablePath === undefined) throw new Error('chromium is not on the PATH')
+  return chromium.launch({ executablePath, args: ARGUMENTS, headless: true })
+}

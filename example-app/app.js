@@ -1,0 +1,63 @@
+import { fileURLToPath } from 'node:url'
+import rateLimit from '@fastify/rate-limit'
+import fastifyStatic from '@fastify/static'
+import Fastify from 'fastify'
+import blazeWs, { sameOrigin } from 'fastify-blaze-ws'
+import { adminRoutes } from './admin.js'
+import { Chat } from './chat.js'
+
+const root = fileURLToPath(new URL('public', import.meta.url))
+
+const securityHeaders = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff'
+}
+
+const broadcastSchema = {
+  body: {
+    type: 'object',
+    required: ['message'],
+    properties: { message: { type: 'string', minLength: 1, maxLength: 2000, pattern: '\\S' } }
+  }
+}
+
+/**
+ * The whole chat as a Fastify instance that does not listen yet.
+ *
+ * @param {{ token: string } & import('fastify').FastifyServerOptions} options `token` opens /admin; the rest is Fastify's.
+ */
+export async function buildApp({ token, ...options }) {
+  const app = Fastify(options)
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers(securityHeaders)
+  })
+
+  await app.register(rateLimit, { global: false })
+  await app.register(fastifyStatic, { root })
+  await app.register(blazeWs, {
+    config: { checkOrigin: sameOrigin(), maxMessageSize: 16 * 1024 },
+    shutdown: { timeout: 5000, reason: 'server restarts', message: JSON.stringify({ type: 'shutdown' }) }
+  })
+
+  const chat = new Chat(app.wsHub)
+
+  // The limit is per address and guards the upgrade; messages have one of their own, in chat.js.
+  app.webSocket('/ws', { config: { rateLimit: { max: 300, timeWindow: '1 minute' } } }, (ws) => chat.serve(ws))
+
+  app.post('/broadcast', { schema: broadcastSchema, config: { rateLimit: { max: 60, timeWindow: '1 minute' } } }, (request) => ({
+    success: true,
+    receivers: chat.announce(request.body.message)
+  }))
+
+  app.get('/status', (_request, reply) => reply.sendFile('status.html'))
+  app.get('/status.json', async (_request, reply) => {
+    reply.header('cache-control', 'no-store')
+    return { ...app.wsHub.stats(), uptime: Math.round(process.uptime()), roomList: chat.rooms() }
+  })
+
+  await app.register(adminRoutes, { prefix: '/admin', chat, token })
+  return app
+}
