@@ -27,17 +27,26 @@ export function clientFrame(
   return Buffer.concat([head, mask, data.map((byte, i) => byte ^ (mask[i % 4] as number))])
 }
 
+const open = new Set<RawClient>()
+
+/** Drops the clients that are still there. */
+export function dropRawClients(): void {
+  for (const client of open) client.socket.destroy()
+  open.clear()
+}
+
 /** A client on a bare TCP socket, for what a well-behaved client would never do. */
 export class RawClient {
   readonly socket: Socket
-  #bytes = Buffer.alloc(0)
+  #chunks: Buffer[] = []
   #wake: (() => void)[] = []
   isEnded = false
 
   constructor(port: number) {
     this.socket = connect(port, '127.0.0.1')
+    open.add(this)
     this.socket.on('data', (chunk) => {
-      this.#bytes = Buffer.concat([this.#bytes, chunk])
+      this.#chunks.push(chunk)
       this.#notify()
     })
     for (const event of ['end', 'close', 'error'] as const) {
@@ -46,6 +55,15 @@ export class RawClient {
         this.#notify()
       })
     }
+  }
+
+  get #bytes(): Buffer {
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)]
+    return this.#chunks[0] ?? Buffer.alloc(0)
+  }
+
+  set #bytes(rest: Buffer) {
+    this.#chunks = [rest]
   }
 
   #notify(): void {

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { WebSocket, type ClientOptions } from 'ws'
+import { dropRawClients } from './raw-client.ts'
 import blazeWs, { type BlazeWsOptions } from '../../src/index.ts'
 
 /** A log line as pino writes it. */
@@ -50,6 +51,7 @@ export async function startServer(
 
 /** Closes what `startServer` started: call it in `afterEach`. */
 export async function closeServers(): Promise<void> {
+  dropRawClients()
   await Promise.all(open.splice(0).map((app) => app.close()))
 }
 

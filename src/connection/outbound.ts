@@ -243,9 +243,14 @@ export class Outbound {
     onEmpty?.()
   }
 
+  /** True from the first error on; `destroyed` comes a tick later. */
+  get #isBroken(): boolean {
+    return this.#socket.destroyed || Boolean(this.#socket.errored)
+  }
+
   /** Writes what fits in one batch; false where nothing was written. */
   #writeBatch(evenIfBlocked: boolean): boolean {
-    if (this.#blocked && !evenIfBlocked) return false
+    if ((this.#blocked && !evenIfBlocked) || this.#isBroken) return false
     const start = this.#head
     let end = start
     let bytes = 0
@@ -322,7 +327,8 @@ export class Outbound {
   }
 
   #settleWaiters(): void {
-    if (this.#waiters.length === 0 || this.unsent > this.#limits.writeBufferSize) return
+    // A broken socket has nothing unsent; `fail` will tell the waiters.
+    if (this.#waiters.length === 0 || this.unsent > this.#limits.writeBufferSize || this.#isBroken) return
     for (const waiter of this.#waiters.splice(0)) waiter.resolve()
   }
 }

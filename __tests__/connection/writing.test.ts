@@ -1,0 +1,252 @@
+import { BinaryMessage, CloseMessage, type MessageType, PingMessage, PongMessage, TextMessage, type WebSocketConnection } from '../../src/index.ts'
+import { clientFrame, RawClient } from '../support/raw-client.ts'
+import { closeServers, connect, eventually, startServer } from '../support/server.ts'
+
+afterEach(closeServers)
+
+/** A server whose handler hands its connection out and stays. */
+async function open(config = {}): Promise<{ port: number; url: string; next: () => Promise<WebSocketConnection> }> {
+  const waiting: ((ws: WebSocketConnection) => void)[] = []
+  const { port, ws } = await startServer((app) => {
+    app.webSocketWithConfig('/ws', async (ws) => {
+      waiting.shift()?.(ws)
+      await new Promise<void>((resolve) => ws.signal.addEventListener('abort', () => resolve()))
+    }, config)
+  })
+  return { port, url: ws('/ws'), next: () => new Promise((resolve) => waiting.push(resolve)) }
+}
+
+async function pair(config = {}): Promise<{ client: RawClient; connection: WebSocketConnection }> {
+  const { port, next } = await open(config)
+  const opened = next()
+  const client = await new RawClient(port).open('/ws')
+  return { client, connection: await opened }
+}
+
+test('all forms of writes arrive, in order with pings', async () => {
+  const { client, connection } = await pair()
+  void connection.writeText('text ✓')
+  void connection.ping('are you there')
+  void connection.writeBinary(new Uint8Array([1, 2, 3]))
+  void connection.writeBinary(new Uint8Array([4]).buffer)
+  void connection.pong(Buffer.from('unasked'))
+  void connection.writeJSON({ a: [1, null] })
+  expect(connection.writeAsync('async')).toBe(true)
+  void connection.writeMessage(TextMessage, Buffer.from('bytes as text'))
+  await connection.writeMessage(BinaryMessage, 'text as bytes')
+  const frames = []
+  for (let i = 0; i < 9; i++) frames.push(await client.frame())
+  expect(frames.map(({ opcode, payload }) => [opcode, payload.toString()])).toEqual([
+    [1, 'text ✓'],
+    [9, 'are you there'],
+    [2, '\u0001\u0002\u0003'],
+    [2, '\u0004'],
+    [10, 'unasked'],
+    [1, '{"a":[1,null]}'],
+    [1, 'async'],
+    [1, 'bytes as text'],
+    [2, 'text as bytes']
+  ])
+})
+
+test.each([0, 1, 125, 126, 65_535, 65_536, 1_000_000])('a payload of %d bytes is framed right', async (length) => {
+  const { client, connection } = await pair()
+  const payload = Buffer.alloc(length, 'ä')
+  const written = connection.writeBinary(payload)
+  const frame = await client.frame()
+  await written
+  expect(frame).toMatchObject({ fin: true, rsv1: false, opcode: 2 })
+  expect(frame.payload.equals(payload)).toBe(true)
+})
+
+test('writes of one tick leave in one write to the socket', async () => {
+  const { client, connection } = await pair()
+  const writes: number[] = []
+  const raw = connection.request.raw.socket
+  const write = raw.write.bind(raw)
+  raw.write = ((chunk: Buffer, ...rest: never[]) => {
+    writes.push(chunk.length)
+    return write(chunk, ...rest)
+  }) as typeof raw.write
+  for (let i = 0; i < 16; i++) await connection.writeText('x'.repeat(64))
+  for (let i = 0; i < 16; i++) await client.frame()
+  expect(writes).toEqual([16 * 66])
+})
+
+test('the caller may change its bytes once the write has resolved, and those of writeAsync at once', async () => {
+  const { client, connection } = await pair()
+  const bytes = Buffer.from('first')
+  await connection.writeBinary(bytes)
+  bytes.fill('x')
+  connection.writeAsync(bytes.fill('y'), BinaryMessage)
+  bytes.fill('z')
+  expect((await client.frame()).payload.toString()).toBe('first')
+  expect((await client.frame()).payload.toString()).toBe('yyyyy')
+})
+
+test('a write waits while the client does not read, and goes on when it does', async () => {
+  const { client, connection } = await pair({ writeBufferSize: 1024 })
+  client.socket.pause()
+  let written = 0
+  const writing = (async () => {
+    for (; written < 400; written++) await connection.writeBinary(Buffer.alloc(64 * 1024))
+  })()
+  let seen = -1
+  await eventually(async () => {
+    seen = written
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    return written === seen
+  }, 'the socket being full')
+  expect(written).toBeLessThan(400)
+  expect(connection.bufferedAmount).toBeLessThan(256 * 1024)
+  client.socket.resume()
+  await writing
+  expect(written).toBe(400)
+})
+
+test('writeAsync takes sendQueueSize messages for a client that does not read, and counts what it drops', async () => {
+  const { client, connection } = await pair({ sendQueueSize: 8 })
+  client.socket.pause()
+  const message = Buffer.alloc(64 * 1024)
+  await eventually(() => !connection.writeAsync(message, BinaryMessage), 'a full queue')
+  expect(connection.dropped).toBe(1)
+  expect(connection.writeAsync('one more')).toBe(false)
+  expect(connection.dropped).toBe(2)
+  client.socket.resume()
+  await eventually(() => connection.bufferedAmount === 0, 'the queue being sent')
+  expect(connection.writeAsync('now')).toBe(true)
+})
+
+test('a burst of writeAsync in one tick goes to a client that reads, however small its queue is', async () => {
+  const { client, connection } = await pair({ sendQueueSize: 4 })
+  for (let i = 0; i < 1_000; i++) expect(connection.writeAsync(`message ${i}`)).toBe(true)
+  for (let i = 0; i < 1_000; i++) expect((await client.frame()).payload.toString()).toBe(`message ${i}`)
+})
+
+test('more than 16 MiB written without waiting to a client that does not read closes it with 1013', async () => {
+  const { client, connection } = await pair({ writeTimeout: 0 })
+  client.socket.pause()
+  const message = Buffer.alloc(1024 * 1024)
+  let last = Promise.resolve()
+  for (let i = 0; i < 64; i++) last = connection.writeBinary(message)
+  await expect(last).rejects.toMatchObject({ closeCode: 1013 })
+  expect(connection.isClosed()).toBe(true)
+  client.socket.resume()
+  expect(await client.closeCode()).toBe(1013)
+})
+
+test('writes after the close reject with a CloseError that names the code; writeAsync is false', async () => {
+  const { client, connection } = await pair()
+  client.socket.write(clientFrame(8, Buffer.concat([Buffer.from([0x0f, 0xa0]), Buffer.from('bye')])))
+  expect(await client.closeCode()).toBe(4000)
+  client.socket.end()
+  await eventually(() => connection.closeInfo !== undefined, 'the end')
+  for (const write of [connection.writeText('x'), connection.writeJSON(1), connection.ping(), connection.writeBinary(Buffer.alloc(1))]) {
+    await expect(write).rejects.toMatchObject({ code: 'FST_BLAZE_WS_CLOSED', closeCode: 4000, reason: 'bye' })
+  }
+  expect(connection.writeAsync('x')).toBe(false)
+  expect(connection.dropped).toBe(1)
+})
+
+test('a pending write rejects when the connection is lost', async () => {
+  const { client, connection } = await pair()
+  client.socket.pause()
+  let last = Promise.resolve()
+  for (let i = 0; i < 12; i++) last = connection.writeBinary(Buffer.alloc(1024 * 1024))
+  await eventually(() => connection.bufferedAmount > 0, 'the socket being full')
+  client.reset()
+  await expect(last).rejects.toMatchObject({ closeCode: 1006, wasClean: false })
+})
+
+test.each<[string, (ws: WebSocketConnection) => Promise<void>, RegExp]>([
+  ['writeText(1)', (ws) => ws.writeText(1 as never), /"text": must be a string, got number/],
+  ['writeBinary("x")', (ws) => ws.writeBinary('x' as never), /"bytes": must be a Uint8Array/],
+  ['writeBinary(null)', (ws) => ws.writeBinary(null as never), /"data": must be a string, a Uint8Array or an ArrayBuffer, got null/],
+  ['writeMessage(3)', (ws) => ws.writeMessage(3 as MessageType, 'x'), /"type": must be TextMessage/],
+  ['writeMessage(Close)', (ws) => ws.writeMessage(CloseMessage, 'x'), /"type": must be TextMessage/],
+  ['writeMessage(Text, not UTF-8)', (ws) => ws.writeMessage(TextMessage, Buffer.from([0xff])), /"data": is not UTF-8/],
+  ['writeJSON(undefined)', (ws) => ws.writeJSON(undefined), /"value": has no JSON form/],
+  ['writeJSON(1n)', (ws) => ws.writeJSON(1n), /BigInt/]
+])('%s rejects with a TypeError, and the connection goes on', async (_name, write, message) => {
+  const { client, connection } = await pair()
+  const error = await write(connection).catch((reason: unknown) => reason)
+  expect(error).toBeInstanceOf(TypeError)
+  expect((error as Error).message).toMatch(message)
+  await connection.writeText('fine')
+  expect((await client.frame()).payload.toString()).toBe('fine')
+})
+
+test('writeAsync throws a TypeError for what can never be sent', async () => {
+  const { connection } = await pair()
+  expect(() => connection.writeAsync(5 as never)).toThrow(TypeError)
+  expect(() => connection.writeAsync(new Uint8Array([0xc3]))).toThrow(/not UTF-8/)
+  expect(() => connection.writeAsync('x', PingMessage)).toThrow(TypeError)
+  expect(connection.writeAsync(new Uint8Array([0xc3]), BinaryMessage)).toBe(true)
+})
+
+test('control frames take 125 bytes and no more', async () => {
+  const { client, connection } = await pair()
+  await connection.ping(Buffer.alloc(125, 1))
+  expect((await client.frame()).payload.length).toBe(125)
+  await expect(connection.ping(Buffer.alloc(126))).rejects.toThrow(RangeError)
+  await expect(connection.pong('ä'.repeat(63))).rejects.toThrow(/"data" is out of range: a control frame takes at most 125 bytes, got 126/)
+  await connection.writeMessage(PingMessage, 'as a message')
+  await connection.writeMessage(PongMessage, 'too')
+  expect([(await client.frame()).opcode, (await client.frame()).opcode]).toEqual([9, 10])
+})
+
+test('pings are answered, and of those of a client that does not read only the newest waits', async () => {
+  const { client, connection } = await pair()
+  client.socket.write(clientFrame(9, 'hello'))
+  expect(await client.frame()).toMatchObject({ opcode: 10, payload: Buffer.from('hello') })
+  client.socket.pause()
+  while (connection.bufferedAmount === 0) {
+    void connection.writeBinary(Buffer.alloc(1024 * 1024))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const before = connection.bufferedAmount
+  const frames = Array.from({ length: 5_000 }, (_, i) => clientFrame(9, `ping ${i}`))
+  await new Promise((resolve) => client.socket.write(Buffer.concat(frames), resolve))
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(connection.bufferedAmount).toBeLessThan(before + 1_000)
+  client.socket.resume()
+  for (;;) {
+    const { opcode, payload } = await client.frame()
+    if (opcode === 10 && payload.toString() === 'ping 4999') break
+  }
+})
+
+test('compressed and plain messages keep their order, also where compressing takes its time', async () => {
+  const { url, next } = await open({ compressionThreshold: 100 })
+  const opened = next()
+  const client = await connect(url)
+  const connection = await opened
+  const texts = Array.from({ length: 60 }, (_, i) => `${i} `.repeat([1, 100, 20_000][i % 3] as number))
+  for (const text of texts) void connection.writeText(text)
+  void connection.close(1000)
+  await client.close()
+  expect(client.messages.map(({ data }) => data)).toEqual(texts)
+})
+
+test('a window of 256 bytes, which zlib cannot do, is answered by messages without compression', async () => {
+  const { port, next } = await open({ compressionThreshold: 0 })
+  const opened = next()
+  const client = await new RawClient(port).open('/ws', { 'Sec-WebSocket-Extensions': 'permessage-deflate; server_max_window_bits=8' })
+  const connection = await opened
+  await connection.writeText('x'.repeat(2_000))
+  expect(await client.frame()).toMatchObject({ rsv1: false, payload: Buffer.alloc(2_000, 'x') })
+})
+
+test('what is sent on the bare socket comes behind what was written before', async () => {
+  const { client, connection } = await pair()
+  void connection.writeText('first')
+  connection.socket.send('second')
+  connection.socket.send('third', { compress: true })
+  connection.socket.send('fourth', () => {})
+  connection.socket.ping('fifth')
+  connection.socket.pong('sixth')
+  void connection.writeText('seventh')
+  const payloads = []
+  for (let i = 0; i < 7; i++) payloads.push((await client.frame()).payload.toString())
+  expect(payloads).toEqual(['first', 'second', 'third', 'fourth', 'fifth', 'sixth', 'seventh'])
+})
