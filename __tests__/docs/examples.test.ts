@@ -1,0 +1,363 @@
+import { once } from 'node:events'
+import { WebSocket } from 'ws'
+import { RawClient } from '../support/raw-client.ts'
+import { connect, eventually, type TestClient } from '../support/server.ts'
+import { closeExamples, type Example, start, typeErrors, writeExamples } from './support/examples.ts'
+import { blocksOf, PAGES } from './support/markdown.ts'
+
+const blocks = PAGES.flatMap(blocksOf)
+
+beforeAll(() => writeExamples(blocks))
+afterEach(closeExamples)
+
+/** The examples that no test has started yet. */
+const untouched = new Set(blocks)
+
+/** Starts the example below a heading; the first one where no other is asked for. */
+function startBelow(page: string, heading: string, index = 0): Promise<Example> {
+  const block = blocks.filter((block) => block.page === page && block.heading === heading)[index]
+  if (block === undefined) throw new Error(`${page} has no example ${index} below "${heading}"`)
+  untouched.delete(block)
+  return start(block)
+}
+
+const tour = (heading: string) => startBelow('README.md', heading)
+
+/** Sends a text and gives the answer. */
+function ask(client: TestClient, text: string): Promise<string> {
+  client.socket.send(text)
+  return client.next()
+}
+
+const nextJSON = async (client: TestClient): Promise<unknown> => JSON.parse(await client.next())
+
+const postJSON = async (url: string, body: unknown): Promise<unknown> => {
+  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+  return (await fetch(url, init)).json()
+}
+
+test('there are examples', () => {
+  expect(blocks.length).toBeGreaterThan(25)
+})
+
+test('all examples type-check', async () => {
+  expect(await typeErrors()).toBe('')
+})
+
+describe('README.md', () => {
+  test.each([0, 1])('Install: example %i is an echo server', async (index) => {
+    const { ws } = await startBelow('README.md', 'Install', index).then(bound)
+    const client = await connect(ws('/echo'))
+    expect(await ask(client, 'hello')).toBe('hello')
+  })
+
+  test('Basic usage', async () => {
+    const client = await connect((await tour('Basic usage')).ws('/shout'))
+    expect(await ask(client, 'hello')).toBe('HELLO')
+  })
+
+  test('JSON', async () => {
+    const client = await connect((await tour('JSON')).ws('/sum'))
+    expect(await ask(client, '{"a":1,"b":2}')).toBe('{"sum":3}')
+    client.socket.send('one and two')
+    expect((await client.close()).code).toBe(1007)
+  })
+
+  test('Configuration', async () => {
+    const { ws } = bound(await tour('Configuration'))
+    for (const origin of ['https://example.com', 'https://app.example.com']) {
+      const client = await connect(ws('/feed'), [], { origin })
+      expect(await ask(client, 'hello')).toBe('5 bytes')
+    }
+    await expect(connect(ws('/feed'), [], { origin: 'https://example.org' })).rejects.toThrow('403')
+    const client = await connect(ws('/feed'))
+    client.socket.send('x'.repeat(64 * 1024 + 1))
+    expect((await client.close()).code).toBe(1009)
+  })
+
+  test('Connection properties and lifecycle', async () => {
+    const { ws } = bound(await tour('Connection properties and lifecycle'))
+    expect(await ask(await connect(ws('/hello?name=Ann')), 'hi')).toBe('Ann: hi')
+    expect(await ask(await connect(ws('/hello')), 'hi')).toBe('stranger: hi')
+  })
+
+  test('Message types', async () => {
+    const client = await connect((await tour('Message types')).ws('/types'))
+    await client.until(() => client.messages.length === 3)
+    expect(client.messages.splice(0)).toEqual([
+      { data: 'some text', isBinary: false },
+      { data: '\u0001\u0002\u0003', isBinary: true },
+      { data: '{"status":"success"}', isBinary: false }
+    ])
+    client.socket.send(Buffer.from('c0ffee', 'hex'))
+    expect(await client.next()).toBe('bytes: c0ffee')
+    expect((await client.close()).code).toBe(1000)
+  })
+
+  test('Hub', async () => {
+    const { ws, http } = bound(await tour('Hub'))
+    const [ann, bob] = await Promise.all([connect(ws('/live')), connect(ws('/live'))])
+    await eventually(async () => ((await (await fetch(http('/stats'))).json()) as { clients: number }).clients === 2)
+    ann.socket.send('hello')
+    expect([await ann.next(), await bob.next()]).toEqual(['hello', 'hello'])
+    expect(await postJSON(http('/broadcast'), { message: 'from outside' })).toEqual({ receivers: 2 })
+    expect([await ann.next(), await bob.next()]).toEqual(['from outside', 'from outside'])
+    expect(await postJSON(http('/broadcast'), {})).toMatchObject({ statusCode: 400 })
+  })
+
+  test('Custom routing', async () => {
+    const { ws } = bound(await tour('Custom routing'))
+    const [ann, bob] = await Promise.all([connect(ws('/channels')), connect(ws('/channels'))])
+    for (const client of [ann, bob]) {
+      client.socket.send('{"type":"join","channel":"news"}')
+      expect(await ask(client, '{"type":"dance"}')).toBe('{"type":"error","text":"unknown message type"}')
+    }
+    const message = '{"type":"message","channel":"news","text":"hi"}'
+    expect([await ask(ann, message), await bob.next()]).toEqual([message, message])
+    bob.socket.send('{"type":"leave","channel":"news"}')
+    await ask(bob, '{"type":"dance"}')
+    expect(await ask(ann, message)).toBe(message)
+    expect(await ask(bob, '{"type":"dance"}')).toContain('unknown message type')
+  })
+
+  test('Authentication', async () => {
+    const { ws } = bound(await tour('Authentication'))
+    const stranger = await connect(ws('/private'))
+    stranger.socket.send('{"token":"guess"}')
+    expect(await stranger.close()).toEqual({ code: 1008, reason: 'invalid token' })
+    const ann = await connect(ws('/private'))
+    expect(await ask(ann, '{"token":"secret"}')).toBe('{"welcome":"Ann"}')
+    expect(await ask(ann, 'hi')).toBe('Ann: hi')
+  })
+
+  test('Rate limiting', async () => {
+    const client = await connect((await tour('Rate limiting')).ws('/limited'))
+    for (let i = 0; i < 20; i++) expect(await ask(client, `${i}`)).toBe(`${i}`)
+    let refused = false
+    while (!refused) refused = (await ask(client, 'more')) === '{"error":"rate limit exceeded"}'
+    // In time there are tokens again.
+    while ((await ask(client, 'again')) !== 'again');
+  })
+
+  test('Groups and middleware', async () => {
+    const { ws } = bound(await tour('Groups and middleware'))
+    await expect(connect(ws('/api/v1/chat'))).rejects.toThrow('401')
+    const ann = await connect(ws('/api/v1/chat'), [], { headers: { authorization: 'Bearer secret' } })
+    expect(await ann.next()).toBe('hello Ann')
+  })
+
+  test('Errors', async () => {
+    const client = await connect((await tour('Errors')).ws('/careful'))
+    expect(await ask(client, '')).toBe('{"error":"say something"}')
+    expect(await ask(client, 'x')).toBe('got x')
+    client.socket.close(4000)
+    expect((await client.close()).code).toBe(4000)
+  })
+
+  test('Shutdown', async () => {
+    const example = await tour('Shutdown')
+    const client = await connect(example.ws('/jobs'))
+    expect(await ask(client, 'one')).toBe('done: one')
+    example.kill('SIGTERM')
+    expect(await client.next()).toBe('we are restarting, come back in a moment')
+    expect((await client.close()).code).toBe(1001)
+    expect(await example.ended()).toBe(0)
+  })
+
+  test('Asynchronous writing', async () => {
+    const client = await connect((await tour('Asynchronous writing')).ws('/ticks'))
+    expect(Date.parse(await client.next())).not.toBeNaN()
+    client.socket.send('hello')
+    await client.until(() => client.messages.some(({ data }) => data === 'hello'))
+  })
+
+  test('Connection pooling', async () => {
+    const { ws, http } = bound(await tour('Connection pooling'))
+    const ann = await connect(ws('/users/ann'))
+    expect(await ask(ann, 'hello')).toBe('hello')
+    const notify = (id: string) => fetch(http(`/users/${id}/notify`), { method: 'POST' }).then((answer) => answer.json())
+    expect(await notify('ann')).toEqual({ delivered: true })
+    expect(await ann.next()).toBe('you have mail')
+    expect(await notify('bob')).toEqual({ delivered: false })
+  })
+
+  test('Chat', async () => {
+    const { ws } = bound(await tour('Chat'))
+    const ann = await connect(ws('/chat/tea?name=Ann'))
+    expect(await nextJSON(ann)).toMatchObject({ type: 'system', text: 'Ann is here' })
+    const bob = await connect(ws('/chat/tea?name=Bob'))
+    for (const client of [ann, bob]) expect(await nextJSON(client)).toMatchObject({ type: 'system', text: 'Bob is here' })
+    const other = await connect(ws('/chat/coffee'))
+    expect(await nextJSON(other)).toMatchObject({ name: 'guest' })
+    ann.socket.send('{"text":"hi"}')
+    for (const client of [ann, bob]) expect(await nextJSON(client)).toMatchObject({ type: 'message', name: 'Ann', text: 'hi' })
+    bob.socket.close()
+    expect(await nextJSON(ann)).toMatchObject({ type: 'system', text: 'Bob has left' })
+    expect(other.messages).toEqual([])
+  })
+})
+
+describe('docs', () => {
+  test('options of the plugin count for its routes', async () => {
+    const example = await startBelow('docs/routes.md', 'Options of the plugin')
+    const client = await connect(example.ws('/ws'))
+    expect(await ask(client, 'hello')).toBe('hello')
+    const closing = example.close()
+    expect(await client.close()).toEqual({ code: 1001, reason: 'the server restarts' })
+    await closing
+  })
+
+  test('an error with a code and a reason of its own', async () => {
+    const client = await connect((await startBelow('docs/routes.md', 'Handlers')).ws('/strict'))
+    expect(await ask(client, 'hello')).toBe('hello')
+    client.socket.send('hello, and so on')
+    expect(await client.close()).toEqual({ code: 4001, reason: 'be brief' })
+  })
+
+  test('route options', async () => {
+    const { ws, http } = bound(await startBelow('docs/routes.md', 'Route options'))
+    expect(await (await connect(ws('/rooms/7?token=secret'))).next()).toBe('room 7')
+    await expect(connect(ws('/rooms/7?token=guess'))).rejects.toThrow('403')
+    await expect(connect(ws('/rooms/7'))).rejects.toThrow('400')
+    await expect(connect(ws('/rooms/seven?token=secret'))).rejects.toThrow('400')
+    const answer = await fetch(http('/rooms/7?token=secret'))
+    expect([answer.status, answer.headers.get('upgrade')]).toEqual([426, 'websocket'])
+  })
+
+  test('a page and a WebSocket on one path', async () => {
+    const { ws, http } = bound(await startBelow('docs/routes.md', 'Route options', 1))
+    expect(await (await fetch(http('/console'))).text()).toBe('<h1>Console</h1>')
+    expect(await (await connect(ws('/console'))).next()).toBe('ready')
+  })
+
+  test('beside @fastify/websocket', async () => {
+    const { ws } = bound(await startBelow('docs/routes.md', 'Beside @fastify/websocket'))
+    const [before, now] = await Promise.all([connect(ws('/old')), connect(ws('/new'))])
+    expect([await ask(before, 'a'), await ask(now, 'a')]).toEqual(['old: a', 'new: a'])
+    before.socket.send('x'.repeat(1025))
+    expect((await before.close()).code).toBe(1009)
+    expect(await ask(now, 'x'.repeat(1025))).toHaveLength(1030)
+  })
+
+  test('subprotocols', async () => {
+    const { ws } = bound(await startBelow('docs/configuration.md', 'Options'))
+    expect(await (await connect(ws('/chat'), ['chat.v1', 'chat.v2'])).next()).toBe('you speak chat.v2')
+    expect(await (await connect(ws('/chat'))).next()).toBe('you speak nothing special')
+  })
+
+  test('origins', async () => {
+    const example = await startBelow('docs/configuration.md', 'Origins')
+    const answer = async (path: string, origin: string) => {
+      const client = new RawClient(example.port)
+      client.handshake(path, { Host: `localhost:${example.port}`, Origin: origin })
+      const { status } = await client.head()
+      client.reset()
+      return status
+    }
+    expect(await answer('/own', `http://localhost:${example.port}`)).toBe(101)
+    expect(await answer('/own', `https://localhost:${example.port}`)).toBe(403)
+    expect(await answer('/own', 'null')).toBe(403)
+    expect(await answer('/partners', 'https://a.b.example.com')).toBe(101)
+    expect(await answer('/partners', 'https://example.com:444')).toBe(403)
+    expect(await answer('/asked', 'https://example.org')).toBe(101)
+    expect(await answer('/asked', 'https://example.com')).toBe(403)
+  })
+
+  test('a read that gives up waiting', async () => {
+    const { ws } = bound(await startBelow('docs/connection.md', 'Reading'))
+    expect(await (await connect(ws('/patient'))).next()).toBe('you said nothing')
+    const client = new WebSocket(ws('/patient'))
+    client.once('open', () => client.send('hello'))
+    const [data] = (await once(client, 'message')) as [Buffer]
+    expect(data.toString()).toBe('you said hello')
+  })
+
+  test('writing', async () => {
+    const client = await connect((await startBelow('docs/connection.md', 'Writing')).ws('/countdown'))
+    expect(await client.close()).toEqual({ code: 1000, reason: '' })
+    expect(client.messages.map(({ data }) => data)).toEqual(['3', '2', '1', 'go'])
+  })
+
+  test('the signal of a connection', async () => {
+    const example = await startBelow('docs/connection.md', 'Closing')
+    const client = await connect(example.ws('/slow-answer'))
+    expect(await ask(client, 'why?')).toBe('after some thought: why?')
+  })
+
+  test('typed locals', async () => {
+    const client = await connect((await startBelow('docs/connection.md', 'Locals')).ws('/visits'))
+    expect([await ask(client, 'a'), await ask(client, 'b')]).toEqual(['{"visits":1}', '{"visits":2}'])
+  })
+
+  test('broadcast options', async () => {
+    const { ws } = bound(await startBelow('docs/hub.md', 'Broadcasting'))
+    const [ann, bob] = [await connect(ws('/rooms/a')), await connect(ws('/rooms/a'))]
+    const eve = await connect(ws('/rooms/b'))
+    // Pings are answered after the upgrade, so that everybody has joined.
+    for (const client of [ann, bob, eve]) {
+      client.socket.ping()
+      await once(client.socket, 'pong')
+    }
+    ann.socket.send('hi')
+    expect(await bob.next()).toBe('hi')
+    expect(await eve.next()).toBe('{"activity":"a"}')
+    bob.socket.send('hello')
+    expect(await ann.next()).toBe('hello')
+  })
+
+  test('a hub of its own, with a policy', async () => {
+    const client = await connect((await startBelow('docs/hub.md', 'Slow clients')).ws('/prices'))
+    expect(await ask(client, 'X')).toBe('{"symbol":"X","price":1}')
+  })
+
+  test('numbers', async () => {
+    const { http } = bound(await startBelow('docs/hub.md', 'Numbers'))
+    const numbers = { clients: 0, rooms: 0, messagesSent: 0, bytesSent: 0, drops: 0, slowDisconnects: 0 }
+    expect(await (await fetch(http('/metrics'))).json()).toEqual(numbers)
+  })
+
+  test('shutdown: a last word, the message, and the reason', async () => {
+    const example = await startBelow('docs/shutdown.md', 'Shutdown')
+    const client = await connect(example.ws('/work'))
+    expect(await ask(client, 'one')).toBe('done: one')
+    example.kill('SIGINT')
+    expect([await client.next(), await client.next()]).toEqual(['good-bye', '{"type":"restart"}'])
+    expect(await client.close()).toEqual({ code: 1001, reason: 'restarting' })
+    expect(await example.ended()).toBe(0)
+  })
+
+  test('shutdown: the signal interrupts what takes long', async () => {
+    const example = await startBelow('docs/shutdown.md', 'Shutdown', 1)
+    const client = await connect(example.ws('/report'))
+    expect(await client.next()).toBe('working on it')
+    const closing = example.close()
+    expect((await client.close()).code).toBe(1001)
+    await closing
+  })
+
+  test('errors before the upgrade go through the error handler', async () => {
+    const example = await startBelow('docs/errors.md', 'Errors')
+    const client = new RawClient(example.port)
+    client.handshake('/members')
+    expect((await client.head()).status).toBe(403)
+    client.reset()
+  })
+
+  test('a close error tells how it ended', async () => {
+    const client = await connect((await startBelow('docs/errors.md', 'When a connection has ended')).ws('/farewell'))
+    client.socket.close(4000, 'bye')
+    expect(await client.close()).toEqual({ code: 4000, reason: 'bye' })
+  })
+})
+
+test('the examples that no test above has looked at run without an error', async () => {
+  for (const block of untouched) {
+    await start(block)
+    await closeExamples()
+  }
+})
+
+/** The addresses of an example, to be taken out of it. */
+function bound(example: Example): { ws: (path: string) => string; http: (path: string) => string } {
+  return { ws: (path) => example.ws(path), http: (path) => example.http(path) }
+}

@@ -1,0 +1,140 @@
+import { type ChildProcess, execFile, fork } from 'node:child_process'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { transformSync } from '@swc/core'
+import { type Block, ROOT } from './markdown.ts'
+
+// How examples are written: a block that calls `Fastify()` is a complete module. Any other stands in the frame that README.md
+// shows first, between the registration of the plugin and `listen`.
+const BEFORE = "import Fastify from 'fastify'; import blazeWs from 'fastify-blaze-ws'; const app = Fastify(); await app.register(blazeWs)"
+const AFTER = 'await app.listen({ port: 3000 })'
+
+const FOLDER = join(ROOT, 'node_modules', '.cache', 'docs-examples')
+const TSC = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
+
+const run = promisify(execFile)
+
+/** Writes the examples for the compiler, which reports the lines of their pages, and for Node, and builds what they import. */
+export async function writeExamples(blocks: Block[]): Promise<void> {
+  rmSync(FOLDER, { recursive: true, force: true })
+  mkdirSync(FOLDER, { recursive: true })
+  for (const block of blocks) {
+    const source = sourceOf(block)
+    writeFileSync(pathOf(block), source)
+    if (block.lang === 'ts') writeFileSync(runnablePathOf(block), toJavaScript(source))
+  }
+  writeJson('package.json', { name: 'fastify-blaze-ws', type: 'module', exports: './lib/index.js' })
+  writeJson('tsconfig.json', {
+    extends: join(ROOT, 'tsconfig.json'),
+    compilerOptions: { types: ['node'], allowJs: true, checkJs: true, paths: { 'fastify-blaze-ws': [join(ROOT, 'src', 'index.ts')] } },
+    files: blocks.map(pathOf),
+    include: []
+  })
+  await run(process.execPath, [TSC, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(FOLDER, 'lib')])
+}
+
+/** What the compiler has to say about the examples; `''` where it is content. */
+export async function typeErrors(): Promise<string> {
+  try {
+    await run(process.execPath, [TSC, '--noEmit', '-p', FOLDER], { cwd: ROOT })
+    return ''
+  } catch (error) {
+    return (error as { stdout: string }).stdout
+  }
+}
+
+function writeJson(name: string, value: unknown): void {
+  writeFileSync(join(FOLDER, name), JSON.stringify(value))
+}
+
+function sourceOf({ code, line }: Block): string {
+  const isComplete = code.includes('Fastify(') || code.includes('require(')
+  const lines = '\n'.repeat(line - 2)
+  return isComplete ? `${lines}\n${code}\n` : `${lines}${BEFORE}\n${code}\n${AFTER}\n`
+}
+
+function toJavaScript(source: string): string {
+  return transformSync(source, { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } }).code
+}
+
+function pathOf(block: Block): string {
+  const name = `${block.page.replace(/\W/g, '-')}-${block.line}`
+  const extension = block.lang === 'ts' ? 'mts' : block.code.includes('require(') ? 'cjs' : 'mjs'
+  return join(FOLDER, `${name}.${extension}`)
+}
+
+function runnablePathOf(block: Block): string {
+  return pathOf(block).replace(/mts$/, 'mjs')
+}
+
+/** An example that runs in a process of its own. */
+export class Example {
+  readonly #child: ChildProcess
+  readonly #ended: Promise<number | NodeJS.Signals>
+  /** What it has written to stdout and stderr. */
+  output = ''
+  port = 0
+
+  constructor(block: Block) {
+    const preload = join(__dirname, 'preload.mjs')
+    this.#child = fork(runnablePathOf(block), { execArgv: ['--import', `file://${preload}`], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    for (const stream of [this.#child.stdout, this.#child.stderr]) stream?.on('data', (chunk) => (this.output += String(chunk)))
+    this.#ended = new Promise((resolve) => {
+      this.#child.once('close', (code, signal) => resolve(code ?? signal ?? 1))
+    })
+    running.add(this)
+  }
+
+  /** Resolves when it listens, or has ended without an error. */
+  async ready(): Promise<void> {
+    const listening = new Promise<undefined>((resolve) => {
+      this.#child.once('message', (message: { port: number }) => {
+        this.port = message.port
+        resolve(undefined)
+      })
+    })
+    const code = await Promise.race([listening, this.#ended])
+    if (code !== undefined && code !== 0) throw new Error(`the example ended with ${code}:\n${this.output}`)
+  }
+
+  ws(path: string): string {
+    return `ws://127.0.0.1:${this.port}${path}`
+  }
+
+  http(path: string): string {
+    return `http://127.0.0.1:${this.port}${path}`
+  }
+
+  /** Sends it a signal. */
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  /** Its exit code, or the signal that ended it, once it has ended. */
+  ended(): Promise<number | NodeJS.Signals> {
+    return this.#ended
+  }
+
+  /** Closes its server: it must then end by itself, and have no error or warning to show. */
+  async close(): Promise<void> {
+    running.delete(this)
+    if (this.#child.connected) this.#child.send('close')
+    const code = await this.#ended
+    if (code !== 0 || /warning|error/i.test(this.output)) throw new Error(`the example ended with ${code}:\n${this.output}`)
+  }
+}
+
+const running = new Set<Example>()
+
+/** Starts an example; `closeExamples` closes it. */
+export async function start(block: Block): Promise<Example> {
+  const example = new Example(block)
+  await example.ready()
+  return example
+}
+
+/** Closes what `start` started: call it in `afterEach`. */
+export async function closeExamples(): Promise<void> {
+  await Promise.all([...running].map((example) => example.close()))
+}

@@ -1,0 +1,58 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export const ROOT = join(__dirname, '..', '..', '..')
+
+/** The pages whose examples are checked and run, relative to the root. */
+export const PAGES = ['README.md', ...readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
+
+/** A code block of a page. */
+export interface Block {
+  page: string
+  /** The nearest heading above it. */
+  heading: string
+  lang: 'ts' | 'js'
+  code: string
+  /** The line of the page that its first line of code is on, from 1. */
+  line: number
+}
+
+export function read(page: string): string {
+  return readFileSync(join(ROOT, page), 'utf8')
+}
+
+/** The `ts` and `js` blocks of a page. */
+export function blocksOf(page: string): Block[] {
+  const blocks: Block[] = []
+  let heading = ''
+  let fence: { lang: string; start: number } | undefined
+  const lines = read(page).split('\n')
+  for (const [i, line] of lines.entries()) {
+    const open = /^```(\w*)/.exec(line)
+    if (fence === undefined) {
+      heading = /^#+ (.+)$/.exec(line)?.[1] ?? heading
+      if (open !== null) fence = { lang: open[1] as string, start: i + 1 }
+    } else if (open !== null) {
+      const { lang, start } = fence
+      if (lang === 'ts' || lang === 'js') blocks.push({ page, heading, lang, code: lines.slice(start, i).join('\n'), line: start + 1 })
+      fence = undefined
+    }
+  }
+  return blocks
+}
+
+/** The rows of the first table below a heading, without its head; cells are trimmed. */
+export function tableBelow(page: string, heading: string): string[][] {
+  const lines = read(page).split('\n')
+  const at = lines.findIndex((line) => /^#+ /.test(line) && line.replace(/^#+ /, '') === heading)
+  if (at === -1) throw new Error(`${page} has no heading "${heading}"`)
+  const first = lines.findIndex((line, i) => i > at && line.startsWith('|'))
+  const end = lines.findIndex((line, i) => i > first && !line.startsWith('|'))
+  // A `|` within code is written as `\|` in a table.
+  return lines.slice(first + 2, end).map((row) => row.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()))
+}
+
+/** A cell without the backticks around it. */
+export function codeOf(cell: string | undefined): string {
+  return cell?.replaceAll('`', '') ?? ''
+}

@@ -1,0 +1,20 @@
+// Runs before an example: whatever port it asks for, it gets a free one of loopback, and says which.
+import { subscribe } from 'node:diagnostics_channel'
+
+const apps = []
+subscribe('fastify.initialization', ({ fastify }) => {
+  apps.push(fastify)
+  const { listen } = fastify
+  fastify.listen = async (options) => {
+    const address = await listen.call(fastify, { ...options, host: '127.0.0.1', port: 0 })
+    process.send({ port: fastify.server.address().port })
+    return address
+  }
+})
+
+process.once('message', async () => {
+  for (const app of apps) await app.close()
+  process.disconnect()
+})
+// An example that starts no server ends when it is done.
+process.channel.unref()

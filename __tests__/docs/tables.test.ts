@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as api from 'fastify-blaze-ws'
+import { codeOf, PAGES, read, ROOT, tableBelow } from './support/markdown.ts'
+
+/** The names that a file exports, types included, from `export { … }` lists and `export default`. */
+function exportsOf(file: string): string[] {
+  const source = readFileSync(join(ROOT, file), 'utf8').replaceAll(/\/\/.*$/gm, '')
+  const lists = [...source.matchAll(/export (?:type )?\{([^}]*)\}/g)].flatMap(([, list = '']) => list.split(','))
+  return lists.map((name) => name.trim().replace(/^type /, '')).filter((name) => name !== '')
+}
+
+/** The headings of a page as GitHub writes them in a link. */
+function anchorsOf(page: string): string[] {
+  const headings = [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => String(heading))
+  return headings.map((heading) => heading.toLowerCase().replaceAll(/[^\w\- ]/g, '').replaceAll(' ', '-'))
+}
+
+test('every export is in the table of docs/api.md, and nothing else', () => {
+  const names = exportsOf('src/index.ts')
+  expect(names).toEqual(expect.arrayContaining(Object.keys(api).filter((name) => name !== '__esModule')))
+  // Not exported by name, so that it can be merged with.
+  names.push('WebSocketLocals')
+  const documented = tableBelow('docs/api.md', 'API at a glance').flatMap(([cell]) => codeOf(cell).split(', '))
+  expect(documented.toSorted()).toEqual(names.toSorted())
+})
+
+test('every export is explained on another page, too', () => {
+  const others = PAGES.filter((page) => page !== 'docs/api.md').map(read).join('\n')
+  const types = ['BlazeWsOptions', 'WebSocketHandler', 'WebSocketRouteOptions', 'ShutdownOptions', 'WebSocketConfig', 'FastifyError']
+  const shapes = ['WebSocketMessage', 'WebSocketContext', 'CloseInfo', 'MessageType', 'SlowConsumerPolicy']
+  const around = ['BroadcastOptions', 'RoomTarget', 'HubOptions', 'HubStats', 'HubEvents']
+  // Types that no one has to name in order to use what they describe.
+  const unnamed = new Set(['default', ...types, ...shapes, ...around])
+  for (const name of exportsOf('src/index.ts').filter((name) => !unnamed.has(name))) expect(others).toContain(name)
+})
+
+test('the table of docs/configuration.md has the keys and the defaults', () => {
+  const rows = tableBelow('docs/configuration.md', 'Options')
+  const documented = Object.fromEntries(rows.map(([key, value]) => [codeOf(key), codeOf(value)]))
+  const defaults = Object.entries(api.defaultWebSocketConfig()).map(([key, value]) => {
+    if (typeof value === 'function') return [key, 'allows all origins']
+    return [key, JSON.stringify(value).replaceAll('"', "'")]
+  })
+  expect(documented).toEqual(Object.fromEntries(defaults))
+})
+
+test('the table of docs/errors.md has the codes, statuses and classes of the errors', () => {
+  const classes = [TypeError, RangeError, SyntaxError, Error]
+  const expected = Object.values(api.errors).map((constructor) => {
+    const error = new constructor('', '')
+    return [error.code, String(error.statusCode), classes.find((one) => error instanceof one)?.name]
+  })
+  expect(tableBelow('docs/errors.md', 'Errors').map((row) => row.slice(0, 3).map(codeOf))).toEqual(expected)
+})
+
+test('the close codes of docs/errors.md have their names', () => {
+  const page = read('docs/errors.md')
+  const rows = [...page.matchAll(/^\| (\d{4}) \| `(\w+)` \|/gm)]
+  expect(rows.length).toBeGreaterThanOrEqual(10)
+  for (const [, code, name] of rows) expect(api.CloseCode).toHaveProperty(String(name), Number(code))
+  for (const name of Object.keys(api.CloseCode)) expect(page).toContain(`\`${name}\``)
+})
+
+test('links between the pages and to their headings lead somewhere', () => {
+  const broken: string[] = []
+  for (const page of [...PAGES, 'CHANGELOG.md']) {
+    for (const [, link = ''] of read(page).matchAll(/\]\(([^)]+)\)/g)) {
+      if (/^https?:/.test(link)) continue
+      const [path = '', hash] = link.split('#')
+      const target = path === '' ? page : join(page, '..', path)
+      const exists = [...PAGES, 'CHANGELOG.md'].includes(target)
+      if (!exists || (hash !== undefined && !anchorsOf(target).includes(hash))) broken.push(`${page}: ${link}`)
+    }
+  }
+  expect(broken).toEqual([])
+})
