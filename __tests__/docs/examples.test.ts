@@ -352,8 +352,9 @@ describe('docs', () => {
 
 test('the examples that no test above has looked at run without an error', async () => {
   for (const block of untouched) {
-    await start(block)
-    await closeExamples()
+    const example = await start(block)
+    await example.close()
+    expect(await example.ended()).toBe(0)
   }
 })
 
