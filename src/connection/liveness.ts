@@ -55,6 +55,13 @@ export class Liveness implements Watched {
     this.#closingSince = performance.now()
   }
 
+  forgive(time: number): void {
+    this.lastReadAt += time
+    if (this.#pingedAt > 0) this.#pingedAt += time
+    if (this.#closingSince > 0) this.#closingSince += time
+    if (this.#outbound.stalledSince > 0) this.#outbound.stalledSince += time
+  }
+
   check(now: number): void {
     const { writeTimeout } = this.#limits
     const stalledSince = this.#outbound.stalledSince

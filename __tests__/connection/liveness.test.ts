@@ -1,0 +1,123 @@
+import type { WebSocketConnection } from '../../src/index.ts'
+import { Watchdog } from '../../src/connection/watchdog.ts'
+import { clientFrame, RawClient } from '../support/raw-client.ts'
+import { closeServers, connect, eventually, startServer } from '../support/server.ts'
+
+afterEach(closeServers)
+
+async function open(config: object): Promise<{ client: RawClient; ws: WebSocketConnection }> {
+  let connection: WebSocketConnection | undefined
+  const { port } = await startServer((app) => {
+    app.webSocketWithConfig('/ws', async (ws) => {
+      connection = ws
+      for await (const { data } of ws) if (data.toString() === 'stop') await new Promise<void>((resolve) => ws.signal.addEventListener('abort', () => resolve()))
+    }, config)
+  })
+  const client = await new RawClient(port).open('/ws')
+  await eventually(() => connection !== undefined)
+  return { client, ws: connection as unknown as WebSocketConnection }
+}
+
+test('a client that answers pings stays, however silent it is otherwise', async () => {
+  const { ws } = await startServer((app) => {
+    app.webSocketWithConfig('/ws', async (ws) => {
+      for await (const _message of ws);
+    }, { pingInterval: 20, pongTimeout: 100, readTimeout: 100 })
+  })
+  const client = await connect(ws('/ws'))
+  let pings = 0
+  client.socket.on('ping', () => pings++)
+  await eventually(() => pings >= 15)
+  expect(client.closed).toBeUndefined()
+})
+
+test('a ping that stays unanswered drops the connection', async () => {
+  const { client, ws } = await open({ pingInterval: 20, pongTimeout: 80, readTimeout: 0 })
+  expect((await client.frame()).opcode).toBe(9)
+  await eventually(() => ws.closeInfo !== undefined)
+  expect(ws.closeInfo).toEqual({ code: 1006, reason: 'pong timeout', wasClean: false })
+})
+
+test('a client that sends nothing is closed with 1008; a trickling message is nothing', async () => {
+  const { client, ws } = await open({ pingInterval: 0, readTimeout: 120 })
+  const frame = clientFrame(1, 'x'.repeat(100))
+  let sent = 0
+  const trickle = setInterval(() => client.socket.write(frame.subarray(sent, ++sent)), 10)
+  expect(await client.closeCode()).toBe(1008)
+  clearInterval(trickle)
+  expect(sent).toBeLessThan(100)
+  client.socket.destroy()
+  await eventually(() => ws.closeInfo !== undefined)
+  expect(ws.closeInfo).toMatchObject({ code: 1008, reason: 'read timeout' })
+})
+
+test.each([[1, 'a message'], [9, 'a ping'], [10, 'a pong']])('opcode %d, %s, counts as a sign of life', async (opcode) => {
+  const { client, ws } = await open({ pingInterval: 0, readTimeout: 120 })
+  for (let i = 0; i < 12; i++) {
+    client.socket.write(clientFrame(opcode, 'here'))
+    await new Promise((resolve) => setTimeout(resolve, 30))
+  }
+  expect(ws.isClosed()).toBe(false)
+})
+
+test('a client that we do not read from is not blamed for what we do not see', async () => {
+  const { client, ws } = await open({ pingInterval: 20, pongTimeout: 60, readTimeout: 60, readBufferSize: 100 })
+  client.socket.write(Buffer.concat([clientFrame(1, 'stop'), clientFrame(1, 'x'.repeat(500))]))
+  await eventually(() => ws.socket.isPaused)
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(ws.isClosed()).toBe(false)
+})
+
+test('a write that is not flushed in time ends the connection, also where the client reads a little now and then', async () => {
+  const { client, ws } = await open({ writeTimeout: 150, pingInterval: 0 })
+  client.socket.pause()
+  const writes: Promise<void>[] = []
+  for (let i = 0; i < 15; i++) writes.push(ws.writeBinary(Buffer.alloc(1024 * 1024)))
+  const trickle = setInterval(() => client.socket.read(1), 10)
+  await expect(Promise.all(writes)).rejects.toMatchObject({ closeCode: 1006, reason: 'write timeout' })
+  clearInterval(trickle)
+})
+
+test('without timeouts nothing is dropped', async () => {
+  const { client, ws } = await open({ writeTimeout: 0, readTimeout: 0, pingInterval: 0, pongTimeout: 0 })
+  client.socket.pause()
+  for (let i = 0; i < 15; i++) void ws.writeBinary(Buffer.alloc(1024 * 1024))
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(ws.isClosed()).toBe(false)
+})
+
+test('pings wait in the queue once, not again and again', async () => {
+  const { client, ws } = await open({ writeTimeout: 0, readTimeout: 0, pingInterval: 10, pongTimeout: 0 })
+  client.socket.pause()
+  while (ws.bufferedAmount === 0) {
+    void ws.writeBinary(Buffer.alloc(1024 * 1024))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const before = ws.bufferedAmount
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(ws.bufferedAmount).toBeLessThanOrEqual(before + 2)
+})
+
+test('an event loop that was held up costs no healthy client its connection', async () => {
+  const { client, ws } = await open({ pingInterval: 50, pongTimeout: 300, readTimeout: 300 })
+  client.socket.on('data', () => client.socket.write(clientFrame(10)))
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  const end = Date.now() + 1_200
+  while (Date.now() < end) {
+    // Holds everything up.
+  }
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(ws.isClosed()).toBe(false)
+})
+
+test('the watchdog has one timer for all, and none while there is nothing to watch', () => {
+  const dog = new Watchdog()
+  const before = process.getActiveResourcesInfo().length
+  const watched = Array.from({ length: 2 }, () => ({ check: () => {}, forgive: () => {} }))
+  for (const one of watched) dog.add(one)
+  dog.require(0)
+  dog.require(1)
+  // Unref'd timers are not among the active resources.
+  expect(process.getActiveResourcesInfo().length).toBe(before)
+  for (const one of watched) dog.delete(one)
+})

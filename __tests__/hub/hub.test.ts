@@ -1,0 +1,404 @@
+import fc from 'fast-check'
+import { BinaryMessage, type HubEvents, WebSocketConnection, WebSocketHub } from '../../src/index.ts'
+import { clientFrame, RawClient } from '../support/raw-client.ts'
+import { closeServers, connect, eventually, startServer, type TestClient, type TestServer } from '../support/server.ts'
+
+afterEach(closeServers)
+
+/** A server whose handler registers its connection under the name in the query and reads until the end. */
+async function serve(hub?: WebSocketHub, config = {}): Promise<TestServer & { byName: Map<string, WebSocketConnection>; hub: WebSocketHub; join(name: string): Promise<TestClient> }> {
+  const byName = new Map<string, WebSocketConnection>()
+  const server = await startServer((app) => {
+    app.webSocketWithConfig('/ws', async (ws) => {
+      byName.set(ws.context().query('name'), ws)
+      ;(hub ?? app.wsHub).register(ws)
+      for await (const _message of ws);
+    }, config)
+  })
+  const join = async (name: string): Promise<TestClient> => {
+    const client = await connect(server.ws(`/ws?name=${name}`), [], { perMessageDeflate: false })
+    await eventually(() => byName.has(name))
+    return client
+  }
+  return { ...server, byName, hub: hub ?? server.app.wsHub, join }
+}
+
+function of(byName: Map<string, WebSocketConnection>, name: string): WebSocketConnection {
+  return byName.get(name) as WebSocketConnection
+}
+
+/** The messages each client got, once a last one has reached all. */
+async function drained(hub: WebSocketHub, clients: TestClient[]): Promise<string[][]> {
+  hub.broadcast('END')
+  await Promise.all(clients.map((client) => client.until(() => client.messages.at(-1)?.data === 'END')))
+  return clients.map((client) => client.messages.splice(0).slice(0, -1).map(({ data }) => data))
+}
+
+test('broadcast, to, except and filter reach exactly whom they name, in the same order', async () => {
+  const { hub, byName, join } = await serve()
+  const clients = [await join('a'), await join('b'), await join('c')]
+  const [a, b, c] = [of(byName, 'a'), of(byName, 'b'), of(byName, 'c')]
+  hub.join(a, 'red')
+  hub.join(b, 'red')
+  hub.join(b, 'blue')
+  expect(hub.broadcast('all')).toBe(3)
+  expect(hub.broadcast('red', { to: 'red' })).toBe(2)
+  expect(hub.broadcast('red or blue, once', { to: ['red', 'blue'] })).toBe(2)
+  expect(hub.broadcast('not a', { except: a })).toBe(2)
+  expect(hub.broadcast('not a, not b', { except: [a, b] })).toBe(1)
+  expect(hub.broadcast('filtered', { filter: (ws) => ws === c })).toBe(1)
+  expect(hub.to('blue').broadcastJSON({ to: 'blue' })).toBe(1)
+  expect(hub.to(['red', 'nobody']).broadcast('red again', { except: b })).toBe(1)
+  expect(hub.broadcast('nobody', { to: 'nobody' })).toBe(0)
+  expect(hub.broadcast('bytes as text', {})).toBe(3)
+  expect(hub.broadcastJSON(null)).toBe(3)
+  expect(await drained(hub, clients)).toEqual([
+    ['all', 'red', 'red or blue, once', 'red again', 'bytes as text', 'null'],
+    ['all', 'red', 'red or blue, once', 'not a', '{"to":"blue"}', 'bytes as text', 'null'],
+    ['all', 'not a', 'not a, not b', 'filtered', 'bytes as text', 'null']
+  ])
+})
+
+test('bytes go out as text, or as binary where asked; what cannot be sent throws before anything is', async () => {
+  const { hub, join } = await serve()
+  const client = await join('a')
+  hub.broadcast(Buffer.from('text'))
+  hub.broadcast(Buffer.from([0xff]), { type: BinaryMessage })
+  expect(() => hub.broadcast(Buffer.from([0xff]))).toThrow(TypeError)
+  expect(() => hub.broadcast(5 as never)).toThrow(/"data": must be a string/)
+  expect(() => hub.broadcast('x', { type: 9 })).toThrow(/"type": must be/)
+  expect(() => hub.broadcastJSON(undefined)).toThrow(TypeError)
+  expect(() => hub.broadcast('x', { to: 7 as never })).toThrow(/"room": must be a string/)
+  expect(() => hub.broadcast('x', { filter: () => { throw new Error('filter') } })).toThrow('filter')
+  await client.until(() => client.messages.length === 2)
+  expect(client.messages).toEqual([{ data: 'text', isBinary: false }, { data: '\u00ff', isBinary: true }])
+})
+
+test('the bytes given to broadcast may change as soon as it has returned', async () => {
+  const { hub, join } = await serve()
+  const client = await join('a')
+  const bytes = Buffer.from('before')
+  hub.broadcast(bytes)
+  bytes.fill('x')
+  expect(await client.next()).toBe('before')
+})
+
+test('registering and leaving, in any order and any number of times', async () => {
+  const other = new WebSocketHub()
+  const { hub, byName, join } = await serve()
+  const client = await join('a')
+  const ws = of(byName, 'a')
+  expect([hub.register(ws), hub.register(ws), other.register(ws)]).toEqual([true, true, true])
+  hub.broadcast('once')
+  other.broadcast('twice')
+  expect([await client.next(), await client.next()]).toEqual(['once', 'twice'])
+  hub.leave(ws, 'never joined')
+  expect(hub.getClients()).toEqual([ws])
+  hub.unregister(ws)
+  hub.unregister(ws)
+  expect((await client.close()).code).toBe(1000)
+  await eventually(() => other.getClientCount() === 0)
+  expect([hub.register(ws), hub.join(ws, 'room'), hub.getClientCount()]).toEqual([false, false, 0])
+  hub.unregister(ws)
+})
+
+test('rooms come with their first member and go with their last, also when it only closes', async () => {
+  const { hub, byName, join } = await serve()
+  const client = await join('a')
+  const ws = of(byName, 'a')
+  expect([hub.join(ws, '__proto__'), hub.join(ws, '__proto__'), hub.join(ws, 'constructor')]).toEqual([true, true, true])
+  expect(hub.rooms(ws)).toEqual(['__proto__', 'constructor'])
+  expect(hub.getRooms()).toEqual(['__proto__', 'constructor'])
+  expect([hub.getClientCount('__proto__'), hub.getClients('constructor'), hub.getClientCount('toString')]).toEqual([1, [ws], 0])
+  hub.leave(ws, '__proto__')
+  expect(hub.getRooms()).toEqual(['constructor'])
+  client.socket.terminate()
+  await eventually(() => hub.getClientCount() === 0)
+  expect([hub.getRooms(), hub.rooms(ws), hub.stats().rooms]).toEqual([[], [], 0])
+})
+
+test.each([[''], ['x'.repeat(257)], [5], [null]])('the room %p is refused with an error that closes with 1008', async (room) => {
+  const { hub, byName, join } = await serve()
+  await join('a')
+  expect(() => hub.join(of(byName, 'a'), room as string)).toThrow(expect.objectContaining({ closeCode: 1008 }))
+  expect(() => hub.to(room as string)).toThrow(/"room"/)
+})
+
+test('what is no connection is refused by name', () => {
+  const hub = new WebSocketHub()
+  for (const act of [hub.register, hub.unregister, hub.rooms]) {
+    expect(() => act.call(hub, { close: () => {} } as never)).toThrow(/"ws": must be the WebSocketConnection that a handler gets, got an object/)
+  }
+})
+
+test('events tell who came and went, and a listener that throws disturbs nobody', async () => {
+  const { hub, byName, join, logs } = await serve()
+  const seen: string[] = []
+  for (const event of ['register', 'unregister'] satisfies (keyof HubEvents)[]) {
+    hub.on(event, (ws) => {
+      seen.push(`${event} ${ws.context().query('name')}`)
+      throw new Error('in a listener')
+    })
+  }
+  const [a, b] = [await join('a'), await join('b')]
+  hub.unregister(of(byName, 'a'))
+  await a.close()
+  b.socket.close(1000)
+  await eventually(() => hub.getClientCount() === 0)
+  expect(seen).toEqual(['register a', 'register b', 'unregister a', 'unregister b'])
+  expect(logs.filter(({ msg }) => msg === 'listener of a WebSocketHub event failed')).toHaveLength(4)
+})
+
+test('stats count deliveries and payload bytes', async () => {
+  const { hub, byName, join } = await serve()
+  await join('a')
+  await join('b')
+  hub.join(of(byName, 'a'), 'room')
+  hub.broadcast('12345')
+  hub.to('room').broadcast('ä')
+  expect(hub.stats()).toEqual({ clients: 2, rooms: 1, messagesSent: 3, bytesSent: 12, drops: 0, slowDisconnects: 0 })
+})
+
+test('shutdown closes with 1001, drops who does not answer in time, and settles run', async () => {
+  const hub = new WebSocketHub()
+  const { port, join } = await serve(hub)
+  const polite = await join('a')
+  await new RawClient(port).open('/ws?name=mute')
+  await eventually(() => hub.getClientCount() === 2)
+  const running = hub.run()
+  await hub.shutdown(50)
+  await running
+  expect((await polite.close()).code).toBe(1001)
+  expect(hub.getClientCount()).toBe(0)
+  await join('late')
+  expect(hub.getClientCount()).toBe(0)
+  await expect(hub.shutdown(-1)).rejects.toThrow(RangeError)
+  await expect(hub.shutdown('1' as never)).rejects.toThrow(TypeError)
+})
+
+test('wrong options are named', () => {
+  expect(() => new WebSocketHub({ slowConsumer: 'wait' as never })).toThrow(/"hub.slowConsumer": must be 'disconnect'/)
+  expect(() => new WebSocketHub({ rooms: 1 } as never)).toThrow(/"hub.rooms": is unknown/)
+})
+
+describe('slow consumers', () => {
+  const config = { sendQueueSize: 8, writeTimeout: 0 }
+
+  /** A client that stops reading, with its socket full, beside one that reads. */
+  async function slowAndFast(slowConsumer: object | string): Promise<Awaited<ReturnType<typeof serve>> & { slow: RawClient; fast: TestClient; ws: WebSocketConnection; tick: () => Promise<void> }> {
+    const server = await serve(undefined, { ...config, slowConsumer })
+    const slow = await new RawClient(server.port).open('/ws?name=slow')
+    const fast = await server.join('fast')
+    await eventually(() => server.byName.has('slow'))
+    const ws = of(server.byName, 'slow')
+    slow.socket.pause()
+    const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+    while (ws.bufferedAmount < 1024 * 1024) {
+      void ws.writeBinary(Buffer.alloc(1024 * 1024))
+      await tick()
+    }
+    return { ...server, slow, fast, ws, tick }
+  }
+
+  /** What a slow client finds once it reads again: the text messages up to the last one, or the close code. */
+  async function texts(slow: RawClient, last: string): Promise<string[]> {
+    slow.socket.resume()
+    const all: string[] = []
+    while (all.at(-1) !== last) {
+      const { opcode, payload } = await slow.frame()
+      if (opcode === 1) all.push(payload.toString())
+      if (opcode === 8) return [...all, `closed ${payload.readUInt16BE(0)}`]
+    }
+    return all
+  }
+
+  test('disconnect: out of the hub, closed with 1013, and the others have noticed nothing', async () => {
+    const { hub, slow, fast, ws, tick } = await slowAndFast('disconnect')
+    const left: unknown[] = []
+    hub.on('slow', (connection) => left.push(connection))
+    for (let i = 0; i < 20; i++) {
+      hub.broadcast(`message ${i}`)
+      await tick()
+    }
+    expect(left).toEqual([ws])
+    expect(hub.getClientCount()).toBe(1)
+    expect(hub.stats()).toMatchObject({ clients: 1, slowDisconnects: 1 })
+    await fast.until(() => fast.messages.length === 20)
+    expect((await texts(slow, 'never')).at(-1)).toBe('closed 1013')
+    expect(ws.isClosed()).toBe(true)
+  })
+
+  test('dropNewest: what waits stays, what comes is dropped', async () => {
+    const { hub, slow, fast, ws, tick } = await slowAndFast('dropNewest')
+    let episodes = 0
+    hub.on('slow', () => episodes++)
+    for (let i = 0; i < 20; i++) {
+      hub.broadcast(`message ${i}`)
+      await tick()
+    }
+    expect(ws.dropped).toBe(12)
+    expect(hub.stats().drops).toBe(12)
+    expect(episodes).toBe(1)
+    await fast.until(() => fast.messages.length === 20)
+    slow.socket.resume()
+    await eventually(() => ws.bufferedAmount === 0)
+    hub.broadcast('last')
+    expect(await texts(slow, 'last')).toEqual([...Array.from({ length: 8 }, (_, i) => `message ${i}`), 'last'])
+  })
+
+  test('dropOldest: what comes makes place for itself', async () => {
+    const { hub, slow, fast, ws, tick } = await slowAndFast('dropOldest')
+    for (let i = 0; i < 20; i++) {
+      hub.broadcast(`message ${i}`)
+      await tick()
+    }
+    expect(ws.dropped).toBe(12)
+    await fast.until(() => fast.messages.length === 20)
+    expect(await texts(slow, 'message 19')).toEqual(Array.from({ length: 8 }, (_, i) => `message ${i + 12}`))
+  })
+
+  test('coalesce: the newest of each key, and the oldest goes where there are too many keys', async () => {
+    const { hub, slow, fast, ws, tick } = await slowAndFast({ coalesce: (data: string) => data.split(':')[0] })
+    for (let i = 0; i < 30; i++) {
+      hub.broadcast(`${'abc'[i % 3]}:${i}`)
+      await tick()
+    }
+    for (let i = 0; i < 7; i++) {
+      hub.broadcast(`key${i}:x`)
+      await tick()
+    }
+    await fast.until(() => fast.messages.length === 37)
+    expect(await texts(slow, 'key6:x')).toEqual(['c:29', ...Array.from({ length: 7 }, (_, i) => `key${i}:x`)])
+    expect(ws.dropped).toBe(29)
+  })
+
+  test('a coalesce function that throws is logged, and the message is treated as one of its own key', async () => {
+    const { hub, slow, logs, tick } = await slowAndFast({ coalesce: () => { throw new Error('no key') } })
+    for (let i = 0; i < 4; i++) {
+      hub.broadcast(`message ${i}`)
+      await tick()
+    }
+    expect(await texts(slow, 'message 3')).toEqual(['message 0', 'message 1', 'message 2', 'message 3'])
+    expect(logs.filter(({ msg }) => msg.startsWith('coalesce')).length).toBeGreaterThan(0)
+  })
+
+  test('the policy of the hub stands over that of the route', async () => {
+    const hub = new WebSocketHub({ slowConsumer: 'dropNewest' })
+    const { ws, tick } = await slowAndFast('disconnect')
+    hub.register(ws)
+    for (let i = 0; i < 20; i++) {
+      hub.broadcast(`message ${i}`)
+      await tick()
+    }
+    expect(ws.isClosed()).toBe(false)
+    expect(hub.stats().drops).toBe(12)
+  })
+
+  test.each(['disconnect', 'dropNewest', 'dropOldest'])('%s: a burst in one tick costs a client that reads nothing', async (slowConsumer) => {
+    const { hub, join } = await serve(undefined, { sendQueueSize: 4, slowConsumer })
+    const client = await join('a')
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 5_000; i++) hub.broadcast(`message ${i} ${'x'.repeat(500)}`)
+      await client.until(() => client.messages.length === 5_000 || client.closed !== undefined)
+      expect(client.closed).toBeUndefined()
+      expect(client.messages.map(({ data }) => data.split(' ')[1])).toEqual(Array.from({ length: 5_000 }, (_, i) => `${i}`))
+      client.messages.length = 0
+    }
+    expect(hub.stats().drops).toBe(0)
+  })
+})
+
+test('compressed broadcasts, long and short, arrive as they were and in order, whatever each receiver has agreed to', async () => {
+  const { hub, ws, byName } = await serve(undefined, { compressionThreshold: 100 })
+  const offers = [false, true, { serverMaxWindowBits: 10 }, { serverMaxWindowBits: 15 }] as const
+  const clients = await Promise.all(offers.map((perMessageDeflate, i) => connect(ws(`/ws?name=${i}`), [], { perMessageDeflate })))
+  await eventually(() => byName.size === offers.length)
+  const texts = Array.from({ length: 40 }, (_, i) => `${i} `.repeat([1, 200, 30_000][i % 3] as number))
+  for (const text of texts) hub.broadcast(text)
+  for (const got of await drained(hub, clients)) expect(got).toEqual(texts)
+})
+
+test('random joins, leaves, unicasts and broadcasts: everyone gets exactly its messages, in order', async () => {
+  const names = ['a', 'b', 'c', 'd']
+  const rooms = ['r0', 'r1', 'r2']
+  const who = fc.constantFrom(...names)
+  const room = fc.constantFrom(...rooms)
+  const action = fc.oneof(
+    fc.record({ do: fc.constant('join' as const), who, room }),
+    fc.record({ do: fc.constant('leave' as const), who, room }),
+    fc.record({ do: fc.constant('unicast' as const), who, room, size: fc.nat(3_000) }),
+    fc.record({ do: fc.constant('room' as const), who, room, size: fc.nat(3_000) }),
+    fc.record({ do: fc.constant('all' as const), who, room, size: fc.nat(70_000) }),
+    fc.record({ do: fc.constant('ping' as const), who, room }),
+    fc.record({ do: fc.constant('tick' as const), who, room })
+  )
+  const { hub, byName, join } = await serve()
+  const clients = new Map(await Promise.all(names.map(async (name) => [name, await join(name)] as const)))
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { maxLength: 80 }), async (actions) => {
+      const expected = new Map(names.map((name) => [name, [] as string[]]))
+      const members = new Map(rooms.map((name) => [name, new Set<string>()]))
+      for (const [i, step] of actions.entries()) {
+        const text = `${i}:${'x'.repeat('size' in step ? step.size : 0)}`
+        const ws = of(byName, step.who)
+        const inRoom = members.get(step.room) as Set<string>
+        if (step.do === 'join') {
+          inRoom.add(step.who)
+          hub.join(ws, step.room)
+        }
+        if (step.do === 'leave') {
+          inRoom.delete(step.who)
+          hub.leave(ws, step.room)
+        }
+        if (step.do === 'ping') void ws.ping('ping')
+        if (step.do === 'tick') await new Promise((resolve) => setImmediate(resolve))
+        const receivers = { unicast: [step.who], room: inRoom, all: names }[step.do as string] ?? []
+        for (const name of receivers) expected.get(name)?.push(text)
+        if (step.do === 'unicast') void ws.writeText(text)
+        if (step.do === 'room') hub.to(step.room).broadcast(text)
+        if (step.do === 'all') hub.broadcast(text)
+      }
+      for (const name of names) for (const r of rooms) hub.leave(of(byName, name), r)
+      const got = await drained(hub, [...clients.values()])
+      expect(got).toEqual([...clients.keys()].map((name) => expected.get(name)))
+    }),
+    { numRuns: 40 }
+  )
+}, 60_000)
+
+test('10 000 connections in one hub and 1 000 rooms for one connection', async () => {
+  const { app, hub, byName, join } = await serve()
+  const first = await join('first')
+  const ws = of(byName, 'first')
+  for (let i = 0; i < 1_000; i++) hub.join(ws, `room ${i}`)
+  expect(hub.rooms(ws)).toHaveLength(1_000)
+  const injected = []
+  for (let i = 0; i < 10_000; i++) injected.push(await app.injectWS('/ws?name=injected'))
+  await eventually(() => hub.getClientCount() === 10_001)
+  let got = 0
+  for (const client of injected) client.once('message', () => got++)
+  expect(hub.broadcast('to all')).toBe(10_001)
+  await eventually(() => got === 10_000)
+  expect(await first.next()).toBe('to all')
+  hub.unregister(ws)
+  expect(hub.getRooms()).toEqual([])
+  for (const client of injected) client.terminate()
+  await eventually(() => hub.getClientCount() === 0)
+}, 120_000)
+
+test('a broadcast to clients of which some are closing or resetting reaches all others', async () => {
+  const { hub, port, join } = await serve()
+  const healthy = await join('healthy')
+  const raw = await Promise.all(Array.from({ length: 20 }, (_, i) => new RawClient(port).open(`/ws?name=${i}`)))
+  await eventually(() => hub.getClientCount() === 21)
+  for (const [i, client] of raw.entries()) {
+    if (i % 3 === 0) client.reset()
+    if (i % 3 === 1) client.socket.write(clientFrame(8))
+  }
+  for (let i = 0; i < 50; i++) {
+    hub.broadcast(`message ${i}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await healthy.until(() => healthy.messages.length === 50)
+  await eventually(() => hub.getClientCount() === 7)
+})
