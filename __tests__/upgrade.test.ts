@@ -1,0 +1,214 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request as httpRequest } from 'node:http'
+import cookie from '@fastify/cookie'
+import type { FastifyInstance } from 'fastify'
+import type { WebSocketConnection } from '../src/index.ts'
+import { clientFrame, RawClient } from './support/raw-client.ts'
+import { closeServers, connect, startServer } from './support/server.ts'
+
+afterEach(closeServers)
+
+const echo = async (ws: WebSocketConnection): Promise<void> => {
+  for await (const { type, data } of ws) await ws.writeMessage(type, data)
+}
+
+const addEcho = (app: FastifyInstance): void => void app.webSocket('/ws', echo)
+
+interface Answer {
+  status: number
+  headers: Map<string, string>
+}
+
+/** The answer to a handshake with these headers; an empty one is left out. */
+async function answer(port: number, headers: Record<string, string> = {}, { path = '/ws', method = 'GET' } = {}): Promise<Answer> {
+  const client = new RawClient(port)
+  client.handshake(path, headers, undefined, method)
+  const head = await client.head()
+  client.reset()
+  return head
+}
+
+/** The headers of a 101, each with all of its values. */
+async function headersOf101(port: number, path: string): Promise<NodeJS.Dict<string[]>> {
+  const request = httpRequest({
+    port,
+    path,
+    headers: { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
+  }).end()
+  const [response, socket] = (await once(request, 'upgrade')) as [IncomingMessage, IncomingMessage['socket']]
+  socket.destroy()
+  return response.headersDistinct
+}
+
+describe('the handshake', () => {
+  test('answers with the accept key of RFC 6455, 1.3', async () => {
+    const { port } = await startServer(addEcho)
+    const { status, headers } = await answer(port, { 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==' })
+    expect(status).toBe(101)
+    expect(headers.get('sec-websocket-accept')).toBe('s3pPLMBiTxaQ9kYGzzhZRbK+xOo=')
+    expect(headers.get('upgrade')?.toLowerCase()).toBe('websocket')
+    expect(headers.get('connection')?.toLowerCase()).toBe('upgrade')
+    expect(headers.has('sec-websocket-protocol')).toBe(false)
+    expect(headers.has('sec-websocket-extensions')).toBe(false)
+  })
+
+  test('takes names and values of headers in any case, and Connection as a list', async () => {
+    const { port } = await startServer(addEcho)
+    expect((await answer(port, { Upgrade: 'WebSocket', Connection: 'keep-alive, UPGRADE' })).status).toBe(101)
+  })
+
+  test.each(['', 'short', 'dGhlIHNhbXBsZSBub25jZQ', `${'A'.repeat(23)}=`, `${'A'.repeat(24)}==`, '!'.repeat(22) + '=='])('Sec-WebSocket-Key %j: 400', async (key) => {
+    const { port } = await startServer(addEcho)
+    expect((await answer(port, { 'Sec-WebSocket-Key': key })).status).toBe(400)
+  })
+
+  test.each(['', '0', '8', '12', '14', 'x', '13, 8'])('Sec-WebSocket-Version %j: 426', async (version) => {
+    const { port } = await startServer(addEcho)
+    expect((await answer(port, { 'Sec-WebSocket-Version': version })).status).toBe(426)
+  })
+
+  test('Upgrade: h2c: 400, and the connection ends', async () => {
+    const { port } = await startServer(addEcho)
+    const client = new RawClient(port)
+    client.handshake('/ws', { Upgrade: 'h2c' })
+    expect((await client.head()).status).toBe(400)
+    if (!client.isEnded) await once(client.socket, 'close')
+  })
+
+  test('an upgrade by POST, to an HTTP route, or to no route makes no WebSocket of ours', async () => {
+    const handler = jest.fn()
+    const { port, ws } = await startServer((app) => {
+      addEcho(app)
+      app.webSocket('/never', handler)
+      app.post('/post', async () => 'posted')
+      app.get('/http', async () => 'http')
+    })
+    expect((await answer(port, {}, { path: '/never', method: 'POST' })).status).toBe(404)
+    expect((await answer(port, {}, { path: '/nowhere' })).status).toBe(404)
+    expect((await answer(port, {}, { path: '/post', method: 'POST' })).status).not.toBe(101)
+    // As @fastify/websocket does it: accepted, and closed at once.
+    const http = await connect(ws('/http'))
+    expect((await http.close()).code).toBe(1005)
+    expect(handler).not.toHaveBeenCalled()
+  })
+
+  test('a refused handshake is said in the body, as JSON', async () => {
+    const { port } = await startServer(addEcho)
+    const request = httpRequest({ port, path: '/ws', headers: { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' } }).end()
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    expect(JSON.parse(Buffer.concat(await response.toArray()).toString())).toMatchObject({
+      statusCode: 400,
+      code: 'FST_BLAZE_WS_BAD_HANDSHAKE',
+      message: expect.stringContaining('Sec-WebSocket-Key')
+    })
+  })
+
+  test('frames that come in the same segment as the request are not lost', async () => {
+    const { port } = await startServer((app) => {
+      app.webSocket('/ws', echo, { preHandler: (_request, _reply, done) => void setImmediate(done) })
+    })
+    const client = await new RawClient(port).open('/ws', {}, Buffer.concat([clientFrame(1, 'one'), clientFrame(1, 'two')]))
+    expect((await client.frame()).payload.toString()).toBe('one')
+    expect((await client.frame()).payload.toString()).toBe('two')
+    client.reset()
+  })
+})
+
+describe('headers of the 101', () => {
+  test('are those that hooks have set, with every value of a list', async () => {
+    const { port } = await startServer((app) => {
+      app.addHook('onRequest', async (_request, reply) => void reply.header('x-one', 'root'))
+      app.webSocket('/ws', echo, {
+        preHandler: async (_request, reply) => {
+          reply.header('x-two', 2).header('set-cookie', 'a=1').header('set-cookie', 'b=2; HttpOnly')
+          reply.raw.setHeader('x-raw', 'raw')
+        }
+      })
+    })
+    expect(await headersOf101(port, '/ws')).toMatchObject({ 'x-one': ['root'], 'x-two': ['2'], 'x-raw': ['raw'], 'set-cookie': ['a=1', 'b=2; HttpOnly'] })
+  })
+
+  test("of one request do not come on another's", async () => {
+    const { port } = await startServer((app) => {
+      app.webSocket('/:name', echo, {
+        preHandler: async (request, reply) => {
+          await new Promise(setImmediate)
+          reply.header('x-name', (request.params as { name: string }).name)
+        }
+      })
+    })
+    const answers = await Promise.all(['a', 'b', 'c'].map((name) => headersOf101(port, `/${name}`)))
+    expect(answers.map((headers) => headers['x-name'])).toEqual([['a'], ['b'], ['c']])
+  })
+
+  test("cannot break the handshake's own", async () => {
+    const { port, ws } = await startServer((app) => {
+      app.webSocket('/ws', echo, {
+        preHandler: async (_request, reply) =>
+          void reply.headers({
+            connection: 'close',
+            upgrade: 'h2c',
+            'content-length': 5,
+            'content-type': 'text/plain',
+            'transfer-encoding': 'chunked',
+            'sec-websocket-accept': 'wrong',
+            'sec-websocket-protocol': 'nobody-asked',
+            'sec-websocket-extensions': 'permessage-deflate'
+          })
+      })
+    })
+    const headers = await headersOf101(port, '/ws')
+    expect(headers).toMatchObject({ connection: ['Upgrade'], upgrade: ['websocket'], 'sec-websocket-accept': ['s3pPLMBiTxaQ9kYGzzhZRbK+xOo='] })
+    for (const name of ['content-length', 'content-type', 'transfer-encoding', 'sec-websocket-protocol', 'sec-websocket-extensions']) {
+      expect(headers).not.toHaveProperty(name)
+    }
+    const client = await connect(ws('/ws'))
+    client.socket.send('x')
+    expect(await client.next()).toBe('x')
+  })
+
+  test('come from @fastify/cookie by reply.header', async () => {
+    const { port } = await startServer(async (app) => {
+      await app.register(cookie)
+      app.webSocket('/ws', echo, { preHandler: async (_request, reply) => void reply.header('set-cookie', app.serializeCookie('a', '1', { path: '/' })) })
+    })
+    expect((await headersOf101(port, '/ws'))['set-cookie']).toEqual(['a=1; Path=/'])
+  })
+})
+
+describe('subprotocols', () => {
+  test('the first of the server that the client offers is chosen', async () => {
+    const { ws } = await startServer((app) => {
+      app.webSocketWithConfig('/ws', async (ws) => ws.writeText(ws.protocol), { subprotocols: ['v3', 'v2', 'v1'] })
+    })
+    const client = await connect(ws('/ws'), ['v1', 'other', 'v2'])
+    expect(client.socket.protocol).toBe('v2')
+    expect(await client.next()).toBe('v2')
+  })
+
+  test('a client that offers none, or none of ours, gets none', async () => {
+    const { port, ws } = await startServer((app) => {
+      app.webSocketWithConfig('/ws', async (ws) => ws.writeJSON(ws.protocol), { subprotocols: ['v1'] })
+    })
+    expect(await (await connect(ws('/ws'))).next()).toBe('""')
+    const { status, headers } = await answer(port, { 'Sec-WebSocket-Protocol': 'v9' })
+    expect([status, headers.has('sec-websocket-protocol')]).toEqual([101, false])
+  })
+
+  test('a route without subprotocols chooses none', async () => {
+    const { port } = await startServer(addEcho)
+    expect((await answer(port, { 'Sec-WebSocket-Protocol': 'v1' })).headers.has('sec-websocket-protocol')).toBe(false)
+  })
+
+  test.each(['v1,,v2', ',v1', 'v 1', 'v1,v1'])('an offer that is none (%j): 400', async (offer) => {
+    const { port } = await startServer((app) => {
+      app.webSocketWithConfig('/ws', echo, { subprotocols: ['v1'] })
+    })
+    expect((await answer(port, { 'Sec-WebSocket-Protocol': offer })).status).toBe(400)
+  })
+})
+
+test.each(['permessage-deflate; server_max_window_bits=99', 'permessage-deflate; x', ';;'])('an extension offer that is none (%j): 400', async (offer) => {
+  const { port } = await startServer(addEcho)
+  expect((await answer(port, { 'Sec-WebSocket-Extensions': offer })).status).toBe(400)
+})
