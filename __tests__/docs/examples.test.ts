@@ -2,13 +2,14 @@ import { once } from 'node:events'
 import { WebSocket } from 'ws'
 import { RawClient } from '../support/raw-client.ts'
 import { connect, eventually, type TestClient } from '../support/server.ts'
-import { closeExamples, type Example, start, typeErrors, writeExamples } from './support/examples.ts'
+import { closeExamples, type Example, removeExamples, start, typeErrors, writeExamples } from './support/examples.ts'
 import { blocksOf, PAGES } from './support/markdown.ts'
 
 const blocks = PAGES.flatMap(blocksOf)
 
 beforeAll(() => writeExamples(blocks))
 afterEach(closeExamples)
+afterAll(removeExamples)
 
 /** The examples that no test has started yet. */
 const untouched = new Set(blocks)

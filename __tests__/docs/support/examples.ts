@@ -10,14 +10,14 @@ import { type Block, ROOT } from './markdown.ts'
 const BEFORE = "import Fastify from 'fastify'; import blazeWs from 'fastify-blaze-ws'; const app = Fastify(); await app.register(blazeWs)"
 const AFTER = 'await app.listen({ port: 3000 })'
 
-const FOLDER = join(ROOT, 'node_modules', '.cache', 'docs-examples')
+// Of this process alone: tests may run twice at the same time.
+const FOLDER = join(ROOT, 'node_modules', '.cache', `docs-examples-${process.pid}`)
 const TSC = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
 
 const run = promisify(execFile)
 
 /** Writes the examples for the compiler, which reports the lines of their pages, and for Node, and builds what they import. */
 export async function writeExamples(blocks: Block[]): Promise<void> {
-  rmSync(FOLDER, { recursive: true, force: true })
   mkdirSync(FOLDER, { recursive: true })
   for (const block of blocks) {
     const source = sourceOf(block)
@@ -32,6 +32,11 @@ export async function writeExamples(blocks: Block[]): Promise<void> {
     include: []
   })
   await run(process.execPath, [TSC, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(FOLDER, 'lib')])
+}
+
+/** Takes back what `writeExamples` wrote. */
+export function removeExamples(): void {
+  rmSync(FOLDER, { recursive: true, force: true })
 }
 
 /** What the compiler has to say about the examples; `''` where it is content. */
