@@ -1,0 +1,197 @@
+import type { FastifyRequest } from 'fastify'
+import { allowOrigins, sameOrigin, type WebSocketConfig } from '../src/index.ts'
+import { closeServers, connect, startServer, type TestServer, type TestServerOptions } from './support/server.ts'
+
+afterEach(closeServers)
+
+function serve(checkOrigin: WebSocketConfig['checkOrigin'], options?: TestServerOptions): Promise<TestServer> {
+  return startServer((app) => {
+    app.webSocketWithConfig('/ws', async (ws) => void (await ws.readMessage()), { checkOrigin })
+  }, options)
+}
+
+/** The status of a handshake from a page of this origin, which is left out where it is undefined. */
+async function status({ ws }: TestServer, origin?: string, headers: Record<string, string> = {}): Promise<number> {
+  try {
+    const client = await connect(ws('/ws'), [], { headers: { ...headers, ...(origin !== undefined && { origin }) } })
+    client.socket.terminate()
+    return 101
+  } catch (error) {
+    return Number(/Unexpected server response: (\d+)/.exec((error as Error).message)?.[1])
+  }
+}
+
+describe('checkOrigin', () => {
+  test('false answers 403 before the upgrade, and the handler does not run', async () => {
+    const handler = jest.fn()
+    const { ws } = await startServer((app) => {
+      app.webSocketWithConfig('/ws', handler, { checkOrigin: () => false })
+    })
+    await expect(connect(ws('/ws'))).rejects.toThrow('403')
+    expect(handler).not.toHaveBeenCalled()
+  })
+
+  test('gets the request, behind the hooks, and may be asynchronous', async () => {
+    const server = await startServer((app) => {
+      app.decorateRequest('tenant', '')
+      app.addHook('preHandler', async (request) => void ((request as unknown as { tenant: string }).tenant = 'acme'))
+      app.webSocketWithConfig('/ws', async (ws) => void (await ws.readMessage()), {
+        checkOrigin: async (request: FastifyRequest) => {
+          await new Promise(setImmediate)
+          return request.headers.origin === `https://${(request as unknown as { tenant: string }).tenant}.example.com`
+        }
+      })
+    })
+    expect(await status(server, 'https://acme.example.com')).toBe(101)
+    expect(await status(server, 'https://evil.example.com')).toBe(403)
+  })
+
+  test('that throws or rejects lets nobody in', async () => {
+    const throws = await serve(() => {
+      throw new Error('no')
+    })
+    const rejects = await serve(async () => {
+      throw new Error('no')
+    })
+    expect(await status(throws)).toBe(500)
+    expect(await status(rejects)).toBe(500)
+  })
+
+  test.each([undefined, null, 1, 'true', {}])('that answers %p, which is not true, lets nobody in', async (answer) => {
+    expect(await status(await serve(() => answer as never))).toBe(403)
+  })
+
+  test('by default allows every origin, and none', async () => {
+    const server = await startServer((app) => {
+      app.webSocket('/ws', async (ws) => void (await ws.readMessage()))
+    })
+    for (const origin of [undefined, 'https://anything.example', 'null']) expect(await status(server, origin)).toBe(101)
+  })
+})
+
+describe('sameOrigin()', () => {
+  test('allows the host the request was sent to, exactly', async () => {
+    const server = await serve(sameOrigin())
+    const { port } = server
+    expect(await status(server, `http://127.0.0.1:${port}`)).toBe(101)
+    expect(await status(server)).toBe(101)
+    for (const origin of [
+      `https://127.0.0.1:${port}`,
+      'http://127.0.0.1',
+      `http://127.0.0.1:${port + 1}`,
+      `http://localhost:${port}`,
+      `http://127.0.0.1:${port}.evil.example`,
+      `http://127.0.0.1:${port}@evil.example`,
+      `http://evil.example/127.0.0.1:${port}`,
+      `http://127.0.0.1:${port}/path`,
+      'null',
+      '',
+      'garbage',
+      'file://'
+    ]) expect([origin, await status(server, origin)]).toEqual([origin, 403])
+  })
+
+  test('does not mind the case, and knows the default port', async () => {
+    const server = await serve(sameOrigin())
+    expect(await status(server, 'HTTP://Example.COM', { host: 'example.com' })).toBe(101)
+    expect(await status(server, 'http://example.com:80', { host: 'example.com' })).toBe(101)
+    expect(await status(server, 'http://example.com', { host: 'example.com:80' })).toBe(101)
+    expect(await status(server, 'http://example.com:8080', { host: 'example.com' })).toBe(403)
+  })
+
+  test('behind a proxy goes by the scheme and host of the browser, with trustProxy only', async () => {
+    const forwarded = { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'chat.example.com' }
+    const trusting = await serve(sameOrigin(), { fastify: { trustProxy: true } })
+    expect(await status(trusting, 'https://chat.example.com', forwarded)).toBe(101)
+    expect(await status(trusting, 'http://chat.example.com', forwarded)).toBe(403)
+    const untrusting = await serve(sameOrigin())
+    expect(await status(untrusting, 'https://chat.example.com', forwarded)).toBe(403)
+  })
+})
+
+describe('allowOrigins()', () => {
+  const allowed = ['https://example.com', 'http://localhost:3000', 'https://*.example.org', 'https://*.example.net:8443', 'capacitor://localhost']
+
+  test.each<[string | undefined, number]>([
+    ['https://example.com', 101],
+    ['https://example.com:443', 101],
+    ['https://EXAMPLE.com', 101],
+    ['http://localhost:3000', 101],
+    [undefined, 101],
+    ['http://example.com', 403],
+    ['https://example.com:8443', 403],
+    ['https://example.com.', 403],
+    ['https://www.example.com', 403],
+    ['https://example.com.evil.example', 403],
+    ['https://evilexample.com', 403],
+    ['https://example.com@evil.example', 403],
+    ['https://evil.example#https://example.com', 403],
+    ['https://example.com/', 403],
+    ['https://example.com, https://evil.example', 403],
+    ['http://localhost', 403],
+    ['http://localhost:30000', 403],
+    ['null', 403],
+    ['', 403],
+    ['*', 403]
+  ])('%s: %i', async (origin, expected) => {
+    const server = await serve(allowOrigins(allowed.filter((entry) => !entry.startsWith('capacitor'))))
+    expect(await status(server, origin)).toBe(expected)
+  })
+
+  test.each<[string, number]>([
+    ['https://a.example.org', 101],
+    ['https://a.b.example.org', 101],
+    ['https://A.Example.ORG', 101],
+    ['https://a.example.net:8443', 101],
+    ['https://example.org', 403],
+    ['https://.example.org', 403],
+    ['http://a.example.org', 403],
+    ['https://a.example.org:8443', 403],
+    ['https://a.example.net', 403],
+    ['https://evil-example.org', 403],
+    ['https://a.example.org.evil.example', 403],
+    ['https://evil.example/.example.org', 403],
+    ['https://evil.example?.example.org', 403],
+    [String.raw`https://evil.example\.example.org`, 403],
+    ['https://*.example.org', 403]
+  ])('with a wildcard, %s: %i', async (origin, expected) => {
+    const server = await serve(allowOrigins(['https://*.example.org', 'https://*.example.net:8443']))
+    expect(await status(server, origin)).toBe(expected)
+  })
+
+  test('an empty list allows no page', async () => {
+    const server = await serve(allowOrigins([]))
+    expect(await status(server, 'https://example.com')).toBe(403)
+  })
+
+  test('the list is copied', async () => {
+    const origins = ['https://example.com']
+    const server = await serve(allowOrigins(origins))
+    origins.push('https://later.example')
+    expect(await status(server, 'https://later.example')).toBe(403)
+  })
+
+  test.each([
+    'example.com',
+    '*',
+    'https://',
+    'https://*',
+    'https://example.com/',
+    'https://example.com/path',
+    'https://user@example.com',
+    'https://a.*.example.com',
+    'https://*example.com',
+    'null',
+    '',
+    42,
+    null,
+    undefined,
+    /example/
+  ])('an entry that is no origin (%p) fails at once, and is named', (entry) => {
+    expect(() => allowOrigins([entry as string])).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringContaining('origins') }))
+  })
+
+  test.each([undefined, 'https://example.com', {}])('a list that is none (%p) fails at once', (origins) => {
+    expect(() => allowOrigins(origins as never)).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION' }))
+  })
+})
