@@ -17,7 +17,7 @@ test('a reply to a message that is being handled goes out, then the close frame'
         await new Promise<void>((resolve) => {
           replying = resolve
         })
-        await ws.writeText(`reply to ${data}, ${ws.context().isShuttingDown()}`)
+        await ws.writeText(`reply to ${data.toString()}, ${ws.context().isShuttingDown()}`)
       }
       await ws.writeText('good-bye')
     })
@@ -82,7 +82,7 @@ test('code, reason and message of the options; registered with a hub or not', as
 })
 
 test('after the grace time handlers are not waited for, after the timeout clients are not', async () => {
-  const { app, port } = await startServer((instance) => instance.webSocket('/ws', () => new Promise(() => {})), {
+  const { app, port } = await startServer((instance) => void instance.webSocket('/ws', () => new Promise(() => {})), {
     shutdown: { grace: 50, timeout: 150 }
   })
   const mute = await new RawClient(port).open('/ws')
@@ -131,7 +131,7 @@ test('new upgrades get 503, also those whose hooks still run', async () => {
 })
 
 test('connections that reset during the shutdown do not hold it up', async () => {
-  const { app, port } = await startServer((instance) => instance.webSocket('/ws', untilGone), { shutdown: { grace: 20 } })
+  const { app, port } = await startServer((instance) => void instance.webSocket('/ws', untilGone), { shutdown: { grace: 20 } })
   const clients = await Promise.all(Array.from({ length: 30 }, () => new RawClient(port).open('/ws')))
   const closing = app.close()
   for (const [i, client] of clients.entries()) {
@@ -142,7 +142,7 @@ test('connections that reset during the shutdown do not hold it up', async () =>
 })
 
 test('a plain request on a kept-alive connection gets 503 or an end, never a hanging answer', async () => {
-  const { app, port } = await startServer((instance) => instance.webSocket('/ws', untilGone), { shutdown: { grace: 50 } })
+  const { app, port } = await startServer((instance) => void instance.webSocket('/ws', untilGone), { shutdown: { grace: 50 } })
   const client = await connect(`ws://127.0.0.1:${port}/ws`)
   const closing = app.close()
   await new Promise((resolve) => setTimeout(resolve, 10))

@@ -51,9 +51,9 @@ export class CloseError extends errors.CLOSED {
 }
 
 /** True for a `CloseError`; with codes, only for one with one of them. Works across copies of this package. */
-export function isCloseError(error: unknown, ...codes: number[]): error is CloseError {
+export function isCloseError<Code extends number>(error: unknown, ...codes: Code[]): error is CloseError & { readonly closeCode: Code } {
   const { code, closeCode } = (error ?? {}) as Partial<CloseError>
-  return code === 'FST_BLAZE_WS_CLOSED' && typeof closeCode === 'number' && (codes.length === 0 || codes.includes(closeCode))
+  return code === 'FST_BLAZE_WS_CLOSED' && typeof closeCode === 'number' && (codes.length === 0 || (codes as number[]).includes(closeCode))
 }
 
 /** True for a `CloseError` whose code is none of those given. False for any other error. */

@@ -1,5 +1,5 @@
 import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, RouteGenericInterface } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { defaultWebSocketConfig, entriesOf, resolveConfig, type WebSocketConfig } from './config.ts'
 import { CLOSE_TIMEOUT } from './connection/liveness.ts'
@@ -48,17 +48,30 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
     addRoute(this, host, path, handler, origins.note(config), routeOptions)
     return this
   } as FastifyInstance['webSocket'])
-  app.decorate('webSocketWithConfig', function (this: FastifyInstance, path, handler, partial, routeOptions) {
+  app.decorate('webSocketWithConfig', function (this: FastifyInstance, path: string, handler: unknown, partial?: unknown, routeOptions?: unknown) {
     addRoute(this, host, path, handler, origins.note(resolveConfig(partial, config, 'config')), routeOptions)
     return this
-  } satisfies FastifyInstance['webSocketWithConfig'])
+  } as FastifyInstance['webSocketWithConfig'])
 
-  app.addHook('preClose', async () => {
+  const begin = (): void => {
     host.upgrades.close()
     shutdown.begin()
+  }
+  onCloseCalled(app, begin)
+  app.addHook('preClose', async () => {
+    begin()
     await shutdown.drain()
     await hub.shutdown(0)
   })
+}
+
+/** Hooks run a little after `app.close()`, and behind those of others, who may take their time: connections know at once. */
+function onCloseCalled(app: FastifyInstance, begin: () => void): void {
+  const close = app.close.bind(app) as (...args: unknown[]) => unknown
+  app.close = ((...args: unknown[]) => {
+    begin()
+    return close(...args)
+  }) as FastifyInstance['close']
 }
 
 function resolveOptions(app: FastifyInstance, options: BlazeWsOptions): WebSocketConfig {
@@ -96,14 +109,22 @@ declare module 'fastify' {
     /** The hub of this server; it is shut down with it. */
     wsHub: WebSocketHub
     /** Adds a WebSocket route with the plugin's configuration. */
-    webSocket(path: string, handler: WebSocketHandler, options?: WebSocketRouteOptions): this
-    webSocket(path: string, options: WebSocketRouteOptions, handler: WebSocketHandler): this
-    /** Adds a WebSocket route with a configuration of its own; what it leaves out comes from the plugin's. */
-    webSocketWithConfig(
+    webSocket<Route extends RouteGenericInterface>(
       path: string,
-      handler: WebSocketHandler,
+      handler: WebSocketHandler<Route>,
+      options?: WebSocketRouteOptions<Route>
+    ): this
+    webSocket<Route extends RouteGenericInterface>(
+      path: string,
+      options: WebSocketRouteOptions<Route>,
+      handler: WebSocketHandler<Route>
+    ): this
+    /** Adds a WebSocket route with a configuration of its own; what it leaves out comes from the plugin's. */
+    webSocketWithConfig<Route extends RouteGenericInterface>(
+      path: string,
+      handler: WebSocketHandler<Route>,
       config?: Partial<WebSocketConfig>,
-      options?: WebSocketRouteOptions
+      options?: WebSocketRouteOptions<Route>
     ): this
   }
 }

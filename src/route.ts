@@ -1,5 +1,14 @@
 import type { Duplex } from 'node:stream'
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+  RouteGenericInterface,
+  RouteShorthandOptions
+} from 'fastify'
 import type { WebSocket } from 'ws'
 import { CloseCode, isCloseError, isSendableCloseCode } from './close.ts'
 import type { WebSocketConfig } from './config.ts'
@@ -15,14 +24,21 @@ import type { Upgrades, UpgradeTarget } from './upgrade.ts'
  * What a route does with a connection, which is closed with 1000 when it settles. An error closes with 1011, or with the
  * error's own `closeCode`, and is logged; one that only says that the peer went away is neither.
  */
-export type WebSocketHandler = (this: FastifyInstance, ws: WebSocketConnection, request: FastifyRequest) => void | Promise<void>
+export type WebSocketHandler<Route extends RouteGenericInterface = RouteGenericInterface> = (
+  this: FastifyInstance,
+  ws: WebSocketConnection,
+  request: FastifyRequest<Route>
+) => void | Promise<void>
 
 /**
  * Fastify's route options. `handler` answers plain GET requests, which get 426 without it.
  * `method`, `url` and the options of `@fastify/websocket` are not among them.
  */
-export type WebSocketRouteOptions = Omit<RouteShorthandOptions, 'websocket' | 'wsHandler'> & {
-  handler?: (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply) => unknown
+export type WebSocketRouteOptions<Route extends RouteGenericInterface = RouteGenericInterface> = Omit<
+  RouteShorthandOptions<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, Route>,
+  'websocket' | 'wsHandler'
+> & {
+  handler?: (this: FastifyInstance, request: FastifyRequest<Route>, reply: FastifyReply<Route>) => unknown
 }
 
 /** What all routes of a server share. */

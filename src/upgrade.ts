@@ -34,6 +34,7 @@ const OWN_HEADERS = /^(connection|upgrade|keep-alive|transfer-encoding|content-.
 export class Upgrades {
   readonly #tickets = new WeakMap<IncomingMessage, Ticket>()
   readonly #servers: WebSocketServer[] = []
+  #isClosed = false
 
   /** Takes our requests out of the shared server's hands; all others go through it as before. */
   intercept(shared: WebSocketServer): void {
@@ -54,12 +55,14 @@ export class Upgrades {
       if (!request.ws) return
       assertHandshake(request.raw)
       if ((await target.config.checkOrigin(request)) !== true) throw new errors.ORIGIN_FORBIDDEN()
+      if (this.#isClosed) throw new errors.SHUTTING_DOWN()
       this.#tickets.set(request.raw, { target, server, request, headers: headerLines(reply) })
     }
   }
 
   /** From now on upgrades whose hooks still run get 503; Fastify answers the later ones. */
   close(): void {
+    this.#isClosed = true
     for (const server of this.#servers) server.close()
   }
 

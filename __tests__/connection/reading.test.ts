@@ -87,9 +87,9 @@ test('one reader at a time: a second read, also beside for await, is refused and
     app.webSocket('/ws', async (ws) => {
       const first = ws.readMessage()
       await ws.readMessage().catch((error: { code: string }) => codes.push(error.code))
-      await ws.writeText(`first ${(await first).data}`)
+      await ws.writeText(`first ${(await first).data.toString()}`)
       setImmediate(() => ws.readMessage().catch((error: { code: string }) => codes.push(error.code)))
-      for await (const { data } of ws) await ws.writeText(`loop ${data}`)
+      for await (const { data } of ws) await ws.writeText(`loop ${data.toString()}`)
     })
   })
   const client = await connect(ws('/ws'))
@@ -123,11 +123,11 @@ test('leaving a loop takes nothing away: the next read goes on where it stopped'
   const { ws } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => {
       for await (const { data } of ws) {
-        await ws.writeText(`loop ${data}`)
+        await ws.writeText(`loop ${data.toString()}`)
         break
       }
-      await ws.writeText(`read ${(await ws.readMessage()).data}`)
-      for await (const { data } of ws) await ws.writeText(`again ${data}`)
+      await ws.writeText(`read ${(await ws.readMessage()).data.toString()}`)
+      for await (const { data } of ws) await ws.writeText(`again ${data.toString()}`)
     })
   })
   const client = await connect(ws('/ws'))

@@ -1,11 +1,14 @@
-import { PerMessageDeflate, type WebSocket } from 'ws'
-import { version } from 'ws/package.json'
+import type { WebSocket } from 'ws'
 import { negotiatedDeflate, replaceDeflate } from '../../src/connection/ws-private.ts'
 import { closeServers, connect, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 
 // If one of these fails after an update of ws, then ws has moved what src/connection/ws-private.ts reaches for.
+
+// oxlint-disable-next-line typescript/no-require-imports -- the version that is installed, for the name
+const { version } = require('ws/package.json') as { version: string }
+
 describe(`ws ${version} keeps its extensions where we expect them`, () => {
   test('a negotiated permessage-deflate stands in _extensions, with its parameters', async () => {
     const { ws } = await startServer((app) => {
@@ -18,7 +21,6 @@ describe(`ws ${version} keeps its extensions where we expect them`, () => {
     }, { websocket: { options: { perMessageDeflate: { serverNoContextTakeover: true } } } })
     expect(JSON.parse(await (await connect(ws('/plain'))).next())).toEqual({ server_no_context_takeover: true })
     expect(JSON.parse(await (await connect(ws('/plain'), [], { perMessageDeflate: false })).next())).toBeNull()
-    expect(PerMessageDeflate.extensionName).toBe('permessage-deflate')
   })
 
   test('what stands there is called for each compressed frame, and cleaned up', async () => {

@@ -185,7 +185,7 @@ describe('slow consumers', () => {
   const config = { sendQueueSize: 8, writeTimeout: 0 }
 
   /** A client that stops reading, with its socket full, beside one that reads. */
-  async function slowAndFast(slowConsumer: object | string): Promise<Awaited<ReturnType<typeof serve>> & { slow: RawClient; fast: TestClient; ws: WebSocketConnection; tick: () => Promise<void> }> {
+  async function slowAndFast(slowConsumer: object | string): Promise<Omit<Awaited<ReturnType<typeof serve>>, 'ws'> & { slow: RawClient; fast: TestClient; ws: WebSocketConnection; tick: () => Promise<void> }> {
     const server = await serve(undefined, { ...config, slowConsumer })
     const slow = await new RawClient(server.port).open('/ws?name=slow')
     const fast = await server.join('fast')

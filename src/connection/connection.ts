@@ -74,10 +74,11 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
    * The next message, parsed as JSON; objects with `__proto__` or `constructor.prototype` keys are refused.
    *
    * @throws FST_BLAZE_WS_INVALID_JSON, with `closeCode` 1007, where it is none; the connection stays open.
+   * @param options.signal as for `readMessage`.
    * @throws CloseError as `readMessage`.
    */
-  readJSON<T = unknown>(): Promise<T> {
-    const promise = this.readMessage().then(({ type, data }) => {
+  readJSON<T = unknown>(options?: { signal?: AbortSignal }): Promise<T> {
+    const promise = this.readMessage(options).then(({ type, data }) => {
       if (type === BinaryMessage && !isUtf8(data)) throw invalidJson('it is not UTF-8')
       try {
         return secureJson.parse(data.toString()) as T

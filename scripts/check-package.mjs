@@ -1,0 +1,70 @@
+// Packs the package, installs the tarball in an empty project, and uses it there as its users do: imported, required, and
+// type-checked from ESM and from CommonJS.
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const work = mkdtempSync(join(tmpdir(), 'fastify-blaze-ws-'))
+const run = (command, args, cwd = work) => execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+
+const USE = `
+const app = Fastify()
+await app.register(blazeWs)
+app.webSocket('/ws', async (ws) => {
+  for await (const { type, data } of ws) await ws.writeMessage(type, data)
+})
+await app.ready()
+const client = await app.injectWS('/ws')
+const echo = new Promise((resolve) => client.once('message', (data) => resolve(data.toString())))
+client.send('hello')
+if ((await echo) !== 'hello') throw new Error('no echo')
+client.terminate()
+await app.close()
+`
+
+const TYPED = `
+const app = Fastify()
+app.register(blazeWs, { config: { pingInterval: 10_000 } })
+app.after(() => {
+  app.webSocket('/ws', async (ws, request) => {
+    const message: WebSocketMessage = await ws.readMessage()
+    await ws.writeMessage(message.type, message.data)
+    request.log.info(ws.remoteAddr())
+    // @ts-expect-error a text is a string
+    await ws.writeText(5)
+    // @ts-expect-error internals are not part of the types
+    ws.channel
+  })
+  const sent: number = app.wsHub.broadcast('hello', { to: 'room' })
+  return sent
+})
+`
+
+try {
+  const [{ filename }] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', work], root))
+  writeFileSync(join(work, 'package.json'), JSON.stringify({ name: 'user', private: true }))
+  run('npm', ['install', '--silent', '--no-audit', '--no-fund', '--omit=peer', '--legacy-peer-deps', join(work, filename)])
+  // Fastify and the types come from this repository: what is tested is the tarball.
+  symlinkSync(join(root, 'node_modules', 'fastify'), join(work, 'node_modules', 'fastify'))
+
+  writeFileSync(join(work, 'use.mjs'), `import Fastify from 'fastify'\nimport blazeWs, { CloseCode } from 'fastify-blaze-ws'\n${USE}\nconsole.log('import', CloseCode.GoingAway)`)
+  writeFileSync(
+    join(work, 'use.cjs'),
+    `const Fastify = require('fastify')\nconst blazeWs = require('fastify-blaze-ws')\nconst { CloseCode } = blazeWs\n;(async () => {${USE}\nconsole.log('require', CloseCode.GoingAway)\n})()`
+  )
+  const imports = "import Fastify from 'fastify'\nimport blazeWs, { type WebSocketMessage } from 'fastify-blaze-ws'\n"
+  writeFileSync(join(work, 'typed.mts'), imports + TYPED)
+  writeFileSync(join(work, 'typed.cts'), imports + TYPED)
+  const compilerOptions = { module: 'nodenext', target: 'es2022', strict: true, exactOptionalPropertyTypes: true, noEmit: true, types: ['node'] }
+  for (const file of ['use.mjs', 'use.cjs']) process.stdout.write(run(process.execPath, [file]))
+  for (const file of ['typed.mts', 'typed.cts']) {
+    writeFileSync(join(work, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [file] }))
+    process.stdout.write(run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']))
+  }
+  process.stdout.write('the packed tarball works: imported, required and type-checked\n')
+} finally {
+  rmSync(work, { recursive: true, force: true })
+}
