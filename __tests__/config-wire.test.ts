@@ -279,14 +279,15 @@ describe('compressionLevel', () => {
     })
     const client = await new RawClient(port).open('/ws', { 'Sec-WebSocket-Extensions': 'permessage-deflate' })
     const first = await client.frame()
-    expect((await client.frame()).payload).toEqual(first.payload)
+    expect(first.payload.equals((await client.frame()).payload)).toBe(true)
     client.reset()
   })
 
   test('a client that does not offer it gets plain frames', async () => {
     const { port } = await serve({ ws: {} }, (ws) => ws.writeText(text))
     const client = await new RawClient(port).open('/ws')
-    expect(await client.frame()).toMatchObject({ rsv1: false, payload: Buffer.from(text) })
+    const { rsv1, payload } = await client.frame()
+    expect([rsv1, payload.toString()]).toEqual([false, text])
     client.reset()
   })
 })
