@@ -93,7 +93,7 @@ const CHECKS: { [K in keyof WebSocketConfig]: Check } = {
   maxMessageSize: size(1),
   compressionLevel: integer(0, 9, ' (0 = not negotiated)'),
   compressionThreshold: size(0),
-  checkOrigin: checkFunction,
+  checkOrigin: checkOriginFunction,
   subprotocols: checkSubprotocols,
   sendQueueSize: integer(1, 1_000_000, ' (messages)'),
   slowConsumer: checkSlowConsumer
@@ -107,12 +107,17 @@ const CHECKS: { [K in keyof WebSocketConfig]: Check } = {
 export function resolveConfig(partial: unknown, base: WebSocketConfig, name: string): WebSocketConfig {
   const resolved = { ...base }
   for (const [key, value] of entriesOf(partial, name)) {
-    const check = Object.hasOwn(CHECKS, key) ? CHECKS[key as keyof WebSocketConfig] : undefined
+    const check = isConfigKey(key) ? CHECKS[key as keyof WebSocketConfig] : undefined
     if (check === undefined) throw invalidOption(`${name}.${key}`, `is unknown; allowed are ${Object.keys(CHECKS).join(', ')}`)
     check(value, `${name}.${key}`)
     Object.assign(resolved, { [key]: Array.isArray(value) ? [...value] : value })
   }
   return resolved
+}
+
+/** True for the name of a key of the configuration. */
+export function isConfigKey(key: string): boolean {
+  return Object.hasOwn(CHECKS, key)
 }
 
 /** The entries of an options object that are not undefined; throws where it is no object. */
@@ -127,9 +132,8 @@ export function entriesOf(options: unknown, name: string): [string, unknown][] {
 /** Checks that a value is a time in milliseconds. */
 export const checkDuration: Check = duration
 
-/** Checks that a value is a function. */
-export function checkFunction(value: unknown, key: string): void {
-  if (typeof value !== 'function') throw invalidOption(key, 'must be a function', value)
+function checkOriginFunction(value: unknown, key: string): void {
+  if (typeof value !== 'function') throw invalidOption(key, 'must be a function, such as allowOrigins([...]) or sameOrigin()', value)
 }
 
 /** A token of RFC 9110, 5.6.2, which is what RFC 6455, 4.1 asks of a subprotocol's name. */

@@ -1,10 +1,25 @@
-import createError, { type FastifyError } from '@fastify/error'
+import createError, { type FastifyError, type FastifyErrorConstructor } from '@fastify/error'
+
+type ErrorName =
+  | 'INVALID_OPTION'
+  | 'ALREADY_REGISTERED'
+  | 'INVALID_ROUTE'
+  | 'UPGRADE_REQUIRED'
+  | 'BAD_HANDSHAKE'
+  | 'UNSUPPORTED_VERSION'
+  | 'ORIGIN_FORBIDDEN'
+  | 'SHUTTING_DOWN'
+  | 'CONCURRENT_READ'
+  | 'INVALID_JSON'
+  | 'INVALID_ARGUMENT'
+  | 'OUT_OF_RANGE'
+  | 'CLOSED'
 
 /**
  * Every error of this package, by its code. `statusCode` is what an HTTP client gets where the error refuses an upgrade;
  * the others are thrown to the caller or reject a promise.
  */
-export const errors = {
+export const errors: Record<ErrorName, FastifyErrorConstructor<{ code: string; statusCode?: number }, [detail?: unknown, more?: unknown]>> = {
   /** A plugin, route or hub option is unknown or has a value that is not allowed. Thrown when it is registered. */
   INVALID_OPTION: createError('FST_BLAZE_WS_INVALID_OPTION', 'Invalid option "%s": %s', 500, TypeError),
   /** The plugin was registered twice on one server. */
@@ -39,7 +54,7 @@ export const errors = {
   OUT_OF_RANGE: createError('FST_BLAZE_WS_OUT_OF_RANGE', 'Argument "%s" is out of range: %s', 500, RangeError),
   /** The connection is closed; the base of `CloseError`. */
   CLOSED: createError('FST_BLAZE_WS_CLOSED', 'WebSocket closed with %s%s', 500)
-} as const
+}
 
 export type { FastifyError }
 
@@ -53,6 +68,7 @@ export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
   if (typeof value === 'function') return 'a function'
   if (Array.isArray(value)) return 'an array'
+  if (Buffer.isBuffer(value)) return 'a Buffer'
   if (value !== null && typeof value === 'object') return `an object (${value.constructor?.name ?? 'null prototype'})`
   return String(value)
 }

@@ -26,8 +26,9 @@ export {
 export { CloseCode, CloseError, type CloseInfo, isCloseError, isUnexpectedCloseError } from './close.ts'
 
 // The hub
-export { type BroadcastOptions, type HubEvents, type HubStats, type RoomTarget, WebSocketHub } from './hub/hub.ts'
+export { type HubEvents, type HubStats, WebSocketHub } from './hub/hub.ts'
 export type { HubOptions } from './hub/options.ts'
+export type { BroadcastOptions, RoomTarget } from './hub/receivers.ts'
 
 // Errors
 export { errors, type FastifyError } from './errors.ts'

@@ -1,13 +1,13 @@
 /** The type of a text message (opcode 1, RFC 6455, 11.8). */
-export const TextMessage = 1
+export const TextMessage = 1 as const
 /** The type of a binary message (opcode 2). */
-export const BinaryMessage = 2
+export const BinaryMessage = 2 as const
 /** The opcode of a close frame. */
-export const CloseMessage = 8
+export const CloseMessage = 8 as const
 /** The opcode of a ping frame. */
-export const PingMessage = 9
+export const PingMessage = 9 as const
 /** The opcode of a pong frame. */
-export const PongMessage = 10
+export const PongMessage = 10 as const
 
 /** A message or frame type: an opcode of RFC 6455. `readMessage` gives only `TextMessage` and `BinaryMessage`. */
 export type MessageType =

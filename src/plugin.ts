@@ -8,7 +8,7 @@ import { errors, invalidOption } from './errors.ts'
 import { WebSocketHub } from './hub/hub.ts'
 import { type HubOptions, resolveHubOptions } from './hub/options.ts'
 import { allowAllOrigins } from './origin.ts'
-import { addRoute, type RouteHost, type WebSocketHandler, type WebSocketRouteOptions } from './route.ts'
+import { addRoute, type RouteHost, RouteTargets, type WebSocketHandler, type WebSocketRouteOptions } from './route.ts'
 import { resolveShutdownOptions, Shutdown, type ShutdownOptions } from './shutdown.ts'
 import { Upgrades } from './upgrade.ts'
 
@@ -37,8 +37,9 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   registered.add(app.server)
 
   if (!app.hasDecorator('websocketServer')) await app.register(websocket, options.websocket ?? {})
-  const host: RouteHost = { upgrades: new Upgrades(), shutdown, watchdog: new Watchdog() }
+  const host: RouteHost = { upgrades: new Upgrades(), targets: new RouteTargets(), shutdown, watchdog: new Watchdog() }
   host.upgrades.intercept(app.websocketServer)
+  app.addHook('onRoute', (routeOptions) => host.targets.guard(routeOptions, host.upgrades))
   host.watchdog.require(CLOSE_TIMEOUT)
   const origins = new OriginWarning(app)
 

@@ -7,11 +7,12 @@ import type {
   RawRequestDefaultExpression,
   RawServerDefault,
   RouteGenericInterface,
+  RouteOptions,
   RouteShorthandOptions
 } from 'fastify'
 import type { WebSocket } from 'ws'
 import { CloseCode, isCloseError, isSendableCloseCode } from './close.ts'
-import type { WebSocketConfig } from './config.ts'
+import { isConfigKey, type WebSocketConfig } from './config.ts'
 import { Channel } from './connection/channel.ts'
 import { WebSocketConnection } from './connection/connection.ts'
 import type { ServerSocket } from './connection/server-socket.ts'
@@ -44,6 +45,7 @@ export type WebSocketRouteOptions<Route extends RouteGenericInterface = RouteGen
 /** What all routes of a server share. */
 export interface RouteHost {
   readonly upgrades: Upgrades
+  readonly targets: RouteTargets
   readonly shutdown: Shutdown
   readonly watchdog: Watchdog
 }
@@ -58,19 +60,34 @@ export function addRoute(
   options: unknown = {}
 ): void {
   if (typeof path !== 'string') throw new errors.INVALID_ROUTE(`the path must be a string, got ${describe(path)}`)
-  if (typeof handler !== 'function') throw new errors.INVALID_ROUTE(`the handler of ${path} must be a function, got ${describe(handler)}`)
+  if (typeof handler !== 'function') throw new errors.INVALID_ROUTE(`the handler of ${path} must be a function, got ${describe(handler)}; call webSocket(path, handler, options)`)
   assertRouteOptions(path, options)
   for (const key of ['readTimeout', 'writeTimeout', 'pingInterval', 'pongTimeout'] as const) host.watchdog.require(config[key])
-  const target = new RouteTarget(instance, host, handler as WebSocketHandler, config)
-  const before = options.preHandler
   instance.route({
     handler: refusePlainRequest,
     ...options,
     method: 'GET',
     url: path,
-    preHandler: [...(before === undefined ? [] : [before].flat()), host.upgrades.gate(target)],
-    wsHandler: neverReached
+    wsHandler: host.targets.mark(new RouteTarget(instance, host, handler as WebSocketHandler, config))
   })
+}
+
+/** Our routes among all that are added, found again by the `wsHandler` that each of them has for itself. */
+export class RouteTargets {
+  readonly #targets = new WeakMap<object, UpgradeTarget>()
+
+  /** A handler that stands for `target`, and that no connection should ever reach. */
+  mark(target: UpgradeTarget): (socket: WebSocket, request: FastifyRequest) => void {
+    const handler = (socket: WebSocket, request: FastifyRequest): void => refuseUnguarded(socket, request)
+    this.#targets.set(handler, target)
+    return handler
+  }
+
+  /** An onRoute hook, to run behind that of `@fastify/websocket`: puts the guard in front of what it made of the handler. */
+  guard(options: RouteOptions, upgrades: Upgrades): void {
+    const target = options.wsHandler && this.#targets.get(options.wsHandler)
+    if (target !== undefined && options.method === 'GET') options.handler = upgrades.guard(target, options.handler)
+  }
 }
 
 function assertRouteOptions(path: string, options: unknown): asserts options is WebSocketRouteOptions {
@@ -79,6 +96,10 @@ function assertRouteOptions(path: string, options: unknown): asserts options is 
   }
   for (const key of ['method', 'url', 'path', 'websocket', 'wsHandler']) {
     if (key in options) throw new errors.INVALID_ROUTE(`"${key}" is no option of ${path}: WebSocket routes set it themselves`)
+  }
+  const misplaced = Object.keys(options).find(isConfigKey)
+  if (misplaced !== undefined) {
+    throw new errors.INVALID_ROUTE(`"${misplaced}" is no route option of ${path}; use webSocketWithConfig(path, handler, config, options)`)
   }
   const { handler } = options as WebSocketRouteOptions
   if (handler !== undefined && typeof handler !== 'function') {
@@ -93,7 +114,7 @@ function refusePlainRequest(_request: FastifyRequest, reply: FastifyReply): neve
 }
 
 /** Where another plugin has replaced `handleUpgrade` behind our back, the connection must not stay open without a handler. */
-function neverReached(socket: WebSocket, request: FastifyRequest): void {
+function refuseUnguarded(socket: WebSocket, request: FastifyRequest): void {
   request.log.error('an upgrade passed by fastify-blaze-ws: websocketServer.handleUpgrade was replaced after it was registered')
   socket.close(CloseCode.InternalServerError)
 }

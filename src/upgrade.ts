@@ -1,6 +1,6 @@
 import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { type ServerOptions, WebSocketServer } from 'ws'
 import type { WebSocketConfig } from './config.ts'
 import { ServerSocket } from './connection/server-socket.ts'
@@ -48,15 +48,21 @@ export class Upgrades {
     }
   }
 
-  /** A preHandler hook, to run behind all others of a route: it refuses the upgrade, or lets it pass to `target`. */
-  gate(target: UpgradeTarget): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+  /**
+   * Lets each upgrade to `target` through its gate, once every hook before the handler has run, also those that other plugins
+   * add to a route. `upgrade` is what `@fastify/websocket` has made of the route's handler.
+   */
+  guard(target: UpgradeTarget, upgrade: RouteHandlerMethod): RouteHandlerMethod {
     const server = this.#serverFor(target.config)
-    return async (request, reply) => {
-      if (!request.ws) return
-      assertHandshake(request.raw)
+    const pass = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+      assertHandshake(request.raw, reply)
       if ((await target.config.checkOrigin(request)) !== true) throw new errors.ORIGIN_FORBIDDEN()
       if (this.#isClosed) throw new errors.SHUTTING_DOWN()
       this.#tickets.set(request.raw, { target, server, request, headers: headerLines(reply) })
+    }
+    return function (request, reply) {
+      if (!request.ws) return upgrade.call(this, request, reply)
+      return pass(request, reply).then(() => upgrade.call(this, request, reply))
     }
   }
 
@@ -88,10 +94,13 @@ export class Upgrades {
 const KEY = /^[+/0-9A-Za-z]{22}==$/
 
 /** Throws where the request is no opening handshake (RFC 6455, 4.2.1). */
-function assertHandshake({ headers }: IncomingMessage): void {
+function assertHandshake({ headers }: IncomingMessage, reply: FastifyReply): void {
   if (headers.upgrade?.toLowerCase() !== 'websocket') throw new errors.BAD_HANDSHAKE('Upgrade must be websocket')
   if (!KEY.test(headers['sec-websocket-key'] ?? '')) throw new errors.BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
-  if (Number(headers['sec-websocket-version']) !== 13) throw new errors.UNSUPPORTED_VERSION()
+  if (Number(headers['sec-websocket-version']) === 13) return
+  // RFC 6455, 4.4 and RFC 9110, 15.5.22: the answer names what would do.
+  void reply.headers({ 'sec-websocket-version': '13', upgrade: 'websocket' })
+  throw new errors.UNSUPPORTED_VERSION()
 }
 
 /** The header lines that hooks have set on the reply, such as cookies: they go out with the 101. */
@@ -99,11 +108,19 @@ function headerLines(reply: FastifyReply): string[] {
   const lines: string[] = []
   for (const [name, value] of Object.entries(reply.getHeaders())) {
     if (value === undefined || OWN_HEADERS.test(name)) continue
-    for (const one of Array.isArray(value) ? value : [value]) {
-      validateHeaderName(name)
-      validateHeaderValue(name, String(one))
-      lines.push(`${name}: ${one}`)
-    }
+    for (const one of [value].flat()) lines.push(headerLine(reply, name, String(one)))
   }
   return lines
+}
+
+/** Throws where Node would refuse the header; it is taken off, so that the error's own response can be sent. */
+function headerLine(reply: FastifyReply, name: string, value: string): string {
+  try {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+  } catch (error) {
+    void reply.removeHeader(name)
+    throw error
+  }
+  return `${name}: ${value}`
 }

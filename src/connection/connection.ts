@@ -5,7 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import secureJson from 'secure-json-parse'
 import type { WebSocket } from 'ws'
 import { assertSendable, CloseCode, type CloseInfo, fitReason } from '../close.ts'
-import { errors } from '../errors.ts'
+import { describe, errors } from '../errors.ts'
 import { BinaryMessage, type MessageType, PingMessage, PongMessage, TextMessage, type WebSocketMessage } from '../message.ts'
 import type { Channel } from './channel.ts'
 import { contextOf, type ShutdownState, type WebSocketContext } from './context.ts'
@@ -119,7 +119,7 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
   /** Sends a text message. See `writeMessage`. */
   writeText(text: string): Promise<void> {
     if (typeof text === 'string') return this.writeMessage(TextMessage, text)
-    return silenced(new errors.INVALID_ARGUMENT('text', `must be a string, got ${typeof text}`))
+    return silenced(new errors.INVALID_ARGUMENT('text', `must be a string (for bytes there is writeMessage, for values writeJSON), got ${describe(text)}`))
   }
 
   /** Sends a binary message. Do not change the bytes before the promise resolves. See `writeMessage`. */

@@ -9,7 +9,7 @@ const BATCH_BYTES = 64 * 1024
 /** What `sendQueueSize` messages may hold together: 16 KiB each, and never less than 4 MiB. */
 const BYTES_PER_PLACE = 16 * 1024
 const MIN_QUEUE_BYTES = 4 * 1024 * 1024
-/** What one connection may have unsent, whoever wrote it without waiting, in bytes. */
+/** What one connection may have unsent over its `writeBufferSize`, whoever wrote it without waiting, in bytes. */
 export const MAX_UNSENT = 16 * 1024 * 1024
 
 const NOTHING = Buffer.alloc(0)
@@ -117,9 +117,10 @@ export class Outbound {
 
   /** True where this many bytes more would be over what a connection may have unsent; a lone message may be of any size. */
   wouldOverflow(bytes: number): boolean {
-    if (this.unsent === 0 || this.unsent + bytes <= MAX_UNSENT) return false
+    const limit = MAX_UNSENT + this.#limits.writeBufferSize
+    if (this.unsent === 0 || this.unsent + bytes <= limit) return false
     if (!this.#blocked) this.#flush()
-    return this.#blocked && this.unsent + bytes > MAX_UNSENT
+    return this.#blocked && this.unsent + bytes > limit
   }
 
   /** Drops the oldest waiting broadcast that `condition` holds for; false where there is none. */

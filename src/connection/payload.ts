@@ -30,7 +30,7 @@ function viewOf(data: unknown): Buffer {
   if (Buffer.isBuffer(data)) return data
   if (ArrayBuffer.isView(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength)
   if (data instanceof ArrayBuffer) return Buffer.from(data)
-  throw new errors.INVALID_ARGUMENT('data', `must be a string, a Uint8Array or an ArrayBuffer, got ${describe(data)}`)
+  throw new errors.INVALID_ARGUMENT('data', `must be a string, a Uint8Array or an ArrayBuffer (for other values there is JSON), got ${describe(data)}`)
 }
 
 /** A payload in memory of our own, for a message that is sent after the caller has gone on. */

@@ -23,7 +23,7 @@ export function deliver(message: Prepared, channel: Channel, policy: SlowConsume
   const frame = message.frameFor(channel.deflate)
   const { outbound } = channel
   // Only messages that wait can be replaced: what the socket has, it sends.
-  const replaced = typeof policy === 'object' && outbound.waiting > 0 ? replaceWaiting(message, channel, policy) : 0
+  const replaced = typeof policy === 'object' && outbound.isBlocked ? replaceWaiting(message, channel, policy) : 0
   const offer = outbound.offer(frame, true)
   if (offer === 'taken') return replaced === 0 ? SENT : { dropped: replaced, sent: true, slow: false }
   if (offer === 'closed') return CLOSED

@@ -1,25 +1,14 @@
 import { EventEmitter } from 'node:events'
 import { CloseCode } from '../close.ts'
-import { WebSocketConnection } from '../connection/connection.ts'
+import type { WebSocketConnection } from '../connection/connection.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
 import { Prepared } from '../connection/prepared.ts'
-import { describe, errors } from '../errors.ts'
-import { type MessageType, TextMessage } from '../message.ts'
+import { errors } from '../errors.ts'
+import { TextMessage } from '../message.ts'
 import { deliver } from './deliver.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
+import { assertConnection, type BroadcastOptions, receivers, type RoomTarget } from './receivers.ts'
 import { assertRoom, assertRooms, Rooms } from './rooms.ts'
-
-/** Who gets a broadcast, and as what. */
-export interface BroadcastOptions {
-  /** @default TextMessage */
-  type?: MessageType
-  /** Only to the members of this room, or of any of these rooms, each once. */
-  to?: string | readonly string[]
-  /** Not to these. */
-  except?: WebSocketConnection | readonly WebSocketConnection[]
-  /** Only to those it returns true for. It is asked before anything is sent. */
-  filter?: (ws: WebSocketConnection) => boolean
-}
 
 /** A hub's numbers. All but `clients` and `rooms` count from its start. */
 export interface HubStats {
@@ -27,7 +16,7 @@ export interface HubStats {
   clients: number
   /** Rooms with at least one member. */
   rooms: number
-  /** Messages taken for delivery, one for each receiver. */
+  /** Messages taken for delivery, one for each receiver; those that were dropped later count in `drops`, too. */
   messagesSent: number
   /** The payloads of these, before compression, in bytes. */
   bytesSent: number
@@ -35,12 +24,6 @@ export interface HubStats {
   drops: number
   /** Connections closed with 1013 because they were too slow. */
   slowDisconnects: number
-}
-
-/** The rooms that `to()` was given, to broadcast to. */
-export interface RoomTarget {
-  broadcast(data: string | Uint8Array, options?: Omit<BroadcastOptions, 'to'>): number
-  broadcastJSON(value: unknown, options?: Omit<BroadcastOptions, 'to'>): number
 }
 
 /** The events of a hub. A listener that throws is logged and disturbs nobody. */
@@ -158,7 +141,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     assertDataType(type)
     const message = new Prepared(type, data, ownCopy(payloadOf(type, data)))
     let sent = 0
-    for (const ws of this.#receivers(options)) if (this.#deliver(message, ws)) sent++
+    for (const ws of receivers(this.#clients, this.#rooms, options)) if (this.#deliver(message, ws)) sent++
     this.#messagesSent += sent
     this.#bytesSent += sent * message.payload.length
     return sent
@@ -200,14 +183,6 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     this.#finish()
   }
 
-  #receivers({ to, except, filter }: BroadcastOptions): Iterable<WebSocketConnection> {
-    if (to !== undefined) assertRooms(to)
-    const all = to === undefined ? this.#clients.keys() : this.#rooms.membersOfAny(to)
-    if (except === undefined && filter === undefined) return all
-    const excluded = new Set(except instanceof WebSocketConnection ? [except] : except)
-    return [...all].filter((ws) => !excluded.has(ws) && (filter === undefined || filter(ws)))
-  }
-
   #deliver(message: Prepared, ws: WebSocketConnection): boolean {
     const policy = this.#options.slowConsumer ?? ws.channel.config.slowConsumer
     const { sent, dropped, slow } = deliver(message, ws.channel, policy)
@@ -244,11 +219,5 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     } catch (error) {
       ws.request.log.error({ err: error, event }, 'listener of a WebSocketHub event failed')
     }
-  }
-}
-
-function assertConnection(ws: unknown): asserts ws is WebSocketConnection {
-  if (!(ws instanceof WebSocketConnection)) {
-    throw new errors.INVALID_ARGUMENT('ws', `must be the WebSocketConnection that a handler gets, got ${describe(ws)}`)
   }
 }

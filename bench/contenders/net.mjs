@@ -1,0 +1,36 @@
+// The floor for anything in Node: TCP without WebSocket, except for the handshake. Echoes bytes as they come, unmasked by none.
+import { createHash } from 'node:crypto'
+import { createServer } from 'node:net'
+
+export const name = 'raw net'
+
+export async function start() {
+  const clients = new Set()
+  const server = createServer({ noDelay: true }, (socket) => {
+    socket.once('data', (request) => {
+      const key = /sec-websocket-key: (.+)\r\n/i.exec(request.toString())[1]
+      const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`)
+      clients.add(socket)
+      socket.on('data', (chunk) => socket.write(chunk))
+    })
+    socket.on('close', () => clients.delete(socket))
+    socket.on('error', () => {})
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    port: server.address().port,
+    broadcast(payload, count) {
+      const frame = frameOf(payload)
+      const bytes = Buffer.concat(Array.from({ length: count }, () => frame))
+      for (const socket of clients) socket.write(bytes)
+    },
+    size: () => clients.size
+  }
+}
+
+function frameOf(payload) {
+  const length = Buffer.byteLength(payload)
+  const head = length < 126 ? Buffer.from([0x81, length]) : Buffer.from([0x81, 126, length >> 8, length & 255])
+  return Buffer.concat([head, Buffer.from(payload)])
+}

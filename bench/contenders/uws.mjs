@@ -1,0 +1,24 @@
+export const name = 'uWebSockets.js'
+
+/** Throws where no binary for this machine can be loaded; the row is then left out, with this reason. */
+export async function start({ deflate }) {
+  const { default: uWS } = await import('@btc-vision/uwebsockets.js')
+  let size = 0
+  const app = uWS.App().ws('/*', {
+    compression: deflate ? uWS.SHARED_COMPRESSOR : uWS.DISABLED,
+    open(socket) {
+      size++
+      socket.subscribe('all')
+    },
+    message: (socket, data, isBinary) => void socket.send(data, isBinary, Boolean(deflate)),
+    close: () => void size--
+  })
+  const listener = await new Promise((resolve) => app.listen('127.0.0.1', 0, resolve))
+  return {
+    port: uWS.us_socket_local_port(listener),
+    broadcast(payload, count) {
+      for (let i = 0; i < count; i++) app.publish('all', payload, false, Boolean(deflate))
+    },
+    size: () => size
+  }
+}

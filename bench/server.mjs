@@ -1,0 +1,43 @@
+// One contender in a process of its own: node --expose-gc server.mjs <contender> <options as JSON>
+// Beside the contender's port a second one takes the generator's commands, so that they cost next to nothing.
+import { createServer } from 'node:net'
+
+const [, , contender, options] = process.argv
+const { start } = await import(`./contenders/${contender}.mjs`)
+const server = await start(JSON.parse(options))
+
+async function memory() {
+  for (let i = 0; i < 5; i++) {
+    globalThis.gc()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  return process.memoryUsage.rss()
+}
+
+async function answer({ command, payload, count, publishers = 1 }) {
+  if (command === 'broadcast') {
+    // Several publishers in one turn of the event loop, each in a callback of its own.
+    for (let i = 1; i < publishers; i++) queueMicrotask(() => server.broadcast(payload, count))
+    return void server.broadcast(payload, count)
+  }
+  if (command === 'rooms') return void server.broadcastRooms(payload, count)
+  const { user, system } = process.cpuUsage()
+  if (command === 'cpu') return { cpu: user + system }
+  if (command === 'size') return { size: server.size() }
+  return { rss: await memory() }
+}
+
+const control = createServer((socket) => {
+  let rest = ''
+  socket.setNoDelay()
+  socket.on('data', async (chunk) => {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop()
+    for (const line of lines) {
+      const result = await answer(JSON.parse(line))
+      if (result) socket.write(`${JSON.stringify(result)}\n`)
+    }
+  })
+  socket.on('close', () => process.exit())
+})
+control.listen(0, '127.0.0.1', () => process.send({ port: server.port, control: control.address().port }))

@@ -1,0 +1,70 @@
+import { WebSocketConnection } from '../connection/connection.ts'
+import { describe, errors } from '../errors.ts'
+import type { MessageType } from '../message.ts'
+import { assertRooms, type Rooms } from './rooms.ts'
+
+/** Who gets a broadcast, and as what. */
+export interface BroadcastOptions {
+  /** @default TextMessage */
+  type?: MessageType
+  /** Only to the members of this room, or of any of these rooms, each once. */
+  to?: string | readonly string[]
+  /** Not to these. */
+  except?: WebSocketConnection | readonly WebSocketConnection[]
+  /** Only to those it returns true for. It is asked before anything is sent. */
+  filter?: (ws: WebSocketConnection) => boolean
+}
+
+/** The rooms that `to()` was given, to broadcast to. */
+export interface RoomTarget {
+  broadcast(data: string | Uint8Array, options?: Omit<BroadcastOptions, 'to'>): number
+  broadcastJSON(value: unknown, options?: Omit<BroadcastOptions, 'to'>): number
+}
+
+const KEYS = ['type', 'to', 'except', 'filter']
+
+/**
+ * Whom the options name. A mistake in them must not send to everybody: what is unknown, undefined or of the wrong type throws.
+ */
+export function receivers(
+  clients: ReadonlyMap<WebSocketConnection, unknown>,
+  rooms: Rooms,
+  options: BroadcastOptions
+): Iterable<WebSocketConnection> {
+  assertOptions(options)
+  const { to, except, filter } = options
+  const all = to === undefined ? clients.keys() : rooms.membersOfAny(to)
+  if (except === undefined && filter === undefined) return all
+  const excluded = new Set<WebSocketConnection>()
+  for (const ws of [except ?? []].flat() as WebSocketConnection[]) {
+    assertConnection(ws, 'except')
+    excluded.add(ws)
+  }
+  return [...all].filter((ws) => !excluded.has(ws) && (filter === undefined || answer(filter(ws))))
+}
+
+function assertOptions(options: BroadcastOptions): void {
+  if (options === null || typeof options !== 'object') {
+    throw new errors.INVALID_ARGUMENT('options', `must be an object such as { to: 'room' }, got ${describe(options)}`)
+  }
+  for (const key in options) {
+    if (!KEYS.includes(key)) throw new errors.INVALID_ARGUMENT(`options.${key}`, `is unknown; allowed are ${KEYS.join(', ')}`)
+  }
+  if ('to' in options) assertRooms(options.to)
+  if (options.filter !== undefined && typeof options.filter !== 'function') {
+    throw new errors.INVALID_ARGUMENT('filter', `must be a function, got ${describe(options.filter)}`)
+  }
+}
+
+/** A promise is truthy: an async filter would let everybody pass. */
+function answer(value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw new errors.INVALID_ARGUMENT('filter', `must return a boolean, got ${describe(value)}`)
+}
+
+/** Throws where a value is no connection. */
+export function assertConnection(ws: unknown, name = 'ws'): asserts ws is WebSocketConnection {
+  if (!(ws instanceof WebSocketConnection)) {
+    throw new errors.INVALID_ARGUMENT(name, `must be the WebSocketConnection that a handler gets, got ${describe(ws)}`)
+  }
+}
