@@ -201,7 +201,7 @@ const kinds = {
       commands.tell({ command: 'broadcast', payload: 'x'.repeat(scenario.size), count: 1 })
       while (got < scenario.connections - scenario.paused) await wait(1)
     }
-    const sorted = latencies.slice(latencies.length / 4).sort((a, b) => a - b)
+    const sorted = latencies.slice(latencies.length / 4).toSorted((a, b) => a - b)
     return { value: sorted[Math.floor(sorted.length * 0.99)], messages: sorted.length }
   }
 }

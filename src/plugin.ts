@@ -1,5 +1,5 @@
 import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
-import type { FastifyInstance, RouteGenericInterface } from 'fastify'
+import type { ContextConfigDefault, FastifyInstance, RouteGenericInterface } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { defaultWebSocketConfig, entriesOf, resolveConfig, type WebSocketConfig } from './config.ts'
 import { CLOSE_TIMEOUT } from './connection/liveness.ts'
@@ -110,22 +110,22 @@ declare module 'fastify' {
     /** The hub of this server; it is shut down with it. */
     wsHub: WebSocketHub
     /** Adds a WebSocket route with the plugin's configuration. */
-    webSocket<Route extends RouteGenericInterface>(
+    webSocket<Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault>(
       path: string,
       handler: WebSocketHandler<Route>,
-      options?: WebSocketRouteOptions<Route>
+      options?: WebSocketRouteOptions<Route, Config>
     ): this
-    webSocket<Route extends RouteGenericInterface>(
+    webSocket<Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault>(
       path: string,
-      options: WebSocketRouteOptions<Route>,
+      options: WebSocketRouteOptions<Route, Config>,
       handler: WebSocketHandler<Route>
     ): this
     /** Adds a WebSocket route with a configuration of its own; what it leaves out comes from the plugin's. */
-    webSocketWithConfig<Route extends RouteGenericInterface>(
+    webSocketWithConfig<Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault>(
       path: string,
       handler: WebSocketHandler<Route>,
       config?: Partial<WebSocketConfig>,
-      options?: WebSocketRouteOptions<Route>
+      options?: WebSocketRouteOptions<Route, Config>
     ): this
   }
 }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type {
+  ContextConfigDefault,
   FastifyInstance,
   FastifyReply,
   FastifyRequest,
@@ -35,8 +36,8 @@ export type WebSocketHandler<Route extends RouteGenericInterface = RouteGenericI
  * Fastify's route options. `handler` answers plain GET requests, which get 426 without it.
  * `method`, `url` and the options of `@fastify/websocket` are not among them.
  */
-export type WebSocketRouteOptions<Route extends RouteGenericInterface = RouteGenericInterface> = Omit<
-  RouteShorthandOptions<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, Route>,
+export type WebSocketRouteOptions<Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault> = Omit<
+  RouteShorthandOptions<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, Route, Config>,
   'websocket' | 'wsHandler'
 > & {
   handler?: (this: FastifyInstance, request: FastifyRequest<Route>, reply: FastifyReply<Route>) => unknown
@@ -78,7 +79,7 @@ export class RouteTargets {
 
   /** A handler that stands for `target`, and that no connection should ever reach. */
   mark(target: UpgradeTarget): (socket: WebSocket, request: FastifyRequest) => void {
-    const handler = (socket: WebSocket, request: FastifyRequest): void => refuseUnguarded(socket, request)
+    const handler = refuseUnguarded.bind(undefined)
     this.#targets.set(handler, target)
     return handler
   }
@@ -145,8 +146,18 @@ class RouteTarget implements UpgradeTarget {
       await this.#handler.call(this.#instance, ws, request)
       this.#host.shutdown.settled(ws)
     } catch (error) {
+      this.#failed(ws, request, error)
+    }
+  }
+
+  #failed(ws: WebSocketConnection, request: FastifyRequest, error: unknown): void {
+    try {
       if (isAboutItsEnd(error, ws)) this.#host.shutdown.settled(ws)
       else fail(ws, request, error)
+    } catch (reason) {
+      // Anything can be thrown, also what throws again when it is looked at.
+      void ws.close(CloseCode.InternalServerError, 'internal error')
+      request.log.error({ err: reason }, 'websocket handler failed with an error that cannot be read')
     }
   }
 }

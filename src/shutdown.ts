@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { assertSendable, CloseCode, fitReason } from './close.ts'
 import { checkDuration, entriesOf } from './config.ts'
@@ -57,6 +58,7 @@ export class Shutdown implements ShutdownState {
 
   constructor(options: typeof DEFAULTS) {
     this.#options = options
+    setMaxListeners(0, this.#controller.signal)
   }
 
   get isShuttingDown(): boolean {

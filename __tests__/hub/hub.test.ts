@@ -197,6 +197,8 @@ describe('slow consumers', () => {
       void ws.writeBinary(Buffer.alloc(1024 * 1024))
       await tick()
     }
+    // What comes from here on comes to a socket that has had time to take something.
+    await tick()
     return { ...server, slow, fast, ws, tick }
   }
 

@@ -57,7 +57,7 @@ for (const [name, run] of Object.entries(scenarios)) {
     open++
     ws.signal.addEventListener('abort', () => open--)
     await run(ws)
-    process.send?.({ done: name })
+    if (process.connected) process.send({ done: name })
     // Stays, so that what is held for it can be seen.
     await new Promise((resolve) => (gate.done = resolve))
   }

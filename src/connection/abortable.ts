@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Inbound, Reader } from './inbound.ts'
 
 /** A reader that stops waiting when `signal` is aborted; the message that it would have got stays for the next one. */
@@ -16,6 +17,8 @@ export function abortable(reader: Reader, signal: AbortSignal, inbound: Inbound)
       reader.end(error)
     }
   }
+  // One signal may stop the reads of a thousand connections: Node's warning at eleven would be a false alarm.
+  setMaxListeners(0, signal)
   signal.addEventListener('abort', stop, { once: true })
   return wrapped
 }

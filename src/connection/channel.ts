@@ -70,9 +70,11 @@ export class Channel implements SocketOwner {
 
   /** Drops what waits and closes with 1013. Says how many messages were dropped. */
   closeSlow(): number {
-    const dropped = this.outbound.clear()
+    if (this.ending.hasBegun) return 0
+    this.ending.begin(CloseCode.TryAgainLater, 'too slow')
+    const dropped = this.outbound.clear(() => this.ending.error())
     this.dropped += dropped
-    this.close(CloseCode.TryAgainLater, 'too slow')
+    this.socket.close(CloseCode.TryAgainLater, 'too slow')
     return dropped
   }
 

@@ -9,7 +9,7 @@ import { describe, errors } from '../errors.ts'
 import { BinaryMessage, type MessageType, PingMessage, PongMessage, TextMessage, type WebSocketMessage } from '../message.ts'
 import type { Channel } from './channel.ts'
 import { contextOf, type ShutdownState, type WebSocketContext } from './context.ts'
-import { frameOf } from './frame.ts'
+import { COPY_LIMIT, frameOf } from './frame.ts'
 import { abortable } from './abortable.ts'
 import type { Reader } from './inbound.ts'
 import type { WebSocketLocals } from './locals.ts'
@@ -110,10 +110,16 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
     try {
       if (type === PingMessage || type === PongMessage) return this.channel.write(frameOf(type, controlPayload(data)))
       assertDataType(type)
-      return this.channel.write(frameOf(type, payloadOf(type, data), this.channel.deflate))
+      return this.channel.write(frameOf(type, this.#kept(payloadOf(type, data)), this.channel.deflate))
     } catch (error) {
       return silenced(error as Error)
     }
+  }
+
+  /** A payload that may still be needed when the write has resolved, which is then in memory of our own. */
+  #kept(payload: string | Buffer): string | Buffer {
+    const resolvesEarly = payload.length > COPY_LIMIT && payload.length <= this.channel.config.writeBufferSize
+    return resolvesEarly && typeof payload !== 'string' ? ownCopy(payload) : payload
   }
 
   /** Sends a text message. See `writeMessage`. */

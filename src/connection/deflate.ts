@@ -13,8 +13,10 @@ export interface DeflateParams {
   threshold: number
 }
 
-/** Up to this, (de)compressing costs less than the way to another thread and back, in bytes. */
-const AT_ONCE = 16 * 1024
+/** Up to this many compressed bytes, inflating costs less than the way to another thread and back. */
+const AT_ONCE = 4 * 1024
+/** What zlib makes its output in, in bytes. */
+const CHUNK = 16 * 1024
 /** How many of zlib's streams may work at the same time: each takes 256 KiB while it does. */
 const CONCURRENCY = 4
 /** What ends a message's last block and is not sent (RFC 7692, 7.2.1). */
@@ -39,11 +41,6 @@ function runJobs(): void {
       runJobs()
     })
   }
-}
-
-/** True where a payload of this many bytes is compressed at once, by `deflateNow`. */
-export function isQuick(bytes: number): boolean {
-  return bytes <= AT_ONCE
 }
 
 /** Compresses a short payload at once. */
@@ -76,7 +73,7 @@ function withoutTail(result: Buffer): Buffer {
 export function inflate(fragments: Buffer[], limit: number, callback: Callback): void {
   const input = Buffer.concat([...fragments, TAIL])
   const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: limit }
-  if (input.length <= AT_ONCE / 4) {
+  if (input.length <= AT_ONCE) {
     process.nextTick(inflateNow, input, options, callback)
     return
   }
@@ -97,5 +94,5 @@ function inflateNow(input: Buffer, options: ZlibOptions, callback: Callback): vo
     return
   }
   // zlib hands out a slice of 16 KiB; a short message must not keep all of it alive.
-  callback(null, result.length < AT_ONCE / 2 ? Buffer.from(result) : result)
+  callback(null, result.length < CHUNK / 2 ? Buffer.from(result) : result)
 }

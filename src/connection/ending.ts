@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { CloseCode, CloseError, type CloseInfo } from '../close.ts'
 
 /** How a connection ends: every reader, writer, iterator and signal learns it from here, and so the same. */
@@ -42,6 +43,7 @@ export class Ending {
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController()
+      setMaxListeners(0, this.#abort.signal)
       if (this.info !== undefined) this.#abort.abort(this.error())
     }
     return this.#abort.signal

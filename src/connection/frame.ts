@@ -1,8 +1,11 @@
-import { type DeflateParams, deflateLater, deflateNow, isQuick } from './deflate.ts'
+import { type DeflateParams, deflateLater, deflateNow } from './deflate.ts'
 import type { Prepared } from './prepared.ts'
 
-/** Up to this, a payload is copied behind its header: one buffer costs the socket less than two, in bytes. */
-const COPY_LIMIT = 16 * 1024
+/**
+ * Up to this a payload is copied behind its header, because one buffer costs the socket less than two, and compressed at once,
+ * because that costs less than the way to another thread and back; in bytes.
+ */
+export const COPY_LIMIT = 16 * 1024
 
 const FIN = 0x80
 const RSV1 = 0x40
@@ -13,7 +16,7 @@ export class Frame {
   head: Buffer | undefined
   /** A payload too long to be copied. */
   body: Buffer | undefined
-  /** How many bytes go out; an upper bound while the payload is being compressed. */
+  /** How many bytes go out, or, for one that was compressed later, would have: a frame counts the same from first to last. */
   size = 0
   /** The broadcast that this frame belongs to, and under which it may be dropped for a slow consumer. */
   readonly broadcast: Prepared | undefined
@@ -45,7 +48,7 @@ export class Frame {
       this.body = payload
     }
     writeHeader(this.head, opcode | firstBits, length)
-    this.size = offset + length
+    if (this.size === 0) this.size = offset + length
     return this
   }
 
@@ -62,7 +65,7 @@ export class Frame {
 
   /** @internal */
   fillDeflated(opcode: number, payload: Buffer, params: DeflateParams): this {
-    if (isQuick(payload.length)) return this.#fillShorter(opcode, payload, deflateNow(payload, params))
+    if (payload.length <= COPY_LIMIT) return this.#fillShorter(opcode, payload, deflateNow(payload, params))
     this.size = payload.length
     deflateLater(payload, params, (_error, deflated) => {
       this.#fillShorter(opcode, payload, deflated)

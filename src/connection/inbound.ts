@@ -5,10 +5,13 @@ import { atEndOfTick } from './end-of-tick.ts'
 /** What a message costs beside its payload, in bytes: it makes a flood of empty messages count, too. */
 const MESSAGE_COST = 32
 
+/** From how many messages that were read on the rest is moved to the front. */
+const COMPACT_FROM = 64
+
 /** Who waits for the next message. */
 export interface Reader {
   message(message: WebSocketMessage): void
-  /** No message will come any more. */
+  /** No message will come. */
   end(error: Error): void
 }
 
@@ -55,9 +58,9 @@ export class Inbound {
     if (this.isFull && !this.isPaused) this.#checkLater()
   }
 
-  /** Gives the next message to `reader`, now or when it comes. Throws where another reader waits. */
+  /** Gives the next message to `reader`, now or when it comes; an error where another reader waits. */
   read(reader: Reader): void {
-    if (this.#reader !== undefined) throw new errors.CONCURRENT_READ()
+    if (this.#reader !== undefined) return reader.end(new errors.CONCURRENT_READ())
     const message = this.#take()
     if (message !== undefined) reader.message(message)
     else if (this.#end !== undefined) reader.end(this.#end())
@@ -118,6 +121,9 @@ export class Inbound {
       this.#messages.length = 0
       this.#head = 0
       this.#drained()
+    } else if (this.#head >= COMPACT_FROM && this.#head * 2 >= this.#messages.length) {
+      this.#messages.splice(0, this.#head)
+      this.#head = 0
     }
     return message
   }

@@ -4,6 +4,8 @@ import { inflate } from './deflate.ts'
 import type { Inbound } from './inbound.ts'
 
 const NOTHING = Buffer.alloc(0)
+/** What a client that is gone may leave behind for a handler that is slow, inflated, in bytes: more is only sent to harm. */
+const MAX_LEFT_BEHIND = 16 * 1024 * 1024
 
 type Callback = (error: Error | null, result: Buffer) => void
 
@@ -53,7 +55,7 @@ export class Inflater {
   }
 
   #finish(error: Error | null, result: Buffer, callback: Callback): void {
-    if (error === null && this.#socket.destroyed && this.#inbound.unread > this.#limit) {
+    if (error === null && this.#socket.destroyed && this.#inbound.unread > MAX_LEFT_BEHIND) {
       error = new Error('the peer left before its messages were read')
     }
     if (error !== null) {

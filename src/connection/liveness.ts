@@ -63,10 +63,12 @@ export class Liveness implements Watched {
   }
 
   check(now: number): void {
-    const { writeTimeout } = this.#limits
+    const isClosing = this.#closingSince > 0
+    // Where writes may take for ever, a close still may not.
+    const writeTimeout = this.#limits.writeTimeout || (isClosing ? CLOSE_TIMEOUT : Infinity)
     const stalledSince = this.#outbound.stalledSince
-    if (stalledSince > 0 && writeTimeout > 0 && now - stalledSince >= writeTimeout) return this.#actions.dead('write timeout')
-    if (this.#closingSince > 0) return this.#checkClosing(now)
+    if (stalledSince > 0 && now - stalledSince >= writeTimeout) return this.#actions.dead('write timeout')
+    if (isClosing) return this.#checkClosing(now)
     if (this.#inbound.isPaused) this.#excuse(now)
     else if (this.#checkReads(now)) return
     if (now >= this.#nextPingAt) this.#ping(now)

@@ -1,8 +1,12 @@
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import type { CloseError } from '../close.ts'
-import { atEndOfTick } from './end-of-tick.ts'
+import { atEndOfTick, atEndOfTurn } from './end-of-tick.ts'
 import type { Frame } from './frame.ts'
 import { join } from './join.ts'
+import type { Prepared } from './prepared.ts'
+import { SendQueue } from './send-queue.ts'
 
 /** How much of the queue is given to the socket in one write, in bytes: what it has can no longer be dropped or replaced. */
 const BATCH_BYTES = 64 * 1024
@@ -37,26 +41,22 @@ export type Offer = 'taken' | 'full' | 'closed'
 export class Outbound {
   readonly #socket: Duplex
   readonly #limits: OutboundLimits
-  #queue: Frame[] = []
-  /** The index of the first frame of the queue that is not sent. */
-  #head = 0
-  #queuedBytes = 0
-  #scheduled = false
+  readonly #queue = new SendQueue()
+  #isScheduled = false
   /** True while the socket has bytes that the kernel did not take. */
-  #blocked = false
-  #blockedThisTurn = false
-  /** The frames at the queue's front that do not count as waiting: those of the turn that filled the socket. */
-  #burst = 0
-  #burstBytes = 0
-  /** How many frames the socket has that the kernel did not take. */
-  #inSocket = 0
-  /** How many of the oldest unsent frames `stalledSince` speaks of. */
-  #stalled = 0
+  #isBlocked = false
+  /** True from then on until the event loop has gone round to the sockets: nobody is slow who had no time to read. */
+  #isBurst = false
   #pong: Frame | undefined
   #waiters: Waiter[] = []
   #onEmpty: (() => void) | undefined
-  #closed: (() => CloseError) | undefined
   #onCaughtUp: (() => void) | undefined
+  #closed: (() => CloseError) | undefined
+  /** How many frames the socket has that the kernel did not take, and how many calls back are due for them. */
+  #inSocket = 0
+  #callbacks = 0
+  /** How many of the oldest unsent frames `stalledSince` speaks of. */
+  #stalled = 0
   /** Since when the oldest unsent frames wait for the kernel, by `performance.now()`; 0 while none does. */
   stalledSince = 0
 
@@ -67,27 +67,17 @@ export class Outbound {
 
   /** True while there are bytes that the kernel did not take. */
   get isBlocked(): boolean {
-    return this.#blocked
+    return this.#isBlocked
   }
 
   /** How many bytes are accepted and not taken by the kernel. */
   get unsent(): number {
-    return this.#queuedBytes + this.#socket.writableLength
-  }
-
-  /** How many messages wait for the socket. */
-  get waiting(): number {
-    return Math.max(0, this.#queue.length - this.#head - this.#burst)
-  }
-
-  /** True where nothing waits, not even the rest of a burst. */
-  get isEmpty(): boolean {
-    return this.#queue.length === this.#head
+    return this.#queue.bytes + this.#socket.writableLength
   }
 
   /**
-   * Sends a frame; resolves once less than `writeBufferSize` is unsent, rejects once the connection ends before that. A frame
-   * whose payload was copied into little enough unsent data resolves at once.
+   * Sends a frame; resolves once no more than `writeBufferSize` is unsent, rejects once the connection ends before that. A
+   * frame whose payload was copied into little enough unsent data resolves at once.
    */
   write(frame: Frame): Promise<void> {
     if (this.#closed !== undefined) return silenced(this.#closed())
@@ -97,12 +87,12 @@ export class Outbound {
   }
 
   /**
-   * Takes a message if there is place for it among those that wait. With `isBurst` the queue's size does not count for what
-   * the turn that filled the socket writes: nobody is slow who had no time to read.
+   * Takes a message if there is place for it among those that wait. With `isBroadcast` the queue's size does not count for
+   * what is written before the socket had time to take anything.
    */
-  offer(frame: Frame, isBurst: boolean): Offer {
-    if (this.#closed !== undefined) return 'closed'
-    if (this.#isFull(frame) && !this.#makePlace(frame, isBurst)) return 'full'
+  offer(frame: Frame, isBroadcast: boolean): Offer {
+    if (this.#closed !== undefined || this.#isBroken) return 'closed'
+    if (this.#isFull(frame) && !this.#makePlace(frame, isBroadcast)) return 'full'
     this.#enqueue(frame)
     return 'taken'
   }
@@ -110,7 +100,8 @@ export class Outbound {
   /** Answers a ping. While the socket is blocked only the newest pong waits (RFC 6455, 5.5.3). */
   pong(frame: Frame): void {
     if (this.#closed !== undefined) return
-    if (this.#blocked && this.#pong !== undefined) this.#remove(this.#queue.indexOf(this.#pong, this.#head))
+    const earlier = this.#isBlocked && this.#pong !== undefined ? this.#queue.indexOf(this.#pong) : -1
+    if (earlier !== -1) this.#remove(earlier)
     this.#pong = frame
     this.#enqueue(frame)
   }
@@ -119,23 +110,24 @@ export class Outbound {
   wouldOverflow(bytes: number): boolean {
     const limit = MAX_UNSENT + this.#limits.writeBufferSize
     if (this.unsent === 0 || this.unsent + bytes <= limit) return false
-    if (!this.#blocked) this.#flush()
-    return this.#blocked && this.unsent + bytes > limit
+    if (!this.#isBlocked) this.#flush()
+    return this.unsent > 0 && this.unsent + bytes > limit
   }
 
   /** Drops the oldest waiting broadcast that `condition` holds for; false where there is none. */
-  dropWaiting(condition: (frame: Frame) => boolean): boolean {
-    const index = this.#queue.findIndex((frame, i) => i >= this.#head + this.#burst && frame.broadcast !== undefined && condition(frame))
-    if (index === -1) return false
-    this.#remove(index)
+  dropWaiting(condition: (broadcast: Prepared) => boolean): boolean {
+    const position = this.#queue.find(({ broadcast }) => broadcast !== undefined && condition(broadcast))
+    if (position === -1) return false
+    this.#remove(position)
     return true
   }
 
-  /** Drops everything that waits, and says how many messages that were. */
-  clear(): number {
-    const dropped = this.#queue.length - this.#head
-    this.#reset()
-    this.#settleWaiters()
+  /** Drops everything that waits: writes reject with this error. Says how many messages that were. */
+  clear(error: () => CloseError): number {
+    const dropped = this.#queue.length
+    this.#queue.clear()
+    this.#stalled = Math.min(this.#stalled, this.#inSocket)
+    this.#reject(error)
     return dropped
   }
 
@@ -150,8 +142,7 @@ export class Outbound {
   fail(error: () => CloseError): void {
     this.#closed = error
     this.#onEmpty = undefined
-    this.#reset()
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error())
+    this.clear(error)
   }
 
   /** Calls back once the queue is empty again. */
@@ -169,61 +160,45 @@ export class Outbound {
   }
 
   endOfTick(): void {
-    this.#scheduled = false
+    this.#isScheduled = false
     this.#flush()
-    if (!this.#blockedThisTurn) return
-    this.#blockedThisTurn = false
-    this.#burst = this.#queue.length - this.#head
-    this.#burstBytes = this.#queuedBytes
+  }
+
+  endOfTurn(): void {
+    if (this.#isBurst && this.#isBlocked) this.#queue.markBurst()
+    this.#isBurst = false
   }
 
   #isFull(frame: Frame): boolean {
     const { sendQueueSize } = this.#limits
-    if (this.waiting >= sendQueueSize) return true
-    const bytes = this.#queuedBytes - this.#burstBytes
-    return bytes > 0 && bytes + frame.size > Math.max(MIN_QUEUE_BYTES, sendQueueSize * BYTES_PER_PLACE)
+    const { waiting, waitingBytes } = this.#queue
+    if (waiting >= sendQueueSize) return true
+    return waitingBytes > 0 && waitingBytes + frame.size > Math.max(MIN_QUEUE_BYTES, sendQueueSize * BYTES_PER_PLACE)
   }
 
-  #makePlace(frame: Frame, isBurst: boolean): boolean {
-    if (!this.#blocked) this.#flush()
-    if (isBurst && this.#blockedThisTurn) return this.unsent + frame.size <= MAX_UNSENT
-    return !this.#isFull(frame)
+  #makePlace(frame: Frame, isBroadcast: boolean): boolean {
+    if (!this.#isBlocked) this.#flush()
+    // What is left in front of a free socket is being compressed.
+    const isExcused = !this.#isBlocked || (this.#isBurst && (isBroadcast || this.#takesTime))
+    return isExcused ? this.unsent + frame.size <= MAX_UNSENT : !this.#isFull(frame)
+  }
+
+  /** True for a socket that reports at the next turn at the earliest that the kernel took something: TLS, and pairs in memory. */
+  get #takesTime(): boolean {
+    return this.#socket instanceof TLSSocket || !(this.#socket instanceof Socket)
   }
 
   #enqueue(frame: Frame): void {
     this.#queue.push(frame)
-    this.#queuedBytes += frame.size
     if (frame.head === undefined) frame.whenReady(() => this.#flush(this.#onEmpty !== undefined))
-    this.#schedule()
-  }
-
-  #schedule(): void {
-    if (this.#scheduled) return
-    this.#scheduled = true
+    if (this.#isScheduled) return
+    this.#isScheduled = true
     atEndOfTick(this)
   }
 
-  #remove(index: number): void {
-    const [frame] = this.#queue.splice(index, 1)
-    if (frame === undefined) return
-    const position = index - this.#head
-    this.#queuedBytes -= frame.size
-    if (this.#pong === frame) this.#pong = undefined
-    if (position < this.#burst) {
-      this.#burst--
-      this.#burstBytes -= frame.size
-    }
+  #remove(position: number): void {
+    this.#queue.remove(position)
     if (this.#inSocket + position < this.#stalled) this.#stalled--
-  }
-
-  #reset(): void {
-    this.#queue = []
-    this.#head = 0
-    this.#queuedBytes = 0
-    this.#burst = 0
-    this.#burstBytes = 0
-    this.#stalled = Math.min(this.#stalled, this.#inSocket)
-    this.#pong = undefined
   }
 
   /** Writes batches until the kernel takes no more, or, with `all`, until nothing is left that is ready. */
@@ -232,7 +207,7 @@ export class Outbound {
       // Until it says that there is nothing more to do.
     }
     this.#settleWaiters()
-    if (this.isEmpty) this.#becameEmpty()
+    if (this.#queue.length === 0) this.#becameEmpty()
   }
 
   #becameEmpty(): void {
@@ -251,79 +226,72 @@ export class Outbound {
 
   /** Writes what fits in one batch; false where nothing was written. */
   #writeBatch(evenIfBlocked: boolean): boolean {
-    if ((this.#blocked && !evenIfBlocked) || this.#isBroken) return false
-    const start = this.#head
-    let end = start
-    let bytes = 0
-    for (; end < this.#queue.length && bytes < BATCH_BYTES; end++) {
-      const frame = this.#queue[end] as Frame
-      if (frame.head === undefined) break
-      bytes += frame.size
-    }
-    if (end === start) return false
-    this.#send(start, end)
-    this.#advance(end, bytes)
+    if ((this.#isBlocked && !evenIfBlocked) || this.#isBroken) return false
+    const count = this.#queue.batch(BATCH_BYTES)
+    if (count === 0) return false
+    this.#send(count)
+    this.#queue.shift(count)
+    if (this.#socket.writableLength > 0) this.#block(count)
+    else this.#stalled = Math.max(0, this.#stalled - count)
     return true
   }
 
-  #send(start: number, end: number): void {
-    const first = this.#queue[start] as Frame
-    if (end - start === 1 && first.body === undefined) {
+  #send(count: number): void {
+    const { frames, head } = this.#queue
+    const first = frames[head] as Frame
+    if (count === 1 && first.body === undefined) {
       this.#socket.write(first.head)
-    } else {
-      this.#socket.cork()
-      for (const piece of join(this.#queue, start, end)) this.#socket.write(piece)
-      this.#socket.uncork()
+      return
     }
-  }
-
-  #advance(end: number, bytes: number): void {
-    const count = end - this.#head
-    this.#burst = Math.max(0, this.#burst - count)
-    this.#burstBytes = this.#burst === 0 ? 0 : this.#burstBytes - bytes
-    this.#pong = undefined
-    this.#head = end
-    // What was compressed meanwhile counted with its full size.
-    this.#queuedBytes = Math.max(0, this.#queuedBytes - bytes)
-    if (end === this.#queue.length) {
-      this.#queue.length = 0
-      this.#head = 0
-      this.#queuedBytes = 0
-    }
-    if (this.#socket.writableLength > 0) this.#block(count)
-    else this.#stalled = Math.max(0, this.#stalled - count)
+    this.#socket.cork()
+    for (const piece of join(frames, head, head + count)) this.#socket.write(piece)
+    this.#socket.uncork()
   }
 
   /** Waits until the kernel has taken the last batch. Where it takes all at once, which is the rule, no callback is needed. */
   #block(count: number): void {
     this.#inSocket += count
-    if (!this.#blocked) {
-      this.#blocked = true
-      this.#blockedThisTurn = true
-      this.#schedule()
+    if (!this.#isBlocked) {
+      this.#isBlocked = true
+      this.#startBurst()
     }
     if (this.#stalled <= 0) this.#watch()
+    this.#callBack(count)
+  }
+
+  /** Calls back behind what was written so far. */
+  #callBack(count: number): void {
+    this.#callbacks++
     this.#socket.write(NOTHING, (error) => {
+      this.#callbacks--
       if (error) return
       this.#inSocket -= count
       this.#stalled -= count
       if (this.#socket.writableLength === 0) this.#unblock()
       else if (this.#stalled <= 0) this.#watch()
+      // Someone has written past us, on `ws.socket`.
+      if (this.#socket.writableLength > 0 && this.#callbacks === 0) this.#callBack(0)
     })
   }
 
+  #startBurst(): void {
+    if (this.#isBurst) return
+    this.#isBurst = true
+    atEndOfTurn(this)
+  }
+
   #unblock(): void {
-    this.#blocked = false
+    this.#isBlocked = false
     this.#flush()
-    // What is blocked again from here on has had its time.
-    this.#blockedThisTurn = false
-    if (this.#blocked) return
+    // What is blocked again from here on has had its time, unless it never tells at once.
+    if (!this.#takesTime) this.#isBurst = false
+    if (this.#isBlocked) return
     this.stalledSince = 0
     this.#stalled = 0
   }
 
   #watch(): void {
-    this.#stalled = this.#inSocket + this.#queue.length - this.#head
+    this.#stalled = this.#inSocket + this.#queue.length
     this.stalledSince = performance.now()
   }
 
@@ -331,6 +299,10 @@ export class Outbound {
     // A broken socket has nothing unsent; `fail` will tell the waiters.
     if (this.#waiters.length === 0 || this.unsent > this.#limits.writeBufferSize || this.#isBroken) return
     for (const waiter of this.#waiters.splice(0)) waiter.resolve()
+  }
+
+  #reject(error: () => CloseError): void {
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error())
   }
 }
 

@@ -1,4 +1,5 @@
 import { WebSocket } from 'ws'
+import { assertSendable, fitReason } from '../close.ts'
 
 /** Sends a close frame; without a code, an empty one. */
 export type SendClose = (code: number | undefined, reason: string) => void
@@ -24,8 +25,11 @@ export class ServerSocket extends WebSocket {
 
   /** `ws` calls this, too: with the peer's code once its close frame came, and with 1002, 1007, 1008 or 1009 on a bad frame. */
   override close(code?: number, reason?: string | Buffer): void {
-    if (this.owner === undefined || this.readyState !== WebSocket.OPEN) super.close(code, reason)
-    else this.owner.onClose(code, reason === undefined ? '' : reason.toString(), (...args) => super.close(...args))
+    if (this.owner === undefined || this.readyState !== WebSocket.OPEN) return super.close(code, reason)
+    const text = reason === undefined ? '' : reason.toString()
+    // Here, where the caller still is: `ws` would throw when what was written before has gone out.
+    if (code !== undefined) assertSendable(code, text)
+    this.owner.onClose(code, fitReason(text), (...args) => super.close(...args))
   }
 
   /** Not compressed: whoever sends past the connection gets exactly the frame that was asked for. */

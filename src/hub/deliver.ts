@@ -48,7 +48,7 @@ function replaceWaiting(message: Prepared, channel: Channel, { coalesce }: { coa
   let replaced = 0
   try {
     const key = message.keyFor(coalesce)
-    while (channel.outbound.dropWaiting((frame) => frame.broadcast?.keyFor(coalesce) === key)) replaced++
+    while (channel.outbound.dropWaiting((broadcast) => broadcast.keyFor(coalesce) === key)) replaced++
   } catch (error) {
     channel.log.error({ err: error }, 'coalesce of a slowConsumer policy failed')
   }

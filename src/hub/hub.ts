@@ -49,6 +49,9 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   readonly #done: Promise<void>
   #finish: () => void = () => {}
   #isShutDown = false
+  /** Events of a broadcast wait for its end: what listeners broadcast comes behind it, for everybody. */
+  #isBroadcasting = false
+  #held: (() => void)[] = []
   #messagesSent = 0
   #bytesSent = 0
   #drops = 0
@@ -56,7 +59,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
 
   /** @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a wrong value. */
   constructor(options?: HubOptions) {
-    super()
+    super({ captureRejections: true })
     this.#options = resolveHubOptions(options)
     this.#done = new Promise((resolve) => {
       this.#finish = resolve
@@ -88,7 +91,9 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   /** Adds a connection to a room, and to the hub where it is not registered. False as with `register`. */
   join(ws: WebSocketConnection, room: string): boolean {
     assertRoom(room)
-    if (!this.register(ws)) return false
+    this.register(ws)
+    // A listener of 'register' may have sent it away again.
+    if (!this.#clients.has(ws)) return false
     this.#rooms.add(ws, room)
     return true
   }
@@ -141,7 +146,11 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     assertDataType(type)
     const message = new Prepared(type, data, ownCopy(payloadOf(type, data)))
     let sent = 0
-    for (const ws of receivers(this.#clients, this.#rooms, options)) if (this.#deliver(message, ws)) sent++
+    const targets = receivers(this.#clients, this.#rooms, options)
+    this.#isBroadcasting = true
+    for (const ws of targets) if (this.#deliver(message, ws)) sent++
+    this.#isBroadcasting = false
+    for (const emit of this.#held.splice(0)) emit()
     this.#messagesSent += sent
     this.#bytesSent += sent * message.payload.length
     return sent
@@ -214,10 +223,23 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
 
   /** A listener's error must not reach whoever broadcasts, and not the other receivers. */
   #emit(event: keyof HubEvents, ws: WebSocketConnection): void {
+    if (this.#isBroadcasting) {
+      this.#held.push(() => this.#emit(event, ws))
+      return
+    }
     try {
       this.emit(event, ws)
     } catch (error) {
-      ws.request.log.error({ err: error, event }, 'listener of a WebSocketHub event failed')
+      logFailure(error, event, ws)
     }
   }
+
+  /** Node calls this where a listener is async and rejects. */
+  [Symbol.for('nodejs.rejection')](error: unknown, event: string, ws: WebSocketConnection): void {
+    logFailure(error, event, ws)
+  }
+}
+
+function logFailure(error: unknown, event: string, ws: WebSocketConnection): void {
+  ws.request.log.error({ err: error, event }, 'listener of a WebSocketHub event failed')
 }

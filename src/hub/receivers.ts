@@ -36,7 +36,7 @@ export function receivers(
   const all = to === undefined ? clients.keys() : rooms.membersOfAny(to)
   if (except === undefined && filter === undefined) return all
   const excluded = new Set<WebSocketConnection>()
-  for (const ws of [except ?? []].flat() as WebSocketConnection[]) {
+  for (const ws of [except ?? []].flat()) {
     assertConnection(ws, 'except')
     excluded.add(ws)
   }

@@ -1,0 +1,100 @@
+import type { Frame } from './frame.ts'
+
+/** From how many sent frames on the rest of the queue is moved to its front. */
+const COMPACT_FROM = 64
+
+/** The frames of a connection that its socket does not have yet, in order, and what they hold. */
+export class SendQueue {
+  /** Those from `head` on are waiting; the ones before it are sent. */
+  frames: Frame[] = []
+  head = 0
+  /** What the waiting frames hold, in bytes. */
+  bytes = 0
+  /** Those at the front that do not count as waiting: what was written while the socket had no time to take it. */
+  #burst = 0
+  #burstBytes = 0
+
+  get length(): number {
+    return this.frames.length - this.head
+  }
+
+  /** How many frames wait behind the burst. */
+  get waiting(): number {
+    return this.length - this.#burst
+  }
+
+  /** What these hold, in bytes. */
+  get waitingBytes(): number {
+    return this.bytes - this.#burstBytes
+  }
+
+  push(frame: Frame): void {
+    this.frames.push(frame)
+    this.bytes += frame.size
+  }
+
+  /** How many frames, from the front, make up a batch of about `limit` bytes; those that are still compressed end it. */
+  batch(limit: number): number {
+    let bytes = 0
+    let end = this.head
+    while (end < this.frames.length && bytes < limit) {
+      const frame = this.frames[end] as Frame
+      if (frame.head === undefined) break
+      bytes += frame.size
+      end++
+    }
+    return end - this.head
+  }
+
+  /** Takes the first frames out: they are sent. */
+  shift(count: number): void {
+    for (let i = 0; i < count; i++) this.#forget(this.frames[this.head++] as Frame, i)
+    this.#burst = Math.max(0, this.#burst - count)
+    if (this.head === this.frames.length) {
+      this.frames.length = 0
+      this.head = 0
+    } else if (this.head >= COMPACT_FROM && this.head * 2 >= this.frames.length) {
+      this.frames.splice(0, this.head)
+      this.head = 0
+    }
+  }
+
+  /** The position, from the front, of the first frame behind the burst that `condition` holds for; -1 where there is none. */
+  find(condition: (frame: Frame) => boolean): number {
+    for (let i = this.head + this.#burst; i < this.frames.length; i++) if (condition(this.frames[i] as Frame)) return i - this.head
+    return -1
+  }
+
+  /** The position of a frame, from the front; -1 where it is not there. */
+  indexOf(frame: Frame): number {
+    const index = this.frames.indexOf(frame, this.head)
+    return index === -1 ? -1 : index - this.head
+  }
+
+  /** Takes out the frame at a position. */
+  remove(position: number): void {
+    const [frame] = this.frames.splice(this.head + position, 1)
+    this.#forget(frame as Frame, position)
+    if (position < this.#burst) this.#burst--
+  }
+
+  /** Takes everything out. */
+  clear(): void {
+    this.frames = []
+    this.head = 0
+    this.bytes = 0
+    this.#burst = 0
+    this.#burstBytes = 0
+  }
+
+  /** What is there now does not count as waiting. */
+  markBurst(): void {
+    this.#burst = this.length
+    this.#burstBytes = this.bytes
+  }
+
+  #forget(frame: Frame, position: number): void {
+    this.bytes -= frame.size
+    if (position < this.#burst) this.#burstBytes -= frame.size
+  }
+}
