@@ -6,11 +6,14 @@ import { closeServers, connect, eventually, startServer } from './support/server
 
 declare module 'fastify' {
   interface FastifyRequest {
-    user?: { name: string }
+    visitor?: { name: string }
     trace?: string[]
   }
   interface FastifyInstance {
     greeting?: string
+  }
+  interface FastifyContextConfig {
+    role?: string
   }
 }
 
@@ -51,8 +54,8 @@ describe('webSocket()', () => {
 
   test("Fastify's order: path, options, handler", async () => {
     const { ws } = await startServer((app) => {
-      app.webSocket('/ws', { preHandler: async (request) => void (request.user = { name: 'ann' }) }, async (ws, request) => {
-        await ws.writeText(request.user?.name ?? '')
+      app.webSocket('/ws', { preHandler: async (request) => void (request.visitor = { name: 'ann' }) }, async (ws, request) => {
+        await ws.writeText(request.visitor?.name ?? '')
       })
     })
     expect(await (await connect(ws('/ws'))).next()).toBe('ann')
