@@ -139,6 +139,8 @@ export class RawClient {
 
   /** Ends the connection with a TCP reset. */
   reset(): void {
-    this.socket.resetAndDestroy()
+    // Node cannot reset a socket whose own FIN is on its way: the handle stays, and the process spins where it should exit.
+    if (this.socket.writableEnded) this.socket.destroy()
+    else this.socket.resetAndDestroy()
   }
 }
