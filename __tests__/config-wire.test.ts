@@ -111,6 +111,18 @@ test('writeBufferSize: write* waits with more unsent', async () => {
   }
 })
 
+test('writeBufferSize: a large one does not make a handler that awaits its writes too slow', async () => {
+  const { ws, connections } = await serve({ huge: { writeBufferSize: 32 * MiB } }, async (ws) => {
+    for (let i = 0; i < 80; i++) await ws.writeBinary(Buffer.alloc(MiB))
+  })
+  const client = await connect(ws('/huge'), [], PLAIN)
+  client.socket.pause()
+  await settled(() => connections.get('huge')?.bufferedAmount ?? 0)
+  client.socket.resume()
+  expect((await client.close()).code).toBe(1000)
+  expect(client.messages).toHaveLength(80)
+})
+
 test('readTimeout: a silent client is closed with 1008, and 0 waits for ever', async () => {
   const { ws } = await serve({ short: { readTimeout: 200 }, long: { readTimeout: 60_000 }, never: { readTimeout: 0 } })
   const [short, long, never] = await Promise.all(['/short', '/long', '/never'].map((path) => connect(ws(path))))

@@ -485,6 +485,7 @@ describe('arguments that make no route', () => {
     ['options that are null', () => app.webSocket('/ws', echo, null as never), /options of \/ws must be an object, got null/],
     ['options that are a string', () => app.webSocket('/ws', echo, 'x' as never), /options of \/ws must be an object, got "x"/],
     ['two handlers', () => app.webSocket('/ws', echo, echo as never), /options of \/ws must be an object, got a function/],
+    ['options that are an array', () => app.webSocket('/ws', echo, [] as never), /options of \/ws must be an object, got an array/],
     ['a config that is a number', () => app.webSocketWithConfig('/ws', echo, 1 as never), /"config": must be an object, got 1/],
     ['options.handler that is no function', () => app.webSocket('/ws', echo, { handler: 1 as never }), /options\.handler of \/ws must be a function, got 1/],
     ...['method', 'url', 'path', 'websocket', 'wsHandler'].map((key): [string, () => unknown, RegExp] => [

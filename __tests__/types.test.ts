@@ -1,4 +1,6 @@
 import { expectTypeOf } from 'expect-type'
+// It adds to FastifyContextConfig, which takes anything only as long as it is empty.
+import '@fastify/rate-limit'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import blazeWs, {
@@ -141,6 +143,15 @@ test('a route generic types the request, as on any Fastify route', () => {
     app.webSocketWithConfig<{ Params: { room: string } }>('/:room', (_ws, request) => {
       expectTypeOf(request.params.room).toEqualTypeOf<string>()
     }, {}, {})
+  }
+  expect(never).toBeDefined()
+})
+
+test('config of a route takes what it takes on app.get(), whatever plugins have added to FastifyContextConfig', () => {
+  const never = (app: FastifyInstance): void => {
+    app.get('/', { config: { team: 'admin' } }, async () => 'x')
+    app.webSocket('/ws', () => {}, { config: { team: 'admin' } })
+    app.webSocket('/ws', { config: { team: 'admin' } }, () => {})
   }
   expect(never).toBeDefined()
 })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request as httpRequest } from 'node:http'
 import cookie from '@fastify/cookie'
+import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
 import type { WebSocketConnection } from '../src/index.ts'
 import { clientFrame, RawClient } from './support/raw-client.ts'
@@ -211,4 +212,60 @@ describe('subprotocols', () => {
 test.each(['permessage-deflate; server_max_window_bits=99', 'permessage-deflate; x', ';;'])('an extension offer that is none (%j): 400', async (offer) => {
   const { port } = await startServer(addEcho)
   expect((await answer(port, { 'Sec-WebSocket-Extensions': offer })).status).toBe(400)
+})
+
+// Plugins add hooks to a route in onRoute, and so behind those that we add.
+test('headers that a preHandler added in an onRoute hook sets come on the 101', async () => {
+  const { port } = await startServer(async (app) => {
+    await app.register(rateLimit, { hook: 'preHandler', max: 10 })
+    app.webSocket('/ws', echo)
+  })
+  const client = new RawClient(port)
+  client.handshake('/ws')
+  const { status, headers } = await client.head()
+  client.reset()
+  expect(status).toBe(101)
+  expect(headers.get('x-ratelimit-remaining')).toBe('9')
+})
+
+test('checkOrigin is asked behind hooks that were added in onRoute: a request over the limit gets 429, not 403', async () => {
+  let asked = 0
+  const { port } = await startServer(async (app) => {
+    await app.register(rateLimit, { hook: 'preHandler', max: 0 })
+    app.webSocketWithConfig('/ws', echo, {
+      checkOrigin: () => {
+        asked++
+        return false
+      }
+    })
+  })
+  const client = new RawClient(port)
+  client.handshake('/ws')
+  expect((await client.head()).status).toBe(429)
+  client.reset()
+  expect(asked).toBe(0)
+})
+
+// RFC 6455, 4.4 and RFC 9110, 15.5.22: 426 names the version and the protocol.
+test('a wrong version is told which one is spoken', async () => {
+  const { port } = await startServer((app) => {
+    app.webSocket('/ws', echo)
+  })
+  const client = new RawClient(port)
+  client.handshake('/ws', { 'Sec-WebSocket-Version': '14' })
+  const { status, headers } = await client.head()
+  client.reset()
+  expect(status).toBe(426)
+  expect(headers.get('sec-websocket-version')).toBe('13')
+  expect(headers.get('upgrade')).toBe('websocket')
+})
+
+// A plain Fastify route answers 500 here, too.
+test('a header of a hook that would split the response is refused with 500, and the process lives', async () => {
+  const { port } = await startServer((app) => {
+    app.webSocket('/ws', () => {}, { preHandler: async (_request, reply) => void reply.header('x-echo', 'a\r\nx-injected: 1') })
+  })
+  const client = new RawClient(port)
+  client.handshake('/ws')
+  expect((await client.head()).status).toBe(500)
 })
