@@ -404,3 +404,17 @@ test('a broadcast to clients of which some are closing or resetting reaches all 
   await healthy.until(() => healthy.messages.length === 50)
   await eventually(() => hub.getClientCount() === 7)
 })
+
+test.each<[object | string, RegExp]>([
+  [{ room: 'red' }, /"options.room": is unknown; allowed are type, to, except, filter/],
+  ['red', /"options": must be an object such as { to: 'room' }, got "red"/],
+  [{ to: undefined }, /"room": must be a string, got undefined/],
+  [{ except: 'id' }, /"except": must be the WebSocketConnection/],
+  [{ filter: true }, /"filter": must be a function, got true/],
+  [{ filter: async () => false }, /"filter": must return a boolean, got an object \(Promise\)/]
+])('a mistake in the options, %p, throws instead of sending to everybody', async (options, message) => {
+  const { hub, join } = await serve()
+  const client = await join('a')
+  expect(() => hub.broadcast('secret', options as never)).toThrow(message)
+  expect(await drained(hub, [client])).toEqual([[]])
+})
