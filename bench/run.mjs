@@ -26,9 +26,12 @@ const hasTaskset = (() => {
   }
 })()
 
+/** `bufferutil` is a dependency of ours and of nobody else here: peers run as they install by default. */
+const PEER_ENV = Object.fromEntries(contenders.filter((name) => name !== 'blaze').map((name) => [name, { WS_NO_BUFFER_UTIL: '1' }]))
+
 /** Starts a module in a process of its own, on one core where the machine lets us. */
-function start(file, args, core, execArgv = []) {
-  const child = fork(join(here, file), args, { execArgv, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+function start(file, args, core, execArgv = [], env = {}) {
+  const child = fork(join(here, file), args, { execArgv, env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
   child.errors = ''
   child.stderr.on('data', (chunk) => (child.errors += chunk))
   if (hasTaskset) execFileSync('taskset', ['-a', '-p', '-c', String(core), String(child.pid)], { stdio: 'ignore' })
@@ -43,7 +46,7 @@ async function message(child) {
 async function runOne(contender, scenario) {
   const { wire = {} } = await import(`./contenders/${contender}.mjs`)
   const options = { deflate: scenario.serverDeflate ?? scenario.deflate ?? false, rooms: scenario.rooms }
-  const server = start('server.mjs', [contender, JSON.stringify(options)], 0, ['--expose-gc'])
+  const server = start('server.mjs', [contender, JSON.stringify(options)], 0, ['--expose-gc'], PEER_ENV[contender])
   try {
     const { port, control } = await message(server)
     const times = isQuick ? { warmup: 300, duration: 700 } : { warmup: 1000, duration: 2000 }

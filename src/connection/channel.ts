@@ -108,12 +108,12 @@ export class Channel implements SocketOwner {
   }
 
   onMessage(data: Buffer, isBinary: boolean): void {
-    this.#liveness.lastReadAt = performance.now()
+    this.#liveness.heard()
     this.inbound.push({ type: isBinary ? BinaryMessage : TextMessage, data })
   }
 
   onPing(data: Buffer): void {
-    this.#liveness.lastReadAt = performance.now()
+    this.#liveness.heard()
     this.outbound.pong(frameOf(PongMessage, data))
   }
 

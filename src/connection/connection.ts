@@ -13,9 +13,9 @@ import { COPY_LIMIT, frameOf } from './frame.ts'
 import { abortable } from './abortable.ts'
 import type { Reader } from './inbound.ts'
 import type { WebSocketLocals } from './locals.ts'
-import { messagesOf } from './messages.ts'
-import { silenced } from './outbound.ts'
+import { Messages } from './messages.ts'
 import { assertDataType, controlPayload, jsonOf, type MessageData, ownCopy, payloadOf } from './payload.ts'
+import { harmless, silenced } from './silenced.ts'
 
 type LocalOf<K extends string> = K extends keyof WebSocketLocals ? WebSocketLocals[K] : unknown
 
@@ -62,12 +62,15 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
   readMessage(options?: { signal?: AbortSignal }): Promise<WebSocketMessage> {
     const signal = options?.signal
     if (signal?.aborted) return silenced(signal.reason as Error)
-    const promise = new Promise<WebSocketMessage>((resolve, reject) => {
-      const reader: Reader = { message: resolve, end: reject }
-      this.channel.inbound.read(signal === undefined ? reader : abortable(reader, signal, this.channel.inbound))
-    })
-    promise.catch(ignore)
-    return promise
+    const { inbound } = this.channel
+    const message = inbound.take()
+    if (message !== undefined) return Promise.resolve(message)
+    return harmless(
+      new Promise<WebSocketMessage>((resolve, reject) => {
+        const reader: Reader = { message: resolve, end: reject }
+        inbound.read(signal === undefined ? reader : abortable(reader, signal, inbound))
+      })
+    )
   }
 
   /**
@@ -78,7 +81,7 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
    * @throws CloseError as `readMessage`.
    */
   readJSON<T = unknown>(options?: { signal?: AbortSignal }): Promise<T> {
-    const promise = this.readMessage(options).then(({ type, data }) => {
+    const parsed = this.readMessage(options).then(({ type, data }) => {
       if (type === BinaryMessage && !isUtf8(data)) throw invalidJson('it is not UTF-8')
       try {
         return secureJson.parse(data.toString()) as T
@@ -86,13 +89,12 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
         throw invalidJson((error as Error).message)
       }
     })
-    promise.catch(ignore)
-    return promise
+    return harmless(parsed)
   }
 
   /** The messages until the connection ends; ends quietly however it was closed, see `closeInfo`. Leaving the loop closes nothing. */
   [Symbol.asyncIterator](): AsyncIterableIterator<WebSocketMessage> {
-    return messagesOf(this.channel.inbound)
+    return new Messages(this.channel.inbound)
   }
 
   // ---- Writing
@@ -284,8 +286,6 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
     return this.#locals?.get(key)
   }
 }
-
-const ignore = (): void => {}
 
 function invalidJson(detail: string): Error {
   return Object.assign(new errors.INVALID_JSON(detail), { closeCode: CloseCode.InvalidFramePayloadData })

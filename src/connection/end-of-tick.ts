@@ -1,9 +1,9 @@
-/** Something with work to do once the current turn of the event loop has done all of its own. */
+/** Something with work to do once the current callback, and the promise continuations that it sets off, have done theirs. */
 export interface EndOfTick {
   endOfTick(): void
 }
 
-/** Something with work to do once the sockets had a chance to take what was written. */
+/** Something with work to do once the event loop has been round all sockets that have something to read. */
 export interface EndOfTurn {
   endOfTurn(): void
 }
@@ -11,15 +11,16 @@ export interface EndOfTurn {
 let ticks: EndOfTick[] = []
 let turns: EndOfTurn[] = []
 
-/**
- * Calls `target.endOfTick()` after the callback that runs now and after the promise continuations that it sets off, so that
- * all they write leaves together. Targets are called in the order they came in; each asks once until it is called.
- */
+/** Calls `target.endOfTick()` before the event loop goes on to the next callback. */
 export function atEndOfTick(target: EndOfTick): void {
   if (ticks.push(target) === 1) process.nextTick(runTicks)
 }
 
-/** Calls `target.endOfTurn()` once the event loop has gone round to its sockets. */
+/**
+ * Calls `target.endOfTurn()` before the event loop waits for its sockets again: what was written until then, in whatever tick,
+ * leaves together. One callback of Node serves all targets, which costs less than one for each. Targets are called in the order
+ * they came in; one that asks again meanwhile is called in the next turn.
+ */
 export function atEndOfTurn(target: EndOfTurn): void {
   if (turns.push(target) === 1) setImmediate(runTurns)
 }

@@ -1,11 +1,11 @@
 import { type DeflateParams, deflateLater, deflateNow } from './deflate.ts'
 import type { Prepared } from './prepared.ts'
 
-/**
- * Up to this a payload is copied behind its header, because one buffer costs the socket less than two, and compressed at once,
- * because that costs less than the way to another thread and back; in bytes.
- */
-export const COPY_LIMIT = 16 * 1024
+/** Up to this a payload is copied behind its header, because one buffer costs the socket less than two; in bytes. */
+export const COPY_LIMIT = 4 * 1024
+
+/** Up to this a payload is compressed at once: that costs less than the way to another thread and back; in bytes. */
+const DEFLATE_AT_ONCE = 16 * 1024
 
 const FIN = 0x80
 const RSV1 = 0x40
@@ -65,7 +65,7 @@ export class Frame {
 
   /** @internal */
   fillDeflated(opcode: number, payload: Buffer, params: DeflateParams): this {
-    if (payload.length <= COPY_LIMIT) return this.#fillShorter(opcode, payload, deflateNow(payload, params))
+    if (payload.length <= DEFLATE_AT_ONCE) return this.#fillShorter(opcode, payload, deflateNow(payload, params))
     this.size = payload.length
     deflateLater(payload, params, (_error, deflated) => {
       this.#fillShorter(opcode, payload, deflated)

@@ -61,7 +61,7 @@ export class Inbound {
   /** Gives the next message to `reader`, now or when it comes; an error where another reader waits. */
   read(reader: Reader): void {
     if (this.#reader !== undefined) return reader.end(new errors.CONCURRENT_READ())
-    const message = this.#take()
+    const message = this.take()
     if (message !== undefined) reader.message(message)
     else if (this.#end !== undefined) reader.end(this.#end())
     else this.#reader = reader
@@ -70,6 +70,11 @@ export class Inbound {
   /** Lets go of a reader that does not want to wait any longer; nothing is lost by it. */
   cancel(reader: Reader): void {
     if (this.#reader === reader) this.#reader = undefined
+  }
+
+  /** True while a reader waits. */
+  get isAwaited(): boolean {
+    return this.#reader !== undefined
   }
 
   /** True while more than `readBufferSize` is unread and still wanted. */
@@ -112,7 +117,8 @@ export class Inbound {
     queueMicrotask(() => atEndOfTick(this))
   }
 
-  #take(): WebSocketMessage | undefined {
+  /** The next message, where there is one and no other reader waits. */
+  take(): WebSocketMessage | undefined {
     if (this.#head === this.#messages.length) return undefined
     const message = this.#messages[this.#head] as WebSocketMessage
     this.#messages[this.#head++] = undefined as never

@@ -24,8 +24,10 @@ export interface LivenessActions {
 
 /** The deadlines and pings of one connection, looked after by the shared watchdog. */
 export class Liveness implements Watched {
-  /** When the last complete message, ping or pong came, by `performance.now()`. */
-  lastReadAt = performance.now()
+  /** When the last complete message, ping or pong was noticed, by `performance.now()`. */
+  #lastReadAt = performance.now()
+  /** True where one has come since: looking at the clock for each of them would cost more than it tells. */
+  #hasHeard = false
   readonly #limits: LivenessLimits
   readonly #inbound: Inbound
   readonly #outbound: Outbound
@@ -41,13 +43,18 @@ export class Liveness implements Watched {
     this.#outbound = outbound
     this.#actions = actions
     // The first ping comes anywhere in the second half of an interval: connections opened together do not beat together.
-    this.#nextPingAt = limits.pingInterval === 0 ? Infinity : this.lastReadAt + limits.pingInterval * (1 - Math.random() / 2)
+    this.#nextPingAt = limits.pingInterval === 0 ? Infinity : this.#lastReadAt + limits.pingInterval * (1 - Math.random() / 2)
   }
 
   /** A pong, also one that nobody asked for, shows that the peer lives. */
   ponged(): void {
-    this.lastReadAt = performance.now()
+    this.#hasHeard = true
     this.#pingedAt = 0
+  }
+
+  /** A complete message or a ping has come. */
+  heard(): void {
+    this.#hasHeard = true
   }
 
   /** From now on only the rest of the closing handshake is waited for. */
@@ -56,7 +63,7 @@ export class Liveness implements Watched {
   }
 
   forgive(time: number): void {
-    this.lastReadAt += time
+    this.#lastReadAt += time
     if (this.#pingedAt > 0) this.#pingedAt += time
     if (this.#closingSince > 0) this.#closingSince += time
     if (this.#outbound.stalledSince > 0) this.#outbound.stalledSince += time
@@ -69,6 +76,8 @@ export class Liveness implements Watched {
     const stalledSince = this.#outbound.stalledSince
     if (stalledSince > 0 && now - stalledSince >= writeTimeout) return this.#actions.dead('write timeout')
     if (isClosing) return this.#checkClosing(now)
+    if (this.#hasHeard) this.#lastReadAt = now
+    this.#hasHeard = false
     if (this.#inbound.isPaused) this.#excuse(now)
     else if (this.#checkReads(now)) return
     if (now >= this.#nextPingAt) this.#ping(now)
@@ -82,7 +91,7 @@ export class Liveness implements Watched {
 
   /** While we do not read, the peer cannot be blamed for what we do not see. */
   #excuse(now: number): void {
-    this.lastReadAt = now
+    this.#lastReadAt = now
     if (this.#pingedAt > 0) this.#pingedAt = now
   }
 
@@ -92,7 +101,7 @@ export class Liveness implements Watched {
       this.#actions.dead('pong timeout')
       return true
     }
-    if (readTimeout > 0 && now - this.lastReadAt >= readTimeout) {
+    if (readTimeout > 0 && now - this.#lastReadAt >= readTimeout) {
       this.#actions.idle()
       return true
     }

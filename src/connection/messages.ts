@@ -1,29 +1,53 @@
 import { isCloseError } from '../close.ts'
+import { errors } from '../errors.ts'
 import type { WebSocketMessage } from '../message.ts'
-import type { Inbound } from './inbound.ts'
+import type { Inbound, Reader } from './inbound.ts'
+import { silenced } from './silenced.ts'
 
 type Result = IteratorResult<WebSocketMessage, undefined>
 
-const ignore = (): void => {}
-
 const END: Result = { value: undefined, done: true }
 
-/** Iterates over received messages until the connection ends. Leaving the loop early takes nothing from the connection. */
-export function messagesOf(inbound: Inbound): AsyncIterableIterator<WebSocketMessage> {
-  return {
-    next() {
-      const promise = new Promise<Result>((resolve, reject) => {
-        inbound.read({
-          message: (value) => resolve({ value, done: false }),
-          end: (error) => (isCloseError(error) ? resolve(END) : reject(error))
-        })
-      })
-      promise.catch(ignore)
-      return promise
-    },
-    return: () => Promise.resolve(END),
-    [Symbol.asyncIterator]() {
-      return this
-    }
+/**
+ * The received messages until the connection ends. Leaving the loop early takes nothing from the connection. It is its own
+ * reader, so that a message costs one promise and no closure.
+ */
+export class Messages implements AsyncIterableIterator<WebSocketMessage>, Reader {
+  readonly #inbound: Inbound
+  #resolve: (result: Result) => void = () => {}
+  #reject: (error: Error) => void = () => {}
+
+  constructor(inbound: Inbound) {
+    this.#inbound = inbound
+  }
+
+  next(): Promise<Result> {
+    const value = this.#inbound.take()
+    if (value !== undefined) return Promise.resolve({ value, done: false })
+    if (this.#inbound.isAwaited) return silenced(new errors.CONCURRENT_READ())
+    return new Promise(this.#wait)
+  }
+
+  return(): Promise<Result> {
+    return Promise.resolve(END)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  message(value: WebSocketMessage): void {
+    this.#resolve({ value, done: false })
+  }
+
+  end(error: Error): void {
+    if (isCloseError(error)) this.#resolve(END)
+    else this.#reject(error)
+  }
+
+  readonly #wait = (resolve: (result: Result) => void, reject: (error: Error) => void): void => {
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#inbound.read(this)
   }
 }

@@ -2,11 +2,12 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import type { CloseError } from '../close.ts'
-import { atEndOfTick, atEndOfTurn } from './end-of-tick.ts'
+import { atEndOfTurn } from './end-of-tick.ts'
 import type { Frame } from './frame.ts'
 import { join } from './join.ts'
 import type { Prepared } from './prepared.ts'
 import { SendQueue } from './send-queue.ts'
+import { harmless, silenced } from './silenced.ts'
 
 /** How much of the queue is given to the socket in one write, in bytes: what it has can no longer be dropped or replaced. */
 const BATCH_BYTES = 64 * 1024
@@ -35,7 +36,7 @@ export type Offer = 'taken' | 'full' | 'closed'
 
 /**
  * The only place that writes to a connection's socket. Frames wait in one queue, in order, data and control alike, and leave
- * at the end of the tick in one write. While the socket has bytes that the kernel did not take, the queue stays here, where it
+ * at the end of the turn in one write. While the socket has bytes that the kernel did not take, the queue stays here, where it
  * can be counted, dropped and replaced.
  */
 export class Outbound {
@@ -83,7 +84,7 @@ export class Outbound {
     if (this.#closed !== undefined) return silenced(this.#closed())
     this.#enqueue(frame)
     if (frame.isCopied && this.unsent <= this.#limits.writeBufferSize) return DONE
-    return silencedUnlessAwaited(new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject })))
+    return harmless(new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject })))
   }
 
   /**
@@ -91,8 +92,8 @@ export class Outbound {
    * what is written before the socket had time to take anything.
    */
   offer(frame: Frame, isBroadcast: boolean): Offer {
-    if (this.#closed !== undefined || this.#isBroken) return 'closed'
-    if (this.#isFull(frame) && !this.#makePlace(frame, isBroadcast)) return 'full'
+    if (this.#closed !== undefined) return 'closed'
+    if (this.#isFull(frame) && !this.#makePlace(frame, isBroadcast)) return this.#isBroken ? 'closed' : 'full'
     this.#enqueue(frame)
     return 'taken'
   }
@@ -159,21 +160,22 @@ export class Outbound {
     this.#flush(true)
   }
 
-  endOfTick(): void {
-    this.#isScheduled = false
-    this.#flush()
-  }
-
   endOfTurn(): void {
-    if (this.#isBurst && this.#isBlocked) this.#queue.markBurst()
+    this.#isScheduled = false
+    const wasBurst = this.#isBurst
+    this.#flush()
+    if (!wasBurst) return
+    if (this.#isBlocked) this.#queue.markBurst()
     this.#isBurst = false
   }
 
   #isFull(frame: Frame): boolean {
     const { sendQueueSize } = this.#limits
-    const { waiting, waitingBytes } = this.#queue
-    if (waiting >= sendQueueSize) return true
-    return waitingBytes > 0 && waitingBytes + frame.size > Math.max(MIN_QUEUE_BYTES, sendQueueSize * BYTES_PER_PLACE)
+    if (this.#queue.waiting >= sendQueueSize) return true
+    const { waitingBytes } = this.#queue
+    // The first comparison is the rule, and all that a broadcast to many pays for.
+    if (waitingBytes + frame.size <= MIN_QUEUE_BYTES || waitingBytes === 0) return false
+    return waitingBytes + frame.size > sendQueueSize * BYTES_PER_PLACE
   }
 
   #makePlace(frame: Frame, isBroadcast: boolean): boolean {
@@ -191,9 +193,13 @@ export class Outbound {
   #enqueue(frame: Frame): void {
     this.#queue.push(frame)
     if (frame.head === undefined) frame.whenReady(() => this.#flush(this.#onEmpty !== undefined))
+    this.#schedule()
+  }
+
+  #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    atEndOfTick(this)
+    atEndOfTurn(this)
   }
 
   #remove(position: number): void {
@@ -243,9 +249,10 @@ export class Outbound {
       this.#socket.write(first.head)
       return
     }
-    this.#socket.cork()
-    for (const piece of join(frames, head, head + count)) this.#socket.write(piece)
-    this.#socket.uncork()
+    const pieces = join(frames, head, head + count)
+    if (pieces.length > 1) this.#socket.cork()
+    for (const piece of pieces) this.#socket.write(piece)
+    if (pieces.length > 1) this.#socket.uncork()
   }
 
   /** Waits until the kernel has taken the last batch. Where it takes all at once, which is the rule, no callback is needed. */
@@ -253,7 +260,8 @@ export class Outbound {
     this.#inSocket += count
     if (!this.#isBlocked) {
       this.#isBlocked = true
-      this.#startBurst()
+      this.#isBurst = true
+      this.#schedule()
     }
     if (this.#stalled <= 0) this.#watch()
     this.#callBack(count)
@@ -272,12 +280,6 @@ export class Outbound {
       // Someone has written past us, on `ws.socket`.
       if (this.#socket.writableLength > 0 && this.#callbacks === 0) this.#callBack(0)
     })
-  }
-
-  #startBurst(): void {
-    if (this.#isBurst) return
-    this.#isBurst = true
-    atEndOfTurn(this)
   }
 
   #unblock(): void {
@@ -304,16 +306,4 @@ export class Outbound {
   #reject(error: () => CloseError): void {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error())
   }
-}
-
-const ignore = (): void => {}
-
-/** A rejected promise that ends no process where nobody waits for it. */
-export function silenced(error: Error): Promise<never> {
-  return silencedUnlessAwaited(Promise.reject(error))
-}
-
-function silencedUnlessAwaited<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(ignore)
-  return promise
 }

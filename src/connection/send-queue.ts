@@ -10,6 +10,8 @@ export class SendQueue {
   head = 0
   /** What the waiting frames hold, in bytes. */
   bytes = 0
+  /** What the frames that `batch` counted last hold, in bytes. */
+  batchBytes = 0
   /** Those at the front that do not count as waiting: what was written while the socket had no time to take it. */
   #burst = 0
   #burstBytes = 0
@@ -33,7 +35,7 @@ export class SendQueue {
     this.bytes += frame.size
   }
 
-  /** How many frames, from the front, make up a batch of about `limit` bytes; those that are still compressed end it. */
+  /** How many frames, from the front, make up a batch of about `limit` bytes; one that is still being compressed ends it. */
   batch(limit: number): number {
     let bytes = 0
     let end = this.head
@@ -43,15 +45,19 @@ export class SendQueue {
       bytes += frame.size
       end++
     }
+    this.batchBytes = bytes
     return end - this.head
   }
 
-  /** Takes the first frames out: they are sent. */
+  /** Takes the frames that `batch` has counted out: they are sent. */
   shift(count: number): void {
-    for (let i = 0; i < count; i++) this.#forget(this.frames[this.head++] as Frame, i)
-    this.#burst = Math.max(0, this.#burst - count)
+    this.bytes -= this.batchBytes
+    if (this.#burst > 0) this.#shiftBurst(Math.min(count, this.#burst))
+    this.head += count
     if (this.head === this.frames.length) {
-      this.frames.length = 0
+      // A queue of one is the rule; unlike `length = 0`, `pop` leaves the array its memory for the next one.
+      if (this.head === 1) this.frames.pop()
+      else this.frames.length = 0
       this.head = 0
     } else if (this.head >= COMPACT_FROM && this.head * 2 >= this.frames.length) {
       this.frames.splice(0, this.head)
@@ -73,9 +79,11 @@ export class SendQueue {
 
   /** Takes out the frame at a position. */
   remove(position: number): void {
-    const [frame] = this.frames.splice(this.head + position, 1)
-    this.#forget(frame as Frame, position)
-    if (position < this.#burst) this.#burst--
+    const [{ size }] = this.frames.splice(this.head + position, 1) as [Frame]
+    this.bytes -= size
+    if (position >= this.#burst) return
+    this.#burst--
+    this.#burstBytes -= size
   }
 
   /** Takes everything out. */
@@ -93,8 +101,8 @@ export class SendQueue {
     this.#burstBytes = this.bytes
   }
 
-  #forget(frame: Frame, position: number): void {
-    this.bytes -= frame.size
-    if (position < this.#burst) this.#burstBytes -= frame.size
+  #shiftBurst(count: number): void {
+    for (let i = this.head; i < this.head + count; i++) this.#burstBytes -= (this.frames[i] as Frame).size
+    this.#burst -= count
   }
 }
