@@ -1,4 +1,5 @@
-import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http'
+import { type IncomingMessage, type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { type ServerOptions, WebSocketServer } from 'ws'
@@ -17,6 +18,7 @@ interface Ticket {
   target: UpgradeTarget
   server: WebSocketServer
   request: FastifyRequest
+  response: ServerResponse
   headers: string[]
 }
 
@@ -43,6 +45,9 @@ export class Upgrades {
       const ticket = this.#tickets.get(request)
       if (ticket === undefined) return handleUpgrade(request, raw, head, callback)
       ticket.server.handleUpgrade(request, raw, head, (socket) => {
+        // Of the HTTP exchange only the request is kept for as long as the connection lives.
+        this.#tickets.delete(request)
+        ticket.response.detachSocket(raw as Socket)
         ticket.target.open(socket as ServerSocket, raw, ticket.request)
       })
     }
@@ -58,7 +63,7 @@ export class Upgrades {
       assertHandshake(request.raw, reply)
       if ((await target.config.checkOrigin(request)) !== true) throw new errors.ORIGIN_FORBIDDEN()
       if (this.#isClosed) throw new errors.SHUTTING_DOWN()
-      this.#tickets.set(request.raw, { target, server, request, headers: headerLines(reply) })
+      this.#tickets.set(request.raw, { target, server, request, response: reply.raw, headers: headerLines(reply) })
     }
     return function (request, reply) {
       if (!request.ws) return upgrade.call(this, request, reply)

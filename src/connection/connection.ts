@@ -34,8 +34,8 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
   /** @internal */
   readonly channel: Channel
   readonly #shutdown: ShutdownState
-  readonly #remote: string
-  readonly #local: string
+  #remote: string | undefined
+  #local: string | undefined
   #id: string | undefined
   #locals: Map<string, unknown> | undefined
   #context: WebSocketContext | undefined
@@ -45,9 +45,9 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
     this.channel = channel
     this.request = request
     this.#shutdown = shutdown
-    const { remotePort, localAddress, localPort } = (request.raw.socket ?? {}) as Partial<FastifyRequest['socket']>
-    this.#remote = address(request.ip, remotePort)
-    this.#local = address(localAddress, localPort)
+    // Node remembers the addresses of a socket that is gone only where it was asked for them before.
+    void this.#raw.remoteAddress
+    void this.#raw.localAddress
   }
 
   // ---- Reading
@@ -248,12 +248,17 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
 
   /** `ip:port` of the client (`[ip]:port` for IPv6); the ip is that of Fastify's `trustProxy`. */
   remoteAddr(): string {
-    return this.#remote
+    return (this.#remote ??= address(this.request.ip, this.#raw.remotePort))
   }
 
   /** `ip:port` of our side. */
   localAddr(): string {
-    return this.#local
+    return (this.#local ??= address(this.#raw.localAddress, this.#raw.localPort))
+  }
+
+  /** The socket of the upgrade; a request that `injectWS` made has none. */
+  get #raw(): Partial<FastifyRequest['socket']> {
+    return (this.request.raw.socket as FastifyRequest['socket'] | undefined) ?? {}
   }
 
   /** The User-Agent header of the upgrade request; `''` where it is absent. */

@@ -10,7 +10,7 @@ export class Ending {
   #abort: AbortController | undefined
   #promise: Promise<void> | undefined
   #resolve: (() => void) | undefined
-  #callbacks: Set<() => void> | undefined
+  #callbacks: (() => void)[] = []
 
   /** True once the connection is closing or closed. */
   get hasBegun(): boolean {
@@ -27,9 +27,7 @@ export class Ending {
     this.begin(CloseCode.AbnormalClosure, '')
     const { code, reason } = this.#cause as CloseInfo
     this.info = { code, reason, wasClean: received !== CloseCode.AbnormalClosure && code !== CloseCode.AbnormalClosure }
-    const callbacks = this.#callbacks
-    this.#callbacks = undefined
-    for (const callback of callbacks ?? []) callback()
+    for (const callback of this.#callbacks.splice(0)) callback()
     this.#resolve?.()
     this.#abort?.abort(this.error())
   }
@@ -60,11 +58,11 @@ export class Ending {
 
   /** Calls back once, when the connection is fully closed; not where it already is. */
   onFinish(callback: () => void): void {
-    if (this.info === undefined) (this.#callbacks ??= new Set()).add(callback)
+    if (this.info === undefined) this.#callbacks.push(callback)
   }
 
   /** Takes `onFinish` back. */
   offFinish(callback: () => void): void {
-    this.#callbacks?.delete(callback)
+    this.#callbacks = this.#callbacks.filter((other) => other !== callback)
   }
 }
