@@ -37,7 +37,7 @@ const COLORS = { blaze: '#0969da', 'fastify-websocket': '#8c959f', ws: '#afb8c1'
 /** Bars relative to @fastify/websocket, a group for each row that both have. */
 function chartOf(results) {
   const groups = results.filter(({ kind, medians }) => ['echo', 'broadcast'].includes(kind) && medians.blaze && medians['fastify-websocket'])
-  const [left, width, bar] = [330, 480, 13]
+  const [left, width, bar] = [345, 470, 13]
   const parts = []
   let y = 56
   for (const { title, medians } of groups) {
