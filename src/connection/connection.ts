@@ -258,7 +258,7 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
 
   /** The socket of the upgrade; a request that `injectWS` made has none. */
   get #raw(): Partial<FastifyRequest['socket']> {
-    return (this.request.raw.socket as FastifyRequest['socket'] | undefined) ?? {}
+    return this.request.raw.socket ?? {}
   }
 
   /** The User-Agent header of the upgrade request; `''` where it is absent. */

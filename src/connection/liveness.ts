@@ -66,15 +66,15 @@ export class Liveness implements Watched {
     this.#lastReadAt += time
     if (this.#pingedAt > 0) this.#pingedAt += time
     if (this.#closingSince > 0) this.#closingSince += time
-    if (this.#outbound.stalledSince > 0) this.#outbound.stalledSince += time
+    if (this.#outbound.stall.since > 0) this.#outbound.stall.since += time
   }
 
   check(now: number): void {
     const isClosing = this.#closingSince > 0
     // Where writes may take for ever, a close still may not.
     const writeTimeout = this.#limits.writeTimeout || (isClosing ? CLOSE_TIMEOUT : Infinity)
-    const stalledSince = this.#outbound.stalledSince
-    if (stalledSince > 0 && now - stalledSince >= writeTimeout) return this.#actions.dead('write timeout')
+    const { since } = this.#outbound.stall
+    if (since > 0 && now - since >= writeTimeout) return this.#actions.dead('write timeout')
     if (isClosing) return this.#checkClosing(now)
     if (this.#hasHeard) this.#lastReadAt = now
     this.#hasHeard = false

@@ -8,6 +8,7 @@ import { join } from './join.ts'
 import type { Prepared } from './prepared.ts'
 import { SendQueue } from './send-queue.ts'
 import { harmless, silenced } from './silenced.ts'
+import { Stall } from './stall.ts'
 
 /** How much of the queue is given to the socket in one write, in bytes: what it has can no longer be dropped or replaced. */
 const BATCH_BYTES = 64 * 1024
@@ -53,13 +54,9 @@ export class Outbound {
   #onEmpty: (() => void) | undefined
   #onCaughtUp: (() => void) | undefined
   #closed: (() => CloseError) | undefined
-  /** How many frames the socket has that the kernel did not take, and how many calls back are due for them. */
-  #inSocket = 0
+  /** How many calls back are due from the socket. */
   #callbacks = 0
-  /** How many of the oldest unsent frames `stalledSince` speaks of. */
-  #stalled = 0
-  /** Since when the oldest unsent frames wait for the kernel, by `performance.now()`; 0 while none does. */
-  stalledSince = 0
+  readonly stall = new Stall()
 
   constructor(socket: Duplex, limits: OutboundLimits) {
     this.#socket = socket
@@ -127,7 +124,7 @@ export class Outbound {
   clear(error: () => CloseError): number {
     const dropped = this.#queue.length
     this.#queue.clear()
-    this.#stalled = Math.min(this.#stalled, this.#inSocket)
+    this.stall.cleared()
     this.#reject(error)
     return dropped
   }
@@ -204,7 +201,7 @@ export class Outbound {
 
   #remove(position: number): void {
     this.#queue.remove(position)
-    if (this.#inSocket + position < this.#stalled) this.#stalled--
+    this.stall.dropped(position)
   }
 
   /** Writes batches until the kernel takes no more, or, with `all`, until nothing is left that is ready. */
@@ -238,7 +235,7 @@ export class Outbound {
     this.#send(count)
     this.#queue.shift(count)
     if (this.#socket.writableLength > 0) this.#block(count)
-    else this.#stalled = Math.max(0, this.#stalled - count)
+    else this.stall.passed(count)
     return true
   }
 
@@ -257,13 +254,12 @@ export class Outbound {
 
   /** Waits until the kernel has taken the last batch. Where it takes all at once, which is the rule, no callback is needed. */
   #block(count: number): void {
-    this.#inSocket += count
     if (!this.#isBlocked) {
       this.#isBlocked = true
       this.#isBurst = true
       this.#schedule()
     }
-    if (this.#stalled <= 0) this.#watch()
+    this.stall.entered(count, this.#queue.length)
     this.#callBack(count)
   }
 
@@ -273,10 +269,8 @@ export class Outbound {
     this.#socket.write(NOTHING, (error) => {
       this.#callbacks--
       if (error) return
-      this.#inSocket -= count
-      this.#stalled -= count
+      this.stall.left(count, this.#queue.length)
       if (this.#socket.writableLength === 0) this.#unblock()
-      else if (this.#stalled <= 0) this.#watch()
       // Someone has written past us, on `ws.socket`.
       if (this.#socket.writableLength > 0 && this.#callbacks === 0) this.#callBack(0)
     })
@@ -287,14 +281,7 @@ export class Outbound {
     this.#flush()
     // What is blocked again from here on has had its time, unless it never tells at once.
     if (!this.#takesTime) this.#isBurst = false
-    if (this.#isBlocked) return
-    this.stalledSince = 0
-    this.#stalled = 0
-  }
-
-  #watch(): void {
-    this.#stalled = this.#inSocket + this.#queue.length
-    this.stalledSince = performance.now()
+    if (!this.#isBlocked) this.stall.end()
   }
 
   #settleWaiters(): void {
