@@ -1,5 +1,4 @@
 import { type DeflateParams, deflateLater, deflateNow } from './deflate.ts'
-import type { Prepared } from './prepared.ts'
 
 /** Up to this a payload is copied behind its header, because one buffer costs the socket less than two; in bytes. */
 export const COPY_LIMIT = 4 * 1024
@@ -10,6 +9,15 @@ const DEFLATE_AT_ONCE = 16 * 1024
 const FIN = 0x80
 const RSV1 = 0x40
 
+/** A function that says which messages replace each other, by giving them the same key. */
+export type Coalesce = (data: string | Uint8Array) => unknown
+
+/** What a frame knows of the broadcast that it carries. */
+export interface Broadcast {
+  /** The key under which a `coalesce` policy knows the message. */
+  keyFor(coalesce: Coalesce): unknown
+}
+
 /** A frame on its way to one socket, or to many (RFC 6455, 5.2). What a server sends is not masked. */
 export class Frame {
   /** The header, with the payload behind it where that is short; undefined while the payload is being compressed. */
@@ -19,10 +27,10 @@ export class Frame {
   /** How many bytes go out, or, for one that was compressed later, would have: a frame counts the same from first to last. */
   size = 0
   /** The broadcast that this frame belongs to, and under which it may be dropped for a slow consumer. */
-  readonly broadcast: Prepared | undefined
+  readonly broadcast: Broadcast | undefined
   #whenReady: (() => void)[] | undefined
 
-  constructor(broadcast?: Prepared) {
+  constructor(broadcast?: Broadcast) {
     this.broadcast = broadcast
   }
 

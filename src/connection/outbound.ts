@@ -3,9 +3,8 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import type { CloseError } from '../close.ts'
 import { atEndOfTurn } from './end-of-tick.ts'
-import type { Frame } from './frame.ts'
+import type { Broadcast, Frame } from './frame.ts'
 import { join } from './join.ts'
-import type { Prepared } from './prepared.ts'
 import { SendQueue } from './send-queue.ts'
 import { harmless, silenced } from './silenced.ts'
 import { Stall } from './stall.ts'
@@ -113,7 +112,7 @@ export class Outbound {
   }
 
   /** Drops the oldest waiting broadcast that `condition` holds for; false where there is none. */
-  dropWaiting(condition: (broadcast: Prepared) => boolean): boolean {
+  dropWaiting(condition: (broadcast: Broadcast) => boolean): boolean {
     const position = this.#queue.find(({ broadcast }) => broadcast !== undefined && condition(broadcast))
     if (position === -1) return false
     this.#remove(position)

@@ -1,9 +1,9 @@
 import type { DataType } from '../message.ts'
 import type { DeflateParams } from './deflate.ts'
-import { Frame } from './frame.ts'
+import { type Broadcast, type Coalesce, Frame } from './frame.ts'
 
 /** A message for many receivers: encoded once, and framed once for each distinct form on the wire. */
-export class Prepared {
+export class Prepared implements Broadcast {
   readonly type: DataType
   /** What the caller gave, for `coalesce`. */
   readonly source: string | Uint8Array
@@ -44,5 +44,3 @@ export class Prepared {
     return this.#keys.get(coalesce)
   }
 }
-
-type Coalesce = (data: string | Uint8Array) => unknown

@@ -1,5 +1,6 @@
 import type { SlowConsumerPolicy } from '../config.ts'
 import type { Channel } from '../connection/channel.ts'
+import type { Coalesce } from '../connection/frame.ts'
 import type { Prepared } from '../connection/prepared.ts'
 
 /** What became of a broadcast at one receiver. */
@@ -41,8 +42,6 @@ function drop(channel: Channel, count: number): number {
   channel.dropped += count
   return count
 }
-
-type Coalesce = (data: string | Uint8Array) => unknown
 
 function replaceWaiting(message: Prepared, channel: Channel, { coalesce }: { coalesce: Coalesce }): number {
   let replaced = 0
