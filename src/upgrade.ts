@@ -48,6 +48,8 @@ export class Upgrades {
         // Of the HTTP exchange only the request is kept for as long as the connection lives.
         this.#tickets.delete(request)
         ticket.response.detachSocket(raw as Socket)
+        // Who measures or traces requests learns that this one is over.
+        ticket.response.emit('close')
         ticket.target.open(socket as ServerSocket, raw, ticket.request)
       })
     }

@@ -269,3 +269,18 @@ test('one signal may stop the reads of many connections', async () => {
   pings.socket.write(clientFrame(9, 'x'))
   expect((await pings.frame()).opcode).toBe(10)
 })
+
+test('the HTTP response of an upgrade is over with the 101: hooks that trace it learn so', async () => {
+  const seen: string[] = []
+  const { ws } = await startServer((instance) => {
+    instance.addHook('onRequest', async (_request, reply) => void reply.raw.once('close', () => seen.push('response closed')))
+    instance.webSocket('/ws', async (connection) => {
+      seen.push('handler runs')
+      await connection.writeText('hello')
+    })
+  })
+  const client = await connect(ws('/ws'))
+  expect(await client.next()).toBe('hello')
+  await client.close()
+  expect(seen).toEqual(['response closed', 'handler runs'])
+})
