@@ -76,6 +76,12 @@ export function assertSendable(code: unknown, reason: unknown): asserts code is 
   if (typeof reason !== 'string') throw new errors.INVALID_ARGUMENT('reason', `must be a string, got ${typeof reason}`)
 }
 
+/** Throws where a value is no time, in milliseconds, that a timer of Node can keep. */
+export function assertTimeout(timeout: unknown): asserts timeout is number {
+  if (typeof timeout !== 'number') throw new errors.INVALID_ARGUMENT('timeout', `must be a number, got ${typeof timeout}`)
+  if (!(timeout >= 0 && timeout < 2 ** 31)) throw new errors.OUT_OF_RANGE('timeout', `must be 0 to 2147483647 milliseconds, got ${timeout}`)
+}
+
 /** The most a reason may take in a close frame, in bytes: 125 of a control frame less the two of the code. */
 const MAX_REASON_BYTES = 123
 

@@ -4,7 +4,7 @@ import { isIPv6 } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import secureJson from 'secure-json-parse'
 import type { WebSocket } from 'ws'
-import { assertSendable, CloseCode, type CloseInfo, fitReason } from '../close.ts'
+import { assertSendable, assertTimeout, CloseCode, type CloseInfo, fitReason } from '../close.ts'
 import { describe, errors } from '../errors.ts'
 import { BinaryMessage, type MessageType, PingMessage, PongMessage, TextMessage, type WebSocketMessage } from '../message.ts'
 import type { Channel } from './channel.ts'
@@ -191,9 +191,10 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
 
   /** Closes with 1000 and drops the connection where it is not fully closed after `timeout` milliseconds. */
   closeGracefully(timeout: number): Promise<void> {
-    if (typeof timeout !== 'number') return silenced(new errors.INVALID_ARGUMENT('timeout', `must be a number, got ${typeof timeout}`))
-    if (!(timeout >= 0 && timeout < 2 ** 31)) {
-      return silenced(new errors.OUT_OF_RANGE('timeout', `must be 0 to 2147483647 milliseconds, got ${timeout}`))
+    try {
+      assertTimeout(timeout)
+    } catch (error) {
+      return silenced(error as Error)
     }
     const timer = setTimeout(() => this.terminate(), timeout).unref()
     return this.close().finally(() => clearTimeout(timer))

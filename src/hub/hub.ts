@@ -1,9 +1,8 @@
 import { EventEmitter } from 'node:events'
-import { CloseCode } from '../close.ts'
+import { assertTimeout, CloseCode } from '../close.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
 import { Prepared } from '../connection/prepared.ts'
-import { errors } from '../errors.ts'
 import { TextMessage } from '../message.ts'
 import { deliver } from './deliver.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
@@ -180,8 +179,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
 
   /** Closes every client with 1001, waits for `timeout` milliseconds at most and drops the rest. Then no one can register. */
   async shutdown(timeout: number): Promise<void> {
-    if (typeof timeout !== 'number') throw new errors.INVALID_ARGUMENT('timeout', `must be a number, got ${typeof timeout}`)
-    if (!(timeout >= 0 && timeout < 2 ** 31)) throw new errors.OUT_OF_RANGE('timeout', `must be 0 to 2147483647 milliseconds, got ${timeout}`)
+    assertTimeout(timeout)
     this.#isShutDown = true
     const clients = this.getClients()
     const timer = setTimeout(() => {
