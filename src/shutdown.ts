@@ -4,6 +4,7 @@ import { assertSendable, CloseCode, fitReason } from './close.ts'
 import { checkDuration, entriesOf } from './config.ts'
 import type { WebSocketConnection } from './connection/connection.ts'
 import type { ShutdownState } from './connection/context.ts'
+import type { Keeper } from './connection/ending.ts'
 import { invalidOption } from './errors.ts'
 
 /** What `app.close()` does to the connections. */
@@ -50,7 +51,7 @@ function checkReason(value: unknown, name: string): void {
 }
 
 /** The open connections of a server, and how they end when it closes. */
-export class Shutdown implements ShutdownState {
+export class Shutdown implements ShutdownState, Keeper {
   readonly #options: typeof DEFAULTS
   readonly #open = new Set<WebSocketConnection>()
   readonly #controller = new AbortController()
@@ -72,10 +73,12 @@ export class Shutdown implements ShutdownState {
   /** Counts a connection among the open ones until it is closed. */
   add(ws: WebSocketConnection): void {
     this.#open.add(ws)
-    ws.channel.ending.onFinish(() => {
-      this.#open.delete(ws)
-      if (this.#open.size === 0) this.#onEmpty()
-    })
+    ws.channel.ending.keptBy(this, ws)
+  }
+
+  forget(ws: WebSocketConnection): void {
+    this.#open.delete(ws)
+    if (this.#open.size === 0) this.#onEmpty()
   }
 
   /** Closes a connection whose handler has settled without an error. */

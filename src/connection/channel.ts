@@ -5,7 +5,7 @@ import type { WebSocket } from 'ws'
 import { CloseCode, CloseError } from '../close.ts'
 import type { WebSocketConfig } from '../config.ts'
 import { BinaryMessage, PingMessage, PongMessage, TextMessage } from '../message.ts'
-import type { DeflateParams } from './deflate.ts'
+import { type DeflateParams, deflateParams } from './deflate.ts'
 import { Ending } from './ending.ts'
 import { type Frame, frameOf } from './frame.ts'
 import { Inbound } from './inbound.ts'
@@ -167,7 +167,7 @@ export class Channel implements SocketOwner {
     replaceDeflate(this.socket, (...args) => inflater.decompress(...args))
     const windowBits = negotiated.server_max_window_bits ?? 15
     // zlib makes no raw stream with a window of 256 bytes, and nobody has to compress what may be compressed (RFC 7692, 6).
-    return windowBits === 8 ? undefined : { level, windowBits, threshold }
+    return windowBits === 8 ? undefined : deflateParams(level, windowBits, threshold)
   }
 
   #listen(): void {

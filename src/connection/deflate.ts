@@ -13,6 +13,16 @@ export interface DeflateParams {
   threshold: number
 }
 
+const known = new Map<string, DeflateParams>()
+
+/** The same object for the same values: connections are told apart by it. There are as many as routes and windows differ. */
+export function deflateParams(level: number, windowBits: number, threshold: number): DeflateParams {
+  const key = `${level} ${windowBits} ${threshold}`
+  let params = known.get(key)
+  if (params === undefined) known.set(key, (params = { level, windowBits, threshold }))
+  return params
+}
+
 /** Up to this many compressed bytes, inflating costs less than the way to another thread and back. */
 const AT_ONCE = 4 * 1024
 /** What zlib makes its output in, in bytes. */

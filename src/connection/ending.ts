@@ -1,6 +1,13 @@
 import { setMaxListeners } from 'node:events'
 import { CloseCode, CloseError, type CloseInfo } from '../close.ts'
 
+/** Who keeps a connection in a list, and takes it out once it is fully closed. */
+export interface Keeper {
+  forget(connection: object): void
+}
+
+const NOBODY: readonly Keeper[] = []
+
 /** How a connection ends: every reader, writer, iterator and signal learns it from here, and so the same. */
 export class Ending {
   /** How it ended; undefined until it is fully closed. */
@@ -10,7 +17,8 @@ export class Ending {
   #abort: AbortController | undefined
   #promise: Promise<void> | undefined
   #resolve: (() => void) | undefined
-  #callbacks: (() => void)[] = []
+  #keepers: readonly Keeper[] = NOBODY
+  #connection: object | undefined
 
   /** True once the connection is closing or closed. */
   get hasBegun(): boolean {
@@ -27,7 +35,9 @@ export class Ending {
     this.begin(CloseCode.AbnormalClosure, '')
     const { code, reason } = this.#cause as CloseInfo
     this.info = { code, reason, wasClean: received !== CloseCode.AbnormalClosure && code !== CloseCode.AbnormalClosure }
-    for (const callback of this.#callbacks.splice(0)) callback()
+    const keepers = this.#keepers
+    this.#keepers = NOBODY
+    for (const keeper of keepers) keeper.forget(this.#connection as object)
     this.#resolve?.()
     this.#abort?.abort(this.error())
   }
@@ -56,13 +66,16 @@ export class Ending {
     return this.#promise
   }
 
-  /** Calls back once, when the connection is fully closed; not where it already is. */
-  onFinish(callback: () => void): void {
-    if (this.info === undefined) this.#callbacks.push(callback)
+  /** Tells a keeper to forget `connection` when it is fully closed; not where it already is. */
+  keptBy(keeper: Keeper, connection: object): void {
+    if (this.info !== undefined) return
+    this.#connection = connection
+    // Not `push`, which makes place for sixteen more.
+    this.#keepers = [...this.#keepers, keeper]
   }
 
-  /** Takes `onFinish` back. */
-  offFinish(callback: () => void): void {
-    this.#callbacks = this.#callbacks.filter((other) => other !== callback)
+  /** Takes `keptBy` back. */
+  leftBy(keeper: Keeper): void {
+    this.#keepers = this.#keepers.filter((other) => other !== keeper)
   }
 }

@@ -6,6 +6,7 @@ import { atEndOfTurn } from './end-of-tick.ts'
 import type { Broadcast, Frame } from './frame.ts'
 import { join } from './join.ts'
 import { SendQueue } from './send-queue.ts'
+import type { SharedFrames } from './shared-frames.ts'
 import { harmless, silenced } from './silenced.ts'
 import { Stall } from './stall.ts'
 
@@ -43,6 +44,8 @@ export class Outbound {
   readonly #socket: Duplex
   readonly #limits: OutboundLimits
   readonly #queue = new SendQueue()
+  /** Where others have the same to send. Then the queue is empty and the socket free. */
+  #shared: SharedFrames | undefined
   #isScheduled = false
   /** True while the socket has bytes that the kernel did not take. */
   #isBlocked = false
@@ -69,7 +72,7 @@ export class Outbound {
 
   /** How many bytes are accepted and not taken by the kernel. */
   get unsent(): number {
-    return this.#queue.bytes + this.#socket.writableLength
+    return this.#queue.bytes + (this.#shared?.bytes ?? 0) + this.#socket.writableLength
   }
 
   /**
@@ -89,9 +92,18 @@ export class Outbound {
    */
   offer(frame: Frame, isBroadcast: boolean): Offer {
     if (this.#closed !== undefined) return 'closed'
+    this.#unshare()
     if (this.#isFull(frame) && !this.#makePlace(frame, isBroadcast)) return this.#isBroken ? 'closed' : 'full'
     this.#enqueue(frame)
     return 'taken'
+  }
+
+  /** Sends what is in `frames` by the end of the turn; false, and nothing happens, where anything else waits or nothing can be sent. */
+  share(frames: SharedFrames): boolean {
+    if (this.#isBlocked || this.#shared !== undefined || this.#queue.length > 0 || this.#closed !== undefined) return false
+    this.#shared = frames
+    this.#schedule()
+    return true
   }
 
   /** Answers a ping. While the socket is blocked only the newest pong waits (RFC 6455, 5.5.3). */
@@ -121,6 +133,7 @@ export class Outbound {
 
   /** Drops everything that waits: writes reject with this error. Says how many messages that were. */
   clear(error: () => CloseError): number {
+    this.#unshare()
     const dropped = this.#queue.length
     this.#queue.clear()
     this.stall.cleared()
@@ -187,9 +200,19 @@ export class Outbound {
   }
 
   #enqueue(frame: Frame): void {
+    this.#unshare()
     this.#queue.push(frame)
     if (frame.head === undefined) frame.whenReady(() => this.#flush(this.#onEmpty !== undefined))
     this.#schedule()
+  }
+
+  /** Something else is to come behind what is shared. */
+  #unshare(): void {
+    const shared = this.#shared
+    if (shared === undefined) return
+    this.#shared = undefined
+    shared.close()
+    for (const frame of shared.frames) this.#queue.push(frame)
   }
 
   #schedule(): void {
@@ -205,16 +228,26 @@ export class Outbound {
 
   /** Writes batches until the kernel takes no more, or, with `all`, until nothing is left that is ready. */
   #flush(all = false): void {
-    while (this.#writeBatch(all)) {
+    if (this.#shared !== undefined) this.#sendShared(this.#shared)
+    while (this.#queue.length > 0 && this.#writeBatch(all)) {
       // Until it says that there is nothing more to do.
     }
-    this.#settleWaiters()
+    if (this.#waiters.length > 0) this.#settleWaiters()
     if (this.#queue.length === 0) this.#becameEmpty()
+  }
+
+  #sendShared(shared: SharedFrames): void {
+    if (this.#isBroken) return this.#unshare()
+    this.#shared = undefined
+    shared.close()
+    this.#socket.write(shared.joined())
+    this.#wrote(shared.frames.length)
   }
 
   #becameEmpty(): void {
     const onEmpty = this.#onEmpty
     const onCaughtUp = this.#onCaughtUp
+    if (onEmpty === undefined && onCaughtUp === undefined) return
     this.#onEmpty = undefined
     this.#onCaughtUp = undefined
     onCaughtUp?.()
@@ -233,9 +266,13 @@ export class Outbound {
     if (count === 0) return false
     this.#send(count)
     this.#queue.shift(count)
+    this.#wrote(count)
+    return true
+  }
+
+  #wrote(count: number): void {
     if (this.#socket.writableLength > 0) this.#block(count)
     else this.stall.passed(count)
-    return true
   }
 
   #send(count: number): void {
@@ -285,7 +322,7 @@ export class Outbound {
 
   #settleWaiters(): void {
     // A broken socket has nothing unsent; `fail` will tell the waiters.
-    if (this.#waiters.length === 0 || this.unsent > this.#limits.writeBufferSize || this.#isBroken) return
+    if (this.unsent > this.#limits.writeBufferSize || this.#isBroken) return
     for (const waiter of this.#waiters.splice(0)) waiter.resolve()
   }
 

@@ -1,9 +1,11 @@
 import { EventEmitter } from 'node:events'
 import { assertTimeout, CloseCode } from '../close.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
+import { atEndOfTurn } from '../connection/end-of-tick.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
 import { Prepared } from '../connection/prepared.ts'
 import { TextMessage } from '../message.ts'
+import { Burst } from './burst.ts'
 import { deliver } from './deliver.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
 import { assertConnection, type BroadcastOptions, receivers, type RoomTarget } from './receivers.ts'
@@ -40,12 +42,20 @@ export interface HubEvents {
  * because of one. `app.wsHub` is one; make others where the sets of clients have nothing to do with each other.
  */
 export class WebSocketHub extends EventEmitter<HubEvents> {
-  /** The registered connections, each with what takes it out when it closes. */
-  readonly #clients = new Map<WebSocketConnection, () => void>()
+  readonly #clients = new Set<WebSocketConnection>()
   readonly #rooms = new Rooms()
   readonly #slow = new WeakSet<WebSocketConnection>()
   readonly #options: HubOptions
   readonly #done: Promise<void>
+  /** What others call of this hub, and users should not. */
+  readonly #listener = {
+    forget: (ws: WebSocketConnection): void => void this.#remove(ws),
+    endOfTurn: (): void => {
+      this.#burst = undefined
+    }
+  }
+  /** What the broadcasts of this turn to the same receivers have in common; gone as soon as who receives may have changed. */
+  #burst: Burst | undefined
   #finish: () => void = () => {}
   #isShutDown = false
   /** Events of a broadcast wait for its end: what listeners broadcast comes behind it, for everybody. */
@@ -73,9 +83,9 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     assertConnection(ws)
     if (this.#clients.has(ws)) return true
     if (this.#isShutDown || ws.isClosed()) return false
-    const leave = (): void => void this.#remove(ws)
-    this.#clients.set(ws, leave)
-    ws.channel.ending.onFinish(leave)
+    this.#burst = undefined
+    this.#clients.add(ws)
+    ws.channel.ending.keptBy(this.#listener, ws)
     this.#emit('register', ws)
     return true
   }
@@ -93,6 +103,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     this.register(ws)
     // A listener of 'register' may have sent it away again.
     if (!this.#clients.has(ws)) return false
+    this.#burst = undefined
     this.#rooms.add(ws, room)
     return true
   }
@@ -101,6 +112,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   leave(ws: WebSocketConnection, room: string): void {
     assertConnection(ws)
     assertRoom(room)
+    this.#burst = undefined
     this.#rooms.remove(ws, room)
   }
 
@@ -117,7 +129,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
 
   /** The registered connections, or those in a room. */
   getClients(room?: string): WebSocketConnection[] {
-    return [...(room === undefined ? this.#clients.keys() : this.#rooms.members(room))]
+    return [...(room === undefined ? this.#clients : this.#rooms.members(room))]
   }
 
   /** How many connections are registered, or in a room. */
@@ -144,10 +156,9 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     const type = options.type ?? TextMessage
     assertDataType(type)
     const message = new Prepared(type, data, ownCopy(payloadOf(type, data)))
-    let sent = 0
     const targets = receivers(this.#clients, this.#rooms, options)
     this.#isBroadcasting = true
-    for (const ws of targets) if (this.#deliver(message, ws)) sent++
+    const sent = this.#send(message, targets)
     this.#isBroadcasting = false
     for (const emit of this.#held.splice(0)) emit()
     this.#messagesSent += sent
@@ -190,6 +201,22 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     this.#finish()
   }
 
+  /** Sends to all of them, where it can with what else they get in this turn. Says how many took it. */
+  #send(message: Prepared, targets: Iterable<WebSocketConnection>): number {
+    const burst = this.#burst
+    if (burst?.targets === targets && burst.takes(message)) return burst.add(message) + this.#sendEach(message, burst.others)
+    const next = new Burst(message, targets)
+    if (this.#burst === undefined) atEndOfTurn(this.#listener)
+    this.#burst = next
+    return next.sharing + this.#sendEach(message, next.others)
+  }
+
+  #sendEach(message: Prepared, targets: readonly WebSocketConnection[]): number {
+    let sent = 0
+    for (const ws of targets) if (this.#deliver(message, ws)) sent++
+    return sent
+  }
+
   #deliver(message: Prepared, ws: WebSocketConnection): boolean {
     const policy = this.#options.slowConsumer ?? ws.channel.config.slowConsumer
     const { sent, dropped, slow } = deliver(message, ws.channel, policy)
@@ -210,11 +237,10 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   }
 
   #remove(ws: WebSocketConnection): boolean {
-    const leave = this.#clients.get(ws)
-    if (leave === undefined) return false
-    this.#clients.delete(ws)
+    if (!this.#clients.delete(ws)) return false
+    this.#burst = undefined
     this.#rooms.removeAll(ws)
-    ws.channel.ending.offFinish(leave)
+    ws.channel.ending.leftBy(this.#listener)
     this.#emit('unregister', ws)
     return true
   }

@@ -27,13 +27,13 @@ const KEYS = ['type', 'to', 'except', 'filter']
  * Whom the options name. A mistake in them must not send to everybody: what is unknown, undefined or of the wrong type throws.
  */
 export function receivers(
-  clients: ReadonlyMap<WebSocketConnection, unknown>,
+  clients: ReadonlySet<WebSocketConnection>,
   rooms: Rooms,
   options: BroadcastOptions
 ): Iterable<WebSocketConnection> {
   assertOptions(options)
   const { to, except, filter } = options
-  const all = to === undefined ? clients.keys() : rooms.membersOfAny(to)
+  const all = to === undefined ? clients : rooms.membersOfAny(to)
   if (except === undefined && filter === undefined) return all
   const excluded = new Set<WebSocketConnection>()
   for (const ws of [except ?? []].flat()) {
