@@ -163,7 +163,8 @@ const kinds = {
   },
 
   async idle() {
-    await openAll(200, () => {})
+    // Enough of them before, that the server's code is compiled.
+    await openAll(1000, () => {})
     const { rss: before } = await commands.ask({ command: 'memory' })
     await openAll(scenario.connections, () => {})
     await wait(300)

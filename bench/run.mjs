@@ -45,7 +45,9 @@ async function message(child) {
 
 async function runOne(contender, scenario) {
   const { wire = {} } = await import(`./contenders/${contender}.mjs`)
-  const options = { deflate: scenario.serverDeflate ?? scenario.deflate ?? false, rooms: scenario.rooms }
+  // A list names those who negotiate compression, with its usual threshold; true lets all compress everything.
+  const deflate = Array.isArray(scenario.deflate) ? scenario.deflate.includes(contender) && 'usual' : (scenario.deflate ?? false)
+  const options = { deflate, rooms: scenario.rooms }
   const server = start('server.mjs', [contender, JSON.stringify(options)], 0, ['--expose-gc'], PEER_ENV[contender])
   try {
     const { port, control } = await message(server)
@@ -53,7 +55,7 @@ async function runOne(contender, scenario) {
     const argument = {
       port,
       control,
-      scenario: { ...times, ...scenario },
+      scenario: { ...times, ...scenario, deflate },
       wire: { ...wire, wrap: wire.wrap?.('%'), isRaw: contender === 'net' }
     }
     const load = start('load.mjs', [JSON.stringify(argument)], 1)

@@ -138,16 +138,21 @@ class RouteTarget implements UpgradeTarget {
     const channel = new Channel(socket, raw, this.config, this.#host.watchdog, request.log)
     const ws = new WebSocketConnection(channel, request, this.#host.shutdown)
     this.#host.shutdown.add(ws)
-    void this.#run(ws, request)
+    this.#run(ws, request)
   }
 
-  async #run(ws: WebSocketConnection, request: FastifyRequest): Promise<void> {
+  /** Not async: what an async function holds while it waits would stay for as long as the connection lives. */
+  #run(ws: WebSocketConnection, request: FastifyRequest): void {
+    let settled: Promise<void>
     try {
-      await this.#handler.call(this.#instance, ws, request)
-      this.#host.shutdown.settled(ws)
+      settled = Promise.resolve(this.#handler.call(this.#instance, ws, request))
     } catch (error) {
-      this.#failed(ws, request, error)
+      return this.#failed(ws, request, error)
     }
+    void settled.then(
+      () => this.#host.shutdown.settled(ws),
+      (error: unknown) => this.#failed(ws, request, error)
+    )
   }
 
   #failed(ws: WebSocketConnection, request: FastifyRequest, error: unknown): void {

@@ -61,15 +61,19 @@ export class Upgrades {
    */
   guard(target: UpgradeTarget, upgrade: RouteHandlerMethod): RouteHandlerMethod {
     const server = this.#serverFor(target.config)
-    const pass = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-      assertHandshake(request.raw, reply)
-      if ((await target.config.checkOrigin(request)) !== true) throw new errors.ORIGIN_FORBIDDEN()
+    const pass = (request: FastifyRequest, reply: FastifyReply, isAllowed: unknown): void => {
+      if (isAllowed !== true) throw new errors.ORIGIN_FORBIDDEN()
       if (this.#isClosed) throw new errors.SHUTTING_DOWN()
       this.#tickets.set(request.raw, { target, server, request, response: reply.raw, headers: headerLines(reply) })
+      upgrade.call(request.server, request, reply)
     }
     return function (request, reply) {
       if (!request.ws) return upgrade.call(this, request, reply)
-      return pass(request, reply).then(() => upgrade.call(this, request, reply))
+      assertHandshake(request.raw, reply)
+      const isAllowed = target.config.checkOrigin(request)
+      // Most checks need no promise, and then nor does the handshake.
+      if (typeof (isAllowed as Partial<Promise<boolean>> | undefined)?.then !== 'function') return pass(request, reply, isAllowed)
+      return Promise.resolve(isAllowed).then((allowed) => pass(request, reply, allowed))
     }
   }
 

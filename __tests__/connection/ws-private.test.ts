@@ -27,9 +27,12 @@ describe(`ws ${version} keeps its extensions where we expect them`, () => {
     const calls: unknown[] = []
     const { ws } = await startServer((app) => {
       app.get('/plain', { websocket: true }, (socket: WebSocket) => {
-        replaceDeflate(socket, (data, isLast, callback) => {
-          calls.push(data.length > 0, isLast)
-          process.nextTick(callback, null, Buffer.from('replaced'))
+        replaceDeflate(socket, {
+          decompress(data, isLast, callback) {
+            calls.push(data.length > 0, isLast)
+            process.nextTick(callback, null, Buffer.from('replaced'))
+          },
+          cleanup: () => void calls.push('cleaned up')
         })
         socket.on('message', (data: Buffer) => socket.send(data.toString(), { compress: false }))
       })
@@ -40,5 +43,6 @@ describe(`ws ${version} keeps its extensions where we expect them`, () => {
     expect(calls).toEqual([true, true])
     client.socket.close(1000)
     expect((await client.close()).code).toBe(1000)
+    expect(calls).toEqual([true, true, 'cleaned up'])
   })
 })

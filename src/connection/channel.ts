@@ -1,7 +1,6 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
-import type { WebSocket } from 'ws'
 import { CloseCode, CloseError } from '../close.ts'
 import type { WebSocketConfig } from '../config.ts'
 import { BinaryMessage, PingMessage, PongMessage, TextMessage } from '../message.ts'
@@ -24,6 +23,8 @@ const EMPTY_PING = frameOf(PingMessage, '')
  */
 export class Channel implements SocketOwner {
   readonly socket: ServerSocket
+  /** What the socket reads from and writes to. */
+  readonly raw: Duplex
   readonly config: WebSocketConfig
   readonly inbound: Inbound
   readonly outbound: Outbound
@@ -40,14 +41,15 @@ export class Channel implements SocketOwner {
 
   constructor(socket: ServerSocket, raw: Duplex, config: WebSocketConfig, watchdog: Watchdog, log: FastifyBaseLogger) {
     this.socket = socket
+    this.raw = raw
     this.config = config
     this.log = log
     this.#watchdog = watchdog
     this.inbound = new Inbound(this, config.readBufferSize)
     this.outbound = new Outbound(raw, config)
-    this.#liveness = new Liveness(config, this.inbound, this.outbound, this)
-    this.deflate = this.#setUpDeflate(raw)
-    this.#listen()
+    this.#liveness = new Liveness(this)
+    this.deflate = this.#setUpDeflate()
+    socket.owner = this
     if (!(raw instanceof Socket)) closeOnFinish(raw)
     watchdog.add(this.#liveness)
   }
@@ -97,6 +99,8 @@ export class Channel implements SocketOwner {
     this.ending.begin(failure ?? code ?? CloseCode.NoStatusReceived, reason, true)
     this.inbound.stop()
     this.#liveness.closing()
+    // Node remembers the address of a socket that is gone only where it was asked for it before.
+    void (this.raw as Partial<Socket>).localAddress
     this.outbound.end(
       () => this.ending.error(),
       () => send(failure ?? code, reason)
@@ -133,6 +137,10 @@ export class Channel implements SocketOwner {
     this.outbound.fail(error)
   }
 
+  onBadMessage(closeCode: number): void {
+    this.#failure = closeCode
+  }
+
   // ---- From the unread messages
 
   pause(): void {
@@ -157,57 +165,18 @@ export class Channel implements SocketOwner {
     this.terminate(reason)
   }
 
-  #setUpDeflate(raw: Duplex): DeflateParams | undefined {
+  #setUpDeflate(): DeflateParams | undefined {
     const negotiated = negotiatedDeflate(this.socket)
     if (negotiated === undefined) return undefined
-    const { maxMessageSize, compressionLevel: level, compressionThreshold: threshold } = this.config
-    const inflater = new Inflater(this.inbound, raw, maxMessageSize, (code) => {
-      this.#failure = code
-    })
-    replaceDeflate(this.socket, (...args) => inflater.decompress(...args))
+    const { compressionLevel: level, compressionThreshold: threshold } = this.config
+    replaceDeflate(this.socket, new Inflater(this))
     const windowBits = negotiated.server_max_window_bits ?? 15
     // zlib makes no raw stream with a window of 256 bytes, and nobody has to compress what may be compressed (RFC 7692, 6).
     return windowBits === 8 ? undefined : deflateParams(level, windowBits, threshold)
-  }
-
-  #listen(): void {
-    const { socket } = this
-    socket.owner = this
-    socket.on('message', onMessage)
-    socket.on('ping', onPing)
-    socket.on('pong', onPong)
-    socket.on('error', onError)
-    socket.on('close', onClosed)
   }
 }
 
 /** A pair of streams in memory, as `injectWS` makes one, does not close when both sides have ended. */
 function closeOnFinish(raw: Duplex): void {
   raw.once('finish', () => setImmediate(() => raw.destroy()))
-}
-
-// Shared by all sockets, so that a connection brings no closures of its own; `this` is the socket.
-
-function channelOf(socket: WebSocket): Channel {
-  return (socket as ServerSocket).owner as Channel
-}
-
-function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
-  channelOf(this).onMessage(data as Buffer, isBinary)
-}
-
-function onPing(this: WebSocket, data: Buffer): void {
-  channelOf(this).onPing(data)
-}
-
-function onPong(this: WebSocket): void {
-  channelOf(this).onPong()
-}
-
-function onError(this: WebSocket, error: Error): void {
-  channelOf(this).onError(error)
-}
-
-function onClosed(this: WebSocket, code: number): void {
-  channelOf(this).onClosed(code)
 }

@@ -45,9 +45,8 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
     this.channel = channel
     this.request = request
     this.#shutdown = shutdown
-    // Node remembers the addresses of a socket that is gone only where it was asked for them before.
+    // Node remembers the address of a socket that is gone only where it was asked for it before.
     void this.#raw.remoteAddress
-    void this.#raw.localAddress
   }
 
   // ---- Reading
@@ -252,14 +251,14 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
     return (this.#remote ??= address(this.request.ip, this.#raw.remotePort))
   }
 
-  /** `ip:port` of our side. */
+  /** `ip:port` of our side; `''` where the client cut the connection before this was first asked for. */
   localAddr(): string {
     return (this.#local ??= address(this.#raw.localAddress, this.#raw.localPort))
   }
 
-  /** The socket of the upgrade; a request that `injectWS` made has none. */
+  /** A pair of streams in memory, as `injectWS` makes one, has no addresses. */
   get #raw(): Partial<FastifyRequest['socket']> {
-    return this.request.raw.socket ?? {}
+    return this.channel.raw as Partial<FastifyRequest['socket']>
   }
 
   /** The User-Agent header of the upgrade request; `''` where it is absent. */

@@ -8,6 +8,9 @@ const MESSAGE_COST = 32
 /** From how many messages that were read on the rest is moved to the front. */
 const COMPACT_FROM = 64
 
+/** Stands for the messages of every connection that never had an unread one. Nothing is put into it. */
+const NONE: WebSocketMessage[] = []
+
 /** Who waits for the next message. */
 export interface Reader {
   message(message: WebSocketMessage): void
@@ -28,7 +31,7 @@ export interface Source {
 export class Inbound {
   readonly #source: Source
   readonly #readBufferSize: number
-  #messages: WebSocketMessage[] = []
+  #messages = NONE
   #head = 0
   #reader: Reader | undefined
   #end: (() => Error) | undefined
@@ -53,6 +56,7 @@ export class Inbound {
       reader.message(message)
       return
     }
+    if (this.#messages === NONE) this.#messages = []
     this.#messages.push(message)
     this.unread += message.data.length + MESSAGE_COST
     if (this.isFull && !this.isPaused) this.#checkLater()

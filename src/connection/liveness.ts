@@ -1,6 +1,6 @@
 import type { Inbound } from './inbound.ts'
 import type { Outbound } from './outbound.ts'
-import type { Watched } from './watchdog.ts'
+import { now, type Watched } from './watchdog.ts'
 
 /** How long we wait for the peer's close frame, and for the end of its side of the TCP connection, in milliseconds. */
 export const CLOSE_TIMEOUT = 5_000
@@ -13,8 +13,11 @@ export interface LivenessLimits {
   pongTimeout: number
 }
 
-/** What the deadlines of a connection lead to. */
-export interface LivenessActions {
+/** A connection as its deadlines know it. */
+export interface LivenessSubject {
+  readonly config: LivenessLimits
+  readonly inbound: Inbound
+  readonly outbound: Outbound
   ping(): void
   /** Nothing was read for `readTimeout`. */
   idle(): void
@@ -24,26 +27,21 @@ export interface LivenessActions {
 
 /** The deadlines and pings of one connection, looked after by the shared watchdog. */
 export class Liveness implements Watched {
-  /** When the last complete message, ping or pong was noticed, by `performance.now()`. */
-  #lastReadAt = performance.now()
+  /** When the last complete message, ping or pong was noticed, by `now()`. */
+  #lastReadAt = now()
   /** True where one has come since: looking at the clock for each of them would cost more than it tells. */
   #hasHeard = false
-  readonly #limits: LivenessLimits
-  readonly #inbound: Inbound
-  readonly #outbound: Outbound
-  readonly #actions: LivenessActions
+  readonly #subject: LivenessSubject
   #nextPingAt: number
   /** When the oldest unanswered ping was sent; 0 where all are answered. */
   #pingedAt = 0
   #closingSince = 0
 
-  constructor(limits: LivenessLimits, inbound: Inbound, outbound: Outbound, actions: LivenessActions) {
-    this.#limits = limits
-    this.#inbound = inbound
-    this.#outbound = outbound
-    this.#actions = actions
+  constructor(subject: LivenessSubject) {
+    this.#subject = subject
+    const { pingInterval } = subject.config
     // The first ping comes anywhere in the second half of an interval: connections opened together do not beat together.
-    this.#nextPingAt = limits.pingInterval === 0 ? Infinity : this.#lastReadAt + limits.pingInterval * (1 - Math.random() / 2)
+    this.#nextPingAt = pingInterval === 0 ? Infinity : this.#lastReadAt + Math.round(pingInterval * (1 - Math.random() / 2))
   }
 
   /** A pong, also one that nobody asked for, shows that the peer lives. */
@@ -59,60 +57,60 @@ export class Liveness implements Watched {
 
   /** From now on only the rest of the closing handshake is waited for. */
   closing(): void {
-    this.#closingSince = performance.now()
+    this.#closingSince = now()
   }
 
   forgive(time: number): void {
     this.#lastReadAt += time
     if (this.#pingedAt > 0) this.#pingedAt += time
     if (this.#closingSince > 0) this.#closingSince += time
-    if (this.#outbound.stall.since > 0) this.#outbound.stall.since += time
+    this.#subject.outbound.stall?.forgive(time)
   }
 
-  check(now: number): void {
+  check(time: number): void {
     const isClosing = this.#closingSince > 0
     // Where writes may take for ever, a close still may not.
-    const writeTimeout = this.#limits.writeTimeout || (isClosing ? CLOSE_TIMEOUT : Infinity)
-    const { since } = this.#outbound.stall
-    if (since > 0 && now - since >= writeTimeout) return this.#actions.dead('write timeout')
-    if (isClosing) return this.#checkClosing(now)
-    if (this.#hasHeard) this.#lastReadAt = now
+    const writeTimeout = this.#subject.config.writeTimeout || (isClosing ? CLOSE_TIMEOUT : Infinity)
+    const since = this.#subject.outbound.stalledSince
+    if (since > 0 && time - since >= writeTimeout) return this.#subject.dead('write timeout')
+    if (isClosing) return this.#checkClosing(time)
+    if (this.#hasHeard) this.#lastReadAt = time
     this.#hasHeard = false
-    if (this.#inbound.isPaused) this.#excuse(now)
-    else if (this.#checkReads(now)) return
-    if (now >= this.#nextPingAt) this.#ping(now)
+    if (this.#subject.inbound.isPaused) this.#excuse(time)
+    else if (this.#checkReads(time)) return
+    if (time >= this.#nextPingAt) this.#ping(time)
   }
 
-  #checkClosing(now: number): void {
+  #checkClosing(time: number): void {
     // What was written before goes out first; how long that may take is the write timeout's matter.
-    if (this.#outbound.unsent > 0) this.#closingSince = now
-    if (now - this.#closingSince >= CLOSE_TIMEOUT) this.#actions.dead('close timeout')
+    if (this.#subject.outbound.unsent > 0) this.#closingSince = time
+    if (time - this.#closingSince >= CLOSE_TIMEOUT) this.#subject.dead('close timeout')
   }
 
   /** While we do not read, the peer cannot be blamed for what we do not see. */
-  #excuse(now: number): void {
-    this.#lastReadAt = now
-    if (this.#pingedAt > 0) this.#pingedAt = now
+  #excuse(time: number): void {
+    this.#lastReadAt = time
+    if (this.#pingedAt > 0) this.#pingedAt = time
   }
 
-  #checkReads(now: number): boolean {
-    const { readTimeout, pongTimeout } = this.#limits
-    if (pongTimeout > 0 && this.#pingedAt > 0 && now - this.#pingedAt >= pongTimeout) {
-      this.#actions.dead('pong timeout')
+  #checkReads(time: number): boolean {
+    const { readTimeout, pongTimeout } = this.#subject.config
+    if (pongTimeout > 0 && this.#pingedAt > 0 && time - this.#pingedAt >= pongTimeout) {
+      this.#subject.dead('pong timeout')
       return true
     }
-    if (readTimeout > 0 && now - this.#lastReadAt >= readTimeout) {
-      this.#actions.idle()
+    if (readTimeout > 0 && time - this.#lastReadAt >= readTimeout) {
+      this.#subject.idle()
       return true
     }
     return false
   }
 
-  #ping(now: number): void {
-    this.#nextPingAt = Math.max(this.#nextPingAt + this.#limits.pingInterval, now)
+  #ping(time: number): void {
+    this.#nextPingAt = Math.max(this.#nextPingAt + this.#subject.config.pingInterval, time)
     // One that is still on its way asks the same question.
-    if (this.#pingedAt > 0 && this.#outbound.isBlocked) return
-    if (this.#pingedAt === 0) this.#pingedAt = now
-    this.#actions.ping()
+    if (this.#pingedAt > 0 && this.#subject.outbound.isBlocked) return
+    if (this.#pingedAt === 0) this.#pingedAt = time
+    this.#subject.ping()
   }
 }

@@ -6,6 +6,20 @@ import { silenced } from './silenced.ts'
 
 type Result = IteratorResult<WebSocketMessage, undefined>
 
+type Resolve = (result: Result) => void
+type Reject = (error: Error) => void
+
+let lastResolve: Resolve
+let lastReject: Reject
+
+/** An executor for all promises, instead of a closure for each. */
+function keepBoth(resolve: Resolve, reject: Reject): void {
+  lastResolve = resolve
+  lastReject = reject
+}
+
+const nothing = (): void => {}
+
 const END: Result = { value: undefined, done: true }
 
 /**
@@ -14,8 +28,8 @@ const END: Result = { value: undefined, done: true }
  */
 export class Messages implements AsyncIterableIterator<WebSocketMessage>, Reader {
   readonly #inbound: Inbound
-  #resolve: (result: Result) => void = () => {}
-  #reject: (error: Error) => void = () => {}
+  #resolve: Resolve = nothing
+  #reject: Reject = nothing
 
   constructor(inbound: Inbound) {
     this.#inbound = inbound
@@ -25,7 +39,11 @@ export class Messages implements AsyncIterableIterator<WebSocketMessage>, Reader
     const value = this.#inbound.take()
     if (value !== undefined) return Promise.resolve({ value, done: false })
     if (this.#inbound.isAwaited) return silenced(new errors.CONCURRENT_READ())
-    return new Promise(this.#wait)
+    const promise = new Promise(keepBoth)
+    this.#resolve = lastResolve
+    this.#reject = lastReject
+    this.#inbound.read(this)
+    return promise
   }
 
   return(): Promise<Result> {
@@ -43,11 +61,5 @@ export class Messages implements AsyncIterableIterator<WebSocketMessage>, Reader
   end(error: Error): void {
     if (isCloseError(error)) this.#resolve(END)
     else this.#reject(error)
-  }
-
-  readonly #wait = (resolve: (result: Result) => void, reject: (error: Error) => void): void => {
-    this.#resolve = resolve
-    this.#reject = reject
-    this.#inbound.read(this)
   }
 }

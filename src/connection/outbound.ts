@@ -5,7 +5,7 @@ import type { CloseError } from '../close.ts'
 import { atEndOfTurn } from './end-of-tick.ts'
 import type { Broadcast, Frame } from './frame.ts'
 import { join } from './join.ts'
-import { SendQueue } from './send-queue.ts'
+import { giveBack, NO_QUEUE, takeQueue } from './send-queue.ts'
 import type { SharedFrames } from './shared-frames.ts'
 import { harmless, silenced } from './silenced.ts'
 import { Stall } from './stall.ts'
@@ -43,7 +43,7 @@ export type Offer = 'taken' | 'full' | 'closed'
 export class Outbound {
   readonly #socket: Duplex
   readonly #limits: OutboundLimits
-  readonly #queue = new SendQueue()
+  #queue = NO_QUEUE
   /** Where others have the same to send. Then the queue is empty and the socket free. */
   #shared: SharedFrames | undefined
   #isScheduled = false
@@ -52,13 +52,14 @@ export class Outbound {
   /** True from then on until the event loop has gone round to the sockets: nobody is slow who had no time to read. */
   #isBurst = false
   #pong: Frame | undefined
-  #waiters: Waiter[] = []
+  #waiters: Waiter[] | undefined
   #onEmpty: (() => void) | undefined
   #onCaughtUp: (() => void) | undefined
   #closed: (() => CloseError) | undefined
   /** How many calls back are due from the socket. */
   #callbacks = 0
-  readonly stall = new Stall()
+  /** Made when the kernel first takes less than it was given. */
+  stall: Stall | undefined
 
   constructor(socket: Duplex, limits: OutboundLimits) {
     this.#socket = socket
@@ -68,6 +69,11 @@ export class Outbound {
   /** True while there are bytes that the kernel did not take. */
   get isBlocked(): boolean {
     return this.#isBlocked
+  }
+
+  /** Since when the oldest unsent frame waits for the kernel, by `now()`; 0 where none does. */
+  get stalledSince(): number {
+    return this.stall?.since ?? 0
   }
 
   /** How many bytes are accepted and not taken by the kernel. */
@@ -83,7 +89,7 @@ export class Outbound {
     if (this.#closed !== undefined) return silenced(this.#closed())
     this.#enqueue(frame)
     if (frame.isCopied && this.unsent <= this.#limits.writeBufferSize) return DONE
-    return harmless(new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject })))
+    return harmless(new Promise<void>((resolve, reject) => (this.#waiters ??= []).push({ resolve, reject })))
   }
 
   /**
@@ -136,7 +142,7 @@ export class Outbound {
     this.#unshare()
     const dropped = this.#queue.length
     this.#queue.clear()
-    this.stall.cleared()
+    this.stall?.cleared()
     this.#reject(error)
     return dropped
   }
@@ -201,6 +207,7 @@ export class Outbound {
 
   #enqueue(frame: Frame): void {
     this.#unshare()
+    if (this.#queue === NO_QUEUE) this.#queue = takeQueue()
     this.#queue.push(frame)
     if (frame.head === undefined) frame.whenReady(() => this.#flush(this.#onEmpty !== undefined))
     this.#schedule()
@@ -212,6 +219,7 @@ export class Outbound {
     if (shared === undefined) return
     this.#shared = undefined
     shared.close()
+    this.#queue = takeQueue()
     for (const frame of shared.frames) this.#queue.push(frame)
   }
 
@@ -223,7 +231,7 @@ export class Outbound {
 
   #remove(position: number): void {
     this.#queue.remove(position)
-    this.stall.dropped(position)
+    this.stall?.dropped(position)
   }
 
   /** Writes batches until the kernel takes no more, or, with `all`, until nothing is left that is ready. */
@@ -232,7 +240,7 @@ export class Outbound {
     while (this.#queue.length > 0 && this.#writeBatch(all)) {
       // Until it says that there is nothing more to do.
     }
-    if (this.#waiters.length > 0) this.#settleWaiters()
+    if (this.#waiters !== undefined) this.#settleWaiters()
     if (this.#queue.length === 0) this.#becameEmpty()
   }
 
@@ -245,6 +253,8 @@ export class Outbound {
   }
 
   #becameEmpty(): void {
+    if (this.#queue !== NO_QUEUE) giveBack(this.#queue)
+    this.#queue = NO_QUEUE
     const onEmpty = this.#onEmpty
     const onCaughtUp = this.#onCaughtUp
     if (onEmpty === undefined && onCaughtUp === undefined) return
@@ -272,7 +282,7 @@ export class Outbound {
 
   #wrote(count: number): void {
     if (this.#socket.writableLength > 0) this.#block(count)
-    else this.stall.passed(count)
+    else this.stall?.passed(count)
   }
 
   #send(count: number): void {
@@ -295,6 +305,7 @@ export class Outbound {
       this.#isBurst = true
       this.#schedule()
     }
+    this.stall ??= new Stall()
     this.stall.entered(count, this.#queue.length)
     this.#callBack(count)
   }
@@ -305,7 +316,7 @@ export class Outbound {
     this.#socket.write(NOTHING, (error) => {
       this.#callbacks--
       if (error) return
-      this.stall.left(count, this.#queue.length)
+      this.stall?.left(count, this.#queue.length)
       if (this.#socket.writableLength === 0) this.#unblock()
       // Someone has written past us, on `ws.socket`.
       if (this.#socket.writableLength > 0 && this.#callbacks === 0) this.#callBack(0)
@@ -317,16 +328,20 @@ export class Outbound {
     this.#flush()
     // What is blocked again from here on has had its time, unless it never tells at once.
     if (!this.#takesTime) this.#isBurst = false
-    if (!this.#isBlocked) this.stall.end()
+    if (!this.#isBlocked) this.stall?.end()
   }
 
   #settleWaiters(): void {
     // A broken socket has nothing unsent; `fail` will tell the waiters.
     if (this.unsent > this.#limits.writeBufferSize || this.#isBroken) return
-    for (const waiter of this.#waiters.splice(0)) waiter.resolve()
+    const waiters = this.#waiters
+    this.#waiters = undefined
+    for (const { resolve } of waiters ?? []) resolve()
   }
 
   #reject(error: () => CloseError): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error())
+    const waiters = this.#waiters
+    this.#waiters = undefined
+    for (const { reject } of waiters ?? []) reject(error())
   }
 }

@@ -106,3 +106,20 @@ export class SendQueue {
     this.#burst -= count
   }
 }
+
+/** Stands for the queue of every connection that has nothing to send. Nothing is ever put into it. */
+export const NO_QUEUE = new SendQueue()
+
+const MAX_SPARE = 1024
+const spare: SendQueue[] = []
+
+/** An empty queue. Connections have one only while something waits: the others, mostly all, hold no memory for it. */
+export function takeQueue(): SendQueue {
+  return spare.pop() ?? new SendQueue()
+}
+
+/** Takes back a queue that is empty again. */
+export function giveBack(queue: SendQueue): void {
+  if (queue.head > 0) queue.clear()
+  if (spare.length < MAX_SPARE) spare.push(queue)
+}

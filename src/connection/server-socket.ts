@@ -13,15 +13,36 @@ export interface SocketOwner {
   onClose(code: number | undefined, reason: string, send: SendClose): void
   /** Something is sent past the connection. */
   beforeSend(): void
+  onMessage(data: Buffer, isBinary: boolean): void
+  onPing(data: Buffer): void
+  onPong(): void
+  onError(error: Error): void
+  /** The connection is fully closed; `received` is the code of the peer's close frame, 1006 where none came. */
+  onClosed(received: number): void
 }
 
 type Data = Parameters<WebSocket['send']>[0]
 type SendOptions = Parameters<WebSocket['send']>[1]
 type Callback = (error?: Error) => void
 
-/** `ws`'s socket, which asks its owner before it closes and before it sends. */
+/** `ws`'s socket, which tells its owner what comes in, and asks it before it closes and before it sends. */
 export class ServerSocket extends WebSocket {
   owner: SocketOwner | undefined
+
+  /** The owner hears of everything before the listeners do, whoever adds or removes them, and at less cost than as one of them. */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    if (this.owner === undefined) return super.emit(event, ...args)
+    this.#tell(this.owner, event, args)
+    return this.listenerCount(event) > 0 && super.emit(event, ...args)
+  }
+
+  #tell(owner: SocketOwner, event: string | symbol, args: unknown[]): void {
+    if (event === 'message') owner.onMessage(args[0] as Buffer, args[1] as boolean)
+    else if (event === 'ping') owner.onPing(args[0] as Buffer)
+    else if (event === 'pong') owner.onPong()
+    else if (event === 'error') owner.onError(args[0] as Error)
+    else if (event === 'close') owner.onClosed(args[0] as number)
+  }
 
   /** `ws` calls this, too: with the peer's code once its close frame came, and with 1002, 1007, 1008 or 1009 on a bad frame. */
   override close(code?: number, reason?: string | Buffer): void {

@@ -1,10 +1,12 @@
+import { now } from './watchdog.ts'
+
 /**
  * Since when the oldest unsent frames of a connection wait for the kernel: what its write timeout is measured by. The time
  * runs for all frames that were unsent when it began, and begins anew when the last of these is gone: a client that reads a
  * little now and then does not hold a write for ever.
  */
 export class Stall {
-  /** By `performance.now()`; 0 while nothing waits. */
+  /** By `now()`; 0 while nothing waits. */
   since = 0
   /** How many frames the socket has that the kernel did not take. */
   #inSocket = 0
@@ -45,9 +47,14 @@ export class Stall {
     this.#frames = 0
   }
 
+  /** So many milliseconds do not count. */
+  forgive(time: number): void {
+    if (this.since > 0) this.since += time
+  }
+
   #restart(queued: number): void {
     if (this.#frames > 0) return
     this.#frames = this.#inSocket + queued
-    this.since = performance.now()
+    this.since = now()
   }
 }

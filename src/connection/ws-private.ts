@@ -9,7 +9,6 @@ const NAME = 'permessage-deflate'
 
 /** What `ws` calls of an extension. */
 export interface DeflateExtension {
-  params: DeflateNegotiated
   decompress(data: Buffer, isLast: boolean, callback: (error: Error | null, result: Buffer) => void): void
   cleanup(): void
 }
@@ -23,7 +22,7 @@ export interface DeflateNegotiated {
 }
 
 interface WithExtensions {
-  _extensions: { [NAME]?: DeflateExtension }
+  _extensions: { [NAME]?: DeflateExtension & { params?: DeflateNegotiated } }
 }
 
 /** What was negotiated, or undefined where compression was not. */
@@ -31,9 +30,7 @@ export function negotiatedDeflate(socket: WebSocket): DeflateNegotiated | undefi
   return (socket as unknown as WithExtensions)._extensions[NAME]?.params
 }
 
-/** Puts `decompress` in the place of `ws`'s own. */
-export function replaceDeflate(socket: WebSocket, decompress: DeflateExtension['decompress']): void {
-  const extensions = (socket as unknown as WithExtensions)._extensions
-  const params = extensions[NAME]?.params
-  if (params !== undefined) extensions[NAME] = { params, decompress, cleanup: () => {} }
+/** Puts an extension in the place of `ws`'s own. */
+export function replaceDeflate(socket: WebSocket, extension: DeflateExtension): void {
+  ;(socket as unknown as WithExtensions)._extensions[NAME] = extension
 }
