@@ -12,13 +12,19 @@ const nameOf = (contender) => NAMES[contender] ?? contender
 
 const figure = (value) => (value === undefined ? '–' : value >= 1000 ? `${(value / 1000).toFixed(1)}k` : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2))
 
-function goalOf({ goal, medians }) {
-  const [ours, theirs] = [medians.blaze, medians[goal?.peer]]
-  if (goal === undefined || ours === undefined || theirs === undefined) return ''
+/** A goal compares with a peer in the same row, or with our own figure in another row. */
+function ratioOf({ peer, row, min, max }, { medians }, results) {
+  const ours = medians.blaze
+  const theirs = row === undefined ? medians[peer] : results.find(({ id }) => id === row)?.medians.blaze
+  if (ours === undefined || theirs === undefined) return ''
   const ratio = ours / theirs
-  const isMet = goal.max === undefined ? ratio >= goal.min : ratio <= goal.max
-  const wanted = goal.max === undefined ? `≥ ${goal.min}` : `≤ ${goal.max}`
-  return `${ratio.toFixed(3)} × ${nameOf(goal.peer)} (goal ${wanted}${isMet ? '' : ', **not met**'})`
+  const isMet = max === undefined ? ratio >= min : ratio <= max
+  const name = row === undefined ? nameOf(peer) : `"${row}"`
+  return `${ratio.toFixed(3)} × ${name} (goal ${max === undefined ? `≥ ${min}` : `≤ ${max}`}${isMet ? '' : ', **not met**'})`
+}
+
+function goalsOf(result, results) {
+  return [result.goal ?? []].flat().map((goal) => ratioOf(goal, result, results)).filter(Boolean).join(', ')
 }
 
 export function tableOf(results) {
@@ -26,7 +32,7 @@ export function tableOf(results) {
   const rows = results.map((result) => [
     `${result.title} (${unit[result.kind]})`,
     ...columns.map((contender) => figure(result.medians[contender])),
-    goalOf(result)
+    goalsOf(result, results)
   ])
   const head = ['work', ...columns.map(nameOf), 'ratio']
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')

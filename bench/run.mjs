@@ -55,7 +55,7 @@ async function runOne(contender, scenario) {
     const argument = {
       port,
       control,
-      scenario: { ...times, ...scenario, deflate },
+      scenario: { ...times, ...scenario, ...(isQuick && scenario.quick), deflate },
       wire: { ...wire, wrap: wire.wrap?.('%'), isRaw: contender === 'net' }
     }
     const load = start('load.mjs', [JSON.stringify(argument)], 1)
