@@ -19,7 +19,15 @@ describe('defaultWebSocketConfig()', () => {
       compressionThreshold: 1024,
       subprotocols: [],
       sendQueueSize: 256,
-      slowConsumer: 'disconnect'
+      slowConsumer: 'disconnect',
+      maxConnections: 0,
+      maxConnectionsPerIp: 0,
+      firstMessageTimeout: 0,
+      maxLifetime: 0,
+      maxFragments: 1024,
+      maxBufferedChunks: 4096,
+      maxControlFrames: 500,
+      rateLimit: false
     })
     expect(checkOrigin({} as never)).toBe(true)
   })
@@ -66,6 +74,21 @@ describe('values', () => {
       valid: ['disconnect', 'dropNewest', 'dropOldest', { coalesce: () => 'key' }],
       invalid: ['drop', '', null, 1, true, [], {}, () => {}, { coalesce: 'key' }, { coalesce: () => 'key', other: 1 }],
       says: "'disconnect', 'dropNewest', 'dropOldest'"
+    },
+    maxConnections: { valid: [0, 1, MAX], invalid: [...notIntegers, MAX + 1], says: '0 = no limit' },
+    maxConnectionsPerIp: { valid: [0, 1, MAX], invalid: [...notIntegers, MAX + 1], says: '0 = no limit' },
+    firstMessageTimeout: { valid: [0, 1, MAX], invalid: [...notIntegers, MAX + 1], says: 'milliseconds' },
+    maxLifetime: { valid: [0, 1, MAX], invalid: [...notIntegers, MAX + 1], says: 'milliseconds' },
+    maxFragments: { valid: [1, MAX], invalid: [...notIntegers, 0, MAX + 1], says: 'fragments' },
+    maxBufferedChunks: { valid: [1, MAX], invalid: [...notIntegers, 0, MAX + 1], says: 'chunks' },
+    maxControlFrames: { valid: [0, 1, MAX], invalid: [...notIntegers, MAX + 1], says: '0 = no limit' },
+    rateLimit: {
+      valid: [false, { messages: 10 }, { messages: 0.5, burst: 1 }, { messages: 10, burst: 20, bytes: 1000, onLimit: 'close' }, { messages: 1, onLimit: () => {} }],
+      invalid: [
+        true, null, 10, '10', [], () => {}, {}, { burst: 5 }, { messages: 0 }, { messages: -1 }, { messages: NaN }, { messages: Infinity }, { messages: '10' },
+        { messages: 10, burst: 0 }, { messages: 10, burst: 1.5 }, { messages: 10, bytes: 0 }, { messages: 10, onLimit: 'drop' }, { messages: 10, perSecond: 1 }
+      ],
+      says: 'rateLimit'
     }
   }
 
@@ -81,7 +104,7 @@ describe('values', () => {
   test.each(cases.flatMap(([key, { invalid, says }]) => invalid.map((value) => [key, value, says] as const)))(
     '%s: %p is refused, with the key and what is allowed',
     (key, value, says) => {
-      const expected = expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringContaining(`"config.${key}"`) })
+      const expected = expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringContaining(`"config.${key}`) })
       expect(() => add({ [key]: value })).toThrow(expected)
       expect(() => add({ [key]: value })).toThrow(says)
       expect(() => add({ [key]: value })).toThrow(TypeError)

@@ -172,6 +172,14 @@ test('configuration', () => {
     | 'subprotocols'
     | 'sendQueueSize'
     | 'slowConsumer'
+    | 'maxConnections'
+    | 'maxConnectionsPerIp'
+    | 'firstMessageTimeout'
+    | 'maxLifetime'
+    | 'maxFragments'
+    | 'maxBufferedChunks'
+    | 'maxControlFrames'
+    | 'rateLimit'
   >()
   expectTypeOf<BlazeWsOptions['config']>().toEqualTypeOf<Partial<WebSocketConfig> | undefined>()
   expectTypeOf<BlazeWsOptions['shutdown']>().toEqualTypeOf<ShutdownOptions | undefined>()

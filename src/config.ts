@@ -1,5 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { invalidOption } from './errors.ts'
+import { checkRateLimit, type RateLimit } from './limits/rate-limit.ts'
+import { type Check, checkDuration as duration, entriesOf, integer } from './options.ts'
 import { allowAllOrigins } from './origin.ts'
 
 /** What the hub does for a connection whose send queue is full. */
@@ -44,6 +46,25 @@ export interface WebSocketConfig {
   sendQueueSize: number
   /** What the hub does when that queue is full. @default 'disconnect' */
   slowConsumer: SlowConsumerPolicy
+  /** How many connections the route may have open; further ones get 503. 0 = no limit. @default 0 */
+  maxConnections: number
+  /**
+   * How many connections the route may have open from one address, as `trustProxy` sees it, or from one IPv6 network of 64
+   * bits; further ones get 429. 0 = no limit. @default 0
+   */
+  maxConnectionsPerIp: number
+  /** Closed (1008) when the first message has not come by then. 0 = never. @default 0 */
+  firstMessageTimeout: number
+  /** Closed (1001) when the connection is that old. 0 = never. @default 0 */
+  maxLifetime: number
+  /** A message in more fragments closes with 1008 (RFC 6455, 5.4). @default 1024 */
+  maxFragments: number
+  /** A frame that comes in more pieces, which is to say packets, closes with 1008. @default 4096 */
+  maxBufferedChunks: number
+  /** More pings and pongs in a second close with 1008. 0 = no limit. @default 500 */
+  maxControlFrames: number
+  /** How many messages a client may send; see `RateLimit`. @default false */
+  rateLimit: RateLimit | false
 }
 
 const DEFAULTS: Readonly<WebSocketConfig> = {
@@ -59,7 +80,15 @@ const DEFAULTS: Readonly<WebSocketConfig> = {
   checkOrigin: allowAllOrigins,
   subprotocols: [],
   sendQueueSize: 256,
-  slowConsumer: 'disconnect'
+  slowConsumer: 'disconnect',
+  maxConnections: 0,
+  maxConnectionsPerIp: 0,
+  firstMessageTimeout: 0,
+  maxLifetime: 0,
+  maxFragments: 1024,
+  maxBufferedChunks: 4096,
+  maxControlFrames: 500,
+  rateLimit: false
 }
 
 /** The configuration of a route that sets nothing: a new object at each call. */
@@ -67,21 +96,8 @@ export function defaultWebSocketConfig(): WebSocketConfig {
   return { ...DEFAULTS, subprotocols: [] }
 }
 
-/** Above this, a timer of Node fires at once, and a size does not fit the 32 bits that `ws` keeps it in. */
-const MAX_INT = 2 ** 31 - 1
-
-type Check = (value: unknown, key: string) => void
-
-function integer(min: number, max: number, unit: string): Check {
-  return (value, key) => {
-    if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
-      throw invalidOption(key, `must be an integer from ${min} to ${max}${unit}`, value)
-    }
-  }
-}
-
-const duration = integer(0, MAX_INT, ' (milliseconds, 0 = never)')
-const size = (min: number): Check => integer(min, MAX_INT, ' (bytes)')
+const size = (min: number): Check => integer(min, undefined, ' (bytes)')
+const limit = (what: string): Check => integer(0, undefined, ` (${what}, 0 = no limit)`)
 
 const CHECKS: { [K in keyof WebSocketConfig]: Check } = {
   readBufferSize: size(0),
@@ -96,7 +112,15 @@ const CHECKS: { [K in keyof WebSocketConfig]: Check } = {
   checkOrigin: checkOriginFunction,
   subprotocols: checkSubprotocols,
   sendQueueSize: integer(1, 1_000_000, ' (messages)'),
-  slowConsumer: checkSlowConsumer
+  slowConsumer: checkSlowConsumer,
+  maxConnections: limit('connections'),
+  maxConnectionsPerIp: limit('connections'),
+  firstMessageTimeout: duration,
+  maxLifetime: duration,
+  maxFragments: integer(1, undefined, ' (fragments)'),
+  maxBufferedChunks: integer(1, undefined, ' (chunks)'),
+  maxControlFrames: limit('frames a second'),
+  rateLimit: checkRateLimit
 }
 
 /**
@@ -110,27 +134,21 @@ export function resolveConfig(partial: unknown, base: WebSocketConfig, name: str
     const check = isConfigKey(key) ? CHECKS[key as keyof WebSocketConfig] : undefined
     if (check === undefined) throw invalidOption(`${name}.${key}`, `is unknown; allowed are ${Object.keys(CHECKS).join(', ')}`)
     check(value, `${name}.${key}`)
-    Object.assign(resolved, { [key]: Array.isArray(value) ? [...value] : value })
+    Object.assign(resolved, { [key]: ownCopyOf(value) })
   }
   return resolved
+}
+
+/** Arrays and plain objects are the caller's and may change. */
+function ownCopyOf(value: unknown): unknown {
+  if (Array.isArray(value)) return [...(value as unknown[])]
+  return value !== null && typeof value === 'object' ? { ...value } : value
 }
 
 /** True for the name of a key of the configuration. */
 export function isConfigKey(key: string): boolean {
   return Object.hasOwn(CHECKS, key)
 }
-
-/** The entries of an options object that are not undefined; throws where it is no object. */
-export function entriesOf(options: unknown, name: string): [string, unknown][] {
-  if (options === undefined) return []
-  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
-    throw invalidOption(name, 'must be an object', options)
-  }
-  return Object.entries(options).filter(([, value]) => value !== undefined)
-}
-
-/** Checks that a value is a time in milliseconds. */
-export const checkDuration: Check = duration
 
 function checkOriginFunction(value: unknown, key: string): void {
   if (typeof value !== 'function') throw invalidOption(key, 'must be a function, such as allowOrigins([...]) or sameOrigin()', value)

@@ -9,6 +9,11 @@ type ErrorName =
   | 'UNSUPPORTED_VERSION'
   | 'ORIGIN_FORBIDDEN'
   | 'SHUTTING_DOWN'
+  | 'TOO_MANY_UPGRADES'
+  | 'ROUTE_FULL'
+  | 'TOO_MANY_CONNECTIONS'
+  | 'NOT_UPGRADING'
+  | 'INVALID_TICKET'
   | 'CONCURRENT_READ'
   | 'INVALID_JSON'
   | 'INVALID_ARGUMENT'
@@ -40,6 +45,20 @@ export const errors: Record<ErrorName, FastifyErrorConstructor<{ code: string; s
   ORIGIN_FORBIDDEN: createError('FST_BLAZE_WS_ORIGIN_FORBIDDEN', 'Origin not allowed', 403),
   /** The server is closing and takes no new connections. */
   SHUTTING_DOWN: createError('FST_BLAZE_WS_SHUTTING_DOWN', 'Server is shutting down', 503),
+  /** More upgrades are waiting for their hooks than `maxPendingUpgrades` allows; comes with Retry-After. */
+  TOO_MANY_UPGRADES: createError('FST_BLAZE_WS_TOO_MANY_UPGRADES', 'Too many upgrades are pending', 503),
+  /** A route has `maxConnections` open; comes with Retry-After. */
+  ROUTE_FULL: createError('FST_BLAZE_WS_ROUTE_FULL', 'Too many connections', 503),
+  /** An address has `maxConnectionsPerIp` open on a route; comes with Retry-After. */
+  TOO_MANY_CONNECTIONS: createError('FST_BLAZE_WS_TOO_MANY_CONNECTIONS', 'Too many connections from your address', 429),
+  /** `request.refuseWebSocket` was called when the handshake was over. */
+  NOT_UPGRADING: createError(
+    'FST_BLAZE_WS_NOT_UPGRADING',
+    'request.refuseWebSocket() is for hooks before the upgrade; an open connection is closed with ws.close()',
+    500
+  ),
+  /** A ticket is missing, wrong, expired or already spent. */
+  INVALID_TICKET: createError('FST_BLAZE_WS_INVALID_TICKET', 'The ticket is missing, expired or already used', 401),
   /** A second read was started while one was waiting. */
   CONCURRENT_READ: createError(
     'FST_BLAZE_WS_CONCURRENT_READ',

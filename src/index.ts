@@ -5,6 +5,7 @@ export type { ShutdownOptions } from './shutdown.ts'
 
 // Configuration of a route
 export { defaultWebSocketConfig, type SlowConsumerPolicy, type WebSocketConfig } from './config.ts'
+export type { LimitedConnection, RateLimit } from './limits/rate-limit.ts'
 export { allowOrigins, sameOrigin } from './origin.ts'
 
 // Connections
@@ -22,13 +23,17 @@ export {
   type WebSocketMessage
 } from './message.ts'
 
+// Secrets of clients
+export { bearerSubprotocol } from './auth/bearer-subprotocol.ts'
+export { redactRequest, redactUrl } from './auth/redact.ts'
+
 // How connections end
 export { CloseCode, CloseError, type CloseInfo, isCloseError, isUnexpectedCloseError } from './close.ts'
 
 // The hub
 export { type HubEvents, type HubStats, WebSocketHub } from './hub/hub.ts'
 export type { HubOptions } from './hub/options.ts'
-export type { BroadcastOptions, RoomTarget } from './hub/receivers.ts'
+export type { BroadcastOptions, DisconnectTarget, RoomTarget } from './hub/receivers.ts'
 
 // Errors
 export { errors, type FastifyError } from './errors.ts'

@@ -1,15 +1,18 @@
 import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
-import type { ContextConfigDefault, FastifyInstance, RouteGenericInterface } from 'fastify'
+import type { ContextConfigDefault, FastifyInstance, FastifyRequest, RouteGenericInterface } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { defaultWebSocketConfig, entriesOf, resolveConfig, type WebSocketConfig } from './config.ts'
+import { defaultWebSocketConfig, resolveConfig, type WebSocketConfig } from './config.ts'
 import { CLOSE_TIMEOUT } from './connection/liveness.ts'
 import { Watchdog } from './connection/watchdog.ts'
 import { errors, invalidOption } from './errors.ts'
 import { WebSocketHub } from './hub/hub.ts'
 import { type HubOptions, resolveHubOptions } from './hub/options.ts'
+import { entriesOf, integer } from './options.ts'
 import { allowAllOrigins } from './origin.ts'
-import { addRoute, type RouteHost, RouteTargets, type WebSocketHandler, type WebSocketRouteOptions } from './route.ts'
+import { Refusals } from './refusal.ts'
+import { addRoute, RefusedTarget, type RouteHost, RouteTargets, targetOf, type WebSocketHandler, type WebSocketRouteOptions } from './route.ts'
 import { resolveShutdownOptions, Shutdown, type ShutdownOptions } from './shutdown.ts'
+import { Paths, PendingUpgrades, UpgradeEvent } from './upgrade-event.ts'
 import { Upgrades } from './upgrade.ts'
 
 /** The options of the plugin, all optional. */
@@ -22,9 +25,15 @@ export interface BlazeWsOptions {
   hub?: HubOptions
   /** Options for `@fastify/websocket`, which serves `{ websocket: true }` routes; not where it is already registered. */
   websocket?: WebsocketPluginOptions
+  /** How many upgrades may wait for their hooks; further ones get 503 before any hook runs. @default 1024 */
+  maxPendingUpgrades?: number
 }
 
-const OPTIONS = ['config', 'shutdown', 'hub', 'websocket']
+const OPTIONS = ['config', 'shutdown', 'hub', 'websocket', 'maxPendingUpgrades']
+const MAX_PENDING_UPGRADES = 1024
+const checkPendingUpgrades = integer(1, undefined, ' (upgrades)')
+/** Who waits for tokens is looked after eight times in this, in milliseconds. */
+const THROTTLE_TIME = 160
 
 /** Servers that have the plugin: a second registration, also in another context, would handle each upgrade twice. */
 const registered = new WeakSet<object>()
@@ -36,11 +45,22 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   const hub = new WebSocketHub(resolveHubOptions(options.hub))
   registered.add(app.server)
 
-  if (!app.hasDecorator('websocketServer')) await app.register(websocket, options.websocket ?? {})
-  const host: RouteHost = { upgrades: new Upgrades(), targets: new RouteTargets(), shutdown, watchdog: new Watchdog() }
-  host.upgrades.intercept(app.websocketServer)
-  app.addHook('onRoute', (routeOptions) => host.targets.guard(routeOptions, host.upgrades))
-  host.watchdog.require(CLOSE_TIMEOUT)
+  const pending = new PendingUpgrades(options.maxPendingUpgrades ?? MAX_PENDING_UPGRADES)
+  const paths = new Paths(app)
+  await takeUpgrades(app, options, paths, pending)
+  const refusals = new Refusals((request, reply, code, reason) => {
+    const target = new RefusedTarget(host, targetOf(request)?.config ?? config, code, reason)
+    host.upgrades.complete(target, request, reply)
+  })
+  const upgrades = new Upgrades(app.websocketServer, pending, (request) => refusals.done(request))
+  const host: RouteHost = { upgrades, targets: new RouteTargets(), shutdown, clocks: { watchdog: new Watchdog(), throttle: new Watchdog() } }
+  host.clocks.watchdog.require(CLOSE_TIMEOUT)
+  host.clocks.throttle.require(THROTTLE_TIME)
+  app.addHook('onRoute', (routeOptions) => {
+    paths.add(routeOptions)
+    host.targets.guard(routeOptions, upgrades)
+  })
+  addRefusals(app, refusals)
   const origins = new OriginWarning(app)
 
   app.decorate('wsHub', hub)
@@ -66,6 +86,29 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   })
 }
 
+/** Registers `@fastify/websocket` where the application has not, and keeps its listener from others and others from it. */
+async function takeUpgrades(app: FastifyInstance, options: BlazeWsOptions, paths: Paths, pending: PendingUpgrades): Promise<void> {
+  const before = app.server.listeners('upgrade')
+  const isThere = app.hasDecorator('websocketServer')
+  if (!isThere) await app.register(websocket, options.websocket ?? {})
+  const listeners = app.server.listeners('upgrade')
+  const own = isThere ? listeners.find(({ name }) => name === 'onUpgrade') : listeners.find((listener) => !before.includes(listener))
+  // Where it listens to another server, there is nothing to keep apart.
+  if (own !== undefined) new UpgradeEvent(app.server, own as (...args: unknown[]) => void, paths, pending).takeOver()
+}
+
+/** Gives requests `refuseWebSocket`. */
+function addRefusals(app: FastifyInstance, refusals: Refusals): void {
+  for (const decorator of Refusals.decorators) app.decorateRequest(decorator, null)
+  app.decorateRequest('refuseWebSocket', function (this: FastifyRequest, code?: number, reason?: string) {
+    refusals.refuse(this, code, reason)
+  })
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.ws) refusals.ready(request, reply)
+    done()
+  })
+}
+
 /** Hooks run a little after `app.close()`, and behind those of others, who may take their time: connections know at once. */
 function onCloseCalled(app: FastifyInstance, begin: () => void): void {
   const close = app.close.bind(app) as (...args: unknown[]) => unknown
@@ -76,9 +119,10 @@ function onCloseCalled(app: FastifyInstance, begin: () => void): void {
 }
 
 function resolveOptions(app: FastifyInstance, options: BlazeWsOptions): WebSocketConfig {
-  for (const [key] of entriesOf(options, 'options')) {
+  for (const [key, value] of entriesOf(options, 'options')) {
     // Fastify's own register options come along with ours.
     if (key === 'prefix' || key === 'logLevel' || key === 'logSerializers') continue
+    if (key === 'maxPendingUpgrades') checkPendingUpgrades(value, key)
     if (!OPTIONS.includes(key)) throw invalidOption(key, `is unknown; allowed are ${OPTIONS.join(', ')}`)
   }
   if (options.websocket !== undefined && app.hasDecorator('websocketServer')) {
@@ -106,6 +150,20 @@ class OriginWarning {
 }
 
 declare module 'fastify' {
+  interface FastifyRequest {
+    /**
+     * Refuses this upgrade with a close code: the handshake is completed and the connection closed at once, no further hook
+     * and no handler runs. A page sees the code and the reason, where of an HTTP refusal it sees only 1006. For hooks before
+     * the upgrade.
+     *
+     * @param code 1000 to 1003, 1007 to 1014 or 3000 to 4999. @default 1008
+     * @param reason cut to the 123 bytes that fit. @default ''
+     * @throws FST_BLAZE_WS_UPGRADE_REQUIRED (426) for a request that is no upgrade.
+     * @throws FST_BLAZE_WS_NOT_UPGRADING once the handshake is over.
+     * @throws TypeError or RangeError where the code cannot be sent.
+     */
+    refuseWebSocket(code?: number, reason?: string): void
+  }
   interface FastifyInstance {
     /** The hub of this server; it is shut down with it. */
     wsHub: WebSocketHub

@@ -14,11 +14,11 @@ import type {
 import type { WebSocket } from 'ws'
 import { CloseCode, isCloseError, isSendableCloseCode } from './close.ts'
 import { isConfigKey, type WebSocketConfig } from './config.ts'
-import { Channel } from './connection/channel.ts'
+import { Channel, type Clocks } from './connection/channel.ts'
 import { WebSocketConnection } from './connection/connection.ts'
 import type { ServerSocket } from './connection/server-socket.ts'
-import type { Watchdog } from './connection/watchdog.ts'
 import { describe, errors } from './errors.ts'
+import { Admission } from './limits/admission.ts'
 import type { Shutdown } from './shutdown.ts'
 import type { Upgrades, UpgradeTarget } from './upgrade.ts'
 
@@ -48,7 +48,21 @@ export interface RouteHost {
   readonly upgrades: Upgrades
   readonly targets: RouteTargets
   readonly shutdown: Shutdown
-  readonly watchdog: Watchdog
+  readonly clocks: Clocks
+}
+
+const TIMES = ['readTimeout', 'writeTimeout', 'pingInterval', 'pongTimeout', 'firstMessageTimeout', 'maxLifetime'] as const
+
+/** Where the `config` of a route, which every request of it has, keeps our side of the route. */
+const TARGET = Symbol('fastify-blaze-ws.target')
+
+function withTarget(config: object | undefined, target: UpgradeTarget): object {
+  return { ...config, [TARGET]: target }
+}
+
+/** The target of the route that a request is for; undefined where that is none of ours. */
+export function targetOf(request: FastifyRequest): UpgradeTarget | undefined {
+  return (request.routeOptions.config as { [TARGET]?: UpgradeTarget } | undefined)?.[TARGET]
 }
 
 /** Adds a WebSocket route to an instance, with its prefix, its hooks and its decorators. */
@@ -63,13 +77,15 @@ export function addRoute(
   if (typeof path !== 'string') throw new errors.INVALID_ROUTE(`the path must be a string, got ${describe(path)}`)
   if (typeof handler !== 'function') throw new errors.INVALID_ROUTE(`the handler of ${path} must be a function, got ${describe(handler)}; call webSocket(path, handler, options)`)
   assertRouteOptions(path, options)
-  for (const key of ['readTimeout', 'writeTimeout', 'pingInterval', 'pongTimeout'] as const) host.watchdog.require(config[key])
+  for (const key of TIMES) host.clocks.watchdog.require(config[key])
+  const target = new RouteTarget(instance, host, handler as WebSocketHandler, config)
   instance.route({
     handler: refusePlainRequest,
     ...options,
     method: 'GET',
     url: path,
-    wsHandler: host.targets.mark(new RouteTarget(instance, host, handler as WebSocketHandler, config))
+    config: withTarget(options.config, target),
+    wsHandler: host.targets.mark(target)
   })
 }
 
@@ -126,18 +142,23 @@ class RouteTarget implements UpgradeTarget {
   readonly #instance: FastifyInstance
   readonly #host: RouteHost
   readonly #handler: WebSocketHandler
+  readonly #admission: Admission
 
   constructor(instance: FastifyInstance, host: RouteHost, handler: WebSocketHandler, config: WebSocketConfig) {
     this.config = config
     this.#instance = instance
     this.#host = host
     this.#handler = handler
+    this.#admission = new Admission(config)
+  }
+
+  assertRoom(request: FastifyRequest, reply: FastifyReply): void {
+    this.#admission.assertRoom(request, reply)
   }
 
   open(socket: ServerSocket, raw: Duplex, request: FastifyRequest): void {
-    const channel = new Channel(socket, raw, this.config, this.#host.watchdog, request.log)
-    const ws = new WebSocketConnection(channel, request, this.#host.shutdown)
-    this.#host.shutdown.add(ws)
+    const ws = openConnection(this.#host, socket, raw, this.config, request)
+    this.#admission.add(ws)
     this.#run(ws, request)
   }
 
@@ -165,6 +186,34 @@ class RouteTarget implements UpgradeTarget {
       request.log.error({ err: reason }, 'websocket handler failed with an error that cannot be read')
     }
   }
+}
+
+/** A connection that is closed as soon as it is open, for a client that can only so learn why it was refused. */
+export class RefusedTarget implements UpgradeTarget {
+  readonly config: WebSocketConfig
+  readonly #host: RouteHost
+  readonly #code: number
+  readonly #reason: string
+
+  constructor(host: RouteHost, config: WebSocketConfig, code: number, reason: string) {
+    this.#host = host
+    this.config = config
+    this.#code = code
+    this.#reason = reason
+  }
+
+  assertRoom(): void {}
+
+  open(socket: ServerSocket, raw: Duplex, request: FastifyRequest): void {
+    void openConnection(this.#host, socket, raw, this.config, request).close(this.#code, this.#reason)
+  }
+}
+
+function openConnection(host: RouteHost, socket: ServerSocket, raw: Duplex, config: WebSocketConfig, request: FastifyRequest): WebSocketConnection {
+  const channel = new Channel(socket, raw, config, host.clocks, request.log)
+  const ws = new WebSocketConnection(channel, request, host.shutdown)
+  host.shutdown.add(ws)
+  return ws
 }
 
 /** True where an error only says that this connection is closed, or that its server shuts down. */

@@ -1,11 +1,12 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { assertSendable, CloseCode, fitReason } from './close.ts'
-import { checkDuration, entriesOf } from './config.ts'
 import type { WebSocketConnection } from './connection/connection.ts'
+import { logSummary } from './connection/summary.ts'
 import type { ShutdownState } from './connection/context.ts'
 import type { Keeper } from './connection/ending.ts'
 import { invalidOption } from './errors.ts'
+import { checkDuration, entriesOf } from './options.ts'
 
 /** What `app.close()` does to the connections. */
 export interface ShutdownOptions {
@@ -78,6 +79,7 @@ export class Shutdown implements ShutdownState, Keeper {
 
   forget(ws: WebSocketConnection): void {
     this.#open.delete(ws)
+    logSummary(ws)
     if (this.#open.size === 0) this.#onEmpty()
   }
 

@@ -6,10 +6,13 @@ import { type ServerOptions, WebSocketServer } from 'ws'
 import type { WebSocketConfig } from './config.ts'
 import { ServerSocket } from './connection/server-socket.ts'
 import { errors } from './errors.ts'
+import type { PendingUpgrades } from './upgrade-event.ts'
 
 /** Where a route takes over, once the 101 is sent. */
 export interface UpgradeTarget {
   readonly config: WebSocketConfig
+  /** Throws where the route takes no further connection. */
+  assertRoom(request: FastifyRequest, reply: FastifyReply): void
   open(socket: ServerSocket, raw: Duplex, request: FastifyRequest): void
 }
 
@@ -24,6 +27,14 @@ interface Ticket {
 
 /** Longer than any connection takes to close: we keep that time ourselves, for all connections with one timer. */
 const NEVER = 2 ** 31 - 1
+const NOTHING = Buffer.alloc(0)
+
+/** Options of `ws` that its types do not know yet. */
+interface NewerOptions {
+  closeTimeout: number
+  maxFragments: number
+  maxBufferedChunks: number
+}
 
 /** What the handshake itself sets, and what only belongs to a response with a body. */
 const OWN_HEADERS = /^(connection|upgrade|keep-alive|transfer-encoding|content-.*|sec-websocket-.*)$/
@@ -35,14 +46,19 @@ const OWN_HEADERS = /^(connection|upgrade|keep-alive|transfer-encoding|content-.
  */
 export class Upgrades {
   readonly #tickets = new WeakMap<IncomingMessage, Ticket>()
-  readonly #servers: WebSocketServer[] = []
+  readonly #servers = new Map<WebSocketConfig, WebSocketServer>()
+  readonly #shared: WebSocketServer
+  readonly #pending: PendingUpgrades
   #isClosed = false
 
   /** Takes our requests out of the shared server's hands; all others go through it as before. */
-  intercept(shared: WebSocketServer): void {
+  constructor(shared: WebSocketServer, pending: PendingUpgrades, onOpen: (request: FastifyRequest) => void) {
+    this.#shared = shared
+    this.#pending = pending
     const handleUpgrade = shared.handleUpgrade.bind(shared)
     shared.handleUpgrade = (request, raw, head, callback) => {
       const ticket = this.#tickets.get(request)
+      this.#pending.delete(raw)
       if (ticket === undefined) return handleUpgrade(request, raw, head, callback)
       ticket.server.handleUpgrade(request, raw, head, (socket) => {
         // Of the HTTP exchange only the request is kept for as long as the connection lives.
@@ -50,6 +66,7 @@ export class Upgrades {
         ticket.response.detachSocket(raw as Socket)
         // Who measures or traces requests learns that this one is over.
         ticket.response.emit('close')
+        onOpen(ticket.request)
         ticket.target.open(socket as ServerSocket, raw, ticket.request)
       })
     }
@@ -60,11 +77,11 @@ export class Upgrades {
    * add to a route. `upgrade` is what `@fastify/websocket` has made of the route's handler.
    */
   guard(target: UpgradeTarget, upgrade: RouteHandlerMethod): RouteHandlerMethod {
-    const server = this.#serverFor(target.config)
     const pass = (request: FastifyRequest, reply: FastifyReply, isAllowed: unknown): void => {
       if (isAllowed !== true) throw new errors.ORIGIN_FORBIDDEN()
       if (this.#isClosed) throw new errors.SHUTTING_DOWN()
-      this.#tickets.set(request.raw, { target, server, request, response: reply.raw, headers: headerLines(reply) })
+      target.assertRoom(request, reply)
+      this.#admit(target, request, reply)
       upgrade.call(request.server, request, reply)
     }
     return function (request, reply) {
@@ -77,27 +94,44 @@ export class Upgrades {
     }
   }
 
+  /** Completes the handshake of a request whose hooks still run, which are not to go on. */
+  complete(target: UpgradeTarget, request: FastifyRequest, reply: FastifyReply): void {
+    assertHandshake(request.raw, reply)
+    this.#admit(target, request, reply)
+    reply.hijack()
+    const socket = this.#pending.socketOf(request.raw)
+    this.#shared.handleUpgrade(request.raw, socket, NOTHING, () => {})
+  }
+
+  #admit(target: UpgradeTarget, request: FastifyRequest, reply: FastifyReply): void {
+    const server = this.#serverFor(target.config)
+    this.#tickets.set(request.raw, { target, server, request, response: reply.raw, headers: headerLines(reply) })
+  }
+
   /** From now on upgrades whose hooks still run get 503; Fastify answers the later ones. */
   close(): void {
     this.#isClosed = true
-    for (const server of this.#servers) server.close()
+    for (const server of this.#servers.values()) server.close()
   }
 
   #serverFor(config: WebSocketConfig): WebSocketServer {
-    // `closeTimeout` is not in the types of ws yet.
-    const options: ServerOptions<typeof ServerSocket> & { closeTimeout: number } = {
+    const existing = this.#servers.get(config)
+    if (existing !== undefined) return existing
+    const options: ServerOptions<typeof ServerSocket> & NewerOptions = {
       noServer: true,
       clientTracking: false,
       WebSocket: ServerSocket,
       autoPong: false,
       closeTimeout: NEVER,
       maxPayload: config.maxMessageSize,
+      maxFragments: config.maxFragments,
+      maxBufferedChunks: config.maxBufferedChunks,
       handleProtocols: (offered) => config.subprotocols.find((name) => offered.has(name)) ?? false,
       perMessageDeflate: config.compressionLevel > 0 && { serverNoContextTakeover: true, clientNoContextTakeover: true }
     }
     const server = new WebSocketServer(options)
     server.on('headers', (headers, request) => headers.push(...(this.#tickets.get(request)?.headers ?? [])))
-    this.#servers.push(server)
+    this.#servers.set(config, server)
     return server
   }
 }

@@ -107,6 +107,14 @@ export class RawClient {
     return this
   }
 
+  /** The next bytes as they came, for what a parser would hide. */
+  async bytes(count: number): Promise<Buffer> {
+    while (this.#bytes.length < count) await this.#more()
+    const bytes = this.#bytes.subarray(0, count)
+    this.#bytes = this.#bytes.subarray(count)
+    return bytes
+  }
+
   /** The next frame. */
   async frame(): Promise<WireFrame> {
     for (;;) {

@@ -3,19 +3,29 @@ import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import { CloseCode, CloseError } from '../close.ts'
 import type { WebSocketConfig } from '../config.ts'
-import { BinaryMessage, PingMessage, PongMessage, TextMessage } from '../message.ts'
+import { BinaryMessage, PingMessage, PongMessage, TextMessage, type WebSocketMessage } from '../message.ts'
 import { type DeflateParams, deflateParams } from './deflate.ts'
 import { Ending } from './ending.ts'
+import { Expiry } from './expiry.ts'
 import { type Frame, frameOf } from './frame.ts'
 import { Inbound } from './inbound.ts'
 import { Inflater } from './inflater.ts'
 import { Liveness } from './liveness.ts'
 import { MAX_UNSENT, Outbound } from './outbound.ts'
+import { RateLimiter } from './rate-limiter.ts'
 import type { SendClose, ServerSocket, SocketOwner } from './server-socket.ts'
-import type { Watchdog } from './watchdog.ts'
+import { now, type Watchdog } from './watchdog.ts'
 import { negotiatedDeflate, replaceDeflate } from './ws-private.ts'
 
 const EMPTY_PING = frameOf(PingMessage, '')
+
+/** The timers that all connections of a server share. */
+export interface Clocks {
+  /** For heartbeats and deadlines. */
+  readonly watchdog: Watchdog
+  /** For those who have to wait a moment: finer, and still while nobody does. */
+  readonly throttle: Watchdog
+}
 
 /**
  * One open socket with its parts: what comes in, what goes out, the deadlines, and how it ends. It binds them to `ws` and to
@@ -34,24 +44,38 @@ export class Channel implements SocketOwner {
   /** How many messages to this connection were dropped. */
   dropped = 0
   readonly log: FastifyBaseLogger
+  /** When it was opened, by `now()`. */
+  readonly openedAt = now()
+  /** What came in: messages, and the bytes of their payloads. */
+  messagesIn = 0
+  bytesIn = 0
+  /** Called for a message over the rate limit, where that neither waits nor closes. */
+  onLimit: (() => void) | undefined
+  readonly #clocks: Clocks
   readonly #liveness: Liveness
-  readonly #watchdog: Watchdog
+  #expiry: Expiry | undefined
+  /** Where a message over the limit closes the connection. */
+  #limiter: RateLimiter | undefined
+  /** The second of the last control frame, by `now()`, and how many came in it. */
+  #controlSecond = 0
+  #controlFrames = 0
   /** The close code for a message that could not be inflated. */
   #failure: number | undefined
 
-  constructor(socket: ServerSocket, raw: Duplex, config: WebSocketConfig, watchdog: Watchdog, log: FastifyBaseLogger) {
+  constructor(socket: ServerSocket, raw: Duplex, config: WebSocketConfig, clocks: Clocks, log: FastifyBaseLogger) {
     this.socket = socket
     this.raw = raw
     this.config = config
     this.log = log
-    this.#watchdog = watchdog
+    this.#clocks = clocks
     this.inbound = new Inbound(this, config.readBufferSize)
     this.outbound = new Outbound(raw, config)
     this.#liveness = new Liveness(this)
     this.deflate = this.#setUpDeflate()
     socket.owner = this
     if (!(raw instanceof Socket)) closeOnFinish(raw)
-    watchdog.add(this.#liveness)
+    clocks.watchdog.add(this.#liveness)
+    this.#setUpLimits()
   }
 
   /** Sends a frame, see `Outbound.write`; a connection with too much unsent is closed instead. */
@@ -91,6 +115,12 @@ export class Channel implements SocketOwner {
     if (!this.ending.hasBegun) this.inbound.end(() => new CloseError({ code, reason, wasClean: true }))
   }
 
+  /** Closes with 4401 at this time, in milliseconds since 1970; called again, it moves the time. */
+  expireAt(time: number): void {
+    if (this.ending.hasBegun) return
+    this.#requireExpiry().expireAt(time)
+  }
+
   // ---- From the socket
 
   onClose(code: number | undefined, reason: string, send: SendClose): void {
@@ -113,16 +143,23 @@ export class Channel implements SocketOwner {
 
   onMessage(data: Buffer, isBinary: boolean): void {
     this.#liveness.heard()
-    this.inbound.push({ type: isBinary ? BinaryMessage : TextMessage, data })
+    this.messagesIn++
+    this.bytesIn += data.length
+    this.#expiry?.heard()
+    const message: WebSocketMessage = { type: isBinary ? BinaryMessage : TextMessage, data }
+    if (this.#limiter?.takes(message) ?? true) this.inbound.push(message)
+    else this.close(CloseCode.PolicyViolation, 'rate limit exceeded')
   }
 
   onPing(data: Buffer): void {
     this.#liveness.heard()
+    this.#countControl()
     this.outbound.pong(frameOf(PongMessage, data))
   }
 
   onPong(): void {
     this.#liveness.ponged()
+    this.#countControl()
   }
 
   onError(error: Error): void {
@@ -130,11 +167,20 @@ export class Channel implements SocketOwner {
   }
 
   onClosed(received: number): void {
-    this.#watchdog.delete(this.#liveness)
+    this.#clocks.watchdog.delete(this.#liveness)
+    if (this.#expiry !== undefined) this.#clocks.watchdog.delete(this.#expiry)
     this.ending.finish(received)
     const error = (): CloseError => this.ending.error()
     this.inbound.end(error)
     this.outbound.fail(error)
+  }
+
+  reopen(): void {
+    this.inbound.reopen()
+  }
+
+  limited(): void {
+    this.onLimit?.()
   }
 
   onBadMessage(closeCode: number): void {
@@ -163,6 +209,34 @@ export class Channel implements SocketOwner {
 
   dead(reason: string): void {
     this.terminate(reason)
+  }
+
+  #countControl(): void {
+    const { maxControlFrames } = this.config
+    const time = now()
+    if (time - this.#controlSecond >= 1000) {
+      this.#controlSecond = time
+      this.#controlFrames = 0
+    }
+    if (++this.#controlFrames > maxControlFrames && maxControlFrames > 0) this.close(CloseCode.PolicyViolation, 'too many control frames')
+  }
+
+  #setUpLimits(): void {
+    const { rateLimit, firstMessageTimeout, maxLifetime } = this.config
+    if (firstMessageTimeout > 0 || maxLifetime > 0) this.#requireExpiry()
+    if (rateLimit === false) return
+    const limiter = new RateLimiter(rateLimit, this.#clocks.throttle, this)
+    // Who is told of a limit is told in order: behind what was answered before.
+    if (rateLimit.onLimit === 'close') this.#limiter = limiter
+    else this.inbound.gate = limiter
+  }
+
+  #requireExpiry(): Expiry {
+    if (this.#expiry === undefined) {
+      this.#expiry = new Expiry(this.config, (code, reason) => this.close(code, reason))
+      this.#clocks.watchdog.add(this.#expiry)
+    }
+    return this.#expiry
   }
 
   #setUpDeflate(): DeflateParams | undefined {

@@ -47,6 +47,8 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
     this.#shutdown = shutdown
     // Node remembers the address of a socket that is gone only where it was asked for it before.
     void this.#raw.remoteAddress
+    const { rateLimit } = channel.config
+    if (rateLimit !== false && typeof rateLimit.onLimit === 'function') channel.onLimit = () => void this.#limited(rateLimit.onLimit as (ws: WebSocketConnection) => unknown)
   }
 
   // ---- Reading
@@ -204,6 +206,22 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
     this.channel.terminate()
   }
 
+  /**
+   * Closes with 4401 at this time, when the token that opened the connection runs out. Calling it again moves the time, so that
+   * a client can prove itself anew; `Infinity` takes it back. A time in the past closes at once. The time is that of the wall
+   * clock; it is looked at twice a second.
+   *
+   * @param time a Date, or milliseconds since 1970.
+   * @throws TypeError (FST_BLAZE_WS_INVALID_ARGUMENT) where it is no time.
+   */
+  expireAt(time: Date | number): void {
+    const milliseconds = Number(time)
+    if ((typeof time !== 'number' && !(time instanceof Date)) || Number.isNaN(milliseconds)) {
+      throw new errors.INVALID_ARGUMENT('time', `must be a valid Date or milliseconds since 1970, got ${describe(time)}`)
+    }
+    this.channel.expireAt(milliseconds)
+  }
+
   /** True once the connection is closed or closing: nothing can be written any more. */
   isClosed(): boolean {
     return this.channel.ending.hasBegun
@@ -254,6 +272,15 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
   /** `ip:port` of our side; `''` where the client cut the connection before this was first asked for. */
   localAddr(): string {
     return (this.#local ??= address(this.#raw.localAddress, this.#raw.localPort))
+  }
+
+  /** A limit's answer may fail, and its connection goes on. */
+  async #limited(onLimit: (ws: WebSocketConnection) => unknown): Promise<void> {
+    try {
+      await onLimit(this)
+    } catch (error) {
+      this.request.log.error({ err: error }, 'onLimit of a rateLimit failed')
+    }
   }
 
   /** A pair of streams in memory, as `injectWS` makes one, has no addresses. */

@@ -39,6 +39,11 @@ export class Frame {
     return this.head !== undefined && this.body === undefined
   }
 
+  /** True for a ping or pong. Only messages are ever compressed, and so without a head. */
+  get isControl(): boolean {
+    return this.head !== undefined && ((this.head[0] as number) & 8) !== 0
+  }
+
   /** Calls back once the frame can be sent; only for a frame without `head`. */
   whenReady(callback: () => void): void {
     ;(this.#whenReady ??= []).push(callback)

@@ -18,6 +18,13 @@ export interface Reader {
   end(error: Error): void
 }
 
+/** Decides over a message that is about to be read. After 'wait', `Inbound.reopen` is called when it may be asked again. */
+export interface Gate {
+  judge(message: WebSocketMessage): 'pass' | 'wait' | 'drop'
+  /** No more messages come. */
+  stop(): void
+}
+
 /** What the queue of received messages does to its source. */
 export interface Source {
   pause(): void
@@ -38,6 +45,8 @@ export class Inbound {
   #stopped = false
   #checking = false
   #onDrained: (() => void) | undefined
+  /** What holds messages back; a rate limit. */
+  gate: Gate | undefined
   /** What is unread, in bytes. */
   unread = 0
   isPaused = false
@@ -50,11 +59,10 @@ export class Inbound {
   /** Takes a received message. After `stop` messages are dropped. */
   push(message: WebSocketMessage): void {
     if (this.#stopped) return
-    const reader = this.#reader
-    if (reader !== undefined) {
-      this.#reader = undefined
-      reader.message(message)
-      return
+    if (this.#reader !== undefined && this.#head === this.#messages.length) {
+      const verdict = this.gate?.judge(message) ?? 'pass'
+      if (verdict === 'pass') return this.#give(message)
+      if (verdict === 'drop') return
     }
     if (this.#messages === NONE) this.#messages = []
     this.#messages.push(message)
@@ -101,9 +109,20 @@ export class Inbound {
   end(error: () => Error): void {
     this.stop()
     this.#end = error
+    // What is held back is no more than the buffer, and the client cannot send more.
+    this.gate?.stop()
+    this.gate = undefined
     const reader = this.#reader
     this.#reader = undefined
-    reader?.end(error())
+    if (reader !== undefined) this.read(reader)
+  }
+
+  /** The gate may let something through again. */
+  reopen(): void {
+    const reader = this.#reader
+    if (reader === undefined) return
+    this.#reader = undefined
+    this.read(reader)
   }
 
   /** The handler, whose continuations run before the end of the tick, has had its chance to read: now unread is unread. */
@@ -121,9 +140,24 @@ export class Inbound {
     queueMicrotask(() => atEndOfTick(this))
   }
 
-  /** The next message, where there is one and no other reader waits. */
+  /** The next message, where there is one that may be read and no other reader waits. */
   take(): WebSocketMessage | undefined {
-    if (this.#head === this.#messages.length) return undefined
+    while (this.#head < this.#messages.length && this.#reader === undefined) {
+      const verdict = this.gate?.judge(this.#messages[this.#head] as WebSocketMessage) ?? 'pass'
+      if (verdict === 'wait') return undefined
+      const message = this.#shift()
+      if (verdict === 'pass') return message
+    }
+    return undefined
+  }
+
+  #give(message: WebSocketMessage): void {
+    const reader = this.#reader
+    this.#reader = undefined
+    reader?.message(message)
+  }
+
+  #shift(): WebSocketMessage {
     const message = this.#messages[this.#head] as WebSocketMessage
     this.#messages[this.#head++] = undefined as never
     this.unread -= message.data.length + MESSAGE_COST

@@ -58,6 +58,9 @@ export class Outbound {
   #closed: (() => CloseError) | undefined
   /** How many calls back are due from the socket. */
   #callbacks = 0
+  /** How many messages were taken, and how many bytes they and all other frames are; what is dropped later counts, too. */
+  messages = 0
+  bytes = 0
   /** Made when the kernel first takes less than it was given. */
   stall: Stall | undefined
 
@@ -209,6 +212,8 @@ export class Outbound {
     this.#unshare()
     if (this.#queue === NO_QUEUE) this.#queue = takeQueue()
     this.#queue.push(frame)
+    this.bytes += frame.size
+    if (!frame.isControl) this.messages++
     if (frame.head === undefined) frame.whenReady(() => this.#flush(this.#onEmpty !== undefined))
     this.#schedule()
   }
@@ -218,7 +223,7 @@ export class Outbound {
     const shared = this.#shared
     if (shared === undefined) return
     this.#shared = undefined
-    shared.close()
+    this.#countShared(shared)
     this.#queue = takeQueue()
     for (const frame of shared.frames) this.#queue.push(frame)
   }
@@ -244,10 +249,16 @@ export class Outbound {
     if (this.#queue.length === 0) this.#becameEmpty()
   }
 
+  #countShared(shared: SharedFrames): void {
+    shared.close()
+    this.messages += shared.frames.length
+    this.bytes += shared.bytes
+  }
+
   #sendShared(shared: SharedFrames): void {
     if (this.#isBroken) return this.#unshare()
     this.#shared = undefined
-    shared.close()
+    this.#countShared(shared)
     this.#socket.write(shared.joined())
     this.#wrote(shared.frames.length)
   }

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { assertTimeout, CloseCode } from '../close.ts'
+import { assertSendable, assertTimeout, CloseCode } from '../close.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { atEndOfTurn } from '../connection/end-of-tick.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
@@ -8,7 +8,7 @@ import { TextMessage } from '../message.ts'
 import { Burst } from './burst.ts'
 import { deliver } from './deliver.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
-import { assertConnection, type BroadcastOptions, receivers, type RoomTarget } from './receivers.ts'
+import { assertConnection, type BroadcastOptions, connectionsOf, type DisconnectTarget, receivers, type RoomTarget } from './receivers.ts'
 import { assertRoom, assertRooms, Rooms } from './rooms.ts'
 
 /** A hub's numbers. All but `clients` and `rooms` count from its start. */
@@ -169,6 +169,23 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   /** Sends a value as JSON. Throws a TypeError where it has no JSON form. See `broadcast`. */
   broadcastJSON(value: unknown, options?: BroadcastOptions): number {
     return this.broadcast(jsonOf(value), options)
+  }
+
+  /**
+   * Takes connections out of the hub and closes them: those in a room or in any of several, those that a function returns true
+   * for, or those given. Says how many they were. With a room for each user, this is how a user is thrown out everywhere.
+   *
+   * @param code 1000 to 1003, 1007 to 1014 or 3000 to 4999. @default 1008
+   * @param reason cut to the 123 bytes that fit. @default ''
+   */
+  disconnect(target: DisconnectTarget, code: number = CloseCode.PolicyViolation, reason = ''): number {
+    assertSendable(code, reason)
+    const connections = connectionsOf(this.#clients, this.#rooms, target)
+    for (const ws of connections) {
+      this.#remove(ws)
+      void ws.close(code, reason)
+    }
+    return connections.length
   }
 
   /** The hub's numbers. */

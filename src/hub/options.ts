@@ -1,5 +1,6 @@
-import { checkSlowConsumer, entriesOf, type SlowConsumerPolicy } from '../config.ts'
+import { checkSlowConsumer, type SlowConsumerPolicy } from '../config.ts'
 import { invalidOption } from '../errors.ts'
+import { entriesOf } from '../options.ts'
 
 /** The options of a hub. */
 export interface HubOptions {

@@ -1,7 +1,7 @@
 import { WebSocketConnection } from '../connection/connection.ts'
 import { describe, errors } from '../errors.ts'
 import type { MessageType } from '../message.ts'
-import { assertRooms, type Rooms } from './rooms.ts'
+import { assertRoom, assertRooms, type Rooms } from './rooms.ts'
 
 /** Who gets a broadcast, and as what. */
 export interface BroadcastOptions {
@@ -54,6 +54,25 @@ function assertOptions(options: BroadcastOptions): void {
   if (options.filter !== undefined && typeof options.filter !== 'function') {
     throw new errors.INVALID_ARGUMENT('filter', `must be a function, got ${describe(options.filter)}`)
   }
+}
+
+/** Whom `disconnect` closes: a room, several rooms, a filter over all clients of the hub, or connections. */
+export type DisconnectTarget = string | readonly string[] | WebSocketConnection | readonly WebSocketConnection[] | ((ws: WebSocketConnection) => boolean)
+
+/** The registered connections that a target names, each once. */
+export function connectionsOf(clients: ReadonlySet<WebSocketConnection>, rooms: Rooms, target: DisconnectTarget): WebSocketConnection[] {
+  if (typeof target === 'function') return [...clients].filter((ws) => answer(target(ws)))
+  const named = new Set<WebSocketConnection>()
+  for (const one of [target].flat() as unknown[]) {
+    if (typeof one === 'string') {
+      assertRoom(one)
+      for (const ws of rooms.members(one)) named.add(ws)
+    } else {
+      assertConnection(one, 'target')
+      if (clients.has(one)) named.add(one)
+    }
+  }
+  return [...named]
 }
 
 /** A promise is truthy: an async filter would let everybody pass. */

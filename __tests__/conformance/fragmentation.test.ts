@@ -1,0 +1,163 @@
+import { clientFrame } from '../support/raw-client.ts'
+import { BINARY, CONTINUATION, expectEchoes, expectFailure, fragments, message, modes, PING, PONG, routes, TEXT, useEchoServer, variants } from './support.ts'
+
+const MAX_FRAGMENTS = 20
+const TYPES: [name: string, type: number][] = [
+  ['text', TEXT],
+  ['binary', BINARY]
+]
+const alphabet = 'abcdefghijklmnopqrstuvwxyz'
+
+/** A frame that is not the last of its message. */
+const open = (type: number, payload: string): Buffer => clientFrame(type, payload, { fin: false })
+
+describe('RFC 6455, 5.4: messages in fragments', () => {
+  const server = useEchoServer()
+
+  describe.each(variants)('$title', (variant) => {
+    describe.each(TYPES)('%s', (_name, type) => {
+      test.each([1, 2, 3, 7, 1000])('a message in pieces of %i bytes', async (size) => {
+        const session = await server.open(variant)
+        const data = alphabet.repeat(40).slice(0, 1000)
+        session.send(...session.encode(type, data, size))
+        await expectEchoes(session, message(type, data))
+      })
+
+      test.each<[string, string[]]>([
+        ['an empty first fragment', ['', 'abc']],
+        ['an empty last fragment', ['abc', '']],
+        ['an empty fragment in the middle', ['ab', '', 'c']],
+        ['nothing but one byte among empty fragments', ['', '', 'a', '', '']],
+        ['two empty fragments: an empty message', ['', '']],
+        ['ten empty fragments', Array.from({ length: 10 }, () => '')]
+      ])('%s', async (_what, parts) => {
+        const session = await server.open(variant)
+        session.send(...fragments(type, parts))
+        await expectEchoes(session, message(type, parts.join('')))
+      })
+
+      test('1024 fragments, which is maxFragments where nothing is set', async () => {
+        const session = await server.open(variant)
+        session.send(...fragments(type, Array.from({ length: 1024 }, () => 'x')))
+        await expectEchoes(session, message(type, 'x'.repeat(1024)))
+      })
+
+      test('one more than that: 1008', async () => {
+        const session = await server.open(variant)
+        await expectFailure(session, fragments(type, Array.from({ length: 1025 }, () => 'x')), 1008)
+      })
+    })
+
+    test('a message in one segment for each fragment', async () => {
+      const session = await server.open(variant)
+      session.client.socket.setNoDelay(true)
+      for (const frame of session.encode(TEXT, alphabet, 2)) await new Promise((resolve) => session.client.socket.write(frame, resolve))
+      await expectEchoes(session, message(TEXT, alphabet))
+    })
+
+    test('fragmented and whole messages in turn, of both types, in order', async () => {
+      const session = await server.open(variant)
+      const all = [TEXT, BINARY, BINARY, TEXT, TEXT, BINARY].map((type, i) => message(type, alphabet.slice(i)))
+      session.send(...all.flatMap(({ type, data }, i) => session.encode(type, data, i % 2 === 0 ? 3 : 100)))
+      await expectEchoes(session, ...all)
+    })
+
+    test('the handler gets nothing before the last fragment', async () => {
+      const session = await server.open(variant)
+      const [first = Buffer.alloc(0), ...rest] = session.encode(TEXT, alphabet, 10)
+      session.send(first, clientFrame(PING, 'mark'))
+      expect(await session.client.frame()).toMatchObject({ opcode: PONG, payload: Buffer.from('mark') })
+      expect(session.witness.received).toEqual([])
+      session.send(...rest)
+      await expectEchoes(session, message(TEXT, alphabet))
+    })
+
+    test('the end of TCP in the middle of a message: the handler gets none of it, and 1006', async () => {
+      const session = await server.open(variant)
+      session.send(clientFrame(TEXT, 'whole'), open(TEXT, 'half')).client.socket.end()
+      expect((await session.witness.ended).code).toBe(1006)
+      expect(session.witness.received).toEqual([message(TEXT, 'whole')])
+    })
+  })
+})
+
+describe('RFC 6455, 5.4: fragments out of order', () => {
+  const server = useEchoServer()
+
+  describe.each(variants)('$title', (variant) => {
+    test.each<[string, Buffer[]]>([
+      ['a continuation of nothing', [clientFrame(CONTINUATION, 'x')]],
+      ['a continuation of nothing that is to go on', [open(CONTINUATION, 'x')]],
+      ['an empty continuation of nothing', [clientFrame(CONTINUATION)]],
+      ['a continuation behind a whole message', [clientFrame(CONTINUATION, 'x'), clientFrame(TEXT, 'y')]],
+      ['text inside of text', [open(TEXT, 'a'), clientFrame(TEXT, 'b')]],
+      ['text inside of binary', [open(BINARY, 'a'), clientFrame(TEXT, 'b')]],
+      ['binary inside of text', [open(TEXT, 'a'), clientFrame(BINARY, 'b')]],
+      ['binary inside of binary', [open(BINARY, 'a'), clientFrame(BINARY, 'b')]],
+      ['a second first fragment', [open(TEXT, 'a'), open(TEXT, 'b'), clientFrame(CONTINUATION, 'c')]],
+      ['an empty new message inside of an empty fragment', [open(TEXT, ''), clientFrame(TEXT, '')]],
+      ['a new message behind some continuations', [open(TEXT, 'a'), open(CONTINUATION, 'b'), clientFrame(TEXT, 'c')]]
+    ])('%s: 1002', async (_what, frames) => {
+      await expectFailure(await server.open(variant), frames, 1002)
+    })
+
+    test('a continuation behind the last fragment: 1002, and the message before it was whole', async () => {
+      const session = await server.open(variant)
+      session.send(...session.encode(TEXT, 'fragmented', 4), clientFrame(CONTINUATION, 'more'))
+      const { code, received } = await session.outcome()
+      expect({ code, received }).toEqual({ code: 1002, received: [message(TEXT, 'fragmented')] })
+    })
+  })
+})
+
+describe('RFC 6455, 5.4: a limit of fragments', () => {
+  const server = useEchoServer({ maxFragments: MAX_FRAGMENTS })
+  const many = (count: number): string[] => Array.from({ length: count }, () => 'x')
+
+  describe.each(variants)('$title', (variant) => {
+    test('maxFragments are allowed, and each message counts anew', async () => {
+      const session = await server.open(variant)
+      session.send(...fragments(TEXT, many(MAX_FRAGMENTS)), clientFrame(TEXT, 'one'), ...fragments(BINARY, many(MAX_FRAGMENTS)))
+      const full = 'x'.repeat(MAX_FRAGMENTS)
+      await expectEchoes(session, message(TEXT, full), message(TEXT, 'one'), message(BINARY, full))
+    })
+
+    test.each([0, 1])('one more of %i bytes: 1008', async (length) => {
+      await expectFailure(await server.open(variant), fragments(TEXT, [...many(MAX_FRAGMENTS), 'x'.repeat(length)]), 1008)
+    })
+
+    test('only empty ones: 1008', async () => {
+      await expectFailure(await server.open(variant), fragments(TEXT, Array.from({ length: MAX_FRAGMENTS + 1 }, () => '')), 1008)
+    })
+
+    test('it is refused before the message has ended', async () => {
+      await expectFailure(await server.open(variant), [open(TEXT, 'x'), ...many(MAX_FRAGMENTS).map((part) => open(CONTINUATION, part))], 1008)
+    })
+
+    test('one too many of a compressed message', async () => {
+      const session = await server.open(variant)
+      const frames = session.encode(TEXT, alphabet.repeat(2), 1)
+      expect(frames.length).toBeGreaterThan(MAX_FRAGMENTS)
+      await expectFailure(session, frames, 1008)
+    })
+  })
+
+  describe.each(routes)('$title', (variant) => {
+    test('control frames between them do not count', async () => {
+      const session = await server.open(variant)
+      session.send(...fragments(TEXT, many(MAX_FRAGMENTS)).flatMap((frame) => [frame, clientFrame(PONG)]))
+      await expectEchoes(session, message(TEXT, 'x'.repeat(MAX_FRAGMENTS)))
+    })
+  })
+})
+
+describe('RFC 6455, 5.4: what the server sends', () => {
+  const server = useEchoServer()
+
+  test.each(modes)('a long message in one frame: $title', async (variant) => {
+    const session = await server.open(variant)
+    const data = alphabet.repeat(10_000)
+    session.send(...session.encode(TEXT, data, 1000))
+    await expectEchoes(session, message(TEXT, data))
+  })
+})

@@ -1,0 +1,66 @@
+const TICK = 100
+/** To everybody each half second, to each room each second, both in turn with the ticks. */
+const TICKS_PER_ALL = 5
+const TICKS_PER_ROUND = 10
+/** Every so many messages are long enough to be compressed. */
+const LONG_EVERY = 10
+const SHORT = 'x'.repeat(60)
+const LONG = 'a longer message, as a page of a chat may have it; '.repeat(40)
+/** The room of those who do not read what they asked for. */
+export const HEAVY_ROOM = 'heavy'
+const HEAVY = 'y'.repeat(64 * 1024)
+
+/** Sends numbered messages to all and to rooms at a steady rate. */
+export class Broadcasts {
+  #hub
+  #rooms
+  #sabotage
+  #ticks = 0
+  #timer
+  #all = 0
+
+  constructor(hub, { rooms, sabotage }) {
+    this.#hub = hub
+    this.#rooms = Array.from({ length: rooms }, (_, i) => ({ name: `room-${i}`, number: 0 }))
+    this.#sabotage = sabotage
+  }
+
+  start() {
+    this.#timer = setInterval(() => this.#tick(), TICK)
+  }
+
+  stop() {
+    clearInterval(this.#timer)
+  }
+
+  /** The numbers that the next broadcasts to all and to this room have. */
+  next(room) {
+    return `${this.#all} ${this.#rooms.find(({ name }) => name === room)?.number ?? 0}`
+  }
+
+  #tick() {
+    this.#ticks++
+    if (this.#ticks % TICKS_PER_ALL === 0) this.#toAll()
+    for (const [i, room] of this.#rooms.entries()) {
+      if (i % TICKS_PER_ROUND === this.#ticks % TICKS_PER_ROUND) this.#toRoom(room)
+    }
+    this.#hub.to(HEAVY_ROOM).broadcast(HEAVY)
+  }
+
+  #toAll() {
+    const number = this.#all++
+    this.#hub.broadcast(`all ${number} ${textOf(number)}`)
+  }
+
+  #toRoom(room) {
+    const number = room.number++
+    const message = `room ${number} ${textOf(number)}`
+    if (number % 5 === 4 && this.#sabotage === 'lose') return
+    this.#hub.to(room.name).broadcast(message)
+    if (number % 5 === 4 && this.#sabotage === 'twice') this.#hub.to(room.name).broadcast(message)
+  }
+}
+
+function textOf(number) {
+  return number % LONG_EVERY === 0 ? LONG : SHORT
+}

@@ -1,0 +1,54 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { promisify } from 'node:util'
+
+/** Measures the server's process each second. */
+export class Sampler {
+  opened = 0
+  #app
+  #gcEvery
+  #seconds = 0
+  #heap = 0
+  #delay = monitorEventLoopDelay({ resolution: 5 })
+  #timer
+  #leaked = []
+
+  /** @param gcEvery how many seconds lie between two collections. */
+  constructor(app, gcEvery) {
+    this.#app = app
+    this.#gcEvery = gcEvery
+  }
+
+  start(onSample) {
+    this.#delay.enable()
+    this.#timer = setInterval(() => void this.#sample().then(onSample), 1000)
+  }
+
+  stop() {
+    clearInterval(this.#timer)
+    this.#delay.disable()
+  }
+
+  /** For the proof that a leak is seen. */
+  leak(data) {
+    this.#leaked.push(Array.from({ length: 200 }, () => data.toString()))
+  }
+
+  async #sample() {
+    const delay = this.#delay.percentile(99) / 1e6
+    const isCollected = this.#seconds++ % this.#gcEvery === 0
+    if (isCollected) this.#collect()
+    const { rss } = process.memoryUsage()
+    const sockets = await promisify((callback) => this.#app.server.getConnections(callback))()
+    const handles = process.getActiveResourcesInfo().length
+    this.#delay.reset()
+    return { delay, rss, heap: this.#heap, isCollected, sockets, handles, opened: this.opened }
+  }
+
+  /** A pause that the measured program is not to blame for does not count as delay. */
+  #collect() {
+    this.#delay.disable()
+    globalThis.gc()
+    this.#heap = process.memoryUsage().heapUsed
+    this.#delay.enable()
+  }
+}

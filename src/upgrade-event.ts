@@ -1,0 +1,139 @@
+import type { IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import findMyWay from 'find-my-way'
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import { errors } from './errors.ts'
+import { RETRY_AFTER } from './limits/admission.ts'
+
+type UpgradeArguments = [request: IncomingMessage, socket: Duplex, head: Buffer]
+type UpgradeListener = (...args: UpgradeArguments) => void
+
+/**
+ * Who gets an upgrade. Every listener of a server's `upgrade` event is told of every one, and all that a foreign one (a
+ * development server, a proxy) can do with ours is harm, and the other way round. So that what goes to a WebSocket route of
+ * Fastify goes to `@fastify/websocket` alone, and the rest to the others, where there are any.
+ */
+export class UpgradeEvent {
+  readonly #server: Server
+  readonly #own: UpgradeListener
+  readonly #paths: Paths
+  readonly #pending: PendingUpgrades
+
+  /** `own` is the listener of `@fastify/websocket`. */
+  constructor(server: Server, own: UpgradeListener, paths: Paths, pending: PendingUpgrades) {
+    this.#server = server
+    this.#own = own
+    this.#paths = paths
+    this.#pending = pending
+  }
+
+  /** From now on the listeners are called from here. */
+  takeOver(): void {
+    const server = this.#server
+    const emit = server.emit.bind(server) as (event: string | symbol, ...args: unknown[]) => boolean
+    server.emit = (event: string | symbol, ...args: unknown[]) => {
+      if (event !== 'upgrade') return emit(event, ...args)
+      this.#dispatch(args as UpgradeArguments)
+      return true
+    }
+  }
+
+  #dispatch(args: UpgradeArguments): void {
+    const others = this.#server.rawListeners('upgrade').filter((listener) => listener !== this.#own)
+    if (others.length > 0 && !this.#paths.isWebSocket(args[0].url ?? '')) {
+      for (const listener of others) Reflect.apply(listener, this.#server, args)
+      return
+    }
+    if (this.#pending.add(args[0], args[1])) this.#own.apply(this.#server, args)
+    else refuse(args[1])
+  }
+}
+
+const ignore = (): void => {}
+
+/** Answers without Fastify: a server that has too much to do runs no hooks for it. */
+function refuse(socket: Duplex): void {
+  const error = new errors.TOO_MANY_UPGRADES()
+  const body = JSON.stringify({ statusCode: 503, code: error.code, error: 'Service Unavailable', message: error.message })
+  socket.on('error', ignore)
+  socket.end(
+    `HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: ${RETRY_AFTER}\r\n` +
+      `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => socket.destroy()
+  )
+}
+
+/** The upgrades whose hooks still run, up to a limit. */
+export class PendingUpgrades {
+  readonly #max: number
+  readonly #sockets = new Set<Duplex>()
+  /** Only `injectWS` makes requests without a socket. */
+  readonly #injected = new WeakMap<IncomingMessage, Duplex>()
+  readonly #onClose: (this: Duplex) => void
+
+  constructor(max: number) {
+    this.#max = max
+    const sockets = this.#sockets
+    this.#onClose = function () {
+      sockets.delete(this)
+    }
+  }
+
+  get size(): number {
+    return this.#sockets.size
+  }
+
+  /** False where there are too many. A client that goes away is no longer counted. */
+  add(request: IncomingMessage, socket: Duplex): boolean {
+    if (this.#sockets.size >= this.#max) return false
+    this.#sockets.add(socket)
+    socket.on('close', this.#onClose)
+    if (request.socket === undefined) this.#injected.set(request, socket)
+    return true
+  }
+
+  /** The handshake is over. */
+  delete(socket: Duplex): void {
+    this.#sockets.delete(socket)
+    socket.removeListener('close', this.#onClose)
+  }
+
+  /** The socket that a request wants to be a WebSocket. */
+  socketOf(request: IncomingMessage): Duplex {
+    return request.socket ?? (this.#injected.get(request) as Duplex)
+  }
+}
+
+/** The paths of an application, as Fastify's own router sees them, and which of them are WebSocket routes. */
+export class Paths {
+  readonly #app: FastifyInstance
+  readonly #isWebSocket = new Map<string, boolean>()
+  #router: ReturnType<typeof findMyWay> | undefined
+
+  constructor(app: FastifyInstance) {
+    this.#app = app
+  }
+
+  /** An onRoute hook. */
+  add({ url, method, websocket, wsHandler }: RouteOptions): void {
+    if (![method].flat().includes('GET')) return
+    // One path may have several routes, for several hosts or versions.
+    this.#isWebSocket.set(url, this.#isWebSocket.get(url) === true || websocket === true || wsHandler !== undefined)
+    this.#router = undefined
+  }
+
+  /** True where an upgrade to this URL is for a WebSocket route. */
+  isWebSocket(url: string): boolean {
+    this.#router ??= this.#makeRouter()
+    const path = (/^[^?#]*/.exec(url) as RegExpExecArray)[0]
+    return this.#router.find('GET', path)?.store === true
+  }
+
+  #makeRouter(): ReturnType<typeof findMyWay> {
+    const { ignoreTrailingSlash, ignoreDuplicateSlashes, caseSensitive, maxParamLength } = this.#app.initialConfig
+    const given = Object.entries({ ignoreTrailingSlash, ignoreDuplicateSlashes, caseSensitive, maxParamLength }).filter(([, value]) => value !== undefined)
+    const router = findMyWay(Object.fromEntries(given))
+    for (const [url, isWebSocket] of this.#isWebSocket) router.on('GET', url, ignore, isWebSocket)
+    return router
+  }
+}
