@@ -209,10 +209,13 @@ describe('subprotocols', () => {
   })
 })
 
-test.each(['permessage-deflate; server_max_window_bits=99', 'permessage-deflate; x', ';;'])('an extension offer that is none (%j): 400', async (offer) => {
-  const { port } = await startServer(addEcho)
-  expect((await answer(port, { 'Sec-WebSocket-Extensions': offer })).status).toBe(400)
-})
+test.each([[';;', 400], ['permessage-deflate;', 400], ['permessage-deflate; server_max_window_bits=99', 101], ['permessage-deflate; x', 101]])(
+  'an extension offer that breaks the grammar fails, one that cannot be accepted is declined: %j, %p',
+  async (offer, status) => {
+    const { port } = await startServer(addEcho)
+    expect((await answer(port, { 'Sec-WebSocket-Extensions': offer })).status).toBe(status)
+  }
+)
 
 // Plugins add hooks to a route in onRoute, and so behind those that we add.
 test('headers that a preHandler added in an onRoute hook sets come on the 101', async () => {

@@ -47,7 +47,7 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
 
   const pending = new PendingUpgrades(options.maxPendingUpgrades ?? MAX_PENDING_UPGRADES)
   const paths = new Paths(app)
-  await takeUpgrades(app, options, paths, pending)
+  const event = await takeUpgrades(app, options, paths, pending)
   const refusals = new Refusals((request, reply, code, reason) => {
     const target = new RefusedTarget(host, targetOf(request)?.config ?? config, code, reason)
     host.upgrades.complete(target, request, reply)
@@ -75,6 +75,7 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   } as FastifyInstance['webSocketWithConfig'])
 
   const begin = (): void => {
+    event?.close()
     host.upgrades.close()
     shutdown.begin()
   }
@@ -87,14 +88,17 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
 }
 
 /** Registers `@fastify/websocket` where the application has not, and keeps its listener from others and others from it. */
-async function takeUpgrades(app: FastifyInstance, options: BlazeWsOptions, paths: Paths, pending: PendingUpgrades): Promise<void> {
+async function takeUpgrades(app: FastifyInstance, options: BlazeWsOptions, paths: Paths, pending: PendingUpgrades): Promise<UpgradeEvent | undefined> {
   const before = app.server.listeners('upgrade')
   const isThere = app.hasDecorator('websocketServer')
   if (!isThere) await app.register(websocket, options.websocket ?? {})
   const listeners = app.server.listeners('upgrade')
   const own = isThere ? listeners.find(({ name }) => name === 'onUpgrade') : listeners.find((listener) => !before.includes(listener))
   // Where it listens to another server, there is nothing to keep apart.
-  if (own !== undefined) new UpgradeEvent(app.server, own as (...args: unknown[]) => void, paths, pending).takeOver()
+  if (own === undefined) return undefined
+  const event = new UpgradeEvent(app.server, own as (...args: unknown[]) => void, paths, pending)
+  event.takeOver(app)
+  return event
 }
 
 /** Gives requests `refuseWebSocket`. */

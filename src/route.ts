@@ -183,7 +183,11 @@ class RouteTarget implements UpgradeTarget {
     } catch (reason) {
       // Anything can be thrown, also what throws again when it is looked at.
       void ws.close(CloseCode.InternalServerError, 'internal error')
-      request.log.error({ err: reason }, 'websocket handler failed with an error that cannot be read')
+      try {
+        request.log.error({ err: reason }, 'websocket handler failed with an error that cannot be read')
+      } catch {
+        // It was the log that failed.
+      }
     }
   }
 }
@@ -228,8 +232,8 @@ function isAboutItsEnd(error: unknown, ws: WebSocketConnection): boolean {
 function fail(ws: WebSocketConnection, request: FastifyRequest, error: unknown): void {
   const code = (error as { closeCode?: unknown } | null | undefined)?.closeCode
   const own = isSendableCloseCode(code)
-  request.log[own ? 'warn' : 'error']({ err: error, closeCode: own ? code : CloseCode.InternalServerError }, 'websocket handler failed')
   void ws.close(own ? code : CloseCode.InternalServerError, own ? reasonOf(error) : 'internal error')
+  request.log[own ? 'warn' : 'error']({ err: error, closeCode: own ? code : CloseCode.InternalServerError }, 'websocket handler failed')
 }
 
 /** Only an error that was made for the peer, with a code and a reason of its own, tells it something. */

@@ -79,8 +79,8 @@ export class Shutdown implements ShutdownState, Keeper {
 
   forget(ws: WebSocketConnection): void {
     this.#open.delete(ws)
-    logSummary(ws)
     if (this.#open.size === 0) this.#onEmpty()
+    logSummary(ws)
   }
 
   /** Closes a connection whose handler has settled without an error. */

@@ -1,8 +1,8 @@
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import findMyWay from 'find-my-way'
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import { errors } from './errors.ts'
+import { errors, type FastifyError } from './errors.ts'
 import { RETRY_AFTER } from './limits/admission.ts'
 
 type UpgradeArguments = [request: IncomingMessage, socket: Duplex, head: Buffer]
@@ -18,6 +18,8 @@ export class UpgradeEvent {
   readonly #own: UpgradeListener
   readonly #paths: Paths
   readonly #pending: PendingUpgrades
+  #isClosed = false
+  #isRouted = false
 
   /** `own` is the listener of `@fastify/websocket`. */
   constructor(server: Server, own: UpgradeListener, paths: Paths, pending: PendingUpgrades) {
@@ -27,8 +29,23 @@ export class UpgradeEvent {
     this.#pending = pending
   }
 
-  /** From now on the listeners are called from here. */
-  takeOver(): void {
+  /** From now on the listeners are called from here, and no socket outlives an answer that is no 101. */
+  takeOver(app: FastifyInstance): void {
+    const pending = this.#pending
+    const onFinish = function (this: ServerResponse): void {
+      pending.drop(this.req)
+    }
+    // What Fastify answers on its own, to a malformed URL for instance, runs no hook that could close the socket.
+    const { routing } = app
+    app.routing = (request, response) => {
+      this.#isRouted = true
+      if (pending.has(request)) response.on('finish', onFinish)
+      routing(request, response)
+    }
+    this.#listen()
+  }
+
+  #listen(): void {
     const server = this.#server
     const emit = server.emit.bind(server) as (event: string | symbol, ...args: unknown[]) => boolean
     server.emit = (event: string | symbol, ...args: unknown[]) => {
@@ -38,22 +55,36 @@ export class UpgradeEvent {
     }
   }
 
+  /** From now on what is for us gets 503. */
+  close(): void {
+    this.#isClosed = true
+  }
+
   #dispatch(args: UpgradeArguments): void {
     const others = this.#server.rawListeners('upgrade').filter((listener) => listener !== this.#own)
     if (others.length > 0 && !this.#paths.isWebSocket(args[0].url ?? '')) {
       for (const listener of others) Reflect.apply(listener, this.#server, args)
       return
     }
-    if (this.#pending.add(args[0], args[1])) this.#own.apply(this.#server, args)
-    else refuse(args[1])
+    // A closing Fastify would answer, and leave the socket open.
+    if (this.#isClosed) refuse(args[1], new errors.SHUTTING_DOWN())
+    else if (this.#pending.add(args[0], args[1])) this.#give(args)
+    else refuse(args[1], new errors.TOO_MANY_UPGRADES())
+  }
+
+  #give(args: UpgradeArguments): void {
+    this.#isRouted = false
+    this.#own.apply(this.#server, args)
+    // An earlier request on this socket has no answer yet: there is no place for another one.
+    if (!this.#isRouted) args[1].destroy()
+    else if (this.#pending.has(args[0])) this.#pending.watch(args[1])
   }
 }
 
 const ignore = (): void => {}
 
-/** Answers without Fastify: a server that has too much to do runs no hooks for it. */
-function refuse(socket: Duplex): void {
-  const error = new errors.TOO_MANY_UPGRADES()
+/** Answers with 503, without Fastify: a server that has too much to do, or no time left, runs no hooks for it. */
+function refuse(socket: Duplex, error: FastifyError): void {
   const body = JSON.stringify({ statusCode: 503, code: error.code, error: 'Service Unavailable', message: error.message })
   socket.on('error', ignore)
   socket.end(
@@ -61,6 +92,15 @@ function refuse(socket: Duplex): void {
       `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     () => socket.destroy()
   )
+}
+
+/** Frames that came early stay where they are; where there are none, a read of nothing brings the end to light. */
+function onReadable(this: Duplex): void {
+  if (this.readableLength === 0) this.read(0)
+}
+
+function onEnd(this: Duplex): void {
+  this.destroy()
 }
 
 /** The upgrades whose hooks still run, up to a limit. */
@@ -92,10 +132,27 @@ export class PendingUpgrades {
     return true
   }
 
+  has(request: IncomingMessage): boolean {
+    return this.#sockets.has(this.socketOf(request))
+  }
+
+  /** Notices from now on when the client ends its side: a hook may take its time, and nobody reads meanwhile. */
+  watch(socket: Duplex): void {
+    socket.on('readable', onReadable)
+    socket.on('end', onEnd)
+  }
+
+  /** Closes the socket of an upgrade that was answered otherwise. */
+  drop(request: IncomingMessage): void {
+    if (this.has(request)) this.socketOf(request).destroy()
+  }
+
   /** The handshake is over. */
   delete(socket: Duplex): void {
     this.#sockets.delete(socket)
     socket.removeListener('close', this.#onClose)
+    socket.removeListener('readable', onReadable)
+    socket.removeListener('end', onEnd)
   }
 
   /** The socket that a request wants to be a WebSocket. */
@@ -130,7 +187,8 @@ export class Paths {
   }
 
   #makeRouter(): ReturnType<typeof findMyWay> {
-    const { ignoreTrailingSlash, ignoreDuplicateSlashes, caseSensitive, maxParamLength } = this.#app.initialConfig
+    const { initialConfig } = this.#app
+    const { ignoreTrailingSlash, ignoreDuplicateSlashes, caseSensitive, maxParamLength } = { ...initialConfig, ...initialConfig.routerOptions }
     const given = Object.entries({ ignoreTrailingSlash, ignoreDuplicateSlashes, caseSensitive, maxParamLength }).filter(([, value]) => value !== undefined)
     const router = findMyWay(Object.fromEntries(given))
     for (const [url, isWebSocket] of this.#isWebSocket) router.on('GET', url, ignore, isWebSocket)

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { type ServerOptions, WebSocketServer } from 'ws'
 import type { WebSocketConfig } from './config.ts'
+import { keepValidOffers } from './extension-offers.ts'
 import { ServerSocket } from './connection/server-socket.ts'
 import { errors } from './errors.ts'
 import type { PendingUpgrades } from './upgrade-event.ts'
@@ -105,6 +106,7 @@ export class Upgrades {
 
   #admit(target: UpgradeTarget, request: FastifyRequest, reply: FastifyReply): void {
     const server = this.#serverFor(target.config)
+    keepValidOffers(request.raw)
     this.#tickets.set(request.raw, { target, server, request, response: reply.raw, headers: headerLines(reply) })
   }
 
@@ -123,7 +125,7 @@ export class Upgrades {
       WebSocket: ServerSocket,
       autoPong: false,
       closeTimeout: NEVER,
-      maxPayload: config.maxMessageSize,
+      maxPayload: maxWireSize(config),
       maxFragments: config.maxFragments,
       maxBufferedChunks: config.maxBufferedChunks,
       handleProtocols: (offered) => config.subprotocols.find((name) => offered.has(name)) ?? false,
@@ -136,13 +138,22 @@ export class Upgrades {
   }
 }
 
+/** What a message of the largest size may take on the wire: deflating random bytes makes them longer (RFC 1951, 3.2.4). */
+function maxWireSize({ maxMessageSize, compressionLevel }: WebSocketConfig): number {
+  return compressionLevel === 0 ? maxMessageSize : Math.min(NEVER, maxMessageSize + Math.ceil(maxMessageSize / 8192) * 5 + 16)
+}
+
 const KEY = /^[+/0-9A-Za-z]{22}==$/
 
 /** Throws where the request is no opening handshake (RFC 6455, 4.2.1). */
-function assertHandshake({ headers }: IncomingMessage, reply: FastifyReply): void {
+function assertHandshake({ headers, httpVersion, socket }: IncomingMessage, reply: FastifyReply): void {
+  if (httpVersion !== '1.1') throw new errors.BAD_HANDSHAKE('it takes HTTP/1.1')
+  // What `injectWS` makes in memory has neither a socket nor a host.
+  if (headers.host === undefined && socket !== undefined) throw new errors.BAD_HANDSHAKE('Host is missing')
   if (headers.upgrade?.toLowerCase() !== 'websocket') throw new errors.BAD_HANDSHAKE('Upgrade must be websocket')
   if (!KEY.test(headers['sec-websocket-key'] ?? '')) throw new errors.BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
-  if (Number(headers['sec-websocket-version']) === 13) return
+  // A string, but for `injectWS`.
+  if (String(headers['sec-websocket-version']) === '13') return
   // RFC 6455, 4.4 and RFC 9110, 15.5.22: the answer names what would do.
   void reply.headers({ 'sec-websocket-version': '13', upgrade: 'websocket' })
   throw new errors.UNSUPPORTED_VERSION()

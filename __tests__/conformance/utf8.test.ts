@@ -115,7 +115,7 @@ describe('RFC 6455, 5.6 and 8.1: text is UTF-8', () => {
       })
     })
 
-    test('a message that nobody ends: the handler gets nothing, whether or not the server fails at once', async () => {
+    test('the handler gets no part of such a message, whether the server fails at once or at its end', async () => {
       const session = await server.open(variant)
       const start = [clientFrame(TEXT, 'good, then '), clientFrame(TEXT, hex('ff'), { fin: false })]
       session.send(...start, clientFrame(CONTINUATION, 'more', { fin: false }))

@@ -196,7 +196,7 @@ test('control frames take 125 bytes and no more', async () => {
 })
 
 test('pings are answered, and of those of a client that does not read only the newest waits', async () => {
-  const { client, connection } = await pair()
+  const { client, connection } = await pair({ maxControlFrames: 0 })
   client.socket.write(clientFrame(9, 'hello'))
   expect(await client.frame()).toMatchObject({ opcode: 10, payload: Buffer.from('hello') })
   client.socket.pause()

@@ -143,13 +143,21 @@ class Decoder {
     if (flaw !== undefined) this.#must(flaw, 1002)
     if (header.length === undefined) return false
     if (header.length >= 2n ** 63n) this.#must('a length with its highest bit set (5.2), and too large', 1002, 1009)
-    else if (header.opcode < CLOSE && header.length + BigInt(this.#message?.size ?? 0) > BigInt(this.#limits.maxMessageSize)) this.#must('too large', 1009)
-    if (this.result.mustEnd && this.#message !== undefined && this.#message.frames >= this.#limits.maxFragments) this.#may('too many fragments, too', 1008)
+    else if (header.opcode < CLOSE) this.#size(header.length + BigInt(this.#message?.size ?? 0))
+    const isOneMore = header.opcode === CONTINUATION && (this.#message?.frames ?? 0) >= this.#limits.maxFragments
+    if (this.result.mustEnd && isOneMore) this.#may('too many fragments, too', 1008)
     if (this.result.mustEnd) return false
     const isMinimal = header.short < 126 || header.length > (header.short === 126 ? 125n : 65_535n)
     // 5.2 tells who sends to use the fewest bytes, and nobody to check it.
     if (!isMinimal) this.#may('a length in more bytes than needed', 1002)
     return true
+  }
+
+  /** How large the message says to be so far; see `slack` in limits.mjs. */
+  #size(size) {
+    const { maxMessageSize, slack } = this.#limits
+    if (size > maxMessageSize + slack) this.#must('far too large', 1009)
+    else if (size > maxMessageSize) this.#may('too large', 1009)
   }
 
   #unmasked(start, end) {
@@ -175,8 +183,11 @@ class Decoder {
   }
 
   #complete(message, isTooMany) {
-    if (message.text !== undefined && !message.text.isValid) return this.#must('text that is not UTF-8', 1007)
-    if (isTooMany) return
+    const isTooLarge = message.size > this.#limits.maxMessageSize
+    const isText = message.text?.isValid ?? true
+    if (isTooLarge) this.#must('too large', 1009)
+    if (!isText) this.#must('text that is not UTF-8', 1007)
+    if (isTooMany || isTooLarge || !isText) return
     this.result.messages.push({ type: message.type, data: Buffer.concat(message.pieces) })
     this.#message = undefined
   }

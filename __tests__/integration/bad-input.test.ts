@@ -29,7 +29,7 @@ beforeEach(async () => {
   hook = new EventEmitter()
   kept = []
   server = await startServer((app) => {
-    app.webSocketWithConfig('/echo', echo, { maxMessageSize: 100 * KiB })
+    app.webSocketWithConfig('/echo', echo, { maxMessageSize: 100 * KiB, maxControlFrames: 0 })
     app.webSocketWithConfig('/record', async (ws) => {
       for await (const { data } of ws) recorded.push(data.toString())
       ws.signal.addEventListener('abort', () => recorded.push(ws.closeInfo?.code))

@@ -2,13 +2,14 @@ const TICK = 100
 /** To everybody each half second, to each room each second, both in turn with the ticks. */
 const TICKS_PER_ALL = 5
 const TICKS_PER_ROUND = 10
+const TICKS_PER_HEAVY = 2
 /** Every so many messages are long enough to be compressed. */
 const LONG_EVERY = 10
 const SHORT = 'x'.repeat(60)
 const LONG = 'a longer message, as a page of a chat may have it; '.repeat(40)
 /** The room of those who do not read what they asked for. */
-export const HEAVY_ROOM = 'heavy'
-const HEAVY = 'y'.repeat(64 * 1024)
+const HEAVY_ROOM = 'heavy'
+const HEAVY = 'y'.repeat(256 * 1024)
 
 /** Sends numbered messages to all and to rooms at a steady rate. */
 export class Broadcasts {
@@ -44,7 +45,7 @@ export class Broadcasts {
     for (const [i, room] of this.#rooms.entries()) {
       if (i % TICKS_PER_ROUND === this.#ticks % TICKS_PER_ROUND) this.#toRoom(room)
     }
-    this.#hub.to(HEAVY_ROOM).broadcast(HEAVY)
+    if (this.#ticks % TICKS_PER_HEAVY === 0) this.#hub.to(HEAVY_ROOM).broadcast(HEAVY)
   }
 
   #toAll() {

@@ -52,9 +52,11 @@ async function runHostile() {
   await sleep(dice.between(50, 500), undefined, { ref: false })
 }
 
+const isHostile = (slot) => slot % HOSTILE_EVERY === HOSTILE_EVERY - 1
+
 async function fill(slot) {
   await sleep((slot / connections) * ramp)
-  const run = slot % HOSTILE_EVERY === HOSTILE_EVERY - 1 ? runHostile : runHonest
+  const run = isHostile(slot) ? runHostile : runHonest
   do await run()
   while (!report.isEnding)
 }
@@ -76,7 +78,8 @@ process.on('message', (command) => {
   if (command === 'end') void end()
   if (command === 'progress') process.send({ progress: summary() })
 })
-// Hostile ones are not waited for: they have until the server has dropped them.
 process.on('disconnect', () => process.exit())
-await Promise.all(Array.from({ length: connections }, (_, slot) => fill(slot)))
+const slots = Array.from({ length: connections }, (_, slot) => ({ isHostile: isHostile(slot), done: fill(slot) }))
+// The hostile ones are not waited for: some of them never notice that they were dropped.
+await Promise.all(slots.filter((slot) => !slot.isHostile).map(({ done }) => done))
 process.send({ summary: summary() })

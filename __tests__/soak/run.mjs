@@ -96,9 +96,9 @@ async function finish(server, clients) {
   const closed = server.next('closed').catch(() => undefined)
   const from = performance.now()
   server.child.send('close')
-  const exit = await Promise.race([server.exited, sleep(PATIENCE, { code: 'none, it still runs' }, { ref: false })])
+  const exit = await Promise.race([server.exited, sleep(PATIENCE, { code: 'none, it still runs', signal: null }, { ref: false })])
   const took = performance.now() - from
-  return { staying: count, closed: await closed, exit, took, clients: await Promise.all(summaries), shutdownTimeout: SHUTDOWN_TIMEOUT }
+  return { staying: count, closed: await closed, exit, took, clients: await Promise.all(summaries) }
 }
 
 function printReport(options, result, checks) {
@@ -124,7 +124,7 @@ async function main() {
   const server = start('server.mjs', options, ['--expose-gc'])
   const clients = await startClients(await server.next('port'), options)
   const samples = await soak(server, clients, options.seconds)
-  const result = { samples, ...(await finish(server, clients)) }
+  const result = { samples, shutdownTimeout: SHUTDOWN_TIMEOUT, ...(await finish(server, clients)) }
   const checks = checksOf(result)
   writeChart(options.svg, samples, `Soak test: ${options.connections} connections in churn, a tenth of them hostile`)
   printReport(options, result, checks)

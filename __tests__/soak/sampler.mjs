@@ -1,6 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { promisify } from 'node:util'
 
+const REQUESTS = new Set(['WriteWrap', 'ShutdownWrap'])
+
 /** Measures the server's process each second. */
 export class Sampler {
   opened = 0
@@ -39,9 +41,12 @@ export class Sampler {
     if (isCollected) this.#collect()
     const { rss } = process.memoryUsage()
     const sockets = await promisify((callback) => this.#app.server.getConnections(callback))()
-    const handles = process.getActiveResourcesInfo().length
+    const resources = process.getActiveResourcesInfo()
+    const handles = resources.length
+    // Writes that are under way, to clients that do not read: they come and go with these.
+    const requests = resources.filter((name) => REQUESTS.has(name)).length
     this.#delay.reset()
-    return { delay, rss, heap: this.#heap, isCollected, sockets, handles, opened: this.opened }
+    return { delay, rss, heap: this.#heap, isCollected, sockets, handles, requests, opened: this.opened }
   }
 
   /** A pause that the measured program is not to blame for does not count as delay. */

@@ -17,6 +17,9 @@ import type { SendClose, ServerSocket, SocketOwner } from './server-socket.ts'
 import { now, type Watchdog } from './watchdog.ts'
 import { negotiatedDeflate, replaceDeflate } from './ws-private.ts'
 
+/** How many frames of a closing connection are read before the rest is left to the kernel. */
+const MAX_LATE_FRAMES = 100_000
+
 const EMPTY_PING = frameOf(PingMessage, '')
 
 /** The timers that all connections of a server share. */
@@ -59,6 +62,7 @@ export class Channel implements SocketOwner {
   /** The second of the last control frame, by `now()`, and how many came in it. */
   #controlSecond = 0
   #controlFrames = 0
+  #lateFrames = 0
   /** The close code for a message that could not be inflated. */
   #failure: number | undefined
 
@@ -142,22 +146,27 @@ export class Channel implements SocketOwner {
   }
 
   onMessage(data: Buffer, isBinary: boolean): void {
+    if (this.ending.hasBegun) return this.#countLate()
     this.#liveness.heard()
     this.messagesIn++
     this.bytesIn += data.length
     this.#expiry?.heard()
+    // `ws` allows for what compression may add.
+    if (data.length > this.config.maxMessageSize) return this.close(CloseCode.MessageTooBig, '')
     const message: WebSocketMessage = { type: isBinary ? BinaryMessage : TextMessage, data }
     if (this.#limiter?.takes(message) ?? true) this.inbound.push(message)
     else this.close(CloseCode.PolicyViolation, 'rate limit exceeded')
   }
 
   onPing(data: Buffer): void {
+    if (this.ending.hasBegun) return this.#countLate()
     this.#liveness.heard()
     this.#countControl()
     this.outbound.pong(frameOf(PongMessage, data))
   }
 
   onPong(): void {
+    if (this.ending.hasBegun) return this.#countLate()
     this.#liveness.ponged()
     this.#countControl()
   }
@@ -209,6 +218,11 @@ export class Channel implements SocketOwner {
 
   dead(reason: string): void {
     this.terminate(reason)
+  }
+
+  /** Until the peer's close frame comes, all else is read for nothing; who sends that much is not waited for. */
+  #countLate(): void {
+    if (++this.#lateFrames === MAX_LATE_FRAMES) this.socket.pause()
   }
 
   #countControl(): void {

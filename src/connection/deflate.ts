@@ -25,6 +25,8 @@ export function deflateParams(level: number, windowBits: number, threshold: numb
 
 /** Up to this many compressed bytes, inflating costs less than the way to another thread and back. */
 const AT_ONCE = 4 * 1024
+/** How far back a block may refer, in bytes (RFC 1951, 2). */
+const WINDOW = 32 * 1024
 /** What zlib makes its output in, in bytes. */
 const CHUNK = 16 * 1024
 /** How many of zlib's streams may work at the same time: each takes 256 KiB while it does. */
@@ -82,27 +84,66 @@ function withoutTail(result: Buffer): Buffer {
  */
 export function inflate(fragments: Buffer[], limit: number, callback: Callback): void {
   const input = Buffer.concat([...fragments, TAIL])
-  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: limit }
   if (input.length <= AT_ONCE) {
-    process.nextTick(inflateNow, input, options, callback)
+    process.nextTick(inflateNow, input, limit, callback)
     return
   }
   schedule((done) => {
-    inflateRaw(input, options, (error, result) => {
+    // The types of Node do not know what `info` changes.
+    inflateRaw(input, inflateOptions(limit), (error, result) => {
       done()
-      callback(error, result)
+      if (error) callback(error, input)
+      else finish(input, result as unknown as Inflated, limit, callback)
     })
   })
 }
 
-function inflateNow(input: Buffer, options: ZlibOptions, callback: Callback): void {
+/** What zlib gives with `info`. */
+interface Inflated {
+  buffer: Buffer
+  engine: { bytesWritten: number }
+}
+
+function inflateOptions(limit: number, dictionary?: Buffer): ZlibOptions {
+  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: limit, info: true }
+  return dictionary === undefined ? options : { ...options, dictionary }
+}
+
+function inflateNow(input: Buffer, limit: number, callback: Callback): void {
+  let first: Inflated
+  try {
+    first = inflateRawSync(input, inflateOptions(limit)) as unknown as Inflated
+  } catch (error) {
+    callback(error as Error, input)
+    return
+  }
+  finish(input, first, limit, callback)
+}
+
+function finish(input: Buffer, first: Inflated, limit: number, callback: Callback): void {
   let result: Buffer
   try {
-    result = inflateRawSync(input, options)
+    result = first.engine.bytesWritten < input.length ? inflateRest(input, first, limit) : first.buffer
   } catch (error) {
     callback(error as Error, input)
     return
   }
   // zlib hands out a slice of 16 KiB; a short message must not keep all of it alive.
   callback(null, result.length < CHUNK / 2 ? Buffer.from(result) : result)
+}
+
+/** zlib ends at a block that says it is the last one, and behind that there may be more of the message (RFC 7692, 7.2.3.5). */
+function inflateRest(input: Buffer, first: Inflated, limit: number): Buffer {
+  let result = first.buffer
+  let read = first.engine.bytesWritten
+  while (read < input.length) {
+    const room = limit - result.length
+    // zlib takes no limit of zero; one byte more than there is room for is an error below.
+    const next = inflateRawSync(input.subarray(read), inflateOptions(Math.max(1, room), result.subarray(-WINDOW))) as unknown as Inflated
+    if (next.buffer.length > room) throw Object.assign(new Error('message too large'), { code: 'ERR_BUFFER_TOO_LARGE' })
+    if (next.engine.bytesWritten === 0) break
+    result = Buffer.concat([result, next.buffer])
+    read += next.engine.bytesWritten
+  }
+  return result
 }

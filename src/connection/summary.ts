@@ -6,21 +6,24 @@ import { now } from './watchdog.ts'
  * close reason, which pino escapes. No URL, no header, no address: these can hold secrets.
  */
 export function logSummary(ws: WebSocketConnection): void {
-  const { channel, request, closeInfo } = ws
-  const log = request.log as { isLevelEnabled?: (level: string) => boolean }
-  if (log.isLevelEnabled?.('info') === false) return
-  request.log.info(
-    {
-      id: ws.id,
-      route: request.routeOptions.url,
-      ...closeInfo,
-      duration: now() - channel.openedAt,
-      messagesIn: channel.messagesIn,
-      bytesIn: channel.bytesIn,
-      messagesOut: channel.outbound.messages,
-      bytesOut: channel.outbound.bytes,
-      dropped: channel.dropped
-    },
-    'websocket closed'
-  )
+  try {
+    const log = ws.request.log as { isLevelEnabled?: (level: string) => boolean }
+    if (log.isLevelEnabled?.('info') !== false) ws.request.log.info(summaryOf(ws), 'websocket closed')
+  } catch {
+    // A log that cannot be written must not keep the end of a connection from those who wait for it.
+  }
+}
+
+function summaryOf({ id, request, closeInfo, channel }: WebSocketConnection): Record<string, unknown> {
+  return {
+    id,
+    route: request.routeOptions.url,
+    ...closeInfo,
+    duration: now() - channel.openedAt,
+    messagesIn: channel.messagesIn,
+    bytesIn: channel.bytesIn,
+    messagesOut: channel.outbound.messages,
+    bytesOut: channel.outbound.bytes,
+    dropped: channel.dropped
+  }
 }

@@ -1,0 +1,83 @@
+import { constants, deflateRawSync } from 'node:zlib'
+import { clientFrame, RawClient } from '../support/raw-client.ts'
+import { connect, eventually } from '../support/server.ts'
+import { Target } from './target.ts'
+
+const MIB = 1024 * 1024
+const DEFLATE = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
+
+let target: Target
+beforeAll(async () => {
+  target = await Target.start()
+})
+afterEach(() => target.hasRecovered())
+afterAll(() => target.close())
+
+const open = (path: string, headers = {}) => new RawClient(target.port).open(path, headers)
+
+/** Memory beside that of the server at rest. */
+const held = async (): Promise<number> => (await target.state()).held
+
+test('a zip bomb: 1 GiB of zeros in 1 MiB closes with 1009, and is never there', async () => {
+  const before = await held()
+  const block = deflateRawSync(Buffer.alloc(64 * MIB), { finishFlush: constants.Z_SYNC_FLUSH })
+  const bomb = clientFrame(1, Buffer.concat(Array.from({ length: 16 }, () => block)), { rsv: 4 })
+  const clients = await Promise.all(Array.from({ length: 8 }, () => open('/echo', DEFLATE)))
+  for (const client of clients) client.socket.write(bomb)
+  expect(await Promise.all(clients.map((client) => client.closeCode()))).toEqual(Array.from({ length: 8 }, () => 1009))
+  expect((await held()) - before).toBeLessThan(32 * MIB)
+})
+
+test('100 000 fragments of one byte close with 1008', async () => {
+  const client = await open('/echo')
+  client.socket.write(Buffer.concat([clientFrame(1, 'x', { fin: false }), ...Array.from({ length: 100_000 }, () => clientFrame(0, 'x', { fin: false }))]))
+  expect(await client.closeCode()).toBe(1008)
+})
+
+test('fragments that never end, one now and then, are no progress: closed by the read timeout', async () => {
+  const client = await open('/short')
+  client.socket.write(clientFrame(1, 'x', { fin: false }))
+  const timer = setInterval(() => client.isEnded || client.socket.write(clientFrame(0, 'x', { fin: false })), 50)
+  expect(await client.closeCode()).toBe(1008)
+  clearInterval(timer)
+})
+
+test('a flood of pings from one that does not read', async () => {
+  const before = await held()
+  const client = await open('/echo')
+  client.socket.pause()
+  const flood = Buffer.concat(Array.from({ length: 1_000 }, () => clientFrame(9, 'x'.repeat(125))))
+  for (let i = 0; i < 100 && !client.isEnded; i++) await new Promise((resolve) => client.socket.write(flood, resolve))
+  expect((await held()) - before).toBeLessThan(16 * MIB)
+  client.socket.resume()
+  await eventually(() => client.isEnded)
+})
+
+test('one that does not read, while 250 MiB are broadcast: it is dropped, the others get all of it', async () => {
+  const before = await held()
+  const slow = await open('/echo')
+  slow.socket.pause()
+  const fast = await connect(target.ws('/echo'))
+  let got = 0
+  fast.socket.on('message', (data: Buffer) => (got += data.length))
+  await eventually(async () => (await target.state()).clients === 2)
+  await target.tell('broadcast')
+  expect((await held()) - before).toBeLessThan(48 * MIB)
+  await eventually(() => got === 250 * MIB, 'all of the broadcast')
+  await eventually(async () => (await target.state()).clients === 1, 'the end of the slow one')
+  fast.socket.terminate()
+}, 60_000)
+
+test('100 000 messages to a handler that is busy: the client waits', async () => {
+  const before = await held()
+  const client = await open('/busy')
+  const flood = Buffer.concat(Array.from({ length: 100_000 }, () => clientFrame(1, 'x')))
+  client.socket.write(flood)
+  expect((await held()) - before).toBeLessThan(8 * MIB)
+})
+
+test('20 000 messages to a route with a rate limit: all of them are read, at its rate', async () => {
+  const client = await open('/limited')
+  client.socket.write(Buffer.concat(Array.from({ length: 20_000 }, (_, i) => clientFrame(1, `${i}`))))
+  for (let i = 0; i < 20_000; i++) expect((await client.frame()).payload.toString()).toBe(`${i}`)
+}, 60_000)

@@ -1,0 +1,94 @@
+import { RawClient } from '../support/raw-client.ts'
+import { connect, eventually } from '../support/server.ts'
+import { Target } from './target.ts'
+
+let target: Target
+beforeAll(async () => {
+  target = await Target.start()
+})
+afterEach(() => target.hasRecovered())
+afterAll(() => target.close())
+
+const many = (count: number): RawClient[] => Array.from({ length: count }, () => new RawClient(target.port))
+
+describe('a reset', () => {
+  test('in the middle of the request', async () => {
+    const clients = many(100)
+    for (const [i, client] of clients.entries()) client.socket.write('GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n'.slice(0, i % 50))
+    await Promise.all(clients.map(({ socket }) => new Promise((resolve) => socket.write(' ', resolve))))
+    for (const client of clients) client.reset()
+  })
+
+  test('while hooks run: no handler runs for those who are gone', async () => {
+    const { handled } = await target.state()
+    const clients = many(40)
+    for (const client of clients) client.handshake('/slow')
+    await eventually(async () => (await target.state()).waiting === 40)
+    for (const [i, client] of clients.entries()) i % 2 === 0 ? client.reset() : client.socket.destroy()
+    await eventually(async () => (await target.state()).sockets === 0)
+    await target.tell('release')
+    expect((await target.state()).handled).toBe(handled)
+  })
+
+  test('right behind the request, and right behind the first frames', async () => {
+    for (const client of many(100)) {
+      client.socket.once('connect', () => {
+        client.handshake('/echo', {}, Buffer.from([0x81, 0x80]))
+        setImmediate(() => client.reset())
+      })
+    }
+  })
+
+  test('of an open connection, with all that it can leave half-done', async () => {
+    const clients = await Promise.all(many(100).map((client) => client.open('/echo')))
+    for (const [i, client] of clients.entries()) client.socket.write(Buffer.from([0x01, 0xfe, 0xff, 0xff, 1, 2, 3, 4]).subarray(0, i % 9))
+    await eventually(async () => (await target.state()).clients === 100)
+    for (const client of clients) client.reset()
+  })
+})
+
+describe('those who take places', () => {
+  test('upgrades that wait for their hooks are capped, and what is over gets 503', async () => {
+    const clients = many(60)
+    for (const client of clients) client.handshake('/slow')
+    const refused = await Promise.all(clients.map((client) => Promise.race([client.head(), eventually(async () => (await target.state()).waiting === 50).then(() => undefined)])))
+    expect(refused.filter((head) => head?.status === 503)).toHaveLength(10)
+    await target.tell('release')
+    for (const client of clients) client.reset()
+  })
+
+  test('connections of one address are capped, and what is over gets 429', async () => {
+    const clients = many(40)
+    for (const client of clients) client.handshake('/few')
+    const statuses = await Promise.all(clients.map(async (client) => (await client.head()).status))
+    expect([statuses.filter((status) => status === 101).length, statuses.filter((status) => status === 429).length]).toEqual([20, 20])
+  })
+
+  test('one byte after the other: everybody else is served meanwhile', async () => {
+    const slow = many(50)
+    const timer = setInterval(() => {
+      for (const { socket } of slow) if (!socket.destroyed) socket.write('G')
+    }, 5)
+    const client = await connect(target.ws('/echo'))
+    for (let i = 0; i < 50; i++) {
+      client.socket.send(`${i}`)
+      expect(await client.next()).toBe(`${i}`)
+    }
+    clearInterval(timer)
+    client.socket.close()
+  })
+
+  test('silent sockets are closed where the protocol begins with a message, and half-open ones where nothing comes', async () => {
+    const silent = await Promise.all(many(20).map((client) => client.open('/first')))
+    expect(await Promise.all(silent.map((client) => client.closeCode()))).toEqual(Array.from({ length: 20 }, () => 1008))
+    const dead = await Promise.all(many(20).map((client) => client.open('/short')))
+    expect(await Promise.all(dead.map((client) => client.closeCode()))).toEqual(Array.from({ length: 20 }, () => 1008))
+  })
+})
+
+test('a reconnect storm: 2 000 clients at once, all of them served', async () => {
+  const clients = many(2_000)
+  await Promise.all(clients.map((client) => client.open('/echo')))
+  await eventually(async () => (await target.state()).clients === 2_000)
+  for (const client of clients) client.reset()
+}, 60_000)
