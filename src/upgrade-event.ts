@@ -36,7 +36,7 @@ export class UpgradeEvent {
       pending.drop(this.req)
     }
     // What Fastify answers on its own, to a malformed URL for instance, runs no hook that could close the socket.
-    const { routing } = app
+    const routing = app.routing.bind(app)
     app.routing = (request, response) => {
       this.#isRouted = true
       if (pending.has(request)) response.on('finish', onFinish)

@@ -125,7 +125,7 @@ export class Upgrades {
       WebSocket: ServerSocket,
       autoPong: false,
       closeTimeout: NEVER,
-      maxPayload: maxWireSize(config),
+      maxPayload: config.maxMessageSize,
       maxFragments: config.maxFragments,
       maxBufferedChunks: config.maxBufferedChunks,
       handleProtocols: (offered) => config.subprotocols.find((name) => offered.has(name)) ?? false,
@@ -136,11 +136,6 @@ export class Upgrades {
     this.#servers.set(config, server)
     return server
   }
-}
-
-/** What a message of the largest size may take on the wire: deflating random bytes makes them longer (RFC 1951, 3.2.4). */
-function maxWireSize({ maxMessageSize, compressionLevel }: WebSocketConfig): number {
-  return compressionLevel === 0 ? maxMessageSize : Math.min(NEVER, maxMessageSize + Math.ceil(maxMessageSize / 8192) * 5 + 16)
 }
 
 const KEY = /^[+/0-9A-Za-z]{22}==$/

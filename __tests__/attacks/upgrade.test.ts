@@ -24,7 +24,10 @@ describe('a reset', () => {
     const clients = many(40)
     for (const client of clients) client.handshake('/slow')
     await eventually(async () => (await target.state()).waiting === 40)
-    for (const [i, client] of clients.entries()) i % 2 === 0 ? client.reset() : client.socket.destroy()
+    for (const [i, client] of clients.entries()) {
+      if (i % 2 === 0) client.reset()
+      else client.socket.destroy()
+    }
     await eventually(async () => (await target.state()).sockets === 0)
     await target.tell('release')
     expect((await target.state()).handled).toBe(handled)

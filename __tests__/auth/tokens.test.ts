@@ -218,7 +218,7 @@ describe('logs', () => {
     const written: string[] = []
     const stream = { write: (line: string) => void written.push(line) }
     const { ws } = await startServer((app) => void app.webSocket('/ws', echo), {
-      fastify: { logger: { level: 'info', stream, serializers: { req: redactRequest } } as never }
+      fastify: { logger: { level: 'info', stream, serializers: { req: redactRequest } } }
     })
     await connect(ws('/ws?ticket=secret-of-ann&room=a'))
     const line = JSON.parse(written.find((one) => one.includes('incoming request')) ?? '{}') as { req?: unknown }

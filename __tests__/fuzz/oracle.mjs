@@ -153,11 +153,9 @@ class Decoder {
     return true
   }
 
-  /** How large the message says to be so far; see `slack` in limits.mjs. */
+  /** How large the message says to be so far. */
   #size(size) {
-    const { maxMessageSize, slack } = this.#limits
-    if (size > maxMessageSize + slack) this.#must('far too large', 1009)
-    else if (size > maxMessageSize) this.#may('too large', 1009)
+    if (size > this.#limits.maxMessageSize) this.#must('too large', 1009)
   }
 
   #unmasked(start, end) {

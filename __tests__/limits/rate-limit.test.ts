@@ -40,7 +40,6 @@ describe.each(readers)("'pause', read by %s", (_how, handler) => {
     const got: string[] = []
     const { ws } = await serve({ messages: 0.001, burst: 1 }, async (connection) => {
       await handler({
-        ...connection,
         readMessage: () => connection.readMessage(),
         [Symbol.asyncIterator]: () => connection[Symbol.asyncIterator](),
         writeMessage: async (_type: number, data: Buffer) => void got.push(data.toString())

@@ -151,8 +151,6 @@ export class Channel implements SocketOwner {
     this.messagesIn++
     this.bytesIn += data.length
     this.#expiry?.heard()
-    // `ws` allows for what compression may add.
-    if (data.length > this.config.maxMessageSize) return this.close(CloseCode.MessageTooBig, '')
     const message: WebSocketMessage = { type: isBinary ? BinaryMessage : TextMessage, data }
     if (this.#limiter?.takes(message) ?? true) this.inbound.push(message)
     else this.close(CloseCode.PolicyViolation, 'rate limit exceeded')
