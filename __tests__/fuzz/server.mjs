@@ -85,3 +85,6 @@ process.on('message', async (command) => {
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
 tell({ port: app.server.address().port })
+
+// Whoever started this is gone.
+process.on('disconnect', () => setTimeout(() => process.exit(), 20_000).unref())

@@ -70,3 +70,6 @@ await app.listen({ port: 0, host: '127.0.0.1', backlog: 4096 })
 process.send({ port: app.server.address().port })
 broadcasts.start()
 sampler.start((sample) => process.send({ sample: { ...sample, ...app.wsHub.stats(), faults: faults.length } }))
+
+// Whoever started this is gone.
+process.on('disconnect', () => setTimeout(() => process.exit(), 20_000).unref())
