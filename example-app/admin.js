@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { webSocketTickets } from 'fastify-blaze-ws/tickets'
 
 const kickSchema = {
   body: {
@@ -8,13 +9,20 @@ const kickSchema = {
   }
 }
 
-/** What only an operator may do. The hook guards every route of the group; a WebSocket gets its 401 before the upgrade. */
+/**
+ * What only an operator may do. The hook guards every route of the group; a WebSocket gets its 401 before the upgrade. A page
+ * can send no header with a WebSocket: it gets a ticket over POST /ticket, which opens one connection.
+ */
 export async function adminRoutes(app, { chat, token }) {
+  const tickets = webSocketTickets()
   app.addHook('onRequest', app.rateLimit({ max: 60, timeWindow: '1 minute' }))
   app.addHook('onRequest', async (request, reply) => {
     if (isBearer(request.headers.authorization, token)) return undefined
+    if (request.ws && request.query.ticket !== undefined) return void (await tickets.spend(request))
     return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'a valid token is needed' })
   })
+
+  app.post('/ticket', async () => ({ ticket: await tickets.issue('operator') }))
 
   // Everything that happens in any room, as it happens. Reading until the end keeps the connection open.
   app.webSocket('/feed', async (ws) => {

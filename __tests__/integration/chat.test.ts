@@ -127,6 +127,15 @@ describe('the server of the chat', () => {
 })
 
 describe('the admin group', () => {
+  test('a ticket, which only the token gets, opens the feed once', async () => {
+    expect((await post('/admin/ticket', {}, {})).status).toBe(401)
+    const { ticket } = (await (await post('/admin/ticket', {}, authorization)).json()) as { ticket: string }
+    await newClient(`/admin/feed?ticket=${ticket}`)
+    for (const spent of [ticket, 'x', '']) await expect(connect(ws(`/admin/feed?ticket=${spent}`))).rejects.toThrow('401')
+    // It opens nothing else.
+    expect((await post(`/admin/kick?ticket=${ticket}`, { name: 'Anybody' }, {})).status).toBe(401)
+  })
+
   test('answers 401 without the token, to requests and to upgrades', async () => {
     for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: TOKEN }]) {
       expect((await post('/admin/kick', { name: 'Anybody' }, headers)).status).toBe(401)
