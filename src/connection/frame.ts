@@ -28,6 +28,8 @@ export class Frame {
   size = 0
   /** The broadcast that this frame belongs to, and under which it may be dropped for a slow consumer. */
   readonly broadcast: Broadcast | undefined
+  /** True for a ping or pong. */
+  isControl = false
   #whenReady: (() => void)[] | undefined
 
   constructor(broadcast?: Broadcast) {
@@ -37,11 +39,6 @@ export class Frame {
   /** True where the payload was copied: the caller may change its own bytes at once. */
   get isCopied(): boolean {
     return this.head !== undefined && this.body === undefined
-  }
-
-  /** True for a ping or pong. Only messages are ever compressed, and so without a head. */
-  get isControl(): boolean {
-    return this.head !== undefined && ((this.head[0] as number) & 8) !== 0
   }
 
   /** Calls back once the frame can be sent; only for a frame without `head`. */
@@ -116,6 +113,7 @@ function writeHeader(target: Buffer, firstByte: number, length: number): void {
 /** A frame for one receiver, compressed where its connection has agreed to that and the payload is long enough. */
 export function frameOf(opcode: number, data: string | Buffer, deflate?: DeflateParams): Frame {
   const frame = new Frame()
+  if (opcode >= 8) frame.isControl = true
   const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length
   if (deflate !== undefined && opcode < 8 && length >= deflate.threshold) return frame.fillDeflated(opcode, bufferOf(data), deflate)
   if (typeof data !== 'string') return frame.fill(opcode, data)

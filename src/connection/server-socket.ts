@@ -32,13 +32,13 @@ export class ServerSocket extends WebSocket {
   /** The owner hears of everything before the listeners do, whoever adds or removes them, and at less cost than as one of them. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     if (this.owner === undefined) return super.emit(event, ...args)
-    this.#tell(this.owner, event, args)
+    if (event === 'message') this.owner.onMessage(args[0] as Buffer, args[1] as boolean)
+    else this.#tell(this.owner, event, args)
     return this.listenerCount(event) > 0 && super.emit(event, ...args)
   }
 
   #tell(owner: SocketOwner, event: string | symbol, args: unknown[]): void {
-    if (event === 'message') owner.onMessage(args[0] as Buffer, args[1] as boolean)
-    else if (event === 'ping') owner.onPing(args[0] as Buffer)
+    if (event === 'ping') owner.onPing(args[0] as Buffer)
     else if (event === 'pong') owner.onPong()
     else if (event === 'error') owner.onError(args[0] as Error)
     else if (event === 'close') owner.onClosed(args[0] as number)
