@@ -31,7 +31,8 @@ export { redactRequest, redactUrl } from './auth/redact.ts'
 export { CloseCode, CloseError, type CloseInfo, isCloseError, isUnexpectedCloseError } from './close.ts'
 
 // The hub
-export { type HubEvents, type HubStats, WebSocketHub } from './hub/hub.ts'
+export type { HubEvents } from './hub/events.ts'
+export { type HubStats, WebSocketHub } from './hub/hub.ts'
 export type { HubOptions } from './hub/options.ts'
 export type { BroadcastOptions, DisconnectTarget, RoomTarget } from './hub/receivers.ts'
 

@@ -18,9 +18,9 @@ import { Channel, type Clocks } from './connection/channel.ts'
 import { WebSocketConnection } from './connection/connection.ts'
 import type { ServerSocket } from './connection/server-socket.ts'
 import { describe, errors } from './errors.ts'
-import { Admission } from './limits/admission.ts'
 import type { Shutdown } from './shutdown.ts'
-import type { Upgrades, UpgradeTarget } from './upgrade.ts'
+import { Admission } from './upgrade/admission.ts'
+import type { Upgrades, UpgradeTarget } from './upgrade/upgrades.ts'
 
 /**
  * What a route does with a connection, which is closed with 1000 when it settles. An error closes with 1011, or with the

@@ -54,7 +54,8 @@ describe('those who take places', () => {
   test('upgrades that wait for their hooks are capped, and what is over gets 503', async () => {
     const clients = many(60)
     for (const client of clients) client.handshake('/slow')
-    const refused = await Promise.all(clients.map((client) => Promise.race([client.head(), eventually(async () => (await target.state()).waiting === 50).then(() => undefined)])))
+    const areFull = eventually(async () => (await target.state()).waiting === 50)
+    const refused = await Promise.all(clients.map((client) => Promise.race([client.head(), areFull.then(() => undefined)])))
     expect(refused.filter((head) => head?.status === 503)).toHaveLength(10)
     await target.tell('release')
     for (const client of clients) client.reset()

@@ -7,6 +7,7 @@ import { Prepared } from '../connection/prepared.ts'
 import { TextMessage } from '../message.ts'
 import { Burst } from './burst.ts'
 import { deliver } from './deliver.ts'
+import { Events, type HubEvents, logFailure } from './events.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
 import { assertConnection, type BroadcastOptions, connectionsOf, type DisconnectTarget, receivers, type RoomTarget } from './receivers.ts'
 import { assertRoom, assertRooms, Rooms } from './rooms.ts'
@@ -27,16 +28,6 @@ export interface HubStats {
   slowDisconnects: number
 }
 
-/** The events of a hub. A listener that throws is logged and disturbs nobody. */
-export interface HubEvents {
-  /** A connection was registered. */
-  register: [ws: WebSocketConnection]
-  /** A connection left, or was made to leave. */
-  unregister: [ws: WebSocketConnection]
-  /** A connection could not take a broadcast and its `slowConsumer` policy was applied; once until it has caught up. */
-  slow: [ws: WebSocketConnection]
-}
-
 /**
  * Broadcasts to many connections, in rooms or to all, in the same order for all. It never blocks on a client and never throws
  * because of one. `app.wsHub` is one; make others where the sets of clients have nothing to do with each other.
@@ -44,6 +35,7 @@ export interface HubEvents {
 export class WebSocketHub extends EventEmitter<HubEvents> {
   readonly #clients = new Set<WebSocketConnection>()
   readonly #rooms = new Rooms()
+  readonly #events = new Events(this)
   readonly #slow = new WeakSet<WebSocketConnection>()
   readonly #options: HubOptions
   readonly #done: Promise<void>
@@ -58,9 +50,6 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   #burst: Burst | undefined
   #finish: () => void = () => {}
   #isShutDown = false
-  /** Events of a broadcast wait for its end: what listeners broadcast comes behind it, for everybody. */
-  #isBroadcasting = false
-  #held: (() => void)[] = []
   #messagesSent = 0
   #bytesSent = 0
   #drops = 0
@@ -86,7 +75,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     this.#burst = undefined
     this.#clients.add(ws)
     ws.channel.ending.keptBy(this.#listener, ws)
-    this.#emit('register', ws)
+    this.#events.emit('register', ws)
     return true
   }
 
@@ -157,10 +146,9 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     assertDataType(type)
     const message = new Prepared(type, data, ownCopy(payloadOf(type, data)))
     const targets = receivers(this.#clients, this.#rooms, options)
-    this.#isBroadcasting = true
+    this.#events.hold()
     const sent = this.#send(message, targets)
-    this.#isBroadcasting = false
-    for (const emit of this.#held.splice(0)) emit()
+    this.#events.release()
     this.#messagesSent += sent
     this.#bytesSent += sent * message.payload.length
     return sent
@@ -250,7 +238,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     if (this.#slow.has(ws)) return
     this.#slow.add(ws)
     ws.channel.outbound.onCaughtUp(() => this.#slow.delete(ws))
-    this.#emit('slow', ws)
+    this.#events.emit('slow', ws)
   }
 
   #remove(ws: WebSocketConnection): boolean {
@@ -258,29 +246,12 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     this.#burst = undefined
     this.#rooms.removeAll(ws)
     ws.channel.ending.leftBy(this.#listener)
-    this.#emit('unregister', ws)
+    this.#events.emit('unregister', ws)
     return true
-  }
-
-  /** A listener's error must not reach whoever broadcasts, and not the other receivers. */
-  #emit(event: keyof HubEvents, ws: WebSocketConnection): void {
-    if (this.#isBroadcasting) {
-      this.#held.push(() => this.#emit(event, ws))
-      return
-    }
-    try {
-      this.emit(event, ws)
-    } catch (error) {
-      logFailure(error, event, ws)
-    }
   }
 
   /** Node calls this where a listener is async and rejects. */
   [Symbol.for('nodejs.rejection')](error: unknown, event: string, ws: WebSocketConnection): void {
     logFailure(error, event, ws)
   }
-}
-
-function logFailure(error: unknown, event: string, ws: WebSocketConnection): void {
-  ws.request.log.error({ err: error, event }, 'listener of a WebSocketHub event failed')
 }

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { assertSendable, CloseCode, fitReason } from './close.ts'
-import { errors } from './errors.ts'
+import { assertSendable, CloseCode, fitReason } from '../close.ts'
+import { errors } from '../errors.ts'
 
 /** A request's reply while its hooks run; Fastify's requests do not know it. */
 const REPLY = Symbol('fastify-blaze-ws.reply')

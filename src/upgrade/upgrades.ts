@@ -3,11 +3,11 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { type ServerOptions, WebSocketServer } from 'ws'
-import type { WebSocketConfig } from './config.ts'
+import type { WebSocketConfig } from '../config.ts'
+import { ServerSocket } from '../connection/server-socket.ts'
+import { errors } from '../errors.ts'
 import { keepValidOffers } from './extension-offers.ts'
-import { ServerSocket } from './connection/server-socket.ts'
-import { errors } from './errors.ts'
-import type { PendingUpgrades } from './upgrade-event.ts'
+import type { PendingUpgrades } from './pending-upgrades.ts'
 
 /** Where a route takes over, once the 101 is sent. */
 export interface UpgradeTarget {
@@ -42,8 +42,8 @@ const OWN_HEADERS = /^(connection|upgrade|keep-alive|transfer-encoding|content-.
 
 /**
  * What happens between the hooks of a route and its 101. `@fastify/websocket` sends every upgrade of an application through
- * one `ws` server with one set of options; here each of our routes has a `ws` server of its own, and `handleUpgrade` of the
- * shared one passes on what is ours. Both are documented parts of `ws`.
+ * one `ws` server with one set of options; here each configuration of a route has a `ws` server of its own, and `handleUpgrade` of
+ * the shared one passes on what is ours. Both are documented parts of `ws`.
  */
 export class Upgrades {
   readonly #tickets = new WeakMap<IncomingMessage, Ticket>()
@@ -97,6 +97,7 @@ export class Upgrades {
 
   /** Completes the handshake of a request whose hooks still run, which are not to go on. */
   complete(target: UpgradeTarget, request: FastifyRequest, reply: FastifyReply): void {
+    if (this.#isClosed) throw new errors.SHUTTING_DOWN()
     assertHandshake(request.raw, reply)
     this.#admit(target, request, reply)
     reply.hijack()
@@ -110,7 +111,7 @@ export class Upgrades {
     this.#tickets.set(request.raw, { target, server, request, response: reply.raw, headers: headerLines(reply) })
   }
 
-  /** From now on upgrades whose hooks still run get 503; Fastify answers the later ones. */
+  /** From now on upgrades whose hooks still run get 503; later ones do not get here. */
   close(): void {
     this.#isClosed = true
     for (const server of this.#servers.values()) server.close()

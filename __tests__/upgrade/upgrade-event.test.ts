@@ -7,10 +7,10 @@ import httpProxy from '@fastify/http-proxy'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { WebSocketServer } from 'ws'
-import type { WebSocketConnection } from '../src/index.ts'
-import { ensureDist } from './support/dist.ts'
-import { RawClient } from './support/raw-client.ts'
-import { closeServers, connect, eventually, startServer, TestClient } from './support/server.ts'
+import type { WebSocketConnection } from '../../src/index.ts'
+import { ensureDist } from '../support/dist.ts'
+import { RawClient } from '../support/raw-client.ts'
+import { closeServers, connect, eventually, startServer, TestClient } from '../support/server.ts'
 
 afterEach(closeServers)
 
@@ -166,7 +166,7 @@ describe('a Vite development server in the same process', () => {
 
   test('its page updates go on, and so do our routes', async () => {
     ensureDist()
-    child = fork(join(__dirname, 'support', 'vite-child.mjs'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    child = fork(join(__dirname, '..', 'support', 'vite-child.mjs'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     const [{ port, token }] = (await once(child, 'message')) as [{ port: number; token: string }]
     const hmr = await connect(`ws://127.0.0.1:${port}/?token=${token}`, ['vite-hmr'])
     expect(JSON.parse(await hmr.next())).toEqual({ type: 'connected' })

@@ -3,9 +3,9 @@ import { type IncomingMessage, request as httpRequest } from 'node:http'
 import cookie from '@fastify/cookie'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
-import type { WebSocketConnection } from '../src/index.ts'
-import { clientFrame, RawClient } from './support/raw-client.ts'
-import { closeServers, connect, startServer } from './support/server.ts'
+import type { WebSocketConnection } from '../../src/index.ts'
+import { clientFrame, RawClient } from '../support/raw-client.ts'
+import { closeServers, connect, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 
