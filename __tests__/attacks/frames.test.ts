@@ -1,19 +1,12 @@
 import { constants, deflateRawSync } from 'node:zlib'
-import { clientFrame, RawClient } from '../support/raw-client.ts'
+import { clientFrame } from '../support/raw-client.ts'
 import { connect, eventually } from '../support/server.ts'
-import { Target } from './target.ts'
+import { useTarget } from './target.ts'
 
 const MIB = 1024 * 1024
 const DEFLATE = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
 
-let target: Target
-beforeAll(async () => {
-  target = await Target.start()
-})
-afterEach(() => target.hasRecovered())
-afterAll(() => target.close())
-
-const open = (path: string, headers = {}) => new RawClient(target.port).open(path, headers)
+const target = useTarget()
 
 /** Memory beside that of the server at rest. */
 const held = async (): Promise<number> => (await target.state()).held
@@ -22,20 +15,20 @@ test('a zip bomb: 1 GiB of zeros in 1 MiB closes with 1009, and is never there',
   const before = await held()
   const block = deflateRawSync(Buffer.alloc(64 * MIB), { finishFlush: constants.Z_SYNC_FLUSH })
   const bomb = clientFrame(1, Buffer.concat(Array.from({ length: 16 }, () => block)), { rsv: 4 })
-  const clients = await Promise.all(Array.from({ length: 8 }, () => open('/echo', DEFLATE)))
+  const clients = await Promise.all(Array.from({ length: 8 }, () => target.open('/echo', DEFLATE)))
   for (const client of clients) client.socket.write(bomb)
   expect(await Promise.all(clients.map((client) => client.closeCode()))).toEqual(Array.from({ length: 8 }, () => 1009))
   expect((await held()) - before).toBeLessThan(32 * MIB)
 })
 
 test('100 000 fragments of one byte close with 1008', async () => {
-  const client = await open('/echo')
+  const client = await target.open('/echo')
   client.socket.write(Buffer.concat([clientFrame(1, 'x', { fin: false }), ...Array.from({ length: 100_000 }, () => clientFrame(0, 'x', { fin: false }))]))
   expect(await client.closeCode()).toBe(1008)
 })
 
 test('fragments that never end, one now and then, are no progress: closed by the read timeout', async () => {
-  const client = await open('/short')
+  const client = await target.open('/short')
   client.socket.write(clientFrame(1, 'x', { fin: false }))
   const timer = setInterval(() => client.isEnded || client.socket.write(clientFrame(0, 'x', { fin: false })), 50)
   expect(await client.closeCode()).toBe(1008)
@@ -44,7 +37,7 @@ test('fragments that never end, one now and then, are no progress: closed by the
 
 test('a flood of pings from one that does not read', async () => {
   const before = await held()
-  const client = await open('/echo')
+  const client = await target.open('/echo')
   client.socket.pause()
   const flood = Buffer.concat(Array.from({ length: 1_000 }, () => clientFrame(9, 'x'.repeat(125))))
   for (let i = 0; i < 100 && !client.isEnded; i++) await new Promise((resolve) => client.socket.write(flood, resolve))
@@ -55,7 +48,7 @@ test('a flood of pings from one that does not read', async () => {
 
 test('one that does not read, while 250 MiB are broadcast: it is dropped, the others get all of it', async () => {
   const before = await held()
-  const slow = await open('/echo')
+  const slow = await target.open('/echo')
   slow.socket.pause()
   const fast = await connect(target.ws('/echo'))
   let got = 0
@@ -70,14 +63,14 @@ test('one that does not read, while 250 MiB are broadcast: it is dropped, the ot
 
 test('100 000 messages to a handler that is busy: the client waits', async () => {
   const before = await held()
-  const client = await open('/busy')
+  const client = await target.open('/busy')
   const flood = Buffer.concat(Array.from({ length: 100_000 }, () => clientFrame(1, 'x')))
   client.socket.write(flood)
   expect((await held()) - before).toBeLessThan(8 * MIB)
 })
 
 test('20 000 messages to a route with a rate limit: all of them are read, at its rate', async () => {
-  const client = await open('/limited')
+  const client = await target.open('/limited')
   client.socket.write(Buffer.concat(Array.from({ length: 20_000 }, (_, i) => clientFrame(1, `${i}`))))
   for (let i = 0; i < 20_000; i++) expect((await client.frame()).payload.toString()).toBe(`${i}`)
 }, 60_000)

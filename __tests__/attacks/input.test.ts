@@ -1,15 +1,8 @@
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { eventually } from '../support/server.ts'
-import { Target } from './target.ts'
+import { useTarget } from './target.ts'
 
-let target: Target
-beforeAll(async () => {
-  target = await Target.start()
-})
-afterEach(() => target.hasRecovered())
-afterAll(() => target.close())
-
-const open = (path: string, headers = {}) => new RawClient(target.port).open(path, headers)
+const target = useTarget()
 
 async function statusOf(path: string, headers: Record<string, string> = {}): Promise<number> {
   const client = new RawClient(target.port)
@@ -22,20 +15,20 @@ async function statusOf(path: string, headers: Record<string, string> = {}): Pro
 
 describe('names of rooms from a client', () => {
   test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty', '\u0000', 'a\r\nb', '💥'.repeat(128)])('%p is a room like any other', async (name) => {
-    const client = await open('/room')
+    const client = await target.open('/room')
     client.socket.write(clientFrame(1, name))
     expect((await client.frame()).payload.toString()).toBe('joined')
     expect((await target.state()).rooms).toBe(1)
   })
 
   test.each([0, 257, 1_000_000])('one of %p characters is refused with 1008', async (length) => {
-    const client = await open('/room')
+    const client = await target.open('/room')
     client.socket.write(clientFrame(1, 'x'.repeat(length)))
     expect(await client.closeCode()).toBe(1008)
   })
 
   test('10 000 rooms of one client are gone with it', async () => {
-    const client = await open('/room')
+    const client = await target.open('/room')
     for (let i = 0; i < 10_000; i++) client.socket.write(clientFrame(1, `room ${i}`))
     for (let i = 0; i < 10_000; i++) await client.frame()
     client.reset()
@@ -47,17 +40,17 @@ describe('JSON', () => {
   test.each(['{"__proto__":{"polluted":true}}', '{"constructor":{"prototype":{"polluted":true}}}', '[{"a":{"__proto__":{"polluted":true}}}]', '{"\\u005f_proto__":{"polluted":true}}'])(
     'that would poison a prototype is refused with 1007: %s',
     async (text) => {
-      const client = await open('/json')
+      const client = await target.open('/json')
       client.socket.write(clientFrame(1, text))
       expect(await client.closeCode()).toBe(1007)
-      const next = await open('/json')
+      const next = await target.open('/json')
       next.socket.write(clientFrame(1, '1'))
       expect(JSON.parse((await next.frame()).payload.toString())).toEqual({ got: 1, polluted: null })
     }
   )
 
   test('nested a hundred thousand times', async () => {
-    const client = await open('/json')
+    const client = await target.open('/json')
     client.socket.write(clientFrame(1, '['.repeat(100_000)))
     expect(await client.closeCode()).toBe(1007)
   })
@@ -94,7 +87,7 @@ describe('headers', () => {
 
 test('logs hold no line that a client wrote, and none of its secrets', async () => {
   const secret = `secret-${Date.now()}`
-  const client = await open(`/echo`, { Authorization: `Bearer ${secret}`, Cookie: `sid=${secret}`, 'User-Agent': `${secret}\u009b31m` })
+  const client = await target.open(`/echo`, { Authorization: `Bearer ${secret}`, Cookie: `sid=${secret}`, 'User-Agent': `${secret}\u009b31m` })
   const reason = Buffer.concat([Buffer.from([0x0f, 0xa0]), Buffer.from('bye\r\n{"level":60,"msg":"forged"}\u001b[2J')])
   client.socket.write(clientFrame(8, reason))
   await client.closeCode()

@@ -20,30 +20,29 @@ const MIB = 1024 * 1024
 
 /** A server in a process of its own, to be attacked. */
 export class Target {
-  readonly #child: ChildProcess
-  readonly port: number
+  port = 0
   readonly fatal: string[] = []
+  #child!: ChildProcess
   #before!: State
   #lastId = 0
 
-  private constructor(child: ChildProcess, port: number) {
-    this.#child = child
+  async start(): Promise<void> {
+    ensureDist()
+    this.#child = fork(join(__dirname, 'server.mjs'), { execArgv: ['--expose-gc'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     // Several questions may wait at the same time.
-    child.setMaxListeners(0)
+    this.#child.setMaxListeners(0)
+    this.#child.on('message', ({ fatal }: { fatal?: string }) => fatal !== undefined && this.fatal.push(fatal))
+    const [{ port }] = (await once(this.#child, 'message')) as [{ port: number }]
     this.port = port
-    child.on('message', ({ fatal }: { fatal?: string }) => fatal !== undefined && this.fatal.push(fatal))
+    // Once, so that what is made at the first connection is not counted.
+    for (const path of ['/echo', '/json', '/room', '/few']) (await this.open(path)).reset()
+    await eventually(async () => (await this.state()).sockets === 0)
+    this.#before = await this.state()
   }
 
-  static async start(): Promise<Target> {
-    ensureDist()
-    const child = fork(join(__dirname, 'server.mjs'), { execArgv: ['--expose-gc'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    const [{ port }] = (await once(child, 'message')) as [{ port: number }]
-    const target = new Target(child, port)
-    // Once, so that what is made at the first connection is not counted.
-    for (const path of ['/echo', '/json', '/room', '/few']) (await new RawClient(port).open(path)).reset()
-    await eventually(async () => (await target.state()).sockets === 0)
-    target.#before = await target.state()
-    return target
+  /** An open connection on which anything can be sent. */
+  open(path: string, headers: Record<string, string> = {}): Promise<RawClient> {
+    return new RawClient(this.port).open(path, headers)
   }
 
   ws(path: string): string {
@@ -85,4 +84,13 @@ export class Target {
     const [code] = (await exited) as [number | null]
     if (code !== 0) throw new Error(`the server ended with ${code}`)
   }
+}
+
+/** One server for all tests of a file; it has to recover from each of them. */
+export function useTarget(): Target {
+  const target = new Target()
+  beforeAll(() => target.start())
+  afterEach(() => target.hasRecovered())
+  afterAll(() => target.close())
+  return target
 }

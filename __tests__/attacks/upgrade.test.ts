@@ -1,13 +1,8 @@
 import { RawClient } from '../support/raw-client.ts'
 import { connect, eventually } from '../support/server.ts'
-import { Target } from './target.ts'
+import { useTarget } from './target.ts'
 
-let target: Target
-beforeAll(async () => {
-  target = await Target.start()
-})
-afterEach(() => target.hasRecovered())
-afterAll(() => target.close())
+const target = useTarget()
 
 const many = (count: number): RawClient[] => Array.from({ length: count }, () => new RawClient(target.port))
 
