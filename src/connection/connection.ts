@@ -1,23 +1,19 @@
-import { isUtf8 } from 'node:buffer'
-import { randomUUID } from 'node:crypto'
-import { isIPv6 } from 'node:net'
 import type { FastifyRequest } from 'fastify'
-import secureJson from 'secure-json-parse'
 import type { WebSocket } from 'ws'
 import { assertSendable, assertTimeout, CloseCode, type CloseInfo, fitReason } from '../close.ts'
+import type { WebSocketConfig } from '../config.ts'
 import { describe, errors } from '../errors.ts'
+import type { LimitedConnection } from '../limits/rate-limit.ts'
 import { BinaryMessage, type MessageType, PingMessage, PongMessage, TextMessage, type WebSocketMessage } from '../message.ts'
-import type { Channel } from './channel.ts'
-import { contextOf, type ShutdownState, type WebSocketContext } from './context.ts'
-import { COPY_LIMIT, frameOf } from './frame.ts'
 import { abortable } from './abortable.ts'
+import type { Channel } from './channel.ts'
+import type { ShutdownState } from './context.ts'
+import { COPY_LIMIT, frameOf } from './frame.ts'
+import { ConnectionIdentity } from './identity.ts'
 import type { Reader } from './inbound.ts'
-import type { WebSocketLocals } from './locals.ts'
 import { Messages } from './messages.ts'
-import { assertDataType, controlPayload, jsonOf, type MessageData, ownCopy, payloadOf } from './payload.ts'
+import { assertDataType, controlPayload, jsonOf, type MessageData, ownCopy, payloadOf, valueOf } from './payload.ts'
 import { harmless, silenced } from './silenced.ts'
-
-type LocalOf<K extends string> = K extends keyof WebSocketLocals ? WebSocketLocals[K] : unknown
 
 /**
  * A WebSocket connection: read it in a loop, write to it, await the writes.
@@ -28,27 +24,13 @@ type LocalOf<K extends string> = K extends keyof WebSocketLocals ? WebSocketLoca
  * })
  * ```
  */
-export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
-  /** The upgrade request. */
-  readonly request: FastifyRequest
-  /** @internal */
-  readonly channel: Channel
-  readonly #shutdown: ShutdownState
-  #remote: string | undefined
-  #local: string | undefined
-  #id: string | undefined
-  #locals: Map<string, unknown> | undefined
-  #context: WebSocketContext | undefined
-
+export class WebSocketConnection extends ConnectionIdentity implements AsyncIterable<WebSocketMessage> {
   /** @internal */
   constructor(channel: Channel, request: FastifyRequest, shutdown: ShutdownState) {
-    this.channel = channel
-    this.request = request
-    this.#shutdown = shutdown
-    // Node remembers the address of a socket that is gone only where it was asked for it before.
-    void this.#raw.remoteAddress
+    super(channel, request, shutdown)
     const { rateLimit } = channel.config
-    if (rateLimit !== false && typeof rateLimit.onLimit === 'function') channel.onLimit = () => void this.#limited(rateLimit.onLimit as (ws: WebSocketConnection) => unknown)
+    const onLimit = rateLimit === false ? undefined : rateLimit.onLimit
+    if (typeof onLimit === 'function') channel.onLimit = () => void answerLimit(this, onLimit)
   }
 
   // ---- Reading
@@ -82,15 +64,7 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
    * @throws CloseError as `readMessage`.
    */
   readJSON<T = unknown>(options?: { signal?: AbortSignal }): Promise<T> {
-    const parsed = this.readMessage(options).then(({ type, data }) => {
-      if (type === BinaryMessage && !isUtf8(data)) throw invalidJson('it is not UTF-8')
-      try {
-        return secureJson.parse(data.toString()) as T
-      } catch (error) {
-        throw invalidJson((error as Error).message)
-      }
-    })
-    return harmless(parsed)
+    return harmless(this.readMessage(options).then((message) => valueOf(message) as T))
   }
 
   /** The messages until the connection ends; ends quietly however it was closed, see `closeInfo`. Leaving the loop closes nothing. */
@@ -113,16 +87,10 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
     try {
       if (type === PingMessage || type === PongMessage) return this.channel.write(frameOf(type, controlPayload(data)))
       assertDataType(type)
-      return this.channel.write(frameOf(type, this.#kept(payloadOf(type, data)), this.channel.deflate))
+      return this.channel.write(frameOf(type, kept(payloadOf(type, data), this.channel.config), this.channel.deflate))
     } catch (error) {
       return silenced(error as Error)
     }
-  }
-
-  /** A payload that may still be needed when the write has resolved, which is then in memory of our own. */
-  #kept(payload: string | Buffer): string | Buffer {
-    const resolvesEarly = payload.length > COPY_LIMIT && payload.length <= this.channel.config.writeBufferSize
-    return resolvesEarly && typeof payload !== 'string' ? ownCopy(payload) : payload
   }
 
   /** Sends a text message. See `writeMessage`. */
@@ -239,19 +207,9 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
 
   // ---- State
 
-  /** Unique for each connection. */
-  get id(): string {
-    return (this.#id ??= randomUUID())
-  }
-
   /** The underlying socket of `ws`, for what this class lacks. What is sent on it goes out behind what was written here. */
   get socket(): WebSocket {
     return this.channel.socket
-  }
-
-  /** The subprotocol that was chosen; `''` where there is none. */
-  get protocol(): string {
-    return this.socket.protocol
   }
 
   /** How many bytes were written and not yet taken by the kernel. */
@@ -263,67 +221,19 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
   get dropped(): number {
     return this.channel.dropped
   }
-
-  /** `ip:port` of the client (`[ip]:port` for IPv6); the ip is that of Fastify's `trustProxy`. */
-  remoteAddr(): string {
-    return (this.#remote ??= address(this.request.ip, this.#raw.remotePort))
-  }
-
-  /** `ip:port` of our side; `''` where the client cut the connection before this was first asked for. */
-  localAddr(): string {
-    return (this.#local ??= address(this.#raw.localAddress, this.#raw.localPort))
-  }
-
-  /** A limit's answer may fail, and its connection goes on. */
-  async #limited(onLimit: (ws: WebSocketConnection) => unknown): Promise<void> {
-    try {
-      await onLimit(this)
-    } catch (error) {
-      this.request.log.error({ err: error }, 'onLimit of a rateLimit failed')
-    }
-  }
-
-  /** A pair of streams in memory, as `injectWS` makes one, has no addresses. */
-  get #raw(): Partial<FastifyRequest['socket']> {
-    return this.channel.raw as Partial<FastifyRequest['socket']>
-  }
-
-  /** The User-Agent header of the upgrade request; `''` where it is absent. */
-  userAgent(): string {
-    return this.header('user-agent')
-  }
-
-  /** A header of the upgrade request, its name in any case; `''` where it is absent. */
-  header(name: string): string {
-    const headers = this.request.headers
-    const key = name.toLowerCase()
-    const value = Object.hasOwn(headers, key) ? headers[key] : undefined
-    return Array.isArray(value) ? value.join(', ') : (value ?? '')
-  }
-
-  /** The request, its parameters and logger, and the server's shutdown. */
-  context(): WebSocketContext {
-    return (this.#context ??= contextOf(this.request, this.#shutdown))
-  }
-
-  /** Keeps a value for as long as the connection lives. */
-  setLocal<K extends string>(key: K, value: LocalOf<K>): void {
-    ;(this.#locals ??= new Map()).set(key, value)
-  }
-
-  /** What `setLocal` kept under this key. */
-  getLocal<K extends keyof WebSocketLocals>(key: K): WebSocketLocals[K] | undefined
-  getLocal<T = unknown>(key: string): T | undefined
-  getLocal(key: string): unknown {
-    return this.#locals?.get(key)
-  }
 }
 
-function invalidJson(detail: string): Error {
-  return Object.assign(new errors.INVALID_JSON(detail), { closeCode: CloseCode.InvalidFramePayloadData })
+/** A payload that may still be needed when the write has resolved, which is then in memory of our own. */
+function kept(payload: string | Buffer, { writeBufferSize }: WebSocketConfig): string | Buffer {
+  const resolvesEarly = payload.length > COPY_LIMIT && payload.length <= writeBufferSize
+  return resolvesEarly && typeof payload !== 'string' ? ownCopy(payload) : payload
 }
 
-function address(ip: string | undefined, port: number | undefined): string {
-  if (ip === undefined) return ''
-  return `${isIPv6(ip) ? `[${ip}]` : ip}:${port ?? 0}`
+/** A limit's answer may fail, and its connection goes on. */
+async function answerLimit(ws: WebSocketConnection, onLimit: (ws: LimitedConnection) => unknown): Promise<void> {
+  try {
+    await onLimit(ws)
+  } catch (error) {
+    ws.request.log.error({ err: error }, 'onLimit of a rateLimit failed')
+  }
 }

@@ -1,6 +1,8 @@
 import { isUtf8 } from 'node:buffer'
+import secureJson from 'secure-json-parse'
+import { CloseCode } from '../close.ts'
 import { describe, errors } from '../errors.ts'
-import { BinaryMessage, type DataType, TextMessage } from '../message.ts'
+import { BinaryMessage, type DataType, TextMessage, type WebSocketMessage } from '../message.ts'
 
 /** What a message can be written from. */
 export type MessageData = string | Uint8Array | ArrayBuffer
@@ -43,6 +45,20 @@ export function jsonOf(value: unknown): string {
   const json = JSON.stringify(value) as string | undefined
   if (json === undefined) throw new errors.INVALID_ARGUMENT('value', `has no JSON form: ${describe(value)}`)
   return json
+}
+
+/** The value that a message holds as JSON. Throws, with the close code for it, where that is none or would poison a prototype. */
+export function valueOf({ type, data }: WebSocketMessage): unknown {
+  if (type === BinaryMessage && !isUtf8(data)) throw invalidJson('it is not UTF-8')
+  try {
+    return secureJson.parse(data.toString())
+  } catch (error) {
+    throw invalidJson((error as Error).message)
+  }
+}
+
+function invalidJson(detail: string): Error {
+  return Object.assign(new errors.INVALID_JSON(detail), { closeCode: CloseCode.InvalidFramePayloadData })
 }
 
 /** The payload of a ping or pong. Throws where it is over the 125 bytes of a control frame (RFC 6455, 5.5). */
