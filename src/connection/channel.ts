@@ -4,21 +4,18 @@ import type { FastifyBaseLogger } from 'fastify'
 import { CloseCode, CloseError } from '../close.ts'
 import type { WebSocketConfig } from '../config.ts'
 import { BinaryMessage, PingMessage, PongMessage, TextMessage, type WebSocketMessage } from '../message.ts'
-import { type DeflateParams, deflateParams } from './deflate.ts'
+import { setUpDeflate } from './compression.ts'
+import type { DeflateParams } from './deflate.ts'
 import { Ending } from './ending.ts'
 import { Expiry } from './expiry.ts'
+import { Flood } from './flood.ts'
 import { type Frame, frameOf } from './frame.ts'
 import { Inbound } from './inbound.ts'
-import { Inflater } from './inflater.ts'
 import { Liveness } from './liveness.ts'
 import { MAX_UNSENT, Outbound } from './outbound.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { SendClose, ServerSocket, SocketOwner } from './server-socket.ts'
 import { now, type Watchdog } from './watchdog.ts'
-import { negotiatedDeflate, replaceDeflate } from './ws-private.ts'
-
-/** How many frames of a closing connection are read before the rest is left to the kernel. */
-const MAX_LATE_FRAMES = 100_000
 
 const EMPTY_PING = frameOf(PingMessage, '')
 
@@ -59,10 +56,8 @@ export class Channel implements SocketOwner {
   #expiry: Expiry | undefined
   /** Where a message over the limit closes the connection. */
   #limiter: RateLimiter | undefined
-  /** The second of the last control frame, by `now()`, and how many came in it. */
-  #controlSecond = 0
-  #controlFrames = 0
-  #lateFrames = 0
+  /** Made at the first frame that it counts. */
+  #flood: Flood | undefined
   /** The close code for a message that could not be inflated. */
   #failure: number | undefined
 
@@ -75,7 +70,7 @@ export class Channel implements SocketOwner {
     this.inbound = new Inbound(this, config.readBufferSize)
     this.outbound = new Outbound(raw, config)
     this.#liveness = new Liveness(this)
-    this.deflate = this.#setUpDeflate()
+    this.deflate = setUpDeflate(this)
     socket.owner = this
     if (!(raw instanceof Socket)) closeOnFinish(raw)
     clocks.watchdog.add(this.#liveness)
@@ -220,17 +215,12 @@ export class Channel implements SocketOwner {
 
   /** Until the peer's close frame comes, all else is read for nothing; who sends that much is not waited for. */
   #countLate(): void {
-    if (++this.#lateFrames === MAX_LATE_FRAMES) this.socket.pause()
+    if ((this.#flood ??= new Flood()).isLastLate()) this.socket.pause()
   }
 
   #countControl(): void {
     const { maxControlFrames } = this.config
-    const time = now()
-    if (time - this.#controlSecond >= 1000) {
-      this.#controlSecond = time
-      this.#controlFrames = 0
-    }
-    if (++this.#controlFrames > maxControlFrames && maxControlFrames > 0) this.close(CloseCode.PolicyViolation, 'too many control frames')
+    if (maxControlFrames > 0 && (this.#flood ??= new Flood()).isOver(maxControlFrames)) this.close(CloseCode.PolicyViolation, 'too many control frames')
   }
 
   #setUpLimits(): void {
@@ -249,16 +239,6 @@ export class Channel implements SocketOwner {
       this.#clocks.watchdog.add(this.#expiry)
     }
     return this.#expiry
-  }
-
-  #setUpDeflate(): DeflateParams | undefined {
-    const negotiated = negotiatedDeflate(this.socket)
-    if (negotiated === undefined) return undefined
-    const { compressionLevel: level, compressionThreshold: threshold } = this.config
-    replaceDeflate(this.socket, new Inflater(this))
-    const windowBits = negotiated.server_max_window_bits ?? 15
-    // zlib makes no raw stream with a window of 256 bytes, and nobody has to compress what may be compressed (RFC 7692, 6).
-    return windowBits === 8 ? undefined : deflateParams(level, windowBits, threshold)
   }
 }
 
