@@ -1,4 +1,4 @@
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import { CloseCode, CloseError } from '../close.ts'
@@ -13,6 +13,7 @@ import { type Frame, frameOf } from './frame.ts'
 import { Inbound } from './inbound.ts'
 import { Liveness } from './liveness.ts'
 import { MAX_UNSENT, Outbound } from './outbound.ts'
+import { closeOnFinish } from './raw-socket.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { SendClose, ServerSocket, SocketOwner } from './server-socket.ts'
 import { now, type Watchdog } from './watchdog.ts'
@@ -72,7 +73,7 @@ export class Channel implements SocketOwner {
     this.#liveness = new Liveness(this)
     this.deflate = setUpDeflate(this)
     socket.owner = this
-    if (!(raw instanceof Socket)) closeOnFinish(raw)
+    closeOnFinish(raw)
     clocks.watchdog.add(this.#liveness)
     this.#setUpLimits()
   }
@@ -137,7 +138,7 @@ export class Channel implements SocketOwner {
   }
 
   beforeSend(): void {
-    this.outbound.flushAll()
+    this.outbound.flush(true)
   }
 
   onMessage(data: Buffer, isBinary: boolean): void {
@@ -240,9 +241,4 @@ export class Channel implements SocketOwner {
     }
     return this.#expiry
   }
-}
-
-/** A pair of streams in memory, as `injectWS` makes one, does not close when both sides have ended. */
-function closeOnFinish(raw: Duplex): void {
-  raw.once('finish', () => setImmediate(() => raw.destroy()))
 }

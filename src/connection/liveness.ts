@@ -71,7 +71,7 @@ export class Liveness implements Watched {
     const isClosing = this.#closingSince > 0
     // Where writes may take for ever, a close still may not.
     const writeTimeout = this.#subject.config.writeTimeout || (isClosing ? CLOSE_TIMEOUT : Infinity)
-    const since = this.#subject.outbound.stalledSince
+    const since = this.#subject.outbound.stall?.since ?? 0
     if (since > 0 && time - since >= writeTimeout) return this.#subject.dead('write timeout')
     if (isClosing) return this.#checkClosing(time)
     if (this.#hasHeard) this.#lastReadAt = time

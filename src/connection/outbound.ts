@@ -1,30 +1,19 @@
-import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { TLSSocket } from 'node:tls'
 import type { CloseError } from '../close.ts'
-import { atEndOfTurn } from './end-of-tick.ts'
+import { type Blockable, Blockage } from './blockage.ts'
+import { atEndOfTurn, type EndOfTurn } from './end-of-tick.ts'
 import type { Broadcast, Frame } from './frame.ts'
-import { join } from './join.ts'
+import { isBroken } from './raw-socket.ts'
 import { giveBack, NO_QUEUE, takeQueue } from './send-queue.ts'
 import type { SharedFrames } from './shared-frames.ts'
-import { harmless, silenced } from './silenced.ts'
-import { Stall } from './stall.ts'
+import { silenced } from './silenced.ts'
+import type { Stall } from './stall.ts'
+import { Waiters } from './waiters.ts'
 
-/** How much of the queue is given to the socket in one write, in bytes: what it has can no longer be dropped or replaced. */
-const BATCH_BYTES = 64 * 1024
-/** What `sendQueueSize` messages may hold together: 16 KiB each, and never less than 4 MiB. */
-const BYTES_PER_PLACE = 16 * 1024
-const MIN_QUEUE_BYTES = 4 * 1024 * 1024
 /** What one connection may have unsent over its `writeBufferSize`, whoever wrote it without waiting, in bytes. */
 export const MAX_UNSENT = 16 * 1024 * 1024
 
-const NOTHING = Buffer.alloc(0)
 const DONE = Promise.resolve()
-
-interface Waiter {
-  resolve: () => void
-  reject: (error: Error) => void
-}
 
 /** What of a route's configuration concerns sending. */
 export interface OutboundLimits {
@@ -40,29 +29,21 @@ export type Offer = 'taken' | 'full' | 'closed'
  * at the end of the turn in one write. While the socket has bytes that the kernel did not take, the queue stays here, where it
  * can be counted, dropped and replaced.
  */
-export class Outbound {
+export class Outbound implements Blockable, EndOfTurn {
   readonly #socket: Duplex
   readonly #limits: OutboundLimits
   #queue = NO_QUEUE
   /** Where others have the same to send. Then the queue is empty and the socket free. */
   #shared: SharedFrames | undefined
   #isScheduled = false
-  /** True while the socket has bytes that the kernel did not take. */
-  #isBlocked = false
-  /** True from then on until the event loop has gone round to the sockets: nobody is slow who had no time to read. */
-  #isBurst = false
   #pong: Frame | undefined
-  #waiters: Waiter[] | undefined
-  #onEmpty: (() => void) | undefined
-  #onCaughtUp: (() => void) | undefined
+  // Both are made when first needed: most connections never are blocked, and nobody waits for them.
+  #blockage: Blockage | undefined
+  #waiters: Waiters | undefined
   #closed: (() => CloseError) | undefined
-  /** How many calls back are due from the socket. */
-  #callbacks = 0
   /** How many messages were taken, and how many bytes they and all other frames are; what is dropped later counts, too. */
   messages = 0
   bytes = 0
-  /** Made when the kernel first takes less than it was given. */
-  stall: Stall | undefined
 
   constructor(socket: Duplex, limits: OutboundLimits) {
     this.#socket = socket
@@ -71,12 +52,17 @@ export class Outbound {
 
   /** True while there are bytes that the kernel did not take. */
   get isBlocked(): boolean {
-    return this.#isBlocked
+    return this.#blockage !== undefined && this.#blockage.isOn
   }
 
-  /** Since when the oldest unsent frame waits for the kernel, by `now()`; 0 where none does. */
-  get stalledSince(): number {
-    return this.stall?.since ?? 0
+  /** Measures for how long; undefined where there never were any. */
+  get stall(): Stall | undefined {
+    return this.#blockage?.stall
+  }
+
+  /** How many frames the socket does not have yet. */
+  get queued(): number {
+    return this.#queue.length
   }
 
   /** How many bytes are accepted and not taken by the kernel. */
@@ -92,7 +78,7 @@ export class Outbound {
     if (this.#closed !== undefined) return silenced(this.#closed())
     this.#enqueue(frame)
     if (frame.isCopied && this.unsent <= this.#limits.writeBufferSize) return DONE
-    return harmless(new Promise<void>((resolve, reject) => (this.#waiters ??= []).push({ resolve, reject })))
+    return (this.#waiters ??= new Waiters()).write()
   }
 
   /**
@@ -102,14 +88,14 @@ export class Outbound {
   offer(frame: Frame, isBroadcast: boolean): Offer {
     if (this.#closed !== undefined) return 'closed'
     this.#unshare()
-    if (this.#isFull(frame) && !this.#makePlace(frame, isBroadcast)) return this.#isBroken ? 'closed' : 'full'
+    if (!this.#hasPlace(frame, isBroadcast)) return isBroken(this.#socket) ? 'closed' : 'full'
     this.#enqueue(frame)
     return 'taken'
   }
 
   /** Sends what is in `frames` by the end of the turn; false, and nothing happens, where anything else waits or nothing can be sent. */
   share(frames: SharedFrames): boolean {
-    if (this.#isBlocked || this.#shared !== undefined || this.#queue.length > 0 || this.#closed !== undefined) return false
+    if (this.isBlocked || this.#shared !== undefined || this.#queue.length > 0 || this.#closed !== undefined) return false
     this.#shared = frames
     this.#schedule()
     return true
@@ -118,7 +104,7 @@ export class Outbound {
   /** Answers a ping. While the socket is blocked only the newest pong waits (RFC 6455, 5.5.3). */
   pong(frame: Frame): void {
     if (this.#closed !== undefined) return
-    const earlier = this.#isBlocked && this.#pong !== undefined ? this.#queue.indexOf(this.#pong) : -1
+    const earlier = this.isBlocked && this.#pong !== undefined ? this.#queue.indexOf(this.#pong) : -1
     if (earlier !== -1) this.#remove(earlier)
     this.#pong = frame
     this.#enqueue(frame)
@@ -128,7 +114,7 @@ export class Outbound {
   wouldOverflow(bytes: number): boolean {
     const limit = MAX_UNSENT + this.#limits.writeBufferSize
     if (this.unsent === 0 || this.unsent + bytes <= limit) return false
-    if (!this.#isBlocked) this.#flush()
+    if (!this.isBlocked) this.flush()
     return this.unsent > 0 && this.unsent + bytes > limit
   }
 
@@ -145,67 +131,60 @@ export class Outbound {
     this.#unshare()
     const dropped = this.#queue.length
     this.#queue.clear()
-    this.stall?.cleared()
-    this.#reject(error)
+    this.#blockage?.stall.cleared()
+    this.#waiters?.reject(error)
     return dropped
   }
 
   /** Takes no more writes: from now on they reject with this error. What is queued is sent, then `onEmpty` is called. */
   end(error: () => CloseError, onEmpty: () => void): void {
     this.#closed = error
-    this.#onEmpty = onEmpty
-    this.#flush(true)
+    ;(this.#waiters ??= new Waiters()).onEmpty(onEmpty)
+    this.flush(true)
   }
 
   /** The connection is gone: whoever waits is rejected. */
   fail(error: () => CloseError): void {
     this.#closed = error
-    this.#onEmpty = undefined
+    this.#waiters?.onEmpty(undefined)
     this.clear(error)
   }
 
   /** Calls back once the queue is empty again. */
   onCaughtUp(callback: () => void): void {
-    const earlier = this.#onCaughtUp
-    this.#onCaughtUp = () => {
-      earlier?.()
-      callback()
-    }
-  }
-
-  /** Gives everything to the socket now, in front of something that does not come through here. */
-  flushAll(): void {
-    this.#flush(true)
+    ;(this.#waiters ??= new Waiters()).onCaughtUp(callback)
   }
 
   endOfTurn(): void {
     this.#isScheduled = false
-    const wasBurst = this.#isBurst
-    this.#flush()
-    if (!wasBurst) return
-    if (this.#isBlocked) this.#queue.markBurst()
-    this.#isBurst = false
+    const burst = this.#blockage?.isBurst === true ? this.#blockage : undefined
+    this.flush()
+    if (burst === undefined) return
+    if (burst.isOn) this.#queue.markBurst()
+    burst.isBurst = false
   }
 
-  #isFull(frame: Frame): boolean {
+  /** Writes batches until the kernel takes no more, or, with `all`, until nothing is left that is ready. */
+  flush(all = false): void {
+    if (this.#shared !== undefined) this.#sendShared(this.#shared)
+    while (this.#queue.length > 0 && this.#writeBatch(all)) {
+      // Until it says that there is nothing more to do.
+    }
+    // A broken socket has nothing unsent; `fail` will tell the waiters.
+    if (this.#waiters?.hasWrites === true && this.unsent <= this.#limits.writeBufferSize && !isBroken(this.#socket)) this.#waiters.resolve()
+    if (this.#queue.length > 0) return
+    if (this.#queue !== NO_QUEUE) giveBack(this.#queue)
+    this.#queue = NO_QUEUE
+    this.#waiters?.empty()
+  }
+
+  #hasPlace(frame: Frame, isBroadcast: boolean): boolean {
     const { sendQueueSize } = this.#limits
-    if (this.#queue.waiting >= sendQueueSize) return true
-    const { waitingBytes } = this.#queue
-    // The first comparison is the rule, and all that a broadcast to many pays for.
-    if (waitingBytes + frame.size <= MIN_QUEUE_BYTES || waitingBytes === 0) return false
-    return waitingBytes + frame.size > sendQueueSize * BYTES_PER_PLACE
-  }
-
-  #makePlace(frame: Frame, isBroadcast: boolean): boolean {
-    if (!this.#isBlocked) this.#flush()
+    if (!this.#queue.isFull(frame, sendQueueSize)) return true
+    if (!this.isBlocked) this.flush()
     // What is left in front of a free socket is being compressed.
-    const isExcused = !this.#isBlocked || (this.#isBurst && (isBroadcast || this.#takesTime))
-    return isExcused ? this.unsent + frame.size <= MAX_UNSENT : !this.#isFull(frame)
-  }
-
-  /** True for a socket that reports at the next turn at the earliest that the kernel took something: TLS, and pairs in memory. */
-  get #takesTime(): boolean {
-    return this.#socket instanceof TLSSocket || !(this.#socket instanceof Socket)
+    if (this.#blockage?.excuses(isBroadcast) ?? true) return this.unsent + frame.size <= MAX_UNSENT
+    return !this.#queue.isFull(frame, sendQueueSize)
   }
 
   #enqueue(frame: Frame): void {
@@ -214,18 +193,8 @@ export class Outbound {
     this.#queue.push(frame)
     this.bytes += frame.size
     if (!frame.isControl) this.messages++
-    if (frame.head === undefined) frame.whenReady(() => this.#flush(this.#onEmpty !== undefined))
+    if (frame.head === undefined) frame.whenReady(() => this.flush(this.#closed !== undefined))
     this.#schedule()
-  }
-
-  /** Something else is to come behind what is shared. */
-  #unshare(): void {
-    const shared = this.#shared
-    if (shared === undefined) return
-    this.#shared = undefined
-    this.#countShared(shared)
-    this.#queue = takeQueue()
-    for (const frame of shared.frames) this.#queue.push(frame)
   }
 
   #schedule(): void {
@@ -236,123 +205,44 @@ export class Outbound {
 
   #remove(position: number): void {
     this.#queue.remove(position)
-    this.stall?.dropped(position)
+    this.#blockage?.stall.dropped(position)
   }
 
-  /** Writes batches until the kernel takes no more, or, with `all`, until nothing is left that is ready. */
-  #flush(all = false): void {
-    if (this.#shared !== undefined) this.#sendShared(this.#shared)
-    while (this.#queue.length > 0 && this.#writeBatch(all)) {
-      // Until it says that there is nothing more to do.
-    }
-    if (this.#waiters !== undefined) this.#settleWaiters()
-    if (this.#queue.length === 0) this.#becameEmpty()
+  /** Something else is to come behind what is shared. */
+  #unshare(): void {
+    const shared = this.#shared
+    if (shared === undefined) return
+    this.#endShare(shared)
+    this.#queue = takeQueue()
+    for (const frame of shared.frames) this.#queue.push(frame)
   }
 
-  #countShared(shared: SharedFrames): void {
+  /** Nothing can be added any more. */
+  #endShare(shared: SharedFrames): void {
+    this.#shared = undefined
     shared.close()
     this.messages += shared.frames.length
     this.bytes += shared.bytes
   }
 
   #sendShared(shared: SharedFrames): void {
-    if (this.#isBroken) return this.#unshare()
-    this.#shared = undefined
-    this.#countShared(shared)
+    if (isBroken(this.#socket)) return this.#unshare()
+    this.#endShare(shared)
     this.#socket.write(shared.joined())
     this.#wrote(shared.frames.length)
   }
 
-  #becameEmpty(): void {
-    if (this.#queue !== NO_QUEUE) giveBack(this.#queue)
-    this.#queue = NO_QUEUE
-    const onEmpty = this.#onEmpty
-    const onCaughtUp = this.#onCaughtUp
-    if (onEmpty === undefined && onCaughtUp === undefined) return
-    this.#onEmpty = undefined
-    this.#onCaughtUp = undefined
-    onCaughtUp?.()
-    onEmpty?.()
-  }
-
-  /** True from the first error on; `destroyed` comes a tick later. */
-  get #isBroken(): boolean {
-    return this.#socket.destroyed || Boolean(this.#socket.errored)
-  }
-
   /** Writes what fits in one batch; false where nothing was written. */
   #writeBatch(evenIfBlocked: boolean): boolean {
-    if ((this.#isBlocked && !evenIfBlocked) || this.#isBroken) return false
-    const count = this.#queue.batch(BATCH_BYTES)
-    if (count === 0) return false
-    this.#send(count)
-    this.#queue.shift(count)
-    this.#wrote(count)
-    return true
+    if ((this.isBlocked && !evenIfBlocked) || isBroken(this.#socket)) return false
+    const count = this.#queue.writeBatch(this.#socket)
+    if (count > 0) this.#wrote(count)
+    return count > 0
   }
 
+  /** The kernel takes all at once as a rule: then there is nothing to wait for. */
   #wrote(count: number): void {
-    if (this.#socket.writableLength > 0) this.#block(count)
-    else this.stall?.passed(count)
-  }
-
-  #send(count: number): void {
-    const { frames, head } = this.#queue
-    const first = frames[head] as Frame
-    if (count === 1 && first.body === undefined) {
-      this.#socket.write(first.head)
-      return
-    }
-    const pieces = join(frames, head, head + count)
-    if (pieces.length > 1) this.#socket.cork()
-    for (const piece of pieces) this.#socket.write(piece)
-    if (pieces.length > 1) this.#socket.uncork()
-  }
-
-  /** Waits until the kernel has taken the last batch. Where it takes all at once, which is the rule, no callback is needed. */
-  #block(count: number): void {
-    if (!this.#isBlocked) {
-      this.#isBlocked = true
-      this.#isBurst = true
-      this.#schedule()
-    }
-    this.stall ??= new Stall()
-    this.stall.entered(count, this.#queue.length)
-    this.#callBack(count)
-  }
-
-  /** Calls back behind what was written so far. */
-  #callBack(count: number): void {
-    this.#callbacks++
-    this.#socket.write(NOTHING, (error) => {
-      this.#callbacks--
-      if (error) return
-      this.stall?.left(count, this.#queue.length)
-      if (this.#socket.writableLength === 0) this.#unblock()
-      // Someone has written past us, on `ws.socket`.
-      if (this.#socket.writableLength > 0 && this.#callbacks === 0) this.#callBack(0)
-    })
-  }
-
-  #unblock(): void {
-    this.#isBlocked = false
-    this.#flush()
-    // What is blocked again from here on has had its time, unless it never tells at once.
-    if (!this.#takesTime) this.#isBurst = false
-    if (!this.#isBlocked) this.stall?.end()
-  }
-
-  #settleWaiters(): void {
-    // A broken socket has nothing unsent; `fail` will tell the waiters.
-    if (this.unsent > this.#limits.writeBufferSize || this.#isBroken) return
-    const waiters = this.#waiters
-    this.#waiters = undefined
-    for (const { resolve } of waiters ?? []) resolve()
-  }
-
-  #reject(error: () => CloseError): void {
-    const waiters = this.#waiters
-    this.#waiters = undefined
-    for (const { reject } of waiters ?? []) reject(error())
+    if (this.#socket.writableLength === 0) this.#blockage?.stall.passed(count)
+    else if ((this.#blockage ??= new Blockage(this.#socket, this)).add(count)) this.#schedule()
   }
 }

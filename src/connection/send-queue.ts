@@ -1,7 +1,14 @@
+import type { Duplex } from 'node:stream'
 import type { Frame } from './frame.ts'
+import { writeJoined } from './join.ts'
 
+/** How much a socket is given in one write, in bytes: what it has can no longer be dropped or replaced. */
+const BATCH_BYTES = 64 * 1024
 /** From how many sent frames on the rest of the queue is moved to its front. */
 const COMPACT_FROM = 64
+/** What a queue of so many messages may hold together: 16 KiB each, and never less than 4 MiB. */
+const BYTES_PER_PLACE = 16 * 1024
+const MIN_BYTES = 4 * 1024 * 1024
 
 /** The frames of a connection that its socket does not have yet, in order, and what they hold. */
 export class SendQueue {
@@ -20,19 +27,27 @@ export class SendQueue {
     return this.frames.length - this.head
   }
 
-  /** How many frames wait behind the burst. */
-  get waiting(): number {
-    return this.length - this.#burst
-  }
-
-  /** What these hold, in bytes. */
-  get waitingBytes(): number {
-    return this.bytes - this.#burstBytes
+  /** True where there is no place for this one behind the burst, in a queue of `places` messages. */
+  isFull({ size }: Frame, places: number): boolean {
+    if (this.length - this.#burst >= places) return true
+    const waiting = this.bytes - this.#burstBytes
+    // The first comparison is the rule, and all that a broadcast to many pays for.
+    if (waiting + size <= MIN_BYTES || waiting === 0) return false
+    return waiting + size > places * BYTES_PER_PLACE
   }
 
   push(frame: Frame): void {
     this.frames.push(frame)
     this.bytes += frame.size
+  }
+
+  /** Writes a batch of frames to a socket; says how many. */
+  writeBatch(socket: Duplex): number {
+    const count = this.batch(BATCH_BYTES)
+    if (count === 0) return 0
+    writeJoined(socket, this.frames, this.head, count)
+    this.shift(count)
+    return count
   }
 
   /** How many frames, from the front, make up a batch of about `limit` bytes; one that is still being compressed ends it. */
