@@ -2,7 +2,7 @@ export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.cjs-'],
-  moduleNameMapper: { '^fastify-blaze-ws$': '<rootDir>/src/index.ts', '^fastify-blaze-ws/tickets$': '<rootDir>/src/tickets.ts' },
+  moduleNameMapper: { '^fastify-blaze-ws$': '<rootDir>/src/index.ts', '^fastify-blaze-ws/(tickets|redis|nats|testing)$': '<rootDir>/src/$1.ts' },
   transform: {
     '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }]
   },

@@ -19,6 +19,9 @@ type ErrorName =
   | 'INVALID_ARGUMENT'
   | 'OUT_OF_RANGE'
   | 'CLOSED'
+  | 'BROKER_UNAVAILABLE'
+  | 'BROKER_IN_USE'
+  | 'MESSAGE_TOO_LONG'
 
 /**
  * Every error of this package, by its code. `statusCode` is what an HTTP client gets where the error refuses an upgrade;
@@ -72,7 +75,13 @@ export const errors: Record<ErrorName, FastifyErrorConstructor<{ code: string; s
   /** A number given to `close`, `ping`, `pong` or a timeout is out of its range. */
   OUT_OF_RANGE: createError('FST_BLAZE_WS_OUT_OF_RANGE', 'Argument "%s" is out of range: %s', 500, RangeError),
   /** The connection is closed; the base of `CloseError`. */
-  CLOSED: createError('FST_BLAZE_WS_CLOSED', 'WebSocket closed with %s%s', 500)
+  CLOSED: createError('FST_BLAZE_WS_CLOSED', 'WebSocket closed with %s%s', 500),
+  /** The engine behind a broker cannot be reached; `'degraded'` comes with it, and what a publisher publishes rejects with it. */
+  BROKER_UNAVAILABLE: createError('FST_BLAZE_WS_BROKER_UNAVAILABLE', 'The engine of the broker is not available: %s', 503),
+  /** A broker was given to a second hub. */
+  BROKER_IN_USE: createError('FST_BLAZE_WS_BROKER_IN_USE', 'This broker serves another hub already; make one for each hub', 500),
+  /** A message is longer than the engine of a broker takes. The clients of this node have got it. */
+  MESSAGE_TOO_LONG: createError('FST_BLAZE_WS_MESSAGE_TOO_LONG', 'A message of %s bytes is too long to be published: the limit is %s bytes', 500)
 }
 
 export type { FastifyError }

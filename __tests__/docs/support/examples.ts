@@ -24,10 +24,10 @@ export async function writeExamples(blocks: Block[]): Promise<void> {
     writeFileSync(pathOf(block), source)
     if (block.lang === 'ts') writeFileSync(runnablePathOf(block), toJavaScript(source))
   }
-  writeJson('package.json', { name: 'fastify-blaze-ws', type: 'module', exports: { '.': './lib/index.js', './tickets': './lib/tickets.js' } })
+  writeJson('package.json', { name: 'fastify-blaze-ws', type: 'module', exports: { '.': './lib/index.js', './*': './lib/*.js' } })
   writeJson('tsconfig.json', {
     extends: join(ROOT, 'tsconfig.json'),
-    compilerOptions: { types: ['node'], allowJs: true, checkJs: true, paths: { 'fastify-blaze-ws': [join(ROOT, 'src', 'index.ts')], 'fastify-blaze-ws/tickets': [join(ROOT, 'src', 'tickets.ts')] } },
+    compilerOptions: { types: ['node'], allowJs: true, checkJs: true, paths: { 'fastify-blaze-ws': [join(ROOT, 'src', 'index.ts')], 'fastify-blaze-ws/*': [join(ROOT, 'src', '*.ts')] } },
     files: blocks.map(pathOf),
     include: []
   })

@@ -1,0 +1,106 @@
+import { originOf } from '../../cluster/envelope.ts'
+import { errors, invalidOption } from '../../errors.ts'
+import { entriesOf } from '../../options.ts'
+import type { Broker, BrokerNode } from '../broker.ts'
+import type { RedisDriver, RedisEvents } from './driver.ts'
+import { IoRedisDriver, isIoRedis } from './ioredis.ts'
+import { isNodeRedis, NodeRedisDriver } from './node-redis.ts'
+
+/** A client of ioredis (5 or 6) or node-redis (5 or 6), or a cluster of either. */
+export interface RedisClient {
+  duplicate(...overrides: never[]): unknown
+}
+
+/** The options of `redisBroker`. */
+export interface RedisBrokerOptions {
+  /** It is not used itself: the broker makes two connections like it, which it closes again. */
+  client: RedisClient
+  /** What the names of all channels begin with: nodes with the same prefix are one cluster. @default 'blaze:' */
+  prefix?: string
+  /** Whether sharded channels are used (SPUBLISH, Redis 7). @default true for a cluster, false otherwise */
+  sharded?: boolean
+}
+
+/** How long what is under way may take when the broker closes, in milliseconds. */
+const CLOSE_TIMEOUT = 1_000
+const KEYS = ['client', 'prefix', 'sharded']
+
+/**
+ * Joins hubs through Redis 6.2 and up, Valkey, or a cluster of either (7 and up, unless `sharded` is false).
+ *
+ * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a wrong value.
+ */
+export function redisBroker(options: RedisBrokerOptions): Broker {
+  for (const [key] of entriesOf(options, 'redisBroker')) {
+    if (!KEYS.includes(key)) throw invalidOption(`redisBroker.${key}`, `is unknown; allowed are ${KEYS.join(', ')}`)
+  }
+  const { client, prefix = 'blaze:', sharded } = options
+  if (typeof prefix !== 'string' || prefix === '') throw invalidOption('redisBroker.prefix', 'must be a string that is not empty', prefix)
+  if (sharded !== undefined && typeof sharded !== 'boolean') throw invalidOption('redisBroker.sharded', 'must be a boolean', sharded)
+  return new RedisBroker(prefix, driverFor(client, sharded))
+}
+
+/** How to make a driver for this client. */
+function driverFor(client: unknown, sharded: boolean | undefined): (events: RedisEvents) => RedisDriver {
+  if (client !== null && typeof client === 'object') {
+    if (isIoRedis(client)) return (events) => new IoRedisDriver(client, sharded ?? client.isCluster === true, events)
+    if (isNodeRedis(client)) return (events) => new NodeRedisDriver(client, sharded ?? Array.isArray(client.masters), events)
+  }
+  throw invalidOption('redisBroker.client', 'must be a client or cluster of ioredis or node-redis', client)
+}
+
+class RedisBroker implements Broker {
+  readonly #prefix: string
+  readonly #driver: RedisDriver
+  #node: BrokerNode | undefined
+  #underWay = 0
+  #onIdle: () => void = () => {}
+
+  constructor(prefix: string, driver: (events: RedisEvents) => RedisDriver) {
+    this.#prefix = prefix
+    this.#driver = driver({
+      message: (channel, message) => {
+        // Redis sends to everybody.
+        if (originOf(message) !== this.#node?.id) this.#node?.receive(channel.slice(prefix.length), message)
+      },
+      lost: (error) => this.#node?.lost(error)
+    })
+  }
+
+  open(node: BrokerNode): void {
+    if (this.#node !== undefined) throw new errors.BROKER_IN_USE()
+    this.#node = node
+  }
+
+  async publish(channel: string, message: Uint8Array): Promise<void> {
+    this.#underWay++
+    try {
+      await this.#driver.publish(this.#prefix + channel, Buffer.from(message.buffer, message.byteOffset, message.byteLength))
+    } finally {
+      if (--this.#underWay === 0) this.#onIdle()
+    }
+  }
+
+  async subscribe(channels: readonly string[]): Promise<void> {
+    if (channels.length > 0) await this.#driver.subscribe(channels.map((channel) => this.#prefix + channel))
+  }
+
+  async unsubscribe(channels: readonly string[]): Promise<void> {
+    if (channels.length > 0) await this.#driver.unsubscribe(channels.map((channel) => this.#prefix + channel))
+  }
+
+  async check(): Promise<void> {
+    await this.#driver.check()
+  }
+
+  async close(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const isIdle = new Promise<void>((resolve) => {
+      this.#onIdle = resolve
+      timer = setTimeout(resolve, CLOSE_TIMEOUT).unref()
+    })
+    if (this.#underWay > 0) await isIdle
+    clearTimeout(timer)
+    this.#driver.close()
+  }
+}

@@ -1,0 +1,119 @@
+import { errors } from '../../errors.ts'
+import { Connection } from './connection.ts'
+import { CONNECT_TIMEOUT, type RedisDriver, type RedisEvents, retryDelay, SOCKET_TIMEOUT } from './driver.ts'
+
+/** What is used of ioredis; its own types are for those who have it. */
+export interface IoRedis {
+  readonly status: string
+  readonly isCluster?: boolean
+  duplicate(...overrides: unknown[]): IoRedis
+  connect(): Promise<unknown>
+  disconnect(): void
+  ping(): Promise<unknown>
+  publish(channel: string, message: Buffer): Promise<unknown>
+  spublish(channel: string, message: Buffer): Promise<unknown>
+  subscribe(...channels: string[]): Promise<unknown>
+  unsubscribe(...channels: string[]): Promise<unknown>
+  ssubscribe(...channels: string[]): Promise<unknown>
+  sunsubscribe(...channels: string[]): Promise<unknown>
+  on(event: string, listener: (...args: never[]) => void): unknown
+}
+
+/** True for a client of ioredis, also for a Cluster. */
+export function isIoRedis(client: object): client is IoRedis {
+  const { status, ssubscribe } = client as Partial<IoRedis>
+  return typeof status === 'string' && typeof ssubscribe === 'function'
+}
+
+/** How our own connections differ from the application's: what cannot be sent now is not sent later, and nothing is sent twice. */
+const CONNECTION = {
+  connectTimeout: CONNECT_TIMEOUT,
+  socketTimeout: SOCKET_TIMEOUT,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  maxRetriesPerRequest: null,
+  keyPrefix: '',
+  retryStrategy: retryDelay
+}
+
+const isReady = ({ status }: IoRedis): boolean => status === 'ready'
+
+/** Redis through ioredis. */
+export class IoRedisDriver implements RedisDriver {
+  readonly #client: IoRedis
+  readonly #events: RedisEvents
+  readonly #isSharded: boolean
+  readonly #publisher = new Connection(() => this.#duplicate(), isReady)
+  readonly #subscriber = new Connection(() => this.#listening(), isReady)
+  readonly #channels = new Set<string>()
+  /** Settles when what was subscribed to before the connection broke is in force again. */
+  #restored: Promise<unknown> = Promise.resolve()
+  #isClosed = false
+
+  constructor(client: IoRedis, isSharded: boolean, events: RedisEvents) {
+    this.#client = client
+    this.#isSharded = isSharded
+    this.#events = events
+  }
+
+  async publish(channel: string, message: Buffer): Promise<unknown> {
+    const publisher = await this.#publisher.ready()
+    return this.#isSharded ? publisher.spublish(channel, message) : publisher.publish(channel, message)
+  }
+
+  async subscribe(channels: readonly string[]): Promise<unknown> {
+    const subscriber = await this.#subscriber.ready()
+    for (const channel of channels) this.#channels.add(channel)
+    return this.#subscribe(subscriber, channels)
+  }
+
+  async unsubscribe(channels: readonly string[]): Promise<unknown> {
+    const subscriber = await this.#subscriber.ready()
+    for (const channel of channels) this.#channels.delete(channel)
+    if (this.#isSharded) return Promise.all(channels.map((channel) => subscriber.sunsubscribe(channel)))
+    return subscriber.unsubscribe(...channels)
+  }
+
+  async check(): Promise<unknown> {
+    const [publisher, subscriber] = await Promise.all([this.#publisher.ready(), this.#subscriber.ready()])
+    await this.#restored
+    return Promise.all([publisher.ping(), subscriber.ping()])
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#publisher.client?.disconnect()
+    this.#subscriber.client?.disconnect()
+  }
+
+  #subscribe(subscriber: IoRedis, channels: readonly string[]): Promise<unknown> {
+    if (this.#isSharded) return Promise.all(channels.map((channel) => subscriber.ssubscribe(channel)))
+    return subscriber.subscribe(...channels)
+  }
+
+  #listening(): IoRedis {
+    const subscriber = this.#duplicate()
+    subscriber.on(this.#isSharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, message: Buffer) => {
+      this.#events.message(channel.toString(), message)
+    })
+    // ioredis would do it, too, and leave a rejection that nobody handles where the connection breaks again.
+    subscriber.on('ready', () => {
+      if (this.#channels.size > 0) this.#restored = this.#subscribe(subscriber, [...this.#channels])
+      this.#restored.catch(() => {})
+    })
+    return subscriber
+  }
+
+  #duplicate(): IoRedis {
+    // Without its queue, a cluster sends what is for a node that it has not connected to yet over another, and out of order.
+    const ofCluster = { lazyConnect: true, shardedSubscribers: this.#isSharded, clusterRetryStrategy: retryDelay, redisOptions: CONNECTION }
+    const ofServer = { ...CONNECTION, lazyConnect: true, enableOfflineQueue: false }
+    const connection = this.#client.isCluster ? this.#client.duplicate([], ofCluster) : this.#client.duplicate(ofServer)
+    // It reports every attempt; `close` says what counts.
+    connection.on('error', () => {})
+    connection.on('close', () => {
+      if (!this.#isClosed) this.#events.lost(new errors.BROKER_UNAVAILABLE('the connection to Redis is lost'))
+    })
+    return connection
+  }
+}

@@ -1,0 +1,2 @@
+// The hub over NATS
+export { natsBroker, type NatsBrokerOptions, type NatsClient } from './brokers/nats.ts'
