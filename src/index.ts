@@ -34,7 +34,19 @@ export { CloseCode, CloseError, type CloseInfo, isCloseError, isUnexpectedCloseE
 export type { HubEvents } from './hub/events.ts'
 export { type HubStats, WebSocketHub } from './hub/hub.ts'
 export type { HubOptions } from './hub/options.ts'
-export type { BroadcastOptions, DisconnectTarget, RoomTarget } from './hub/receivers.ts'
+export type { BroadcastOptions, DisconnectOptions, DisconnectTarget, RoomTarget } from './hub/receivers.ts'
+
+// More than one node
+export type { Broker, BrokerNode } from './brokers/broker.ts'
+export { memoryBroker, MemoryEngine } from './brokers/memory.ts'
+export type { HubLogger } from './cluster/backplane.ts'
+export type { Cluster, ClusterAnswer, ClusterQuestion } from './cluster/cluster.ts'
+export { originOf } from './cluster/envelope.ts'
+export type { NodeInfo } from './cluster/members.ts'
+export type { ClusterStats } from './cluster/node.ts'
+export type { Presence, PresenceEvents, PresenceOptions } from './cluster/presence.ts'
+export { createPublisher, type Publisher, type PublisherTarget, type PublishOptions } from './cluster/publisher.ts'
+export type { Present } from './cluster/roster.ts'
 
 // Errors
 export { errors, type FastifyError } from './errors.ts'

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import type { ContextConfigDefault, FastifyInstance, FastifyRequest, RouteGenericInterface } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
@@ -33,6 +34,8 @@ export interface BlazeWsOptions {
 
 const OPTIONS = ['config', 'shutdown', 'hub', 'websocket', 'maxPendingUpgrades']
 const MAX_PENDING_UPGRADES = 1024
+/** How long a server waits for its cluster before it listens, in milliseconds. */
+const CLUSTER_PATIENCE = 2_000
 const checkPendingUpgrades = integer(1, undefined, ' (upgrades)')
 /** Who waits for tokens is looked after eight times in this, in milliseconds. */
 const THROTTLE_TIME = 160
@@ -44,7 +47,7 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   if (registered.has(app.server)) throw new errors.ALREADY_REGISTERED()
   const config = resolveOptions(app, options)
   const shutdown = new Shutdown(resolveShutdownOptions(options.shutdown))
-  const hub = new WebSocketHub(resolveHubOptions(options.hub))
+  const hub = new WebSocketHub({ logger: app.log, ...resolveHubOptions(options.hub) })
   registered.add(app.server)
 
   const pending = new PendingUpgrades(options.maxPendingUpgrades ?? MAX_PENDING_UPGRADES)
@@ -85,8 +88,14 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   app.addHook('preClose', async () => {
     begin()
     await shutdown.drain()
-    await hub.shutdown(0)
+    await hub.closeClients(0)
   })
+  if (options.hub?.broker !== undefined) {
+    // Who connects first is to miss nothing, and a server without its engine starts all the same.
+    app.addHook('onReady', () => joined(hub))
+  }
+  // Behind the last request, which may still have something to say to the clients of other nodes.
+  app.addHook('onClose', () => hub.leaveCluster())
 }
 
 /** Registers `@fastify/websocket` where the application has not, and keeps its listener from others and others from it. */
@@ -123,6 +132,13 @@ function onCloseCalled(app: FastifyInstance, begin: () => void): void {
     begin()
     return close(...args)
   }) as FastifyInstance['close']
+}
+
+/** Waits until a hub is told what other nodes say, but not for an engine that is away. */
+async function joined(hub: WebSocketHub): Promise<void> {
+  if (hub.cluster.stats().isDegraded) return
+  const isAway = new Promise<void>((resolve) => hub.once('degraded', () => resolve()))
+  await Promise.race([hub.cluster.ready(), isAway, sleep(CLUSTER_PATIENCE, undefined, { ref: false })])
 }
 
 function resolveOptions(app: FastifyInstance, options: BlazeWsOptions): WebSocketConfig {

@@ -1,22 +1,24 @@
-import type { DataType } from '../message.ts'
+import { type DataType, TextMessage } from '../message.ts'
 import type { DeflateParams } from './deflate.ts'
 import { type Broadcast, type Coalesce, Frame } from './frame.ts'
 
 /** A message for many receivers: encoded once, and framed once for each distinct form on the wire. */
 export class Prepared implements Broadcast {
   readonly type: DataType
-  /** What the caller gave, for `coalesce`. */
-  readonly source: string | Uint8Array
+  readonly #source: string | Uint8Array | undefined
   readonly payload: Buffer
   #plain: Frame | undefined
   #deflated: Map<number, Frame> | undefined
   #keys: Map<Coalesce, unknown> | undefined
 
-  /** `payload` must not be the caller's own bytes: they may change before the last receiver has got them. */
-  constructor(type: DataType, source: string | Uint8Array, payload: Buffer) {
+  /**
+   * @param payload must not be the caller's own bytes: they may change before the last receiver has got them.
+   * @param source what the caller gave, for `coalesce`. @default the payload, a text as a string
+   */
+  constructor(type: DataType, payload: Buffer, source?: string | Uint8Array) {
     this.type = type
-    this.source = source
     this.payload = payload
+    this.#source = source
   }
 
   /** The frame for a connection that has agreed on `deflate`, or on no compression. */
@@ -39,7 +41,7 @@ export class Prepared implements Broadcast {
     if (!this.#keys.has(coalesce)) {
       // Where it throws, the message stays under a key of its own: it replaces nothing, and the error comes once.
       this.#keys.set(coalesce, this)
-      this.#keys.set(coalesce, coalesce(this.source))
+      this.#keys.set(coalesce, coalesce(this.#source ?? (this.type === TextMessage ? this.payload.toString() : this.payload)))
     }
     return this.#keys.get(coalesce)
   }

@@ -9,7 +9,13 @@ export interface HubEvents {
   unregister: [ws: WebSocketConnection]
   /** A connection could not take a broadcast and its `slowConsumer` policy was applied; once until it has caught up. */
   slow: [ws: WebSocketConnection]
+  /** The engine of the broker cannot be reached: until `'recovered'`, broadcasts reach the clients of this node only. */
+  degraded: [error: Error]
+  /** It is back, and this node gets everything again. */
+  recovered: []
 }
+
+type ConnectionEvent = 'register' | 'unregister' | 'slow'
 
 /** Emits a hub's events. Those of a broadcast wait for its end: what listeners broadcast comes behind it, for everybody. */
 export class Events {
@@ -33,7 +39,7 @@ export class Events {
   }
 
   /** A listener's error must not reach whoever broadcasts, and not the other receivers. */
-  emit(event: keyof HubEvents, ws: WebSocketConnection): void {
+  emit(event: ConnectionEvent, ws: WebSocketConnection): void {
     if (this.#isHeld) {
       this.#held.push(() => this.emit(event, ws))
       return

@@ -1,5 +1,8 @@
 import { EventEmitter } from 'node:events'
-import { assertSendable, assertTimeout, CloseCode } from '../close.ts'
+import { Backplane } from '../cluster/backplane.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import type { Presence } from '../cluster/presence.ts'
+import { assertSendable, assertTimeout, CloseCode, fitReason } from '../close.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { atEndOfTurn } from '../connection/end-of-tick.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
@@ -9,7 +12,17 @@ import { Burst } from './burst.ts'
 import { deliver } from './deliver.ts'
 import { Events, type HubEvents, logFailure } from './events.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
-import { assertConnection, type BroadcastOptions, connectionsOf, type DisconnectTarget, receivers, type RoomTarget } from './receivers.ts'
+import {
+  assertConnection,
+  type BroadcastOptions,
+  connectionsOf,
+  type DisconnectOptions,
+  type DisconnectTarget,
+  excludedIds,
+  receivers,
+  roomsOf,
+  type RoomTarget
+} from './receivers.ts'
 import { assertRoom, assertRooms, Rooms } from './rooms.ts'
 
 /** A hub's numbers. All but `clients` and `rooms` count from its start. */
@@ -37,7 +50,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   readonly #rooms = new Rooms()
   readonly #events = new Events(this)
   readonly #slow = new WeakSet<WebSocketConnection>()
-  readonly #options: HubOptions
+  readonly #options: ReturnType<typeof resolveHubOptions>
   readonly #done: Promise<void>
   /** What others call of this hub, and users should not. */
   readonly #listener = {
@@ -48,6 +61,10 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   }
   /** What the broadcasts of this turn to the same receivers have in common; gone as soon as who receives may have changed. */
   #burst: Burst | undefined
+  /** Made at once where there is a broker, and otherwise when it is first asked for. */
+  #backplane: Backplane | undefined
+  /** Connections by their ids, where other nodes may name them. */
+  readonly #byId = new Map<string, WebSocketConnection>()
   #finish: () => void = () => {}
   #isShutDown = false
   #messagesSent = 0
@@ -62,6 +79,17 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     this.#done = new Promise((resolve) => {
       this.#finish = resolve
     })
+    if (this.#options.broker !== undefined) this.#join()
+  }
+
+  /** Asks all nodes of the cluster. Without a broker, that is this hub alone. */
+  get cluster(): Cluster {
+    return (this.#backplane ?? this.#join()).cluster
+  }
+
+  /** Who is in which room, on all nodes. */
+  get presence(): Presence {
+    return (this.#backplane ?? this.#join()).presence
   }
 
   /**
@@ -74,6 +102,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     if (this.#isShutDown || ws.isClosed()) return false
     this.#burst = undefined
     this.#clients.add(ws)
+    if (this.#backplane?.node !== undefined) this.#byId.set(ws.id, ws)
     ws.channel.ending.keptBy(this.#listener, ws)
     this.#events.emit('register', ws)
     return true
@@ -136,22 +165,18 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   }
 
   /**
-   * Sends to every registered connection, or to those that the options leave. It returns at once: the number of connections
-   * that took the message.
+   * Sends to every registered connection, or to those that the options leave; with a broker, to those of all nodes. It returns at
+   * once: the number of connections of this node that took the message.
    *
    * @throws TypeError where the data is neither string nor bytes, or bytes that go out as text are not UTF-8.
    */
   broadcast(data: string | Uint8Array, options: BroadcastOptions = {}): number {
     const type = options.type ?? TextMessage
     assertDataType(type)
-    const message = new Prepared(type, data, ownCopy(payloadOf(type, data)))
+    const message = new Prepared(type, ownCopy(payloadOf(type, data)), data)
     const targets = receivers(this.#clients, this.#rooms, options)
-    this.#events.hold()
-    const sent = this.#send(message, targets)
-    this.#events.release()
-    this.#messagesSent += sent
-    this.#bytesSent += sent * message.payload.length
-    return sent
+    if (this.#backplane !== undefined && options.local !== true) this.#spread(message, options, this.#backplane)
+    return this.#sendTo(message, targets)
   }
 
   /** Sends a value as JSON. Throws a TypeError where it has no JSON form. See `broadcast`. */
@@ -161,14 +186,17 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
 
   /**
    * Takes connections out of the hub and closes them: those in a room or in any of several, those that a function returns true
-   * for, or those given. Says how many they were. With a room for each user, this is how a user is thrown out everywhere.
+   * for, or those given. Says how many they were on this node. With a room for each user, this is how a user is thrown out everywhere.
    *
    * @param code 1000 to 1003, 1007 to 1014 or 3000 to 4999. @default 1008
    * @param reason cut to the 123 bytes that fit. @default ''
+   * @param options with a broker, the members of rooms are closed on all nodes unless `local` is true.
    */
-  disconnect(target: DisconnectTarget, code: number = CloseCode.PolicyViolation, reason = ''): number {
+  disconnect(target: DisconnectTarget, code: number = CloseCode.PolicyViolation, reason = '', { local = false }: DisconnectOptions = {}): number {
     assertSendable(code, reason)
     const connections = connectionsOf(this.#clients, this.#rooms, target)
+    const rooms = roomsOf(target)
+    if (rooms.length > 0 && !local) this.#backplane?.node?.disconnect(rooms, code, fitReason(reason))
     for (const ws of connections) {
       this.#remove(ws)
       void ws.close(code, reason)
@@ -195,6 +223,12 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
 
   /** Closes every client with 1001, waits for `timeout` milliseconds at most and drops the rest. Then no one can register. */
   async shutdown(timeout: number): Promise<void> {
+    await this.closeClients(timeout)
+    await this.leaveCluster()
+  }
+
+  /** @internal The first half of `shutdown`: from here on, broadcasts go to other nodes only. */
+  async closeClients(timeout: number): Promise<void> {
     assertTimeout(timeout)
     this.#isShutDown = true
     const clients = this.getClients()
@@ -203,7 +237,54 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     }, timeout).unref()
     await Promise.all(clients.map((ws) => ws.close(CloseCode.GoingAway)))
     clearTimeout(timer)
+  }
+
+  /** @internal The second half. */
+  async leaveCluster(): Promise<void> {
+    await this.#backplane?.node?.close()
     this.#finish()
+  }
+
+  #join(): Backplane {
+    const { broker, lease, logger } = this.#options
+    this.#backplane = new Backplane(
+      {
+        join: (ws, room) => this.join(ws, room),
+        getClientCount: (room) => this.getClientCount(room),
+        getRooms: () => this.getRooms(),
+        deliver: (type, payload, rooms, excluded) => this.#deliverHere(new Prepared(type, payload), rooms, excluded),
+        disconnect: (rooms, code, reason) => this.disconnect(rooms, code, reason, { local: true }),
+        emit: (event: 'degraded' | 'recovered', ...args: []) => this.emit(event, ...args)
+      },
+      broker,
+      lease,
+      logger
+    )
+    this.#rooms.watcher = this.#backplane
+    return this.#backplane
+  }
+
+  /** Has the other nodes send it, too. */
+  #spread({ type, payload }: Prepared, options: BroadcastOptions, backplane: Backplane): void {
+    if (options.filter !== undefined) return backplane.filtered()
+    const rooms = options.to === undefined ? undefined : [options.to].flat()
+    backplane.node?.broadcast(type, payload, rooms, excludedIds(options))
+  }
+
+  /** Another node has sent it. */
+  #deliverHere(message: Prepared, rooms: readonly string[] | undefined, excluded: readonly string[]): void {
+    const targets = rooms === undefined ? this.#clients : this.#rooms.membersOfAny(rooms)
+    const here = excluded.map((id) => this.#byId.get(id)).filter((ws) => ws !== undefined)
+    this.#sendTo(message, here.length === 0 ? targets : [...targets].filter((ws) => !here.includes(ws)))
+  }
+
+  #sendTo(message: Prepared, targets: Iterable<WebSocketConnection>): number {
+    this.#events.hold()
+    const sent = this.#send(message, targets)
+    this.#events.release()
+    this.#messagesSent += sent
+    this.#bytesSent += sent * message.payload.length
+    return sent
   }
 
   /** Sends to all of them, where it can with what else they get in this turn. Says how many took it. */
@@ -245,6 +326,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     if (!this.#clients.delete(ws)) return false
     this.#burst = undefined
     this.#rooms.removeAll(ws)
+    if (this.#byId.size > 0) this.#byId.delete(ws.id)
     ws.channel.ending.leftBy(this.#listener)
     this.#events.emit('unregister', ws)
     return true

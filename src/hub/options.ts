@@ -1,20 +1,49 @@
+import type { Broker } from '../brokers/broker.ts'
+import type { HubLogger } from '../cluster/backplane.ts'
 import { checkSlowConsumer, type SlowConsumerPolicy } from '../config.ts'
 import { invalidOption } from '../errors.ts'
-import { entriesOf } from '../options.ts'
+import { type Check, entriesOf, integer } from '../options.ts'
 
 /** The options of a hub. */
 export interface HubOptions {
   /** What this hub does for a full send queue, whatever the connection's route says. @default that of the route */
   slowConsumer?: SlowConsumerPolicy
+  /** Joins this hub to those of other nodes. @default none: the hub is alone */
+  broker?: Broker
+  /** How long the other nodes believe in one that they hear nothing of, in milliseconds. @default 5000 */
+  lease?: number
+  /** Where a hub with a broker says that the engine is away or back, and what it ignores. @default that of the server; none for other hubs */
+  logger?: HubLogger
+}
+
+const LEASE = 5_000
+const METHODS: readonly (keyof Broker)[] = ['open', 'publish', 'subscribe', 'unsubscribe', 'check', 'close']
+
+const CHECKS: Record<keyof HubOptions, Check> = {
+  slowConsumer: checkSlowConsumer,
+  broker: methods(METHODS, 'a Broker, as redisBroker({ client }) makes one'),
+  lease: integer(500, 3_600_000, ' (milliseconds)'),
+  logger: methods(['error', 'info', 'warn'], 'a logger')
 }
 
 /** Checks and copies a hub's options. @throws FST_BLAZE_WS_INVALID_OPTION */
-export function resolveHubOptions(options: unknown, name = 'hub'): HubOptions {
-  const resolved: HubOptions = {}
+export function resolveHubOptions(options: unknown, name = 'hub'): HubOptions & { lease: number } {
+  const resolved = { lease: LEASE }
   for (const [key, value] of entriesOf(options, name)) {
-    if (key !== 'slowConsumer') throw invalidOption(`${name}.${key}`, 'is unknown; allowed is slowConsumer')
-    checkSlowConsumer(value, `${name}.${key}`)
-    resolved.slowConsumer = value as SlowConsumerPolicy
+    const check = Object.hasOwn(CHECKS, key) ? CHECKS[key as keyof HubOptions] : undefined
+    if (check === undefined) throw invalidOption(`${name}.${key}`, `is unknown; allowed are ${Object.keys(CHECKS).join(', ')}`)
+    check(value, `${name}.${key}`)
+    Object.assign(resolved, { [key]: value })
   }
   return resolved
+}
+
+/** A check for objects with these methods. */
+function methods(names: readonly string[], what: string): Check {
+  return (value, name) => {
+    const object = (value ?? {}) as Record<string, unknown>
+    if (!names.every((method) => typeof object[method] === 'function')) {
+      throw invalidOption(name, `must be ${what}, with the methods ${names.join(', ')}`, value)
+    }
+  }
 }

@@ -9,10 +9,15 @@ export interface BroadcastOptions {
   type?: MessageType
   /** Only to the members of this room, or of any of these rooms, each once. */
   to?: string | readonly string[]
-  /** Not to these. */
-  except?: WebSocketConnection | readonly WebSocketConnection[]
-  /** Only to those it returns true for. It is asked before anything is sent. */
+  /** Not to these: connections, or the `id`s of connections on any node. */
+  except?: WebSocketConnection | string | readonly (WebSocketConnection | string)[]
+  /**
+   * Only to those it returns true for. It is asked before anything is sent. A function cannot travel: with a filter, only the
+   * clients of this node get the message.
+   */
   filter?: (ws: WebSocketConnection) => boolean
+  /** Only to the clients of this node. @default false */
+  local?: boolean
 }
 
 /** The rooms that `to()` was given, to broadcast to. */
@@ -21,7 +26,7 @@ export interface RoomTarget {
   broadcastJSON(value: unknown, options?: Omit<BroadcastOptions, 'to'>): number
 }
 
-const KEYS = ['type', 'to', 'except', 'filter']
+const KEYS = ['type', 'to', 'except', 'filter', 'local']
 
 /**
  * Whom the options name. A mistake in them must not send to everybody: what is unknown, undefined or of the wrong type throws.
@@ -32,15 +37,25 @@ export function receivers(
   options: BroadcastOptions
 ): Iterable<WebSocketConnection> {
   assertOptions(options)
-  const { to, except, filter } = options
+  const { to, filter } = options
   const all = to === undefined ? clients : rooms.membersOfAny(to)
-  if (except === undefined && filter === undefined) return all
-  const excluded = new Set<WebSocketConnection>()
-  for (const ws of [except ?? []].flat()) {
-    assertConnection(ws, 'except')
-    excluded.add(ws)
-  }
-  return [...all].filter((ws) => !excluded.has(ws) && (filter === undefined || answer(filter(ws))))
+  const excluded = excludedBy(options)
+  if (excluded.length === 0 && filter === undefined) return all
+  const not = new Set(excluded)
+  const isExcluded = excluded.some((one) => typeof one === 'string') ? (ws: WebSocketConnection) => not.has(ws) || not.has(ws.id) : (ws: WebSocketConnection) => not.has(ws)
+  return [...all].filter((ws) => !isExcluded(ws) && (filter === undefined || answer(filter(ws))))
+}
+
+/** Whom the options exclude: connections and ids. */
+function excludedBy({ except = [] }: BroadcastOptions): (WebSocketConnection | string)[] {
+  const excluded = [except].flat()
+  for (const one of excluded) if (typeof one !== 'string') assertConnection(one, 'except')
+  return excluded
+}
+
+/** The ids of those whom the options exclude. */
+export function excludedIds(options: BroadcastOptions): string[] {
+  return excludedBy(options).map((one) => (typeof one === 'string' ? one : one.id))
 }
 
 function assertOptions(options: BroadcastOptions): void {
@@ -51,9 +66,18 @@ function assertOptions(options: BroadcastOptions): void {
     if (!KEYS.includes(key)) throw new errors.INVALID_ARGUMENT(`options.${key}`, `is unknown; allowed are ${KEYS.join(', ')}`)
   }
   if ('to' in options) assertRooms(options.to)
+  if (options.local !== undefined && typeof options.local !== 'boolean') {
+    throw new errors.INVALID_ARGUMENT('local', `must be a boolean, got ${describe(options.local)}`)
+  }
   if (options.filter !== undefined && typeof options.filter !== 'function') {
     throw new errors.INVALID_ARGUMENT('filter', `must be a function, got ${describe(options.filter)}`)
   }
+}
+
+/** Where `disconnect` closes. */
+export interface DisconnectOptions {
+  /** Only clients of this node. @default false */
+  local?: boolean
 }
 
 /** Whom `disconnect` closes: a room, several rooms, a filter over all clients of the hub, or connections. */
@@ -86,4 +110,9 @@ export function assertConnection(ws: unknown, name = 'ws'): asserts ws is WebSoc
   if (!(ws instanceof WebSocketConnection)) {
     throw new errors.INVALID_ARGUMENT(name, `must be the WebSocketConnection that a handler gets, got ${describe(ws)}`)
   }
+}
+
+/** The rooms that a target names. */
+export function roomsOf(target: DisconnectTarget): string[] {
+  return ([target].flat() as unknown[]).filter((one) => typeof one === 'string')
 }

@@ -7,8 +7,17 @@ export const MAX_ROOM_NAME = 256
 
 const NONE: ReadonlySet<WebSocketConnection> = new Set()
 
+/** Who is told of rooms that come and go, and of members who leave. */
+export interface RoomWatcher {
+  opened(room: string): void
+  emptied(room: string): void
+  left(ws: WebSocketConnection, room: string): void
+}
+
 /** Who is in which room. A room exists while someone is in it. */
 export class Rooms {
+  /** Set where someone wants to know. */
+  watcher: RoomWatcher | undefined
   readonly #members = new Map<string, Set<WebSocketConnection>>()
   readonly #roomsOf = new Map<WebSocketConnection, Set<string>>()
 
@@ -38,18 +47,24 @@ export class Rooms {
   }
 
   add(ws: WebSocketConnection, room: string): void {
-    addTo(this.#members, room, ws)
+    if (addTo(this.#members, room, ws)) this.watcher?.opened(room)
     addTo(this.#roomsOf, ws, room)
   }
 
   remove(ws: WebSocketConnection, room: string): void {
-    removeFrom(this.#members, room, ws)
+    this.#removeMember(ws, room)
     removeFrom(this.#roomsOf, ws, room)
   }
 
   removeAll(ws: WebSocketConnection): void {
-    for (const room of this.#roomsOf.get(ws) ?? []) removeFrom(this.#members, room, ws)
+    for (const room of this.#roomsOf.get(ws) ?? []) this.#removeMember(ws, room)
     this.#roomsOf.delete(ws)
+  }
+
+  #removeMember(ws: WebSocketConnection, room: string): void {
+    const isEmpty = removeFrom(this.#members, room, ws)
+    this.watcher?.left(ws, room)
+    if (isEmpty) this.watcher?.emptied(room)
   }
 }
 
@@ -59,6 +74,8 @@ export function assertRoom(room: unknown): asserts room is string {
   if (room.length === 0 || room.length > MAX_ROOM_NAME) {
     throw violation(new errors.OUT_OF_RANGE('room', `a name has 1 to ${MAX_ROOM_NAME} characters, got ${room.length}`))
   }
+  // Half a surrogate pair has no bytes of its own: on the way to other nodes, two such rooms would become one.
+  if (!room.isWellFormed()) throw violation(new errors.INVALID_ARGUMENT('room', 'a name must be well-formed Unicode'))
 }
 
 /** Throws where a value is neither a room nor a list of rooms. */
@@ -71,13 +88,16 @@ function violation(error: Error): Error {
   return Object.assign(error, { closeCode: CloseCode.PolicyViolation })
 }
 
-function addTo<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
+/** True where it is the first value of the key. */
+function addTo<K, V>(map: Map<K, Set<V>>, key: K, value: V): boolean {
   const set = map.get(key)
   if (set === undefined) map.set(key, new Set([value]))
   else set.add(value)
+  return set === undefined
 }
 
-function removeFrom<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
+/** True where it was the last value of the key. */
+function removeFrom<K, V>(map: Map<K, Set<V>>, key: K, value: V): boolean {
   const set = map.get(key)
-  if (set?.delete(value) === true && set.size === 0) map.delete(key)
+  return set?.delete(value) === true && set.size === 0 && map.delete(key)
 }

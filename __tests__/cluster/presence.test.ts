@@ -1,0 +1,165 @@
+import type { FastifyInstance } from 'fastify'
+import { memoryBroker, MemoryEngine, type Present, type WebSocketConnection, type WebSocketHub } from '../../src/index.ts'
+import { encode, Kind } from '../../src/cluster/envelope.ts'
+import { closeServers, connect, eventually, startServer, type TestClient } from '../support/server.ts'
+
+afterEach(closeServers)
+
+/** `/:room?name=Ann` is there as Ann; a text changes the mood. */
+function presence(app: FastifyInstance): void {
+  app.webSocket('/:room', async (ws) => {
+    const room = ws.context().param('room')
+    const name = ws.context().query('name')
+    app.wsHub.presence.set(ws, room, { name }, { key: name })
+    await app.wsHub.cluster.ready()
+    await ws.writeText('in')
+    for await (const { data } of ws) app.wsHub.presence.set(ws, room, { name, mood: data.toString() }, { key: name })
+  })
+}
+
+interface Node {
+  hub: WebSocketHub
+  /** What `join`, `leave` and `update` have said. */
+  events: string[]
+  enter(room: string, name: string): Promise<TestClient>
+  list(room: string): Promise<string[]>
+  close(): Promise<void>
+}
+
+async function startNode(engine?: MemoryEngine, lease = 5_000): Promise<Node> {
+  const { app, ws } = await startServer(presence, engine === undefined ? {} : { hub: { broker: memoryBroker({ engine }), lease } })
+  const events: string[] = []
+  for (const event of ['join', 'leave', 'update'] as const) {
+    app.wsHub.presence.on(event, (room, { key, info }) => events.push(`${event} ${room} ${key}${(info as { mood?: string }).mood ?? ''}`))
+  }
+  return {
+    hub: app.wsHub,
+    events,
+    async enter(room, name) {
+      const client = await connect(ws(`/${room}?name=${name}`))
+      await client.next()
+      return client
+    },
+    list: async (room) => (await app.wsHub.presence.list(room)).map(({ key, connections }) => `${key} ${connections.length}`).toSorted(),
+    close: () => app.close()
+  }
+}
+
+describe.each([
+  ['without a broker', async () => Array<Node>(2).fill(await startNode())],
+  [
+    'on two nodes',
+    async () => {
+      const engine = new MemoryEngine()
+      return [await startNode(engine), await startNode(engine)]
+    }
+  ]
+])('%s', (_, start) => {
+  test('everybody who is in a room is listed, once for each key, with what is known of them', async () => {
+    const [a, b] = (await start()) as [Node, Node]
+    await Promise.all([a.enter('tea', 'Ann'), b.enter('tea', 'Bob'), b.enter('tea', 'Ann'), a.enter('coffee', 'Eve')])
+    for (const { list } of [a, b]) {
+      await eventually(async () => (await list('tea')).join() === 'Ann 2,Bob 1')
+      expect(await list('coffee')).toEqual(['Eve 1'])
+      expect(await list('water')).toEqual([])
+    }
+    const [bob] = (await a.hub.presence.list<{ name: string }>('tea')).filter(({ key }) => key === 'Bob') as [Present<{ name: string }>]
+    expect(bob).toEqual({ key: 'Bob', info: { name: 'Bob' }, connections: [expect.any(String)] })
+  })
+
+  test('who comes, goes and changes is told, each key once', async () => {
+    const [a, b] = (await start()) as [Node, Node]
+    const eve = await a.enter('tea', 'Eve')
+    // Events tell what has changed since.
+    expect([await a.list('tea'), await b.list('tea')]).toEqual([['Eve 1'], ['Eve 1']])
+    const [ann, again] = [await b.enter('tea', 'Ann'), await b.enter('tea', 'Ann')]
+    await eventually(() => a.events.includes('join tea Ann'))
+    ann.socket.send(' is glad')
+    await eventually(() => a.events.includes('update tea Ann is glad'))
+    ann.socket.close()
+    // The other connection of hers has not said that she is glad.
+    await eventually(() => a.events.at(-1) === 'update tea Ann')
+    again.socket.close()
+    await eventually(() => a.events.includes('leave tea Ann'))
+    expect(a.events).toEqual(['join tea Eve', 'join tea Ann', 'update tea Ann is glad', 'update tea Ann', 'leave tea Ann'])
+    eve.socket.close()
+    await eventually(() => a.events.includes('leave tea Eve'))
+    await eventually(async () => (await b.list('tea')).length === 0)
+  })
+
+  test('presence ends with membership, or by itself', async () => {
+    const [a, b] = (await start()) as [Node, Node]
+    const [ann] = await Promise.all([a.enter('tea', 'Ann'), b.enter('tea', 'Bob')])
+    await eventually(async () => (await b.list('tea')).length === 2)
+    const ws = a.hub.getClients('tea').find(({ request }) => request.url.endsWith('Ann')) as WebSocketConnection
+    a.hub.presence.remove(ws, 'tea')
+    a.hub.presence.remove(ws, 'never there')
+    await eventually(async () => (await b.list('tea')).length === 1)
+    expect(a.hub.rooms(ws)).toEqual(['tea'])
+    ann.socket.send(' again')
+    await eventually(async () => (await b.list('tea')).length === 2)
+    a.hub.leave(ws, 'tea')
+    await eventually(async () => (await b.list('tea')).join() === 'Bob 1')
+  })
+})
+
+test('who is on another node is known to one that comes later, and gone with their node', async () => {
+  const engine = new MemoryEngine()
+  const [a, b] = [await startNode(engine), await startNode(engine)]
+  await a.enter('tea', 'Ann')
+  await b.enter('tea', 'Bob')
+  const c = await startNode(engine)
+  expect(await c.list('tea')).toEqual(['Ann 1', 'Bob 1'])
+  await c.enter('tea', 'Eve')
+  expect(await c.list('tea')).toEqual(['Ann 1', 'Bob 1', 'Eve 1'])
+  expect(c.events).toEqual(['join tea Eve'])
+  await a.close()
+  await eventually(() => c.events.includes('leave tea Ann'))
+  for (const { list } of [b, c]) expect(await list('tea')).toEqual(['Bob 1', 'Eve 1'])
+})
+
+test('more than fits in one message arrives, too', async () => {
+  const engine = new MemoryEngine()
+  const [a, b] = [await startNode(engine), await startNode(engine)]
+  const clients = await Promise.all(Array.from({ length: 250 }, (_, i) => a.enter('tea', `guest${i}`)))
+  expect(await b.list('tea')).toHaveLength(250)
+  for (const { socket } of clients) socket.terminate()
+  await eventually(async () => (await b.list('tea')).length === 0)
+})
+
+test('what cannot be said of someone throws, and what does not make a node breaks nothing', async () => {
+  const engine = new MemoryEngine()
+  const { app, ws } = await startServer(presence, { hub: { broker: memoryBroker({ engine }) } })
+  await connect(ws('/tea?name=Ann')).then((client) => client.next())
+  const [ann] = app.wsHub.getClients() as [WebSocketConnection]
+  const { presence: one } = app.wsHub
+  expect(() => one.set(ann, 'tea', 'x'.repeat(8 * 1024))).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_OUT_OF_RANGE', closeCode: 1008 }))
+  expect(() => one.set(ann, 'tea', () => {})).toThrow(TypeError)
+  expect(() => one.set(ann, '', 1)).toThrow(RangeError)
+  expect(() => one.set(ann, 'tea', 1, { key: '' })).toThrow(RangeError)
+  expect(() => one.set(ann, 'tea', 1, { key: 5 as never })).toThrow(TypeError)
+  await expect(one.list('')).rejects.toThrow(RangeError)
+  expect(await one.list('tea')).toMatchObject([{ key: 'Ann' }])
+  const nonsense = [{ type: 'present', entries: [null, 5, {}, { id: 1 }] }, { type: 'absent', ids: [null, {}, ann.id + 1] }, { type: 'snapshot' }, { type: 'what?' }]
+  for (const message of nonsense) await engine.publish('room:tea', control(message))
+  expect(await one.list('tea')).toMatchObject([{ key: 'Ann' }])
+})
+
+function control(message: object): Buffer {
+  const payload = Buffer.from(JSON.stringify(message))
+  return encode({ kind: Kind.Control, origin: '0123456789abcdef', generation: 0, sequence: 0, id: 0, excluded: [], rooms: [], payload })
+}
+
+test('a listener that fails is logged, and disturbs nobody', async () => {
+  const { app, ws, logs } = await startServer(presence)
+  app.wsHub.presence.on('join', () => {
+    throw new Error('clumsy')
+  })
+  app.wsHub.presence.on('leave', async () => {
+    throw new Error('clumsy later')
+  })
+  const client = await connect(ws('/tea?name=Ann'))
+  expect(await client.next()).toBe('in')
+  client.socket.close()
+  await eventually(() => logs.filter(({ msg }) => msg.includes('listener')).length === 2)
+})

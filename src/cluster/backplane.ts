@@ -1,0 +1,124 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Broker } from '../brokers/broker.ts'
+import type { WebSocketConnection } from '../connection/connection.ts'
+import type { RoomWatcher } from '../hub/rooms.ts'
+import type { DataType } from '../message.ts'
+import { Cluster, type ClusterHost } from './cluster.ts'
+import { ClusterNode, type Control, type NodeHost } from './node.ts'
+import { Presence } from './presence.ts'
+
+/** Where a hub says what goes wrong: Fastify's logger, or one like it. */
+export type HubLogger = Pick<FastifyBaseLogger, 'error' | 'info' | 'warn'>
+
+/** What a hub does for the other nodes. */
+export interface HubSide extends ClusterHost {
+  join(ws: WebSocketConnection, room: string): boolean
+  /** To the members of these rooms, or to all. */
+  deliver(type: DataType, payload: Buffer, rooms: readonly string[] | undefined, excluded: readonly string[]): void
+  disconnect(rooms: readonly string[], code: number, reason: string): void
+  emit(event: 'degraded', error: Error): unknown
+  emit(event: 'recovered'): unknown
+}
+
+/** What joins a hub to those of other nodes: its node, the questions to the cluster and presence. Without a broker it is alone. */
+export class Backplane implements NodeHost, RoomWatcher {
+  readonly node: ClusterNode | undefined
+  readonly cluster: Cluster
+  readonly presence: Presence
+  readonly #hub: HubSide
+  readonly #log: HubLogger | undefined
+  #hasSaidFilter = false
+
+  constructor(hub: HubSide, broker: Broker | undefined, lease: number, log: HubLogger | undefined) {
+    this.#hub = hub
+    this.#log = log
+    this.node = broker === undefined ? undefined : new ClusterNode(broker, this, lease)
+    this.cluster = new Cluster(hub, this.node)
+    this.presence = new Presence(
+      (ws, room) => hub.join(ws, room),
+      this.node,
+      (error, event) => this.#failed(error, event)
+    )
+  }
+
+  /** A broadcast stays here because of its filter, which its author may not expect. */
+  filtered(): void {
+    if (this.node === undefined || this.#hasSaidFilter) return
+    this.#hasSaidFilter = true
+    this.#log?.warn('a broadcast with a filter reaches the clients of this node only; say { local: true } where that is meant')
+  }
+
+  deliver(type: DataType, payload: Buffer, rooms: readonly string[] | undefined, excluded: readonly string[]): void {
+    this.#hub.deliver(type, payload, rooms, excluded)
+  }
+
+  disconnect(rooms: readonly string[], code: number, reason: string): void {
+    this.#hub.disconnect(rooms, code, reason)
+  }
+
+  answer(question: Control): unknown[] | undefined {
+    return this.cluster.answer(question) ?? this.presence.answer(question)
+  }
+
+  control(node: string, room: string, message: Control): void {
+    this.presence.control(node, room, message)
+  }
+
+  found(node: string): void {
+    this.presence.found(node)
+  }
+
+  gone(node: string): void {
+    this.presence.gone(node)
+  }
+
+  unsubscribed(room: string): void {
+    this.presence.unsubscribed(room)
+  }
+
+  opened(room: string): void {
+    this.node?.enter(room)
+  }
+
+  emptied(room: string): void {
+    this.node?.leave(room)
+  }
+
+  left(ws: WebSocketConnection, room: string): void {
+    this.presence.remove(ws, room)
+  }
+
+  degraded(error: Error): void {
+    this.#log?.warn({ err: error }, 'the engine of the broker cannot be reached: broadcasts reach the clients of this node only')
+    this.#emit(() => this.#hub.emit('degraded', error), 'degraded')
+  }
+
+  up(again: boolean): void {
+    if (!again) return
+    this.presence.recovered()
+    const { unpublished } = this.cluster.stats()
+    this.#log?.info({ unpublished }, 'the engine of the broker is back: broadcasts reach all nodes again')
+    this.#emit(() => this.#hub.emit('recovered'), 'recovered')
+  }
+
+  refused(error: Error): void {
+    this.#log?.error({ err: error }, 'a broadcast has reached the clients of this node only')
+  }
+
+  rejected(channel: string, error?: unknown): void {
+    this.#log?.warn({ channel, err: error }, 'ignored what is no message of a node; further ones are counted only')
+  }
+
+  /** A listener's error must not reach the broker. */
+  #emit(emit: () => unknown, event: string): void {
+    try {
+      emit()
+    } catch (error) {
+      this.#failed(error, event)
+    }
+  }
+
+  #failed(error: unknown, event: string): void {
+    this.#log?.error({ err: error, event }, 'listener of a WebSocketHub event failed')
+  }
+}

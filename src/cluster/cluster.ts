@@ -1,0 +1,115 @@
+import { checkDuration } from '../options.ts'
+import type { NodeInfo } from './members.ts'
+import type { ClusterNode, ClusterStats, Control } from './node.ts'
+
+/** How long the other nodes have for an answer. */
+export interface ClusterQuestion {
+  /** In milliseconds. @default 1000 */
+  timeout?: number
+}
+
+/** Who has not answered in time; what these nodes have is not counted. */
+export interface ClusterAnswer {
+  /** The ids of nodes. */
+  missing: string[]
+}
+
+const TIMEOUT = 1_000
+/** How many rooms stand in one part of an answer: with the longest names, it is under a mebibyte. */
+const ROOMS_IN_PART = 1_000
+
+/** What a hub knows of itself. */
+export interface ClusterHost {
+  getClientCount(room?: string): number
+  getRooms(): string[]
+}
+
+const NO_STATS: ClusterStats = { isDegraded: false, published: 0, unpublished: 0, received: 0, missed: 0, duplicates: 0, rejected: 0 }
+
+/** Asks all nodes of a hub's cluster. A hub without a broker is a cluster of one. */
+export class Cluster {
+  readonly #host: ClusterHost
+  readonly #node: ClusterNode | undefined
+  readonly #startedAt = performance.now()
+
+  /** @internal */
+  constructor(host: ClusterHost, node: ClusterNode | undefined) {
+    this.#host = host
+    this.#node = node
+  }
+
+  /** The id of this node; `''` without a broker. */
+  get id(): string {
+    return this.#node?.id ?? ''
+  }
+
+  /**
+   * Resolves once this node gets what other nodes send to all rooms that its clients are in now. Who awaits it after `join` can
+   * tell a client that it misses nothing from here on. While the engine is away, it waits.
+   */
+  async ready(): Promise<void> {
+    await this.#node?.ready()
+  }
+
+  /** The nodes of the cluster, this one among them. */
+  async nodes(options?: ClusterQuestion): Promise<ClusterAnswer & { nodes: NodeInfo[] }> {
+    const { parts, missing } = await this.#ask({ type: 'nodes' }, isNodeInfo, options)
+    return { nodes: parts, missing }
+  }
+
+  /** How many connections are registered on all nodes, or in a room. */
+  async getClientCount(room?: string, options?: ClusterQuestion): Promise<ClusterAnswer & { count: number }> {
+    const { parts, missing } = await this.#ask({ type: 'count', room }, isCount, options)
+    return { count: parts.reduce((sum, count) => sum + count, 0), missing }
+  }
+
+  /** The rooms with members on any node. */
+  async getRooms(options?: ClusterQuestion): Promise<ClusterAnswer & { rooms: string[] }> {
+    const { parts, missing } = await this.#ask({ type: 'rooms' }, isNames, options)
+    return { rooms: [...new Set(parts.flat())], missing }
+  }
+
+  /** The numbers of this node's part in the cluster, from its start. */
+  stats(): ClusterStats {
+    return this.#node?.stats() ?? { ...NO_STATS }
+  }
+
+  /** @internal The parts of this node's answer; undefined where it does not know the question. */
+  answer({ type, ['room']: room }: Control): unknown[] | undefined {
+    if (type === 'nodes') return [this.#info()]
+    if (type === 'count') return [this.#host.getClientCount(room as string | undefined)]
+    if (type !== 'rooms') return undefined
+    const rooms = this.#host.getRooms()
+    const parts: string[][] = []
+    do parts.push(rooms.splice(0, ROOMS_IN_PART))
+    while (rooms.length > 0)
+    return parts
+  }
+
+  #info(): NodeInfo {
+    const uptime = (performance.now() - this.#startedAt) / 1000
+    return { id: this.id, clients: this.#host.getClientCount(), rooms: this.#host.getRooms().length, uptime }
+  }
+
+  /** What comes from other nodes is looked at before it is believed. */
+  async #ask<T>(question: Control, isPart: (part: unknown) => part is T, { timeout = TIMEOUT }: ClusterQuestion = {}): Promise<ClusterAnswer & { parts: T[] }> {
+    checkDuration(timeout, 'timeout')
+    const own = this.answer(question) as T[]
+    if (this.#node === undefined) return { parts: own, missing: [] }
+    const { answers, missing } = await this.#node.ask(question, timeout)
+    return { parts: [...own, ...[...answers.values()].flat().filter(isPart)], missing }
+  }
+}
+
+function isCount(part: unknown): part is number {
+  return Number.isSafeInteger(part)
+}
+
+function isNames(part: unknown): part is string[] {
+  return Array.isArray(part) && part.every((name) => typeof name === 'string')
+}
+
+function isNodeInfo(part: unknown): part is NodeInfo {
+  const { id, clients, rooms, uptime } = (part ?? {}) as Partial<NodeInfo>
+  return typeof id === 'string' && isCount(clients) && isCount(rooms) && typeof uptime === 'number'
+}

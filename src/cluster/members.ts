@@ -1,0 +1,65 @@
+/** What a node says of itself. */
+export interface NodeInfo {
+  /** Unique in the cluster; a hub that is made anew has a new one. */
+  id: string
+  /** Registered connections. */
+  clients: number
+  /** Rooms with members on this node. */
+  rooms: number
+  /** How long its hub has been there, in seconds. */
+  uptime: number
+}
+
+interface Member {
+  /** When it counts as dead unless it is heard of, at a time of `now()`. */
+  expiresAt: number
+}
+
+/** No more nodes than this are kept: ids come from outside. */
+const MAX_MEMBERS = 1024
+
+/** The other nodes: those who have been heard of within their lease. */
+export class Members {
+  readonly #members = new Map<string, Member>()
+  readonly #lost: (id: string) => void
+
+  constructor(lost: (id: string) => void) {
+    this.#lost = lost
+  }
+
+  ids(): string[] {
+    return [...this.#members.keys()]
+  }
+
+  has(id: string): boolean {
+    return this.#members.has(id)
+  }
+
+  /** A node has said that it will be there until this time; true where nobody knew of it. */
+  heard(id: string, expiresAt: number): boolean {
+    const member = this.#members.get(id)
+    if (member !== undefined) member.expiresAt = expiresAt
+    else if (this.#members.size < MAX_MEMBERS) this.#members.set(id, { expiresAt })
+    return member === undefined && this.#members.has(id)
+  }
+
+  /** A node has gone. */
+  gone(id: string): void {
+    if (this.#members.delete(id)) this.#lost(id)
+  }
+
+  /** Those who have not been heard of in their lease have gone, at a time of `now()`. */
+  check(time: number): void {
+    for (const [id, { expiresAt }] of this.#members) if (time >= expiresAt) this.gone(id)
+  }
+
+  /** None of the known nodes counts as dead before this time. */
+  renew(expiresAt: number): void {
+    for (const member of this.#members.values()) member.expiresAt = Math.max(member.expiresAt, expiresAt)
+  }
+
+  /** This node could hear nobody for so long: that says nothing of the others. */
+  forgive(time: number): void {
+    for (const member of this.#members.values()) member.expiresAt += time
+  }
+}

@@ -1,0 +1,301 @@
+import type { Broker, BrokerNode } from '../brokers/broker.ts'
+import { now, Watchdog, type Watched } from '../connection/watchdog.ts'
+import { errors } from '../errors.ts'
+import type { DataType } from '../message.ts'
+import { ALL, channelOf, inboxOf, NODES, roomOf } from './channels.ts'
+import { closeOf, closePayload, controlOf, decode, type Envelope, Kind, limitOf } from './envelope.ts'
+import { Link } from './link.ts'
+import { Members } from './members.ts'
+import { Arrivals, Copies } from './numbering.ts'
+import { Outgoing } from './outgoing.ts'
+import { type Answers, Questions } from './questions.ts'
+import { Subscriptions } from './subscriptions.ts'
+
+/** How long a node waits at least for answers while the others may not have told it yet that they are there, in milliseconds. */
+const INTRODUCTION = 500
+/** How often a node looks after its engine, its subscriptions and the others, in milliseconds; the watchdog divides it by eight. */
+const LOOK = 1_600
+const MAX_LEASE = 3_600_000
+
+/** A message of one node to others, with a type of its own. */
+export type Control = { type: string } & Record<string, unknown>
+
+/** What a node does for its hub. */
+export interface NodeHost {
+  /** A broadcast of another node has come: to these rooms, or to all where they are undefined. */
+  deliver(type: DataType, payload: Buffer, rooms: readonly string[] | undefined, excluded: readonly string[]): void
+  disconnect(rooms: readonly string[], code: number, reason: string): void
+  /** The parts of the answer to a question of another node; undefined where it is none. */
+  answer(question: Control): unknown[] | undefined
+  /** Another node says something in a room. */
+  control(node: string, room: string, message: Control): void
+  /** A node that nobody knew of, or that was thought to be gone. */
+  found(node: string): void
+  gone(node: string): void
+  /** The channel of a room is no longer subscribed to. */
+  unsubscribed(room: string): void
+  degraded(error: Error): void
+  /** The engine is there, and everything is subscribed to; `again` where it was away. */
+  up(again: boolean): void
+  /** A message is too long for the engine. */
+  refused(error: Error): void
+  /** Something has come that is no message of a node. For the first time only. */
+  rejected(channel: string, error?: unknown): void
+}
+
+/** The numbers of a hub's part in its cluster, from its start. */
+export interface ClusterStats {
+  /** True while the engine cannot be reached. */
+  isDegraded: boolean
+  /** Messages that the engine has taken from this node. */
+  published: number
+  /** Messages that may not have reached the other nodes: the engine was away or too slow, or they were too long for it. */
+  unpublished: number
+  /** Messages of other nodes. */
+  received: number
+  /** Messages of other nodes that have not come, as far as later ones show it. */
+  missed: number
+  /** Messages that have come twice, and were passed on once. */
+  duplicates: number
+  /** What has come on our channels and is no message of a node. */
+  rejected: number
+}
+
+/** One hub's place in its cluster: speaks to the other nodes through a broker, and knows who they are. */
+export class ClusterNode implements BrokerNode, Watched {
+  readonly #host: NodeHost
+  readonly #lease: number
+  readonly #broker: Broker
+  readonly #link: Link
+  readonly #subscriptions: Subscriptions
+  readonly #members = new Members((id) => {
+    this.#questions.gone(id)
+    this.#host.gone(id)
+  })
+  readonly #questions = new Questions()
+  readonly #outgoing = new Outgoing((channel, size, bytes) => this.#post(channel, size, bytes))
+  readonly id = this.#outgoing.origin
+  readonly #arrivals = new Arrivals()
+  readonly #copies = new Copies()
+  readonly #watchdog = new Watchdog()
+  #introducedAt = now()
+  #spokeAt = -Infinity
+  #received = 0
+  #duplicates = 0
+  #rejected = 0
+  #isClosed = false
+
+  /** @throws FST_BLAZE_WS_BROKER_IN_USE where the broker serves another hub. */
+  constructor(broker: Broker, host: NodeHost, lease: number) {
+    this.#host = host
+    this.#lease = lease
+    this.#broker = broker
+    this.#link = new Link(broker, { degraded: (error) => host.degraded(error), up: (again) => void this.#up(again) })
+    this.#subscriptions = new Subscriptions(
+      broker,
+      (error) => this.lost(error),
+      (channel) => this.#left(channel)
+    )
+    broker.open(this)
+    for (const channel of [ALL, NODES, inboxOf(this.id)]) this.#subscriptions.need(channel)
+    this.#watchdog.require(Math.min(LOOK, lease))
+    this.#watchdog.add(this)
+    this.#link.check(now())
+  }
+
+  // ---- What the hub says
+
+  /** Sends a broadcast to the clients of other nodes: to those in these rooms, or to all. Throws a RangeError where too many are named. */
+  broadcast(type: DataType, payload: Buffer, rooms: readonly string[] | undefined, excluded: readonly string[]): void {
+    this.#outgoing.publish(rooms, { kind: type, payload, excluded })
+  }
+
+  /** Has the other nodes disconnect the members of these rooms. */
+  disconnect(rooms: readonly string[], code: number, reason: string): void {
+    this.#outgoing.publish(rooms, { kind: Kind.Disconnect, payload: closePayload(code, reason), excluded: [] })
+  }
+
+  /** Says something to the nodes that have this room. */
+  tell(room: string, message: Control): void {
+    this.#say(channelOf(room), message)
+  }
+
+  /** Asks all nodes, or one. Settles with what has come after `timeout` milliseconds at the latest. */
+  ask(question: Control, timeout: number, node?: string): Promise<Answers> {
+    const time = now()
+    // Nobody would hear it.
+    const deadline = this.#link.error === undefined ? time + timeout : time
+    const { id, answered } = this.#questions.ask(node === undefined ? this.#members.ids() : [node], this.#introducedAt + INTRODUCTION, deadline)
+    if (deadline > time) this.#say(node === undefined ? NODES : inboxOf(node), { ...question, id })
+    this.#questions.check(time)
+    return answered
+  }
+
+  /** The other nodes that are known to be there. */
+  others(): string[] {
+    return this.#members.ids()
+  }
+
+  /** Gets what is said in a room, until `leave`. */
+  enter(room: string): void {
+    this.#subscriptions.need(channelOf(room))
+  }
+
+  leave(room: string): void {
+    this.#subscriptions.release(channelOf(room), now())
+  }
+
+  /** Resolves once this node gets everything that is said to it in all rooms that it has entered, or in this one. */
+  ready(room?: string): Promise<void> {
+    return this.#subscriptions.ready(room === undefined ? undefined : channelOf(room))
+  }
+
+  get isDegraded(): boolean {
+    return this.#link.error !== undefined
+  }
+
+  stats(): ClusterStats {
+    return {
+      isDegraded: this.isDegraded,
+      published: this.#link.published,
+      unpublished: this.#link.unpublished,
+      received: this.#received,
+      missed: this.#arrivals.missed,
+      duplicates: this.#duplicates,
+      rejected: this.#rejected
+    }
+  }
+
+  /** Takes leave of the others, sends what is under way and gives the broker back. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#say(NODES, { type: 'bye' })
+    this.#isClosed = true
+    this.#watchdog.delete(this)
+    this.#questions.close()
+    this.#subscriptions.close()
+    await this.#link.close()
+  }
+
+  // ---- What the broker says
+
+  lost(error: Error): void {
+    this.#link.lost(error)
+  }
+
+  receive(channel: string, message: Uint8Array): void {
+    if (this.#isClosed) return
+    try {
+      const envelope = decode(message)
+      if (envelope === undefined) this.#reject(channel)
+      else if (this.#arrivals.isNew(channel, envelope)) this.#take(channel, envelope)
+      else this.#duplicates++
+    } catch (error) {
+      this.#reject(channel, error)
+    }
+  }
+
+  #reject(channel: string, error?: unknown): void {
+    if (this.#rejected++ === 0) this.#host.rejected(channel, error)
+  }
+
+  #take(channel: string, envelope: Envelope): void {
+    const { kind, payload, excluded } = envelope
+    this.#received++
+    if (kind === Kind.Control) return this.#hear(channel, envelope)
+    const rooms = roomsOf(channel, envelope)
+    if (rooms !== undefined && rooms.length > 1 && !this.#copies.isFirst(envelope)) return
+    if (kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, rooms, excluded)
+    const close = closeOf(payload)
+    if (rooms !== undefined && close !== undefined) this.#host.disconnect(rooms, close.code, close.reason)
+  }
+
+  #hear(channel: string, { origin, payload }: Envelope): void {
+    const message = controlOf(payload)
+    if (message === undefined) return this.#reject(channel)
+    const room = roomOf(channel)
+    if (room !== undefined) return this.#host.control(origin, room, message)
+    if (message.type === 'alive') this.#heard(origin, message)
+    else if (message.type === 'bye') this.#members.gone(origin)
+    else if (message.type === 'answer') this.#questions.answer(message['id'], origin, message['part'], message['isLast'] === true, now())
+    else this.#answer(origin, message)
+  }
+
+  #heard(node: string, { lease, isNew }: Control): void {
+    const time = now()
+    const isKnown = !this.#members.heard(node, time + Math.min(Number(lease) || this.#lease, MAX_LEASE))
+    // It may not know of this one, either.
+    if (isNew === true) this.#speak(time)
+    if (!isKnown) this.#host.found(node)
+  }
+
+  #answer(node: string, question: Control): void {
+    const parts = this.#host.answer(question)
+    if (parts === undefined) return
+    for (const [i, part] of parts.entries()) {
+      this.#say(inboxOf(node), { type: 'answer', id: question['id'], part, isLast: i === parts.length - 1 })
+    }
+  }
+
+  // ---- What time says
+
+  check(time: number): void {
+    this.#link.check(time)
+    if (this.#link.isUp) {
+      this.#subscriptions.check(time)
+      if (time - this.#spokeAt >= this.#lease / 4) this.#speak(time)
+    }
+    // Without the engine nobody can be heard.
+    if (this.#link.error === undefined) this.#members.check(time)
+    this.#questions.check(time)
+  }
+
+  forgive(time: number): void {
+    this.#members.forgive(time)
+  }
+
+  async #up(again: boolean): Promise<void> {
+    this.#subscriptions.check(now())
+    await this.#subscriptions.ready()
+    if (this.#isClosed || !this.#link.isUp) return
+    const time = now()
+    this.#introducedAt = time
+    // Nobody could be heard, which says nothing of the others.
+    this.#members.renew(time + this.#lease)
+    this.#say(NODES, { type: 'alive', lease: this.#lease, isNew: true })
+    this.#host.up(again)
+  }
+
+  #speak(time: number): void {
+    this.#spokeAt = time
+    this.#say(NODES, { type: 'alive', lease: this.#lease })
+  }
+
+  #left(channel: string): void {
+    this.#arrivals.forget(channel)
+    const room = roomOf(channel)
+    if (room !== undefined) this.#host.unsubscribed(room)
+  }
+
+  #say(channel: string, message: Control): void {
+    this.#outgoing.send(channel, { kind: Kind.Control, payload: Buffer.from(JSON.stringify(message)), excluded: [] })
+  }
+
+  #post(channel: string, size: number, bytes: () => Buffer): void {
+    if (this.#isClosed) return
+    const limit = limitOf(this.#broker)
+    if (size > limit) {
+      this.#link.unpublished++
+      this.#host.refused(new errors.MESSAGE_TOO_LONG(size, limit))
+    } else if (this.#link.takes(size)) {
+      this.#link.publish(channel, bytes())
+    }
+  }
+}
+
+/** The rooms that a message is for; undefined where it is for all. */
+function roomsOf(channel: string, { rooms }: Envelope): readonly string[] | undefined {
+  if (rooms.length > 0) return rooms
+  const room = roomOf(channel)
+  return room === undefined ? undefined : [room]
+}

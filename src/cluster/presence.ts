@@ -1,0 +1,312 @@
+import { EventEmitter } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CloseCode } from '../close.ts'
+import type { WebSocketConnection } from '../connection/connection.ts'
+import { atEndOfTurn, type EndOfTurn } from '../connection/end-of-tick.ts'
+import { jsonOf } from '../connection/payload.ts'
+import { describe, errors } from '../errors.ts'
+import { assertRoom } from '../hub/rooms.ts'
+import type { ClusterNode, Control } from './node.ts'
+import { type Change, type Entry, type Present, Roster } from './roster.ts'
+
+/** The events of presence, in rooms that clients of this node are in. A listener that throws is logged and disturbs nobody. */
+export interface PresenceEvents {
+  /** Someone is there: with the first connection under a key. */
+  join: [room: string, present: Present]
+  /** Someone has gone: with the last connection under a key. */
+  leave: [room: string, present: Present]
+  /** What is known of someone has changed. */
+  update: [room: string, present: Present]
+}
+
+/** Who a connection belongs to. */
+export interface PresenceOptions {
+  /** Connections with the same key are one: give the id of the user. @default the id of the connection */
+  key?: string
+}
+
+/** The most that may be known of someone, in bytes of JSON. */
+const MAX_INFO = 8 * 1024
+const MAX_KEY = 256
+/** How long others have to say who is with them, in milliseconds. */
+const TIMEOUT = 1_000
+/** How many entries, ids and rooms go into one message: each stays under a mebibyte. */
+const ENTRIES = 100
+const IDS = 1_000
+const ROOMS = 500
+/** The owner of this node's entries. */
+const HERE = ''
+
+interface Room {
+  readonly roster: Roster
+  /** Settles when the other nodes have said who is with them. */
+  readonly known: Promise<unknown>
+  /** It has settled. Who was there before is no news: `list` gives them. */
+  isKnown: boolean
+  /** What has changed here in this turn. */
+  readonly present: Map<string, Entry>
+  readonly absent: Set<string>
+  /** The parts of what another node says, until its last has come. */
+  readonly parts: Map<string, Entry[]>
+}
+
+/**
+ * Who is in which room, on all nodes. Presence belongs to membership: it ends when a connection leaves the room or closes, and
+ * when its node is no longer heard of.
+ */
+export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn {
+  readonly #rooms = new Map<string, Room>()
+  readonly #changed = new Set<string>()
+  readonly #join: (ws: WebSocketConnection, room: string) => boolean
+  readonly #node: ClusterNode | undefined
+  readonly #failed: (error: unknown, event: string) => void
+  /** Rooms of which the others are asked by the end of the turn. */
+  #unknown: Inquiry | undefined
+  #isScheduled = false
+  #lastTime = 0
+
+  /** @internal */
+  constructor(join: (ws: WebSocketConnection, room: string) => boolean, node: ClusterNode | undefined, failed: (error: unknown, event: string) => void) {
+    super({ captureRejections: true })
+    this.#join = join
+    this.#node = node
+    this.#failed = failed
+  }
+
+  /**
+   * Says that a connection is in a room, and what others may know of it; again, to change that. It joins the room where it is not
+   * a member. False as with `join`.
+   *
+   * @param info any value that JSON can hold, up to 8 KiB.
+   * @throws TypeError where it has no JSON form, RangeError where it is too long; their `closeCode` is 1008.
+   */
+  set(ws: WebSocketConnection, room: string, info: unknown = null, { key }: PresenceOptions = {}): boolean {
+    const json = jsonOf(info)
+    assertLength('info', Buffer.byteLength(json), 0, MAX_INFO, 'bytes of JSON')
+    if (key !== undefined) assertKey(key)
+    if (!this.#join(ws, room)) return false
+    const entry: Entry = { id: ws.id, key: key ?? ws.id, info: JSON.parse(json) as unknown, since: this.#time() }
+    const { roster, present, absent } = this.#open(room)
+    present.set(ws.id, entry)
+    absent.delete(ws.id)
+    this.#schedule(room)
+    this.#emit(room, roster.set(HERE, entry))
+    return true
+  }
+
+  /** Takes `set` back; the connection stays a member of the room. */
+  remove(ws: WebSocketConnection, room: string): void {
+    assertRoom(room)
+    const known = this.#rooms.get(room)
+    if (known?.roster.has(ws.id) !== true) return
+    known.present.delete(ws.id)
+    known.absent.add(ws.id)
+    this.#schedule(room)
+    this.#emit(room, known.roster.delete(ws.id))
+  }
+
+  /**
+   * Who is in a room, on all nodes, in the order in which this node has heard of them: each key once. A node that does not answer
+   * within a second is left out, until it does.
+   */
+  async list<Info = unknown>(room: string): Promise<Present<Info>[]> {
+    assertRoom(room)
+    if (this.#node === undefined) return (this.#rooms.get(room)?.roster.list() ?? []) as Present<Info>[]
+    // Where nobody here is in it, this node listens to it for a moment.
+    this.#node.enter(room)
+    const { roster, known } = this.#open(room)
+    await known
+    this.#node.leave(room)
+    return roster.list() as Present<Info>[]
+  }
+
+  endOfTurn(): void {
+    this.#isScheduled = false
+    for (const room of this.#changed) this.#publish(room)
+    this.#changed.clear()
+    const unknown = this.#unknown
+    this.#unknown = undefined
+    void unknown?.ask()
+  }
+
+  // ---- What the node says
+
+  /** @internal This node is no longer told who is in a room. */
+  unsubscribed(room: string): void {
+    this.#rooms.delete(room)
+  }
+
+  /** @internal Another node says who is with it. */
+  control(node: string, name: string, message: Control): void {
+    const room = this.#rooms.get(name)
+    if (room === undefined) return
+    const changes = changesOf(room, node, message)
+    if (room.isKnown) this.#emit(name, changes)
+  }
+
+  /** @internal Another node asks who is here; the answer goes to the rooms. */
+  answer({ type, rooms }: Control): unknown[] | undefined {
+    if (type !== 'presence' || !Array.isArray(rooms)) return undefined
+    for (const name of rooms as unknown[]) {
+      const entries = typeof name === 'string' ? this.#rooms.get(name)?.roster.entriesOf(HERE) : undefined
+      if (entries !== undefined && entries.length > 0) this.#snapshot(name as string, entries)
+    }
+    return [true]
+  }
+
+  /** @internal A node is there that may not know who is here, and the other way round. */
+  found(node: string): void {
+    for (const rooms of chunks([...this.#rooms.keys()], ROOMS)) void this.#node?.ask({ type: 'presence', rooms }, TIMEOUT, node)
+  }
+
+  /** @internal A node has gone, and all who were with it. */
+  gone(node: string): void {
+    for (const [name, { roster, parts }] of this.#rooms) {
+      parts.delete(node)
+      this.#emit(name, roster.replace(node, []))
+    }
+  }
+
+  /** @internal Something may have been missed on both sides. */
+  recovered(): void {
+    for (const [name, { roster }] of this.#rooms) this.#snapshot(name, roster.entriesOf(HERE))
+    for (const rooms of chunks([...this.#rooms.keys()], ROOMS)) void this.#node?.ask({ type: 'presence', rooms }, TIMEOUT)
+  }
+
+  #open(name: string): Room {
+    let room = this.#rooms.get(name)
+    if (room === undefined) {
+      const known = this.#ask(name)
+      const opened: Room = { roster: new Roster(), known, isKnown: false, present: new Map(), absent: new Set(), parts: new Map() }
+      void known.then(() => (opened.isKnown = true))
+      this.#rooms.set(name, opened)
+      room = opened
+    }
+    return room
+  }
+
+  /** Settles when the others have said who of a room is with them, or had the time for it. */
+  #ask(name: string): Promise<unknown> {
+    const node = this.#node
+    if (node === undefined) return Promise.resolve()
+    this.#unknown ??= new Inquiry(node)
+    this.#unknown.rooms.push(name)
+    this.#schedule()
+    return this.#unknown.answered
+  }
+
+  #snapshot(room: string, entries: readonly Entry[]): void {
+    const parts = entries.length === 0 ? [[]] : chunks(entries, ENTRIES)
+    for (const [i, part] of parts.entries()) {
+      this.#node?.tell(room, { type: 'snapshot', isFirst: i === 0, isLast: i === parts.length - 1, entries: part })
+    }
+  }
+
+  /** Later than any before, so that of two changes in a millisecond the second counts. */
+  #time(): number {
+    this.#lastTime = Math.max(Date.now(), this.#lastTime + 1)
+    return this.#lastTime
+  }
+
+  #schedule(room?: string): void {
+    if (room !== undefined) this.#changed.add(room)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    atEndOfTurn(this)
+  }
+
+  #publish(name: string): void {
+    const room = this.#rooms.get(name)
+    if (room === undefined) return
+    for (const entries of chunks([...room.present.values()], ENTRIES)) this.#node?.tell(name, { type: 'present', entries })
+    for (const ids of chunks([...room.absent], IDS)) this.#node?.tell(name, { type: 'absent', ids })
+    room.present.clear()
+    room.absent.clear()
+    if (this.#node === undefined && room.roster.isEmpty) this.#rooms.delete(name)
+  }
+
+  #emit(room: string, changes: readonly Change[]): void {
+    for (const { event, present } of changes) {
+      try {
+        this.emit(event, room, present)
+      } catch (error) {
+        this.#failed(error, event)
+      }
+    }
+  }
+
+  /** Node calls this where a listener is async and rejects. */
+  [Symbol.for('nodejs.rejection')](error: unknown, event: string): void {
+    this.#failed(error, event)
+  }
+}
+
+/** Asks the other nodes who of some rooms is with them. */
+class Inquiry {
+  readonly rooms: string[] = []
+  /** Settles when they have said it, or had the time for it. */
+  readonly answered: Promise<void>
+  readonly #node: ClusterNode
+  #settle: () => void = () => {}
+
+  constructor(node: ClusterNode) {
+    this.#node = node
+    this.answered = new Promise((resolve) => {
+      this.#settle = resolve
+    })
+  }
+
+  async ask(): Promise<void> {
+    // What they say must not come before it can be heard.
+    const ready = Promise.all(this.rooms.map((room) => this.#node.ready(room)))
+    await Promise.race([ready, sleep(this.#node.isDegraded ? 0 : TIMEOUT, undefined, { ref: false })])
+    await Promise.all(chunks(this.rooms, ROOMS).map((rooms) => this.#node.ask({ type: 'presence', rooms }, TIMEOUT)))
+    this.#settle()
+  }
+}
+
+function assertKey(key: unknown): asserts key is string {
+  if (typeof key !== 'string') throw violation(new errors.INVALID_ARGUMENT('key', `must be a string, got ${describe(key)}`))
+  assertLength('key', key.length, 1, MAX_KEY, 'characters')
+}
+
+function assertLength(name: string, length: number, min: number, max: number, unit: string): void {
+  if (length >= min && length <= max) return
+  throw violation(new errors.OUT_OF_RANGE(name, `${min} to ${max} ${unit} are allowed, got ${length}`))
+}
+
+/** What is wrong often comes from the client. */
+function violation(error: Error): Error {
+  return Object.assign(error, { closeCode: CloseCode.PolicyViolation })
+}
+
+function chunks<T>(list: readonly T[], size: number): T[][] {
+  const parts: T[][] = []
+  for (let i = 0; i < list.length; i += size) parts.push(list.slice(i, i + size))
+  return parts
+}
+
+/** What another node says of a room, and what has changed by that. */
+function changesOf({ roster, parts }: Room, node: string, message: Control): Change[] {
+  const entries = entriesOf(message)
+  if (message.type === 'present') return entries.flatMap((entry) => roster.set(node, entry))
+  if (message.type === 'absent') return idsOf(message).flatMap((id) => roster.delete(id))
+  if (message.type !== 'snapshot') return []
+  const all = message['isFirst'] === true ? entries : [...(parts.get(node) ?? []), ...entries]
+  parts.set(node, all)
+  if (message['isLast'] !== true) return []
+  parts.delete(node)
+  return roster.replace(node, all)
+}
+
+function entriesOf({ entries }: Control): Entry[] {
+  return Array.isArray(entries) ? (entries as Partial<Entry>[]).filter(isEntry) : []
+}
+
+function isEntry(entry: Partial<Entry> | null): entry is Entry {
+  return typeof entry?.id === 'string' && typeof entry.key === 'string' && typeof entry.since === 'number'
+}
+
+function idsOf({ ids }: Control): string[] {
+  return Array.isArray(ids) ? (ids as unknown[]).filter((id) => typeof id === 'string') : []
+}

@@ -1,0 +1,78 @@
+import type { Broker } from '../brokers/broker.ts'
+import { assertSendable, CloseCode, fitReason } from '../close.ts'
+import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
+import { errors } from '../errors.ts'
+import { assertRooms } from '../hub/rooms.ts'
+import { type DataType, TextMessage } from '../message.ts'
+import { closePayload, Kind, limitOf } from './envelope.ts'
+import { type Message, Outgoing } from './outgoing.ts'
+
+/** Who gets what is published, and as what. */
+export interface PublishOptions {
+  /** @default TextMessage */
+  type?: DataType
+  /** Only to the members of this room, or of any of these rooms, each once. */
+  to?: string | readonly string[]
+  /** Not to the connections with these ids. */
+  except?: string | readonly string[]
+}
+
+/** The rooms that `to()` was given, to publish to. */
+export interface PublisherTarget {
+  broadcast(data: string | Uint8Array, options?: Omit<PublishOptions, 'to'>): Promise<void>
+  broadcastJSON(value: unknown, options?: Omit<PublishOptions, 'to'>): Promise<void>
+}
+
+/** Broadcasts to the clients of a cluster from a process that has none of its own: a worker, a cron job, another service. */
+export interface Publisher {
+  /**
+   * Sends to every client of every node, or to those that the options leave. Resolves when the engine has it.
+   *
+   * @throws FST_BLAZE_WS_BROKER_UNAVAILABLE, or the error of the client library (as a rejection, like the others).
+   * @throws FST_BLAZE_WS_MESSAGE_TOO_LONG where it is longer than the engine takes.
+   * @throws TypeError where the data is neither string nor bytes, or bytes that go out as text are not UTF-8.
+   */
+  broadcast(data: string | Uint8Array, options?: PublishOptions): Promise<void>
+  /** Sends a value as JSON. See `broadcast`. */
+  broadcastJSON(value: unknown, options?: PublishOptions): Promise<void>
+  /** The members of a room, or of any of several, to publish to. */
+  to(room: string | readonly string[]): PublisherTarget
+  /** Disconnects the members of a room, or of any of several, on all nodes. @default code 1008, reason '' */
+  disconnect(room: string | readonly string[], code?: number, reason?: string): Promise<void>
+  /** Sends what is under way and gives back the broker's connections. */
+  close(): Promise<void>
+}
+
+/** A publisher over a broker, which serves no hub then. */
+export function createPublisher(broker: Broker): Publisher {
+  const posted: Promise<void>[] = []
+  const outgoing = new Outgoing((channel, size, bytes) => {
+    const limit = limitOf(broker)
+    if (size > limit) throw new errors.MESSAGE_TOO_LONG(size, limit)
+    posted.push(broker.publish(channel, bytes()))
+  })
+  const publish = async (rooms: readonly string[] | undefined, message: Message): Promise<void> => {
+    outgoing.publish(rooms, message)
+    await Promise.all(posted.splice(0))
+  }
+  const publisher: Publisher = {
+    async broadcast(data, { type = TextMessage, to, except = [] } = {}) {
+      assertDataType(type)
+      if (to !== undefined) assertRooms(to)
+      const payload = ownCopy(payloadOf(type, data))
+      await publish(to === undefined ? undefined : [to].flat(), { kind: type, payload, excluded: [except].flat() })
+    },
+    broadcastJSON: async (value, options) => publisher.broadcast(jsonOf(value), options),
+    to: (room) => ({
+      broadcast: (data, options) => publisher.broadcast(data, { ...options, to: room }),
+      broadcastJSON: (value, options) => publisher.broadcastJSON(value, { ...options, to: room })
+    }),
+    async disconnect(room, code = CloseCode.PolicyViolation, reason = '') {
+      assertRooms(room)
+      assertSendable(code, reason)
+      await publish([room].flat(), { kind: Kind.Disconnect, payload: closePayload(code, fitReason(reason)), excluded: [] })
+    },
+    close: () => broker.close()
+  }
+  return publisher
+}

@@ -1,0 +1,163 @@
+import type { Broker } from '../brokers/broker.ts'
+import { atEndOfTick, type EndOfTick } from '../connection/end-of-tick.ts'
+
+/** How long a channel that nobody needs stays subscribed to, in milliseconds: who reconnects needs it again. */
+const LINGER = 2_000
+
+interface Channel {
+  readonly name: string
+  /** How many things here need it. */
+  users: number
+  /** The engine has confirmed it, and has not been told otherwise. */
+  isOn: boolean
+  /** The engine has been asked, and has not answered. */
+  isBusy: boolean
+  /** Since when nobody needs it, at a time of `now()`. */
+  idleSince: number
+}
+
+interface Waiter {
+  readonly names: Set<string>
+  readonly resolve: () => void
+}
+
+/**
+ * Which channels a node gets: those that something here needs, and for a while those that something has needed. What the engine
+ * refuses is as it was before, and is tried again at the next look.
+ */
+export class Subscriptions implements EndOfTick {
+  readonly #broker: Broker
+  readonly #failed: (error: Error) => void
+  readonly #left: (channel: string) => void
+  readonly #channels = new Map<string, Channel>()
+  /** Needed, and not in force. */
+  readonly #missing = new Set<string>()
+  readonly #waiters = new Set<Waiter>()
+  #isScheduled = false
+  #isClosed = false
+
+  /** `failed` is told of the engine's errors, `left` of channels that are no longer subscribed to. */
+  constructor(broker: Broker, failed: (error: Error) => void, left: (channel: string) => void) {
+    this.#broker = broker
+    this.#failed = failed
+    this.#left = left
+  }
+
+  /** Something needs this channel, until `release`. */
+  need(name: string): void {
+    let channel = this.#channels.get(name)
+    if (channel === undefined) {
+      channel = { name, users: 0, isOn: false, isBusy: false, idleSince: 0 }
+      this.#channels.set(name, channel)
+    }
+    channel.users++
+    this.#note(channel)
+  }
+
+  /** Takes one `need` back, at a time of `now()`. */
+  release(name: string, time: number): void {
+    const channel = this.#channels.get(name)
+    if (channel === undefined) return
+    channel.users--
+    channel.idleSince = time
+    this.#note(channel)
+  }
+
+  /** True where a channel is needed here, or was a moment ago. */
+  has(name: string): boolean {
+    return this.#channels.has(name)
+  }
+
+  /** Resolves once everything that is needed now, or this one, is in force or no longer needed. */
+  ready(name?: string): Promise<void> {
+    const names = new Set(name === undefined ? this.#missing : [name].filter((one) => this.#missing.has(one)))
+    if (names.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#waiters.add({ names, resolve }))
+  }
+
+  endOfTick(): void {
+    this.#isScheduled = false
+    this.#subscribe()
+  }
+
+  /** Subscribes to what is missing and leaves what has not been needed for a while, at a time of `now()`. */
+  check(time: number): void {
+    this.#subscribe()
+    this.#unsubscribe([...this.#channels.values()].filter(({ users, isBusy, idleSince }) => users === 0 && !isBusy && time - idleSince >= LINGER))
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#missing.clear()
+    for (const { resolve } of this.#waiters) resolve()
+    this.#waiters.clear()
+  }
+
+  /** A channel has changed. */
+  #note(channel: Channel): void {
+    if (this.#isClosed) return
+    if (channel.users > 0 && !channel.isOn) {
+      this.#missing.add(channel.name)
+      this.#schedule()
+    } else if (this.#missing.delete(channel.name)) {
+      this.#settle(channel.name)
+    }
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    atEndOfTick(this)
+  }
+
+  #subscribe(): void {
+    const channels: Channel[] = []
+    for (const name of this.#missing) {
+      const channel = this.#channels.get(name) as Channel
+      if (!channel.isBusy) channels.push(channel)
+    }
+    this.#ask(channels, true)
+  }
+
+  #unsubscribe(channels: Channel[]): void {
+    // From the first moment on, nobody may rely on it.
+    for (const channel of channels) channel.isOn = false
+    this.#ask(channels, false)
+  }
+
+  #ask(channels: Channel[], isOn: boolean): void {
+    if (channels.length === 0 || this.#isClosed) return
+    for (const channel of channels) channel.isBusy = true
+    const names = channels.map(({ name }) => name)
+    const answered = (result: boolean): void => {
+      for (const channel of channels) {
+        channel.isBusy = false
+        channel.isOn = result
+        if (!result && channel.users === 0) this.#forget(channel)
+        else this.#note(channel)
+      }
+    }
+    const asked = isOn ? this.#broker.subscribe(names) : this.#broker.unsubscribe(names)
+    asked.then(
+      () => answered(isOn),
+      (error: Error) => {
+        for (const channel of channels) channel.isBusy = false
+        if (!isOn) answered(true)
+        this.#failed(error)
+      }
+    )
+  }
+
+  #forget({ name }: Channel): void {
+    this.#channels.delete(name)
+    this.#left(name)
+  }
+
+  #settle(name: string): void {
+    for (const waiter of this.#waiters) {
+      if (!waiter.names.delete(name) || waiter.names.size > 0) continue
+      this.#waiters.delete(waiter)
+      waiter.resolve()
+    }
+  }
+}
