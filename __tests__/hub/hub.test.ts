@@ -360,7 +360,7 @@ test.each<[object | string, RegExp]>([
   [{ room: 'red' }, /"options.room": is unknown; allowed are type, to, except, filter/],
   ['red', /"options": must be an object such as { to: 'room' }, got "red"/],
   [{ to: undefined }, /"room": must be a string, got undefined/],
-  [{ except: 'id' }, /"except": must be the WebSocketConnection/],
+  [{ except: 5 }, /"except": must be the WebSocketConnection/],
   [{ filter: true }, /"filter": must be a function, got true/],
   [{ filter: async () => false }, /"filter": must return a boolean, got an object \(Promise\)/]
 ])('a mistake in the options, %p, throws instead of sending to everybody', async (options, message) => {

@@ -86,7 +86,7 @@ process.on('message', async (command) => {
     return
   }
   const held = (await used()) - idle
-  process.send({ command, heldMiB: held / MIB, open, hub: app.wsHub.stats() })
+  if (process.connected) process.send({ command, heldMiB: held / MIB, open, hub: app.wsHub.stats() })
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
 process.send({ port: app.server.address().port })
