@@ -30,6 +30,7 @@ export class ClusterProcess {
   sent: Record<string, number> = {}
   port = 0
   #lastId = 0
+  #faults: string[] = []
 
   private constructor(options: NodeOptions) {
     this.child = fork(join(__dirname, 'node-child.mjs'), [JSON.stringify(options)])
@@ -43,17 +44,19 @@ export class ClusterProcess {
     const [message] = (await Promise.race([once(node.child, 'message'), node.exited])) as [{ port: number } | number]
     if (typeof message !== 'object') throw new Error(`the node ended with ${message} before it listened`)
     node.port = message.port
-    node.child.on('message', ({ id, result, sent }: { id: number; result: unknown; sent: Record<string, number> }) => {
+    node.child.on('message', ({ id, result, sent, faults = [] }: { id: number; result: unknown; sent: Record<string, number>; faults?: string[] }) => {
       node.sent = sent
+      node.#faults = faults
       node.#answers.get(id)?.(result)
       node.#answers.delete(id)
     })
     return node
   }
 
+  /** Is never answered where the process has ended: `exited` tells that. */
   ask<T = void>(name: string, options: object = {}): Promise<T> {
     const id = ++this.#lastId
-    this.child.send({ id, command: name, ...options })
+    if (this.child.connected) this.child.send({ id, command: name, ...options }, () => {})
     return new Promise((resolve) => this.#answers.set(id, resolve as (result: unknown) => void))
   }
 
@@ -69,12 +72,14 @@ export class ClusterProcess {
     this.child.kill(signal)
   }
 
-  /** Closes it; gives its exit code. */
+  /** Closes it; gives its exit code. Throws where it has had errors that nobody caught. */
   async close(): Promise<unknown> {
     running.delete(this)
     if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode
     this.child.send({ id: 0, command: 'close' })
-    return (await this.exited)[0]
+    const [code] = await this.exited
+    if (this.#faults.length > 0) throw new Error(this.#faults.join('\n'))
+    return code
   }
 }
 

@@ -74,16 +74,15 @@ const commands = {
     commands.timer = setInterval(() => commands.broadcast({ rooms: [room], count: 1, name }), every)
   },
   quiet: () => clearInterval(commands.timer),
-  async close() {
-    clearInterval(commands.timer)
-    await app.close()
-    process.disconnect()
-  }
+  close: () => app.close()
 }
+// Up to the last moment, there may be something to say.
+app.addHook('onClose', async () => clearInterval(commands.timer))
 
 process.on('message', async ({ id, command, ...options }) => {
   const result = await commands[command](options)
-  if (process.connected) process.send({ id, result, sent: Object.fromEntries(sent) })
+  process.send({ id, ...(command === 'close' ? { faults } : { result }), sent: Object.fromEntries(sent) })
+  if (command === 'close') process.disconnect()
 })
 
 await app.listen({ port: 0, host: '127.0.0.1' })

@@ -1,0 +1,97 @@
+import { isUtf8 } from 'node:buffer'
+import fc from 'fast-check'
+import { closeOf, controlOf, decode, encode, type Envelope, Kind, originOf } from '../../src/cluster/envelope.ts'
+import { Arrivals, Copies, Numbering } from '../../src/cluster/numbering.ts'
+
+const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
+const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).filter((text) => text.isWellFormed())
+const payloads: Record<number, fc.Arbitrary<Buffer>> = {
+  [Kind.Text]: fc.string({ unit: 'grapheme' }).map((text) => Buffer.from(text)),
+  [Kind.Binary]: fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+  [Kind.Disconnect]: fc.integer({ min: 3000, max: 4999 }).map((code) => Buffer.from([code >> 8, code & 255])),
+  [Kind.Control]: fc.json().map((text) => Buffer.from(text))
+}
+const envelope: fc.Arbitrary<Envelope> = fc
+  .constantFrom(...Object.values(Kind))
+  .chain((kind) =>
+    fc.record({
+      kind: fc.constant(kind),
+      origin: fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('hex')),
+      generation: uint32,
+      sequence: uint32,
+      id: uint32,
+      excluded: fc.array(name, { maxLength: 5 }),
+      rooms: fc.array(name, { maxLength: 5 }),
+      payload: payloads[kind]!
+    })
+  )
+
+test('what is encoded is decoded, to the byte', () => {
+  fc.assert(
+    fc.property(envelope, (message) => {
+      const bytes = encode(message)
+      expect(decode(bytes)).toEqual(message)
+      expect(originOf(bytes)).toBe(message.origin)
+      // Other kinds of bytes than a Buffer, from somewhere in the middle.
+      const padded = new Uint8Array(bytes.length + 3)
+      padded.set(bytes, 2)
+      expect(decode(padded.subarray(2, -1))).toEqual(message)
+    })
+  )
+})
+
+test('no bytes make the decoder throw, and what it lets pass is sound', () => {
+  const mutated = fc.tuple(envelope, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 8 }), fc.nat(60)).map(([message, changes, cut]) => {
+    const bytes = Buffer.from(encode(message))
+    for (const [at, byte] of changes) bytes[at % bytes.length] = byte
+    return bytes.subarray(0, Math.max(0, bytes.length - (cut < 40 ? 0 : cut - 40)))
+  })
+  fc.assert(
+    fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 100 })), (bytes) => {
+      const message = decode(bytes)
+      if (message === undefined) return
+      expect(Object.values(Kind)).toContain(message.kind)
+      for (const one of [...message.rooms, ...message.excluded]) expect(one.length).toBeGreaterThan(0)
+      // What clients would have to fail at: text that is none, and codes that no close frame may carry.
+      const isText = message.kind === Kind.Text || message.kind === Kind.Control
+      expect(isText ? isUtf8(message.payload) : true).toBe(true)
+      expect(message.kind === Kind.Disconnect ? closeOf(message.payload) : {}).toBeDefined()
+      controlOf(message.payload)
+    }),
+    { numRuns: 5_000 }
+  )
+})
+
+describe('numbers', () => {
+  test('what is missing is counted, what comes twice or late is told', () => {
+    const numbering = new Numbering()
+    const messages = Array.from({ length: 10 }, () => ({ origin: 'a', ...numbering.next('x') }))
+    const arrivals = new Arrivals()
+    expect([0, 1, 4, 4, 3, 5, 9].map((i) => arrivals.isNew('x', messages[i]!))).toEqual([true, true, true, false, false, true, true])
+    expect(arrivals.missed).toBe(5)
+    arrivals.forget('x')
+    expect(arrivals.isNew('x', messages[3]!)).toBe(true)
+  })
+
+  test('a channel that was forgotten in between begins anew, and nothing counts as missing', () => {
+    const numbering = new Numbering()
+    const first = { origin: 'a', ...numbering.next('x') }
+    for (let i = 0; i < 20_000; i++) numbering.next(`other ${i}`)
+    const second = { origin: 'a', ...numbering.next('x') }
+    expect(second).toMatchObject({ sequence: 1 })
+    const arrivals = new Arrivals()
+    expect([arrivals.isNew('x', first), arrivals.isNew('x', second), arrivals.isNew('x', first)]).toEqual([true, true, false])
+    expect(arrivals.missed).toBe(0)
+  })
+
+  test('nothing grows for ever', () => {
+    const [arrivals, copies] = [new Arrivals(), new Copies()]
+    for (let i = 0; i < 100_000; i++) {
+      arrivals.isNew('x', { origin: `${i}`, generation: 1, sequence: 1 })
+      expect(copies.isFirst({ origin: 'a', id: i })).toBe(true)
+    }
+    // The oldest are forgotten.
+    expect(copies.isFirst({ origin: 'a', id: 0 })).toBe(true)
+    expect(copies.isFirst({ origin: 'a', id: 99_999 })).toBe(false)
+  })
+})

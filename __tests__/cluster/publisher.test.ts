@@ -1,0 +1,100 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { Redis } from 'ioredis'
+import { type Broker, createPublisher, memoryBroker, MemoryEngine } from '../../src/index.ts'
+import { redisBroker } from '../../src/redis.ts'
+import { closeServers, connect, startServer, type TestClient } from '../support/server.ts'
+import { describeWith, Engine, freePort, REDIS } from './support/engines.ts'
+
+afterEach(closeServers)
+
+function rooms(app: FastifyInstance): void {
+  app.webSocket('/:room', async (ws) => {
+    app.wsHub.join(ws, ws.context().param('room'))
+    await app.wsHub.cluster.ready()
+    await ws.writeText(ws.id)
+    for await (const message of ws) void message
+  })
+}
+
+async function start(broker: Broker): Promise<{ join(room: string): Promise<TestClient & { id: string }> }> {
+  const { ws } = await startServer(rooms, { hub: { broker } })
+  return {
+    async join(room) {
+      const client = await connect(ws(`/${room}`))
+      return Object.assign(client, { id: await client.next() })
+    }
+  }
+}
+
+async function upTo(client: TestClient, last: string): Promise<string[]> {
+  const texts: string[] = []
+  while (texts.at(-1) !== last) texts.push(await client.next())
+  return texts
+}
+
+describe('a publisher', () => {
+  test('reaches everybody, or rooms, on all nodes', async () => {
+    const engine = new MemoryEngine()
+    const nodes = await Promise.all([1, 2].map(() => start(memoryBroker({ engine }))))
+    const [x, y, other] = (await Promise.all([nodes[0]!.join('x'), nodes[1]!.join('y'), nodes[1]!.join('x')])) as [TestClient, TestClient, TestClient & { id: string }]
+    const publisher = createPublisher(memoryBroker({ engine }))
+    await publisher.to('x').broadcast('to x')
+    await publisher.to(['x', 'y']).broadcastJSON({ to: 'both' })
+    await publisher.broadcast(Uint8Array.of(1, 2), { type: 2, except: other.id })
+    await publisher.broadcastJSON('end')
+    expect(await upTo(x, '"end"')).toEqual(['to x', '{"to":"both"}', '\u0001\u0002', '"end"'])
+    expect(await upTo(y, '"end"')).toEqual(['{"to":"both"}', '\u0001\u0002', '"end"'])
+    expect(await upTo(other, '"end"')).toEqual(['to x', '{"to":"both"}', '"end"'])
+    await publisher.disconnect('x', 4403, 'banned')
+    for (const client of [x, other]) expect(await client.close()).toEqual({ code: 4403, reason: 'banned' })
+    await publisher.close()
+  })
+
+  test('says what is wrong', async () => {
+    const publisher = createPublisher(memoryBroker())
+    await expect(publisher.broadcast(5 as never)).rejects.toThrow(TypeError)
+    await expect(publisher.broadcast(Uint8Array.of(255))).rejects.toThrow(/UTF-8/)
+    await expect(publisher.broadcastJSON(undefined)).rejects.toThrow(TypeError)
+    await expect(publisher.to('').broadcast('x')).rejects.toThrow(RangeError)
+    await expect(publisher.disconnect('x', 1005)).rejects.toThrow(RangeError)
+    await expect(publisher.broadcast('x'.repeat(17 * 1024 * 1024))).rejects.toMatchObject({ code: 'FST_BLAZE_WS_MESSAGE_TOO_LONG' })
+    await expect(publisher.broadcast('x', { except: Array.from({ length: 1025 }, (_, i) => `${i}`) })).rejects.toThrow(RangeError)
+  })
+})
+
+describeWith(REDIS, 'over Redis', () => {
+  let redis: Engine
+  beforeAll(async () => {
+    redis = await Engine.redis()
+  })
+  afterAll(() => redis.close())
+
+  test('a publisher needs no hub, and nothing keeps its process alive', async () => {
+    const node = await start(redisBroker({ client: new Redis(redis.port, { lazyConnect: true }) }))
+    const client = await node.join('x')
+    const publisher = createPublisher(redisBroker({ client: new Redis(redis.port, { lazyConnect: true }) }))
+    await publisher.to('x').broadcast('from a cron job')
+    expect(await client.next()).toBe('from a cron job')
+    await publisher.close()
+  })
+
+  test('a publisher says where Redis is not there', async () => {
+    const publisher = createPublisher(redisBroker({ client: new Redis(await freePort(), { lazyConnect: true }) }))
+    await expect(publisher.broadcast('x')).rejects.toMatchObject({ code: 'FST_BLAZE_WS_BROKER_UNAVAILABLE' })
+    await publisher.close()
+  })
+
+  test('another language can publish, too', async () => {
+    const node = await start(redisBroker({ client: new Redis(redis.port, { lazyConnect: true }) }))
+    const [x, y] = await Promise.all([node.join('café'), node.join('y')])
+    const python = (...args: string[]): string => execFileSync('python3', [join(__dirname, 'publisher.py'), `${redis.port}`, ...args]).toString().trim()
+    // Redis says how many nodes have got it.
+    expect(python('café', 'bonjour')).toBe(':1')
+    expect(python('nobody', 'hello?')).toBe(':0')
+    expect(python('*', 'everybody')).toBe(':1')
+    expect(await upTo(x, 'everybody')).toEqual(['bonjour', 'everybody'])
+    expect(await upTo(y, 'everybody')).toEqual(['everybody'])
+  })
+})
