@@ -25,6 +25,9 @@ client.terminate()
 await app.close()
 `
 
+// The clients of the engines are not there: who has one entry's needs no other's, and the core none.
+const ENTRIES = ['fastify-blaze-ws/tickets', 'fastify-blaze-ws/redis', 'fastify-blaze-ws/nats', 'fastify-blaze-ws/testing']
+
 const TYPED = `
 const app = Fastify()
 app.register(blazeWs, { config: { pingInterval: 10_000 } })
@@ -33,6 +36,9 @@ app.after(() => {
     const message: WebSocketMessage = await ws.readMessage()
     await ws.writeMessage(message.type, message.data)
     request.log.info(ws.remoteAddr())
+    // @ts-expect-error a client of Redis is none of NATS
+    natsBroker({ client: redisBroker({ client: { duplicate() {} } }) })
+    brokerConformance({ create: () => redisBroker({ client: { duplicate() {} }, prefix: 'x:' }) })
     // @ts-expect-error a text is a string
     await ws.writeText(5)
     // @ts-expect-error internals are not part of the types
@@ -55,11 +61,13 @@ try {
     join(work, 'use.cjs'),
     `const Fastify = require('fastify')\nconst blazeWs = require('fastify-blaze-ws')\nconst { CloseCode } = blazeWs\n;(async () => {${USE}\nconsole.log('require', CloseCode.GoingAway)\n})()`
   )
-  const imports = "import Fastify from 'fastify'\nimport blazeWs, { type WebSocketMessage } from 'fastify-blaze-ws'\n"
+  const imports = "import Fastify from 'fastify'\nimport blazeWs, { type WebSocketMessage } from 'fastify-blaze-ws'\nimport { redisBroker } from 'fastify-blaze-ws/redis'\nimport { natsBroker } from 'fastify-blaze-ws/nats'\nimport { brokerConformance } from 'fastify-blaze-ws/testing'\n"
+  writeFileSync(join(work, 'entries.mjs'), `await Promise.all(${JSON.stringify(ENTRIES)}.map((entry) => import(entry)))\nconsole.log('import', 'entries')`)
+  writeFileSync(join(work, 'entries.cjs'), `for (const entry of ${JSON.stringify(ENTRIES)}) require(entry)\nconsole.log('require', 'entries')`)
   writeFileSync(join(work, 'typed.mts'), imports + TYPED)
   writeFileSync(join(work, 'typed.cts'), imports + TYPED)
   const compilerOptions = { module: 'nodenext', target: 'es2022', strict: true, exactOptionalPropertyTypes: true, noEmit: true, types: ['node'] }
-  for (const file of ['use.mjs', 'use.cjs']) process.stdout.write(run(process.execPath, [file]))
+  for (const file of ['use.mjs', 'use.cjs', 'entries.mjs', 'entries.cjs']) process.stdout.write(run(process.execPath, [file]))
   for (const file of ['typed.mts', 'typed.cts']) {
     writeFileSync(join(work, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [file] }))
     process.stdout.write(run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']))

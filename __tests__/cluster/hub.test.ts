@@ -374,6 +374,21 @@ describe('while the engine is away', () => {
     expect(await client.next()).toBe('hi')
   })
 
+  test('a listener that fails is logged, and disturbs nobody', async () => {
+    const broker = new FragileBroker(new MemoryEngine())
+    const { app, logs } = await startServer(rooms, { hub: { broker } })
+    app.wsHub.on('degraded', () => {
+      throw new Error('clumsy')
+    })
+    app.wsHub.on('recovered', async () => {
+      throw new Error('clumsy later')
+    })
+    broker.fail(new Error('away'))
+    broker.error = undefined
+    await eventually(() => logs.filter(({ msg }) => msg.includes('listener')).length === 2)
+    expect(app.wsHub.cluster.stats().isDegraded).toBe(false)
+  })
+
   test('a server starts without it', async () => {
     const broker = new FragileBroker(new MemoryEngine())
     broker.fail(new Error('not there'))

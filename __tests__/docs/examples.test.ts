@@ -2,8 +2,9 @@ import { once } from 'node:events'
 import { WebSocket } from 'ws'
 import { RawClient } from '../support/raw-client.ts'
 import { connect, eventually, type TestClient } from '../support/server.ts'
+import { describeWith, Engine, NATS, REDIS } from '../cluster/support/engines.ts'
 import { closeExamples, type Example, removeExamples, start, typeErrors, writeExamples } from './support/examples.ts'
-import { blocksOf, PAGES } from './support/markdown.ts'
+import { type Block, blocksOf, PAGES } from './support/markdown.ts'
 
 const blocks = PAGES.flatMap(blocksOf)
 
@@ -14,12 +15,16 @@ afterAll(removeExamples)
 /** The examples that no test has started yet. */
 const untouched = new Set(blocks)
 
-/** Starts the example below a heading; the first one where no other is asked for. */
-function startBelow(page: string, heading: string, index = 0): Promise<Example> {
+function blockBelow(page: string, heading: string, index = 0): Block {
   const block = blocks.filter((block) => block.page === page && block.heading === heading)[index]
   if (block === undefined) throw new Error(`${page} has no example ${index} below "${heading}"`)
   untouched.delete(block)
-  return start(block)
+  return block
+}
+
+/** Starts the example below a heading; the first one where no other is asked for. */
+async function startBelow(page: string, heading: string, index = 0, env: Record<string, string> = {}): Promise<Example> {
+  return start(blockBelow(page, heading, index), env)
 }
 
 const tour = (heading: string) => startBelow('README.md', heading)
@@ -351,8 +356,85 @@ describe('docs', () => {
   })
 })
 
+describeWith(REDIS, 'docs, over Redis', () => {
+  let redis: Engine
+  const env = (): Record<string, string> => ({ REDIS_URL: `redis://127.0.0.1:${redis.port}` })
+  beforeAll(async () => {
+    redis = await Engine.redis()
+  })
+  afterAll(() => redis.close())
+
+  test.each([
+    ['docs/scaling.md', 'Scaling'],
+    ['README.md', 'More than one process']
+  ])('%s: two nodes are one', async (page, heading) => {
+    const nodes = await Promise.all([1, 2].map(() => startBelow(page, heading, 0, env())))
+    const [ann, bob] = (await Promise.all(nodes.map((node) => connect(node.ws('/rooms/tea'))))) as [TestClient, TestClient]
+    await eventually(() => {
+      ann.socket.send('anybody here?')
+      return bob.messages.length > 0
+    })
+    expect(await bob.next()).toBe('anybody here?')
+    for (const node of nodes) await node.close()
+  })
+
+  test('publishing from elsewhere', async () => {
+    const example = await startBelow('docs/scaling.md', 'Publishing from elsewhere', 0, env())
+    expect(await example.ended()).toBe(0)
+    expect(example.output).toBe('')
+  })
+
+  test('tickets and limits', async () => {
+    const { ws, http } = bound(await startBelow('docs/scaling.md', 'Shared tickets and limits', 0, env()))
+    const { ticket } = (await (await fetch(http('/ticket'), { method: 'POST' })).json()) as { ticket: string }
+    expect(await (await connect(ws(`/inbox?ticket=${ticket}`))).next()).toBe('you have mail')
+    await expect(connect(ws(`/inbox?ticket=${ticket}`))).rejects.toThrow('401')
+  })
+})
+
+describeWith(NATS, 'docs, over NATS', () => {
+  test('a server', async () => {
+    const nats = await Engine.nats()
+    const example = await startBelow('docs/scaling.md', 'Brokers', 0, { NATS_URL: `nats://127.0.0.1:${nats.port}` })
+    await example.close()
+    await nats.close()
+  })
+})
+
+describe('docs, on one node', () => {
+  test('presence', async () => {
+    const { ws } = bound(await startBelow('docs/presence.md', 'Presence'))
+    const ann = await connect(ws('/rooms/tea?name=Ann'))
+    expect(await nextJSON(ann)).toEqual({ here: [] })
+    expect(await nextJSON(ann)).toMatchObject({ join: { key: 'Ann' } })
+    const bob = await connect(ws('/rooms/tea?name=Bob'))
+    expect(await nextJSON(bob)).toMatchObject({ here: [{ key: 'Ann', info: { name: 'Ann' } }] })
+    expect(await nextJSON(ann)).toMatchObject({ join: { key: 'Bob' } })
+    bob.socket.close()
+    expect(await nextJSON(ann)).toMatchObject({ leave: { key: 'Bob' } })
+  })
+
+  test('asking the cluster', async () => {
+    const { http } = bound(await startBelow('docs/scaling.md', 'Asking the cluster'))
+    expect(await (await fetch(http('/cluster'))).json()).toMatchObject({ nodes: [{ clients: 0 }], missing: [], count: 0, rooms: [] })
+  })
+
+  test('ready', async () => {
+    const { ws } = bound(await startBelow('docs/scaling.md', 'What works across nodes'))
+    expect(await nextJSON(await connect(ws('/scores/1')))).toEqual({ type: 'ready' })
+  })
+
+  test('the tests of a broker pass', async () => {
+    const example = await startBelow('docs/scaling.md', 'A broker of your own')
+    expect(await example.ended()).toBe(0)
+    expect(example.output).toContain('# fail 0')
+  })
+})
+
 test('the examples that no test above has looked at run without an error', async () => {
   for (const block of untouched) {
+    // Those are skipped above.
+    if (/(REDIS|NATS)_URL/.test(block.code)) continue
     const example = await start(block)
     await example.close()
     expect(await example.ended()).toBe(0)

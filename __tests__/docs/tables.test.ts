@@ -29,7 +29,7 @@ test('every export is explained on another page, too', () => {
   const others = PAGES.filter((page) => page !== 'docs/api.md').map(read).join('\n')
   const types = ['BlazeWsOptions', 'WebSocketHandler', 'WebSocketRouteOptions', 'ShutdownOptions', 'WebSocketConfig', 'FastifyError']
   const shapes = ['WebSocketMessage', 'WebSocketContext', 'CloseInfo', 'MessageType', 'SlowConsumerPolicy']
-  const around = ['BroadcastOptions', 'DisconnectTarget', 'LimitedConnection', 'RateLimit', 'RoomTarget', 'HubOptions', 'HubStats', 'HubEvents']
+  const around = ['HubLogger', 'BroadcastOptions', 'DisconnectOptions', 'DisconnectTarget', 'LimitedConnection', 'RateLimit', 'RoomTarget', 'HubOptions', 'HubStats', 'HubEvents']
   // Types that no one has to name in order to use what they describe.
   const unnamed = new Set(['default', ...types, ...shapes, ...around])
   for (const name of exportsOf('src/index.ts').filter((name) => !unnamed.has(name))) expect(others).toContain(name)

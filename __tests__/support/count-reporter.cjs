@@ -6,8 +6,7 @@ module.exports = class CountReporter {
     const skipped = results.testResults.flatMap((file) => file.testResults.filter((test) => test.status === 'pending' || test.status === 'todo'))
     for (const test of skipped) process.stdout.write(`skipped: ${test.fullName}\n`)
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites
-    const tail = skipped.length > 0 ? `, ${skipped.length} skipped` : ''
     // At exit, so that it is the last line, behind the summary of Jest's own reporter.
-    process.once('exit', () => process.stdout.write(`${results.numPassedTests} passed, ${failed} failed${tail}\n`))
+    process.once('exit', () => process.stdout.write(`${results.numPassedTests} passed, ${failed} failed\n`))
   }
 }

@@ -37,7 +37,7 @@ export class Backplane implements NodeHost, RoomWatcher {
     this.presence = new Presence(
       (ws, room) => hub.join(ws, room),
       this.node,
-      (error, event) => this.#failed(error, event)
+      (error, event) => this.failed(error, event)
     )
   }
 
@@ -114,11 +114,12 @@ export class Backplane implements NodeHost, RoomWatcher {
     try {
       emit()
     } catch (error) {
-      this.#failed(error, event)
+      this.failed(error, event)
     }
   }
 
-  #failed(error: unknown, event: string): void {
+  /** A listener of the hub's or of presence has thrown or rejected. */
+  failed(error: unknown, event: string): void {
     this.#log?.error({ err: error, event }, 'listener of a WebSocketHub event failed')
   }
 }

@@ -3,13 +3,11 @@ import { Backplane } from '../cluster/backplane.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Presence } from '../cluster/presence.ts'
 import { assertSendable, assertTimeout, CloseCode, fitReason } from '../close.ts'
-import type { WebSocketConnection } from '../connection/connection.ts'
-import { atEndOfTurn } from '../connection/end-of-tick.ts'
+import { WebSocketConnection } from '../connection/connection.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
 import { Prepared } from '../connection/prepared.ts'
 import { TextMessage } from '../message.ts'
-import { Burst } from './burst.ts'
-import { deliver } from './deliver.ts'
+import { Delivery, type DeliveryStats } from './delivery.ts'
 import { Events, type HubEvents, logFailure } from './events.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
 import {
@@ -26,19 +24,11 @@ import {
 import { assertRoom, assertRooms, Rooms } from './rooms.ts'
 
 /** A hub's numbers. All but `clients` and `rooms` count from its start. */
-export interface HubStats {
+export interface HubStats extends DeliveryStats {
   /** Registered connections. */
   clients: number
   /** Rooms with at least one member. */
   rooms: number
-  /** Messages taken for delivery, one for each receiver; those that were dropped later count in `drops`, too. */
-  messagesSent: number
-  /** The payloads of these, before compression, in bytes. */
-  bytesSent: number
-  /** Messages dropped for slow consumers. */
-  drops: number
-  /** Connections closed with 1013 because they were too slow. */
-  slowDisconnects: number
 }
 
 /**
@@ -49,33 +39,23 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   readonly #clients = new Set<WebSocketConnection>()
   readonly #rooms = new Rooms()
   readonly #events = new Events(this)
-  readonly #slow = new WeakSet<WebSocketConnection>()
+  readonly #delivery: Delivery
   readonly #options: ReturnType<typeof resolveHubOptions>
   readonly #done: Promise<void>
   /** What others call of this hub, and users should not. */
-  readonly #listener = {
-    forget: (ws: WebSocketConnection): void => void this.#remove(ws),
-    endOfTurn: (): void => {
-      this.#burst = undefined
-    }
-  }
-  /** What the broadcasts of this turn to the same receivers have in common; gone as soon as who receives may have changed. */
-  #burst: Burst | undefined
+  readonly #listener = { forget: (ws: WebSocketConnection): void => void this.#remove(ws) }
   /** Made at once where there is a broker, and otherwise when it is first asked for. */
   #backplane: Backplane | undefined
   /** Connections by their ids, where other nodes may name them. */
   readonly #byId = new Map<string, WebSocketConnection>()
   #finish: () => void = () => {}
   #isShutDown = false
-  #messagesSent = 0
-  #bytesSent = 0
-  #drops = 0
-  #slowDisconnects = 0
 
   /** @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a wrong value. */
   constructor(options?: HubOptions) {
     super({ captureRejections: true })
     this.#options = resolveHubOptions(options)
+    this.#delivery = new Delivery(this.#options.slowConsumer, this.#events, (ws) => void this.#remove(ws))
     this.#done = new Promise((resolve) => {
       this.#finish = resolve
     })
@@ -100,7 +80,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     assertConnection(ws)
     if (this.#clients.has(ws)) return true
     if (this.#isShutDown || ws.isClosed()) return false
-    this.#burst = undefined
+    this.#delivery.changed()
     this.#clients.add(ws)
     if (this.#backplane?.node !== undefined) this.#byId.set(ws.id, ws)
     ws.channel.ending.keptBy(this.#listener, ws)
@@ -121,7 +101,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     this.register(ws)
     // A listener of 'register' may have sent it away again.
     if (!this.#clients.has(ws)) return false
-    this.#burst = undefined
+    this.#delivery.changed()
     this.#rooms.add(ws, room)
     return true
   }
@@ -130,7 +110,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   leave(ws: WebSocketConnection, room: string): void {
     assertConnection(ws)
     assertRoom(room)
-    this.#burst = undefined
+    this.#delivery.changed()
     this.#rooms.remove(ws, room)
   }
 
@@ -176,7 +156,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     const message = new Prepared(type, ownCopy(payloadOf(type, data)), data)
     const targets = receivers(this.#clients, this.#rooms, options)
     if (this.#backplane !== undefined && options.local !== true) this.#spread(message, options, this.#backplane)
-    return this.#sendTo(message, targets)
+    return this.#delivery.send(message, targets)
   }
 
   /** Sends a value as JSON. Throws a TypeError where it has no JSON form. See `broadcast`. */
@@ -206,14 +186,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
 
   /** The hub's numbers. */
   stats(): HubStats {
-    return {
-      clients: this.#clients.size,
-      rooms: this.#rooms.size,
-      messagesSent: this.#messagesSent,
-      bytesSent: this.#bytesSent,
-      drops: this.#drops,
-      slowDisconnects: this.#slowDisconnects
-    }
+    return { clients: this.#clients.size, rooms: this.#rooms.size, ...this.#delivery.stats() }
   }
 
   /** Settles when the hub has shut down. A hub works without it: it is for programs that start one. */
@@ -275,56 +248,12 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   #deliverHere(message: Prepared, rooms: readonly string[] | undefined, excluded: readonly string[]): void {
     const targets = rooms === undefined ? this.#clients : this.#rooms.membersOfAny(rooms)
     const here = excluded.map((id) => this.#byId.get(id)).filter((ws) => ws !== undefined)
-    this.#sendTo(message, here.length === 0 ? targets : [...targets].filter((ws) => !here.includes(ws)))
-  }
-
-  #sendTo(message: Prepared, targets: Iterable<WebSocketConnection>): number {
-    this.#events.hold()
-    const sent = this.#send(message, targets)
-    this.#events.release()
-    this.#messagesSent += sent
-    this.#bytesSent += sent * message.payload.length
-    return sent
-  }
-
-  /** Sends to all of them, where it can with what else they get in this turn. Says how many took it. */
-  #send(message: Prepared, targets: Iterable<WebSocketConnection>): number {
-    const burst = this.#burst
-    if (burst?.targets === targets && burst.takes(message)) return burst.add(message) + this.#sendEach(message, burst.others)
-    const next = new Burst(message, targets)
-    if (this.#burst === undefined) atEndOfTurn(this.#listener)
-    this.#burst = next
-    return next.sharing + this.#sendEach(message, next.others)
-  }
-
-  #sendEach(message: Prepared, targets: readonly WebSocketConnection[]): number {
-    let sent = 0
-    for (const ws of targets) if (this.#deliver(message, ws)) sent++
-    return sent
-  }
-
-  #deliver(message: Prepared, ws: WebSocketConnection): boolean {
-    const policy = this.#options.slowConsumer ?? ws.channel.config.slowConsumer
-    const { sent, dropped, slow } = deliver(message, ws.channel, policy)
-    this.#drops += dropped
-    if (slow) this.#onSlow(ws, policy === 'disconnect')
-    return sent
-  }
-
-  #onSlow(ws: WebSocketConnection, isDisconnected: boolean): void {
-    if (isDisconnected) {
-      this.#slowDisconnects++
-      this.#remove(ws)
-    }
-    if (this.#slow.has(ws)) return
-    this.#slow.add(ws)
-    ws.channel.outbound.onCaughtUp(() => this.#slow.delete(ws))
-    this.#events.emit('slow', ws)
+    this.#delivery.send(message, here.length === 0 ? targets : [...targets].filter((ws) => !here.includes(ws)))
   }
 
   #remove(ws: WebSocketConnection): boolean {
     if (!this.#clients.delete(ws)) return false
-    this.#burst = undefined
+    this.#delivery.changed()
     this.#rooms.removeAll(ws)
     if (this.#byId.size > 0) this.#byId.delete(ws.id)
     ws.channel.ending.leftBy(this.#listener)
@@ -333,7 +262,8 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   }
 
   /** Node calls this where a listener is async and rejects. */
-  [Symbol.for('nodejs.rejection')](error: unknown, event: string, ws: WebSocketConnection): void {
-    logFailure(error, event, ws)
+  [Symbol.for('nodejs.rejection')](error: unknown, event: string, subject: unknown): void {
+    if (subject instanceof WebSocketConnection) logFailure(error, event, subject)
+    else this.#backplane?.failed(error, event)
   }
 }

@@ -54,7 +54,8 @@ function writeJson(name: string, value: unknown): void {
 }
 
 function sourceOf({ code, line }: Block): string {
-  const isComplete = code.includes('Fastify(') || code.includes('require(')
+  // What neither has an app nor makes one is a program of its own.
+  const isComplete = code.includes('Fastify(') || code.includes('require(') || !/\bapp\b/.test(code)
   const lines = '\n'.repeat(line - 2)
   return isComplete ? `${lines}\n${code}\n` : `${lines}${BEFORE}\n${code}\n${AFTER}\n`
 }
@@ -81,9 +82,9 @@ export class Example {
   output = ''
   port = 0
 
-  constructor(block: Block) {
+  constructor(block: Block, env: Record<string, string>) {
     const preload = join(__dirname, 'preload.mjs')
-    this.#child = fork(runnablePathOf(block), { execArgv: ['--import', `file://${preload}`], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    this.#child = fork(runnablePathOf(block), { execArgv: ['--import', `file://${preload}`], stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: { ...process.env, ...env } })
     for (const stream of [this.#child.stdout, this.#child.stderr]) stream?.on('data', (chunk) => (this.output += String(chunk)))
     this.#ended = new Promise((resolve) => {
       this.#child.once('close', (code, signal) => resolve(code ?? signal ?? 1))
@@ -132,9 +133,9 @@ export class Example {
 
 const running = new Set<Example>()
 
-/** Starts an example; `closeExamples` closes it. */
-export async function start(block: Block): Promise<Example> {
-  const example = new Example(block)
+/** Starts an example, with what it finds in its environment; `closeExamples` closes it. */
+export async function start(block: Block, env: Record<string, string> = {}): Promise<Example> {
+  const example = new Example(block, env)
   await example.ready()
   return example
 }
