@@ -4,7 +4,9 @@
 module.exports = class CountReporter {
   onRunComplete(_contexts, results) {
     const skipped = results.testResults.flatMap((file) => file.testResults.filter((test) => test.status === 'pending' || test.status === 'todo'))
-    for (const test of skipped) process.stdout.write(`skipped: ${test.fullName}\n`)
+    // The group of what needs something that is missing says what that is.
+    const reasons = skipped.map((test) => test.ancestorTitles.find((title) => title.includes('[skipped: ')) ?? test.fullName)
+    for (const reason of new Set(reasons)) process.stdout.write(`skipped: ${reasons.filter((other) => other === reason).length} × ${reason}\n`)
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites
     // At exit, so that it is the last line, behind the summary of Jest's own reporter.
     process.once('exit', () => process.stdout.write(`${results.numPassedTests} passed, ${failed} failed\n`))

@@ -4,7 +4,8 @@ import type { WebSocketConnection } from '../connection/connection.ts'
 import type { RoomWatcher } from '../hub/rooms.ts'
 import type { DataType } from '../message.ts'
 import { Cluster, type ClusterHost } from './cluster.ts'
-import { ClusterNode, type Control, type NodeHost } from './node.ts'
+import type { Control, NodeHost } from './host.ts'
+import { ClusterNode } from './node.ts'
 import { Presence } from './presence.ts'
 
 /** Where a hub says what goes wrong: Fastify's logger, or one like it. */

@@ -1,6 +1,7 @@
 import { checkDuration } from '../options.ts'
 import type { NodeInfo } from './members.ts'
-import type { ClusterNode, ClusterStats, Control } from './node.ts'
+import type { ClusterStats, Control } from './host.ts'
+import type { ClusterNode } from './node.ts'
 
 /** How long the other nodes have for an answer. */
 export interface ClusterQuestion {

@@ -4,6 +4,7 @@ import { errors } from '../errors.ts'
 import type { DataType } from '../message.ts'
 import { ALL, channelOf, inboxOf, NODES, roomOf } from './channels.ts'
 import { closeOf, closePayload, controlOf, decode, type Envelope, Kind, limitOf } from './envelope.ts'
+import type { ClusterStats, Control, NodeHost } from './host.ts'
 import { Link } from './link.ts'
 import { Members } from './members.ts'
 import { Arrivals, Copies } from './numbering.ts'
@@ -16,50 +17,6 @@ const INTRODUCTION = 500
 /** How often a node looks after its engine, its subscriptions and the others, in milliseconds; the watchdog divides it by eight. */
 const LOOK = 1_600
 const MAX_LEASE = 3_600_000
-
-/** A message of one node to others, with a type of its own. */
-export type Control = { type: string } & Record<string, unknown>
-
-/** What a node does for its hub. */
-export interface NodeHost {
-  /** A broadcast of another node has come: to these rooms, or to all where they are undefined. */
-  deliver(type: DataType, payload: Buffer, rooms: readonly string[] | undefined, excluded: readonly string[]): void
-  disconnect(rooms: readonly string[], code: number, reason: string): void
-  /** The parts of the answer to a question of another node; undefined where it is none. */
-  answer(question: Control): unknown[] | undefined
-  /** Another node says something in a room. */
-  control(node: string, room: string, message: Control): void
-  /** A node that nobody knew of, or that was thought to be gone. */
-  found(node: string): void
-  gone(node: string): void
-  /** The channel of a room is no longer subscribed to. */
-  unsubscribed(room: string): void
-  degraded(error: Error): void
-  /** The engine is there, and everything is subscribed to; `again` where it was away. */
-  up(again: boolean): void
-  /** A message is too long for the engine. */
-  refused(error: Error): void
-  /** Something has come that is no message of a node. For the first time only. */
-  rejected(channel: string, error?: unknown): void
-}
-
-/** The numbers of a hub's part in its cluster, from its start. */
-export interface ClusterStats {
-  /** True while the engine cannot be reached. */
-  isDegraded: boolean
-  /** Messages that the engine has taken from this node. */
-  published: number
-  /** Messages that may not have reached the other nodes: the engine was away or too slow, or they were too long for it. */
-  unpublished: number
-  /** Messages of other nodes. */
-  received: number
-  /** Messages of other nodes that have not come, as far as later ones show it. */
-  missed: number
-  /** Messages that have come twice, and were passed on once. */
-  duplicates: number
-  /** What has come on our channels and is no message of a node. */
-  rejected: number
-}
 
 /** One hub's place in its cluster: speaks to the other nodes through a broker, and knows who they are. */
 export class ClusterNode implements BrokerNode, Watched {

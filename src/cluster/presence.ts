@@ -1,12 +1,14 @@
 import { EventEmitter } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { CloseCode } from '../close.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { atEndOfTurn, type EndOfTurn } from '../connection/end-of-tick.ts'
 import { jsonOf } from '../connection/payload.ts'
 import { describe, errors } from '../errors.ts'
 import { assertRoom } from '../hub/rooms.ts'
-import type { ClusterNode, Control } from './node.ts'
+import type { Control } from './host.ts'
+import { askAbout, Inquiry } from './inquiry.ts'
+import type { ClusterNode } from './node.ts'
+import { changeMessages, changesOf, snapshotMessages } from './presence-messages.ts'
 import { type Change, type Entry, type Present, Roster } from './roster.ts'
 
 /** The events of presence, in rooms that clients of this node are in. A listener that throws is logged and disturbs nobody. */
@@ -28,12 +30,6 @@ export interface PresenceOptions {
 /** The most that may be known of someone, in bytes of JSON. */
 const MAX_INFO = 8 * 1024
 const MAX_KEY = 256
-/** How long others have to say who is with them, in milliseconds. */
-const TIMEOUT = 1_000
-/** How many entries, ids and rooms go into one message: each stays under a mebibyte. */
-const ENTRIES = 100
-const IDS = 1_000
-const ROOMS = 500
 /** The owner of this node's entries. */
 const HERE = ''
 
@@ -140,7 +136,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   control(node: string, name: string, message: Control): void {
     const room = this.#rooms.get(name)
     if (room === undefined) return
-    const changes = changesOf(room, node, message)
+    const changes = changesOf(room.roster, room.parts, node, message)
     if (room.isKnown) this.#emit(name, changes)
   }
 
@@ -156,7 +152,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
 
   /** @internal A node is there that may not know who is here, and the other way round. */
   found(node: string): void {
-    for (const rooms of chunks([...this.#rooms.keys()], ROOMS)) void this.#node?.ask({ type: 'presence', rooms }, TIMEOUT, node)
+    if (this.#node !== undefined) void askAbout(this.#node, [...this.#rooms.keys()], node)
   }
 
   /** @internal A node has gone, and all who were with it. */
@@ -170,7 +166,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   /** @internal Something may have been missed on both sides. */
   recovered(): void {
     for (const [name, { roster }] of this.#rooms) this.#snapshot(name, roster.entriesOf(HERE))
-    for (const rooms of chunks([...this.#rooms.keys()], ROOMS)) void this.#node?.ask({ type: 'presence', rooms }, TIMEOUT)
+    if (this.#node !== undefined) void askAbout(this.#node, [...this.#rooms.keys()])
   }
 
   #open(name: string): Room {
@@ -196,10 +192,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   }
 
   #snapshot(room: string, entries: readonly Entry[]): void {
-    const parts = entries.length === 0 ? [[]] : chunks(entries, ENTRIES)
-    for (const [i, part] of parts.entries()) {
-      this.#node?.tell(room, { type: 'snapshot', isFirst: i === 0, isLast: i === parts.length - 1, entries: part })
-    }
+    for (const message of snapshotMessages(entries)) this.#node?.tell(room, message)
   }
 
   /** Later than any before, so that of two changes in a millisecond the second counts. */
@@ -218,8 +211,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   #publish(name: string): void {
     const room = this.#rooms.get(name)
     if (room === undefined) return
-    for (const entries of chunks([...room.present.values()], ENTRIES)) this.#node?.tell(name, { type: 'present', entries })
-    for (const ids of chunks([...room.absent], IDS)) this.#node?.tell(name, { type: 'absent', ids })
+    for (const message of changeMessages([...room.present.values()], [...room.absent])) this.#node?.tell(name, message)
     room.present.clear()
     room.absent.clear()
     if (this.#node === undefined && room.roster.isEmpty) this.#rooms.delete(name)
@@ -241,30 +233,6 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   }
 }
 
-/** Asks the other nodes who of some rooms is with them. */
-class Inquiry {
-  readonly rooms: string[] = []
-  /** Settles when they have said it, or had the time for it. */
-  readonly answered: Promise<void>
-  readonly #node: ClusterNode
-  #settle: () => void = () => {}
-
-  constructor(node: ClusterNode) {
-    this.#node = node
-    this.answered = new Promise((resolve) => {
-      this.#settle = resolve
-    })
-  }
-
-  async ask(): Promise<void> {
-    // What they say must not come before it can be heard.
-    const ready = Promise.all(this.rooms.map((room) => this.#node.ready(room)))
-    await Promise.race([ready, sleep(this.#node.isDegraded ? 0 : TIMEOUT, undefined, { ref: false })])
-    await Promise.all(chunks(this.rooms, ROOMS).map((rooms) => this.#node.ask({ type: 'presence', rooms }, TIMEOUT)))
-    this.#settle()
-  }
-}
-
 function assertKey(key: unknown): asserts key is string {
   if (typeof key !== 'string') throw violation(new errors.INVALID_ARGUMENT('key', `must be a string, got ${describe(key)}`))
   assertLength('key', key.length, 1, MAX_KEY, 'characters')
@@ -278,35 +246,4 @@ function assertLength(name: string, length: number, min: number, max: number, un
 /** What is wrong often comes from the client. */
 function violation(error: Error): Error {
   return Object.assign(error, { closeCode: CloseCode.PolicyViolation })
-}
-
-function chunks<T>(list: readonly T[], size: number): T[][] {
-  const parts: T[][] = []
-  for (let i = 0; i < list.length; i += size) parts.push(list.slice(i, i + size))
-  return parts
-}
-
-/** What another node says of a room, and what has changed by that. */
-function changesOf({ roster, parts }: Room, node: string, message: Control): Change[] {
-  const entries = entriesOf(message)
-  if (message.type === 'present') return entries.flatMap((entry) => roster.set(node, entry))
-  if (message.type === 'absent') return idsOf(message).flatMap((id) => roster.delete(id))
-  if (message.type !== 'snapshot') return []
-  const all = message['isFirst'] === true ? entries : [...(parts.get(node) ?? []), ...entries]
-  parts.set(node, all)
-  if (message['isLast'] !== true) return []
-  parts.delete(node)
-  return roster.replace(node, all)
-}
-
-function entriesOf({ entries }: Control): Entry[] {
-  return Array.isArray(entries) ? (entries as Partial<Entry>[]).filter(isEntry) : []
-}
-
-function isEntry(entry: Partial<Entry> | null): entry is Entry {
-  return typeof entry?.id === 'string' && typeof entry.key === 'string' && typeof entry.since === 'number'
-}
-
-function idsOf({ ids }: Control): string[] {
-  return Array.isArray(ids) ? (ids as unknown[]).filter((id) => typeof id === 'string') : []
 }

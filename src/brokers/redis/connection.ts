@@ -14,7 +14,7 @@ interface Connectable {
 export class Connection<Client extends Connectable> {
   readonly #make: () => Client
   readonly #isReady: (client: Client) => boolean
-  #first: Promise<unknown> | undefined
+  #first: Promise<void> | undefined
   client: Client | undefined
 
   constructor(make: () => Client, isReady: (client: Client) => boolean) {
@@ -32,9 +32,9 @@ export class Connection<Client extends Connectable> {
 
   #open(): Client {
     const client = this.#make()
-    this.#first = within(client.connect(), FIRST_CONNECTION).finally(() => {
-      this.#first = undefined
-    })
+    this.#first = within(client.connect(), FIRST_CONNECTION)
+    // Before those who wait go on: nobody may overtake them.
+    void this.#first.then(() => (this.#first = undefined))
     return client
   }
 }

@@ -1,0 +1,53 @@
+import type { Control } from './host.ts'
+import type { Change, Entry, Roster } from './roster.ts'
+
+// What nodes say of a room: who has come or changed (`present`), who has gone (`absent`), or who is there (`snapshot`). Each message
+// stays under a mebibyte.
+const ENTRIES = 100
+const IDS = 1_000
+
+/** The messages that say who has come or changed, and who has gone. */
+export function changeMessages(present: readonly Entry[], absent: readonly string[]): Control[] {
+  return [
+    ...chunks(present, ENTRIES).map((entries) => ({ type: 'present', entries })),
+    ...chunks(absent, IDS).map((ids) => ({ type: 'absent', ids }))
+  ]
+}
+
+/** The messages that say who is there. */
+export function snapshotMessages(present: readonly Entry[]): Control[] {
+  const parts = present.length === 0 ? [[]] : chunks(present, ENTRIES)
+  return parts.map((entries, i) => ({ type: 'snapshot', isFirst: i === 0, isLast: i === parts.length - 1, entries }))
+}
+
+/** A list in parts. */
+export function chunks<T>(list: readonly T[], size: number): T[][] {
+  const parts: T[][] = []
+  for (let i = 0; i < list.length; i += size) parts.push(list.slice(i, i + size))
+  return parts
+}
+
+/** Takes what another node says of a room; `parts` keeps what is not complete. Gives what has changed by it. */
+export function changesOf(roster: Roster, parts: Map<string, Entry[]>, node: string, message: Control): Change[] {
+  const entries = entriesOf(message)
+  if (message.type === 'present') return entries.flatMap((entry) => roster.set(node, entry))
+  if (message.type === 'absent') return idsOf(message).flatMap((id) => roster.delete(id))
+  if (message.type !== 'snapshot') return []
+  const all = message['isFirst'] === true ? entries : [...(parts.get(node) ?? []), ...entries]
+  parts.set(node, all)
+  if (message['isLast'] !== true) return []
+  parts.delete(node)
+  return roster.replace(node, all)
+}
+
+function entriesOf({ entries }: Control): Entry[] {
+  return Array.isArray(entries) ? (entries as Partial<Entry>[]).filter(isEntry) : []
+}
+
+function isEntry(entry: Partial<Entry> | null): entry is Entry {
+  return typeof entry?.id === 'string' && typeof entry.key === 'string' && typeof entry.since === 'number'
+}
+
+function idsOf({ ids }: Control): string[] {
+  return Array.isArray(ids) ? (ids as unknown[]).filter((id) => typeof id === 'string') : []
+}
