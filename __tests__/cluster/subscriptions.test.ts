@@ -1,0 +1,111 @@
+import fc from 'fast-check'
+import type { Broker } from '../../src/index.ts'
+import { Subscriptions } from '../../src/cluster/subscriptions.ts'
+
+/** An engine whose answers come when the test says so, and may be refusals. */
+class SlowEngine {
+  readonly subscribed = new Set<string>()
+  readonly #waiting: ((fails: boolean) => void)[] = []
+
+  readonly broker = {
+    subscribe: (channels: readonly string[]) => this.#later(() => channels.forEach((channel) => this.subscribed.add(channel))),
+    unsubscribe: (channels: readonly string[]) => this.#later(() => channels.forEach((channel) => this.subscribed.delete(channel)))
+  } as unknown as Broker
+
+  #later(act: () => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push((fails) => {
+        if (fails) return reject(new Error('refused'))
+        act()
+        resolve()
+      })
+    })
+  }
+
+  /** Answers the oldest question. */
+  async answer(fails: boolean): Promise<void> {
+    this.#waiting.shift()?.(fails)
+    await settled()
+  }
+
+  get isAsked(): boolean {
+    return this.#waiting.length > 0
+  }
+}
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const LINGER = 2_000
+
+test('whatever comes and goes, and whatever the engine refuses: in the end it gets what is needed, and nothing else', async () => {
+  const step = fc.oneof(
+    fc.record({ do: fc.constantFrom('need', 'release'), channel: fc.constantFrom('a', 'b', 'c') }),
+    fc.record({ do: fc.constant('answer'), fails: fc.boolean() }),
+    fc.record({ do: fc.constant('wait'), time: fc.constantFrom(100, LINGER) })
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      const engine = new SlowEngine()
+      const left: string[] = []
+      const subscriptions = new Subscriptions(engine.broker, () => {}, (channel) => left.push(channel))
+      const needed = new Map<string, number>()
+      let time = 0
+      for (const one of steps) {
+        if (one.do === 'answer') await engine.answer((one as { fails: boolean }).fails)
+        else if (one.do === 'wait') subscriptions.check((time += (one as { time: number }).time))
+        else {
+          const { channel } = one as { channel: string }
+          const users = needed.get(channel) ?? 0
+          if (one.do === 'need') subscriptions.need(channel)
+          else if (users > 0) subscriptions.release(channel, time)
+          needed.set(channel, Math.max(0, users + (one.do === 'need' ? 1 : -1)))
+        }
+        await settled()
+        // Nobody is told that a channel is in force which is not.
+        const isReady = await Promise.race([subscriptions.ready('a').then(() => true), settled().then(() => false)])
+        const isRelied = isReady && (needed.get('a') ?? 0) > 0
+        expect(isRelied ? engine.subscribed.has('a') : true).toBe(true)
+      }
+      for (let i = 0; i < 10; i++) {
+        subscriptions.check((time += LINGER))
+        while (engine.isAsked) await engine.answer(false)
+      }
+      await subscriptions.ready()
+      const expected = [...needed].flatMap(([channel, users]) => (users > 0 ? [channel] : []))
+      expect([...engine.subscribed].toSorted()).toEqual(expected.toSorted())
+      for (const channel of ['a', 'b', 'c']) expect(subscriptions.has(channel)).toBe(expected.includes(channel))
+    }),
+    { numRuns: 300 }
+  )
+})
+
+test('who comes back soon costs the engine nothing, and a refused end leaves everything as it was', async () => {
+  const engine = new SlowEngine()
+  const errors: string[] = []
+  const left: string[] = []
+  const subscriptions = new Subscriptions(engine.broker, ({ message }) => errors.push(message), (channel) => left.push(channel))
+  subscriptions.need('a')
+  await settled()
+  await engine.answer(false)
+  subscriptions.release('a', 0)
+  subscriptions.check(LINGER - 1)
+  subscriptions.need('a')
+  subscriptions.check(LINGER)
+  expect(engine.isAsked).toBe(false)
+  subscriptions.release('a', LINGER)
+  subscriptions.check(2 * LINGER)
+  subscriptions.need('a')
+  await engine.answer(true)
+  await subscriptions.ready('a')
+  expect([errors, left, [...engine.subscribed]]).toEqual([['refused'], [], ['a']])
+})
+
+test('the end of it all lets nobody wait', async () => {
+  const subscriptions = new Subscriptions(new SlowEngine().broker, () => {}, () => {})
+  subscriptions.need('a')
+  const ready = subscriptions.ready()
+  subscriptions.close()
+  await ready
+  subscriptions.release('a', 0)
+  subscriptions.need('b')
+  await subscriptions.ready()
+})
