@@ -1,52 +1,20 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import type { FastifyInstance } from 'fastify'
-import { type Broker, type BrokerNode, memoryBroker, MemoryEngine, type WebSocketHub } from '../../src/index.ts'
+import { type Broker, type BrokerNode, memoryBroker, MemoryEngine } from '../../src/index.ts'
 import { Kind, encode } from '../../src/cluster/envelope.ts'
-import { closeServers, connect, eventually, startServer, type TestClient, type TestServer } from '../support/server.ts'
+import { closeServers, connect, eventually, startServer } from '../support/server.ts'
+import { type RoomServer, rooms, startRooms, upTo } from './support/rooms.ts'
 
 afterEach(closeServers)
 
-/** A route whose clients join a room, and are told when they get everything that is said there. */
-function rooms(app: FastifyInstance): void {
-  app.webSocket('/:room', async (ws) => {
-    app.wsHub.join(ws, ws.context().param('room'))
-    await app.wsHub.cluster.ready()
-    await ws.writeText(ws.id)
-    for await (const message of ws) void message
-  })
-}
-
-interface Node extends TestServer {
-  hub: WebSocketHub
-  /** Connects a client to a room; gives it with its id. */
-  join(room: string): Promise<TestClient & { id: string }>
-}
-
-async function startNodes(count: number, options: { engine?: MemoryEngine; lease?: number } = {}): Promise<Node[]> {
+async function startNodes(count: number, options: { engine?: MemoryEngine; lease?: number } = {}): Promise<RoomServer[]> {
   const { engine = new MemoryEngine(), lease = 5_000 } = options
-  return Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = await startServer(rooms, { hub: { broker: memoryBroker({ engine }), lease } })
-      const join = async (room: string): Promise<TestClient & { id: string }> => {
-        const client = await connect(server.ws(`/${room}`))
-        return Object.assign(client, { id: await client.next() })
-      }
-      return { ...server, hub: server.app.wsHub, join }
-    })
-  )
-}
-
-/** The texts that a client has got, up to and with the last. */
-async function upTo(client: TestClient, last: string): Promise<string[]> {
-  const texts: string[] = []
-  while (texts.at(-1) !== last) texts.push(await client.next())
-  return texts
+  return Promise.all(Array.from({ length: count }, () => startRooms(memoryBroker({ engine }), { lease })))
 }
 
 describe('broadcasts', () => {
   test('reach the clients of all nodes, as what they were sent', async () => {
-    const [a, b] = (await startNodes(2)) as [Node, Node]
+    const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
     const [here, there] = await Promise.all([a.join('x'), b.join('x')])
     expect(a.hub.broadcast('text')).toBe(1)
     a.hub.broadcastJSON({ is: 'json' })
@@ -65,7 +33,7 @@ describe('broadcasts', () => {
   })
 
   test('to rooms reach their members on all nodes, each once', async () => {
-    const [a, b, c] = (await startNodes(3)) as [Node, Node, Node]
+    const [a, b, c] = (await startNodes(3)) as [RoomServer, RoomServer, RoomServer]
     const [x, y, both] = await Promise.all([b.join('x'), b.join('y'), b.join('x')])
     const bothHere = b.hub.getClients('x').find(({ id }) => id === both.id)
     b.hub.join(bothHere!, 'y')
@@ -87,7 +55,7 @@ describe('broadcasts', () => {
   })
 
   test('leave out whom they are to leave out, on any node', async () => {
-    const [a, b] = (await startNodes(2)) as [Node, Node]
+    const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
     const [here, there, other] = await Promise.all([a.join('x'), b.join('x'), b.join('x')])
     const [ws] = a.hub.getClients()
     a.hub.to('x').broadcast('not there', { except: there.id })
@@ -100,7 +68,7 @@ describe('broadcasts', () => {
   })
 
   test('stay here where they are local or have a filter, which is said once', async () => {
-    const [a, b] = (await startNodes(2)) as [Node, Node]
+    const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
     const [here, there] = await Promise.all([a.join('x'), b.join('x')])
     a.hub.broadcast('local', { local: true })
     a.hub.broadcast('filtered', { filter: () => true })
@@ -113,7 +81,7 @@ describe('broadcasts', () => {
   })
 
   test('of one node arrive in its order, and what is too long stays here and is counted', async () => {
-    const [a, b] = (await startNodes(2)) as [Node, Node]
+    const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
     const there = await b.join('x')
     for (let i = 0; i < 500; i++) a.hub.broadcast(`${i}`, i % 2 === 0 ? {} : { to: 'x' })
     a.hub.broadcast(Buffer.alloc(17 * 1024 * 1024, 'x'))
@@ -131,7 +99,7 @@ describe('broadcasts', () => {
     const server = await startServer(rooms, {
       hub: { broker: memoryBroker({ engine }), slowConsumer: { coalesce: (data) => void keys.push(typeof data) } }
     })
-    const [a] = (await startNodes(1, { engine })) as [Node]
+    const [a] = (await startNodes(1, { engine })) as [RoomServer]
     const client = await connect(server.ws('/x'))
     await client.next()
     client.socket.pause()
@@ -145,7 +113,7 @@ describe('broadcasts', () => {
 })
 
 test('disconnect closes the members of rooms on all nodes, and connections and filters here', async () => {
-  const [a, b] = (await startNodes(2)) as [Node, Node]
+  const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
   const [here, there, kept] = await Promise.all([a.join('user:42'), b.join('user:42'), b.join('user:43')])
   expect(a.hub.disconnect('user:42', 4403, 'banned')).toBe(1)
   for (const client of [here, there]) expect(await client.close()).toEqual({ code: 4403, reason: 'banned' })
@@ -157,7 +125,7 @@ test('disconnect closes the members of rooms on all nodes, and connections and f
 
 describe('the cluster', () => {
   test('answers for all nodes', async () => {
-    const [a, b, c] = (await startNodes(3)) as [Node, Node, Node]
+    const [a, b, c] = (await startNodes(3)) as [RoomServer, RoomServer, RoomServer]
     await Promise.all([a.join('x'), b.join('x'), b.join('y')])
     const { nodes, missing } = await c.hub.cluster.nodes()
     expect(missing).toEqual([])
@@ -174,7 +142,7 @@ describe('the cluster', () => {
   })
 
   test('gives all rooms, also where they do not fit in one message', async () => {
-    const [a, b] = (await startNodes(2)) as [Node, Node]
+    const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
     await b.join('x')
     const [ws] = b.hub.getClients()
     for (let i = 0; i < 2_500; i++) b.hub.join(ws!, `room ${i}`)
@@ -183,10 +151,10 @@ describe('the cluster', () => {
 
   test('names the nodes that do not answer, and forgets them after their lease', async () => {
     const engine = new MemoryEngine()
-    const [a, b] = (await startNodes(2, { engine, lease: 500 })) as [Node, Node]
+    const [a, b] = (await startNodes(2, { engine, lease: 500 })) as [RoomServer, RoomServer]
     await a.hub.cluster.nodes()
     // It is there, and hears nothing any more, as a process that hangs.
-    const [deaf] = (await startNodes(1, { engine, lease: 500 })) as [Node]
+    const [deaf] = (await startNodes(1, { engine, lease: 500 })) as [RoomServer]
     const { id } = deaf.hub.cluster
     await eventually(async () => (await b.hub.cluster.nodes()).nodes.some((node) => node.id === id))
     silence(engine, id)
@@ -224,7 +192,7 @@ test('a node subscribes to the rooms of its clients alone, and leaves them a whi
     subscribe(channel, node)
   })
   const left = jest.spyOn(engine, 'unsubscribe').mockImplementation(unsubscribe)
-  const [a] = (await startNodes(1, { engine })) as [Node]
+  const [a] = (await startNodes(1, { engine })) as [RoomServer]
   const client = await a.join('x')
   client.socket.close()
   await eventually(() => a.hub.getClientCount() === 0)
@@ -239,7 +207,7 @@ test('a node subscribes to the rooms of its clients alone, and leaves them a whi
 
 test('what is no message of a node is counted, and nobody notices', async () => {
   const engine = new MemoryEngine()
-  const [a, b] = (await startNodes(2, { engine })) as [Node, Node]
+  const [a, b] = (await startNodes(2, { engine })) as [RoomServer, RoomServer]
   const client = await b.join('x')
   const good = { kind: Kind.Text, origin: '0123456789abcdef', generation: 0, sequence: 0, id: 0, excluded: [], rooms: [], payload: Buffer.from('hi') } as const
   const bad = [
@@ -335,7 +303,7 @@ describe('while the engine is away', () => {
     const engine = new MemoryEngine()
     const broker = new FragileBroker(engine)
     const a = await startServer(rooms, { hub: { broker } })
-    const [b] = (await startNodes(1, { engine })) as [Node]
+    const [b] = (await startNodes(1, { engine })) as [RoomServer]
     const [here, there] = await Promise.all([connect(a.ws('/x')), b.join('x')])
     await here.next()
     const degraded = once(a.app.wsHub, 'degraded')

@@ -1,43 +1,18 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
-import type { FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
-import { type Broker, createPublisher, memoryBroker, MemoryEngine } from '../../src/index.ts'
+import { createPublisher, memoryBroker, MemoryEngine } from '../../src/index.ts'
 import { redisBroker } from '../../src/redis.ts'
-import { closeServers, connect, startServer, type TestClient } from '../support/server.ts'
+import { closeServers, type TestClient } from '../support/server.ts'
 import { describeWith, Engine, freePort, REDIS } from './support/engines.ts'
+import { startRooms, upTo } from './support/rooms.ts'
 
 afterEach(closeServers)
-
-function rooms(app: FastifyInstance): void {
-  app.webSocket('/:room', async (ws) => {
-    app.wsHub.join(ws, ws.context().param('room'))
-    await app.wsHub.cluster.ready()
-    await ws.writeText(ws.id)
-    for await (const message of ws) void message
-  })
-}
-
-async function start(broker: Broker): Promise<{ join(room: string): Promise<TestClient & { id: string }> }> {
-  const { ws } = await startServer(rooms, { hub: { broker } })
-  return {
-    async join(room) {
-      const client = await connect(ws(`/${room}`))
-      return Object.assign(client, { id: await client.next() })
-    }
-  }
-}
-
-async function upTo(client: TestClient, last: string): Promise<string[]> {
-  const texts: string[] = []
-  while (texts.at(-1) !== last) texts.push(await client.next())
-  return texts
-}
 
 describe('a publisher', () => {
   test('reaches everybody, or rooms, on all nodes', async () => {
     const engine = new MemoryEngine()
-    const nodes = await Promise.all([1, 2].map(() => start(memoryBroker({ engine }))))
+    const nodes = await Promise.all([1, 2].map(() => startRooms(memoryBroker({ engine }))))
     const [x, y, other] = (await Promise.all([nodes[0]!.join('x'), nodes[1]!.join('y'), nodes[1]!.join('x')])) as [TestClient, TestClient, TestClient & { id: string }]
     const publisher = createPublisher(memoryBroker({ engine }))
     await publisher.to('x').broadcast('to x')
@@ -72,7 +47,7 @@ describeWith(REDIS, 'over Redis', () => {
   afterAll(() => redis.close())
 
   test('a publisher needs no hub, and nothing keeps its process alive', async () => {
-    const node = await start(redisBroker({ client: new Redis(redis.port, { lazyConnect: true }) }))
+    const node = await startRooms(redisBroker({ client: new Redis(redis.port, { lazyConnect: true }) }))
     const client = await node.join('x')
     const publisher = createPublisher(redisBroker({ client: new Redis(redis.port, { lazyConnect: true }) }))
     await publisher.to('x').broadcast('from a cron job')
@@ -87,7 +62,7 @@ describeWith(REDIS, 'over Redis', () => {
   })
 
   test('another language can publish, too', async () => {
-    const node = await start(redisBroker({ client: new Redis(redis.port, { lazyConnect: true }) }))
+    const node = await startRooms(redisBroker({ client: new Redis(redis.port, { lazyConnect: true }) }))
     const [x, y] = await Promise.all([node.join('café'), node.join('y')])
     const python = (...args: string[]): string => execFileSync('python3', [join(__dirname, 'publisher.py'), `${redis.port}`, ...args]).toString().trim()
     // Redis says how many nodes have got it.
