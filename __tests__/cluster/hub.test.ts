@@ -164,6 +164,17 @@ describe('the cluster', () => {
     await expect(a.hub.cluster.nodes({ timeout: -1 })).rejects.toThrow(/timeout/)
   })
 
+  test('is asked in vain when the hub has shut down, but not for ever', async () => {
+    const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
+    await a.hub.cluster.nodes()
+    await a.hub.shutdown(0)
+    expect((await a.hub.cluster.getRooms()).rooms).toEqual([])
+    expect(await a.hub.presence.list('x')).toEqual([])
+    await a.hub.cluster.ready()
+    expect(a.hub.broadcast('x')).toBe(0)
+    await eventually(async () => (await b.hub.cluster.nodes()).nodes.length === 1)
+  })
+
   test('is of one where there is no broker', async () => {
     const { app } = await startServer(rooms)
     expect(app.wsHub.cluster.id).toBe('')

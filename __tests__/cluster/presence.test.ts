@@ -118,6 +118,47 @@ test('who is on another node is known to one that comes later, and gone with the
   for (const { list } of [b, c]) expect(await list('tea')).toEqual(['Bob 1', 'Eve 1'])
 })
 
+test('who comes at the same time as others misses none of them', async () => {
+  const engine = new MemoryEngine()
+  const servers = await Promise.all(
+    [1, 2].map(() =>
+      startServer(
+        (app) => {
+          app.wsHub.presence.on('join', (room, { key }) => void app.wsHub.to(room).broadcast(key, { local: true }))
+          app.webSocket('/', async (ws) => {
+            app.wsHub.presence.set(ws, 'tea', null)
+            await app.wsHub.presence.list('tea')
+            for (const { key } of app.wsHub.presence.known('tea')) await ws.writeText(key)
+            for await (const message of ws) void message
+          })
+        },
+        { hub: { broker: memoryBroker({ engine }) } }
+      )
+    )
+  )
+  const clients = await Promise.all(Array.from({ length: 20 }, (_, i) => connect(servers[i % 2]!.ws('/'))))
+  for (const client of clients) await eventually(() => new Set(client.messages.map(({ data }) => data)).size === 20, 'that everybody knows everybody')
+})
+
+test('a connection that takes the place of another makes nobody think that someone has left', async () => {
+  const engine = new MemoryEngine()
+  const [a, b] = [await startNode(engine), await startNode(engine)]
+  await b.enter('tea', 'Bob')
+  const old = await b.enter('tea', 'Ann')
+  const oldOne = b.hub.getClients('tea').find(({ request }) => request.url.endsWith('Ann')) as WebSocketConnection
+  b.hub.join(oldOne, 'user:Ann')
+  await b.hub.cluster.ready()
+  await a.enter('tea', 'Eve')
+  await Promise.all([a.list('tea'), b.list('tea')])
+  const [eve] = a.hub.getClients('tea') as [WebSocketConnection]
+  b.events.length = 0
+  a.hub.presence.set(eve, 'tea', { name: 'Ann' }, { key: 'Ann' })
+  a.hub.disconnect('user:Ann', 4000, 'continued elsewhere')
+  expect(await old.close()).toEqual({ code: 4000, reason: 'continued elsewhere' })
+  await eventually(async () => (await a.list('tea')).join() === 'Ann 1,Bob 1')
+  expect(b.events).toEqual(['leave tea Eve'])
+})
+
 test('more than fits in one message arrives, too', async () => {
   const engine = new MemoryEngine()
   const [a, b] = [await startNode(engine), await startNode(engine)]

@@ -405,10 +405,11 @@ describe('docs, on one node', () => {
   test('presence', async () => {
     const { ws } = bound(await startBelow('docs/presence.md', 'Presence'))
     const ann = await connect(ws('/rooms/tea?name=Ann'))
-    expect(await nextJSON(ann)).toEqual({ here: [] })
     expect(await nextJSON(ann)).toMatchObject({ join: { key: 'Ann' } })
+    expect(await nextJSON(ann)).toMatchObject({ here: [{ key: 'Ann' }] })
     const bob = await connect(ws('/rooms/tea?name=Bob'))
-    expect(await nextJSON(bob)).toMatchObject({ here: [{ key: 'Ann', info: { name: 'Ann' } }] })
+    expect(await nextJSON(bob)).toMatchObject({ join: { key: 'Bob' } })
+    expect(await nextJSON(bob)).toMatchObject({ here: [{ key: 'Ann', info: { name: 'Ann' } }, { key: 'Bob' }] })
     expect(await nextJSON(ann)).toMatchObject({ join: { key: 'Bob' } })
     bob.socket.close()
     expect(await nextJSON(ann)).toMatchObject({ leave: { key: 'Bob' } })

@@ -49,6 +49,12 @@ export class Backplane implements NodeHost, RoomWatcher {
     this.#log?.warn('a broadcast with a filter reaches the clients of this node only; say { local: true } where that is meant')
   }
 
+  /** Has the other nodes disconnect the members of rooms, when they know who has come in their place. */
+  disconnectOthers(rooms: readonly string[], code: number, reason: string): void {
+    this.presence.flush()
+    this.node?.disconnect(rooms, code, reason)
+  }
+
   deliver(type: DataType, payload: Buffer, rooms: readonly string[] | undefined, excluded: readonly string[]): void {
     this.#hub.deliver(type, payload, rooms, excluded)
   }

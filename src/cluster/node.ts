@@ -80,10 +80,10 @@ export class ClusterNode implements BrokerNode, Watched {
   /** Asks all nodes, or one. Settles with what has come after `timeout` milliseconds at the latest. */
   ask(question: Control, timeout: number, node?: string): Promise<Answers> {
     const time = now()
-    // Nobody would hear it.
-    const deadline = this.#link.error === undefined ? time + timeout : time
+    // Nobody would hear it, or answer.
+    const deadline = this.#link.error === undefined && !this.#isClosed ? time + timeout : -Infinity
     const { id, answered } = this.#questions.ask(node === undefined ? this.#members.ids() : [node], this.#introducedAt + INTRODUCTION, deadline)
-    if (deadline > time) this.#say(node === undefined ? NODES : inboxOf(node), { ...question, id })
+    if (deadline !== -Infinity) this.#say(node === undefined ? NODES : inboxOf(node), { ...question, id })
     this.#questions.check(time)
     return answered
   }

@@ -104,10 +104,12 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   /**
    * Who is in a room, on all nodes, in the order in which this node has heard of them: each key once. A node that does not answer
    * within a second is left out, until it does.
+   *
+   * Call it behind `set`: who comes later is told by `'join'`, so that nobody is missed.
    */
   async list<Info = unknown>(room: string): Promise<Present<Info>[]> {
     assertRoom(room)
-    if (this.#node === undefined) return (this.#rooms.get(room)?.roster.list() ?? []) as Present<Info>[]
+    if (this.#node === undefined) return this.known(room)
     // Where nobody here is in it, this node listens to it for a moment.
     this.#node.enter(room)
     const { roster, known } = this.#open(room)
@@ -116,10 +118,21 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
     return roster.list() as Present<Info>[]
   }
 
-  endOfTurn(): void {
-    this.#isScheduled = false
+  /** Who is in a room, as far as this node knows at this moment. Where `list` has settled since a connection of this node is in it, that is all. */
+  known<Info = unknown>(room: string): Present<Info>[] {
+    assertRoom(room)
+    return (this.#rooms.get(room)?.roster.list() ?? []) as Present<Info>[]
+  }
+
+  /** @internal Tells the other nodes now what has changed, in front of what they are told next. */
+  flush(): void {
     for (const room of this.#changed) this.#publish(room)
     this.#changed.clear()
+  }
+
+  endOfTurn(): void {
+    this.#isScheduled = false
+    this.flush()
     const unknown = this.#unknown
     this.#unknown = undefined
     void unknown?.ask()

@@ -176,7 +176,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
     assertSendable(code, reason)
     const connections = connectionsOf(this.#clients, this.#rooms, target)
     const rooms = roomsOf(target)
-    if (rooms.length > 0 && !local) this.#backplane?.node?.disconnect(rooms, code, fitReason(reason))
+    if (rooms.length > 0 && !local) this.#backplane?.disconnectOthers(rooms, code, fitReason(reason))
     for (const ws of connections) {
       this.#remove(ws)
       void ws.close(code, reason)
