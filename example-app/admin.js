@@ -13,8 +13,8 @@ const kickSchema = {
  * What only an operator may do. The hook guards every route of the group; a WebSocket gets its 401 before the upgrade. A page
  * can send no header with a WebSocket: it gets a ticket over POST /ticket, which opens one connection.
  */
-export async function adminRoutes(app, { chat, token }) {
-  const tickets = webSocketTickets()
+export async function adminRoutes(app, { chat, token, ticketStore }) {
+  const tickets = webSocketTickets(ticketStore && { store: ticketStore })
   app.addHook('onRequest', app.rateLimit({ max: 60, timeWindow: '1 minute' }))
   app.addHook('onRequest', async (request, reply) => {
     if (isBearer(request.headers.authorization, token)) return undefined
@@ -31,7 +31,7 @@ export async function adminRoutes(app, { chat, token }) {
   })
 
   app.post('/kick', { schema: kickSchema }, async (request, reply) => {
-    if (chat.kick(request.body.name)) return { success: true }
+    if (await chat.kick(request.body.name)) return { success: true }
     return reply.code(404).send({ error: 'nobody here has this name' })
   })
 }

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import rateLimit from '@fastify/rate-limit'
 import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
-import blazeWs, { sameOrigin } from 'fastify-blaze-ws'
+import blazeWs, { sameOrigin, WebSocketHub } from 'fastify-blaze-ws'
 import { adminRoutes } from './admin.js'
 import { Chat } from './chat.js'
 
@@ -27,9 +27,10 @@ const broadcastSchema = {
 /**
  * The whole chat as a Fastify instance that does not listen yet.
  *
- * @param {{ token: string } & import('fastify').FastifyServerOptions} options `token` opens /admin; the rest is Fastify's.
+ * @param options `token` opens /admin. For a chat on several nodes, `broker(name)` makes a Broker for a hub, `history` is where the
+ * last messages are and `ticketStore` where the tickets are, see engine.js. The rest is Fastify's.
  */
-export async function buildApp({ token, ...options }) {
+export async function buildApp({ token, broker, history, ticketStore, ...options }) {
   const app = Fastify(options)
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(securityHeaders)
@@ -39,25 +40,32 @@ export async function buildApp({ token, ...options }) {
   await app.register(fastifyStatic, { root })
   await app.register(blazeWs, {
     config: { checkOrigin: sameOrigin(), maxMessageSize: 16 * 1024 },
+    hub: broker && { broker: broker('chat') },
     shutdown: { timeout: 5000, reason: 'server restarts', message: JSON.stringify({ type: 'shutdown' }) }
   })
 
-  const chat = new Chat(app.wsHub)
+  const feed = new WebSocketHub(broker && { broker: broker('feed'), logger: app.log })
+  // The plugin closes the connections; this hub it does not know.
+  app.addHook('onClose', () => feed.shutdown(0))
+  const chat = new Chat(app.wsHub, { feed, history })
 
   // The limit is per address and guards the upgrade; messages have one of their own, in chat.js.
   app.webSocket('/ws', { config: { rateLimit: { max: 300, timeWindow: '1 minute' } } }, (ws) => chat.serve(ws))
 
-  app.post('/broadcast', { schema: broadcastSchema, config: { rateLimit: { max: 60, timeWindow: '1 minute' } } }, (request) => ({
-    success: true,
-    receivers: chat.announce(request.body.message)
-  }))
+  app.post('/broadcast', { schema: broadcastSchema, config: { rateLimit: { max: 60, timeWindow: '1 minute' } } }, async (request, _reply) => {
+    const receivers = await chat.announce(request.body.message)
+    return { success: true, receivers }
+  })
 
   app.get('/status', (_request, reply) => reply.sendFile('status.html'))
   app.get('/status.json', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
-    return { ...app.wsHub.stats(), uptime: Math.round(process.uptime()), roomList: chat.rooms() }
+    const { cluster } = app.wsHub
+    const [{ nodes }, roomList] = await Promise.all([cluster.nodes(), chat.rooms()])
+    const { isDegraded } = cluster.stats()
+    return { ...app.wsHub.stats(), uptime: Math.round(process.uptime()), nodes: nodes.length, isDegraded, roomList }
   })
 
-  await app.register(adminRoutes, { prefix: '/admin', chat, token })
+  await app.register(adminRoutes, { prefix: '/admin', chat, token, ticketStore })
   return app
 }

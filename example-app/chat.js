@@ -1,37 +1,50 @@
 import { randomUUID } from 'node:crypto'
 import { CloseCode, WebSocketHub } from 'fastify-blaze-ws'
+import { MemoryHistory } from './history.js'
+import { idOf, isNameRoom, Names, ownerOf } from './names.js'
+import { RoomList } from './room-list.js'
 import { TokenBucket } from './token-bucket.js'
+import { Turns } from './turns.js'
 import { checkKey, checkMessage, checkName, checkRoom, Refusal } from './validate.js'
 
-/** Close codes of our own, 4000 to 4999 are free for that. A client does not come back by itself after these. */
-const REPLACED = 4000
-const KICKED = 4001
-
-const HISTORY = 50
 const RATE = { burst: 10, perSecond: 2 }
 const MAX_REFUSALS = 100
 
 /**
- * Who is in which room, and what they say. A client sends
+ * Who is in which room, and what they say, on one node or on several. A client sends
  *
  *     { type: 'join', name, room, key }   key: the client's own secret, by which it takes its name along when it reconnects
  *     { type: 'message', text, ref }      comes back to it with its ref: so it knows that the message has arrived
  *     { type: 'ping' }                    answered with a pong
  *
- * and gets `welcome`, `joined`, `left`, `message`, `announcement`, `rooms`, `pong`, `error` and `shutdown`.
+ * and gets `welcome`, `joined`, `left`, `message`, `announcement`, `rooms`, `notice`, `pong`, `error` and `shutdown`. A message
+ * that was said while it joined may come twice, under the same id.
  */
 export class Chat {
   /** For those who watch everything: a hub of its own, so that nothing that is meant for the guests reaches them twice. */
-  feed = new WebSocketHub()
+  feed
   #hub
-  /** @type {Map<import('fastify-blaze-ws').WebSocketConnection, { id: string, name: string, room: string, key: string }>} */
-  #members = new Map()
-  /** The last messages of each room that is not empty. */
-  #history = new Map()
-  #roomsTimer
+  #history
+  #names
+  #rooms
+  #turns = new Turns()
+  /** Those of this node who have joined: the id of the connection → { ws, id, name, room }. */
+  #guests = new Map()
 
-  constructor(hub) {
+  /** @param hub everything that the guests of all nodes are to hear goes through it. */
+  constructor(hub, { feed = new WebSocketHub(), history = new MemoryHistory() } = {}) {
+    this.feed = feed
     this.#hub = hub
+    this.#history = history
+    this.#names = new Names(hub)
+    this.#rooms = new RoomList(hub)
+    for (const event of ['join', 'update', 'leave']) {
+      hub.presence.on(event, (room, present) => {
+        if (!isNameRoom(room)) this.#changed(event, room, present)
+      })
+    }
+    hub.on('degraded', () => this.#notice('The other servers cannot be reached: only those on this one hear you.'))
+    hub.on('recovered', () => this.#notice('All servers are together again.'))
   }
 
   /**
@@ -39,128 +52,115 @@ export class Chat {
    * what is no JSON, which closes the connection with 1007: no client of ours sends that.
    */
   async serve(ws) {
-    const limit = { bucket: new TokenBucket(RATE), refusals: 0 }
+    const guest = { ws, bucket: new TokenBucket(RATE), refusals: 0 }
     try {
-      for (;;) await this.#receive(ws, await ws.readJSON(), limit)
+      for (;;) await this.#receive(guest, await ws.readJSON())
     } finally {
-      // When the server stops all leave at once, and come back: nobody needs to hear of it.
-      if (!ws.context().isShuttingDown()) this.#leave(ws)
+      // When the server stops all leave at once, and come back: nobody here needs to hear of it.
+      if (!ws.context().isShuttingDown()) this.#leave(guest)
+      this.#guests.delete(ws.id)
     }
   }
 
-  /** To everybody in every room; returns how many that were. */
-  announce(text) {
+  /** To everybody in every room; resolves to how many that are. */
+  async announce(text) {
     const announcement = { type: 'announcement', id: randomUUID(), text, at: Date.now() }
     this.feed.broadcastJSON(announcement)
-    return this.#hub.broadcastJSON(announcement)
+    this.#hub.broadcastJSON(announcement)
+    const { count } = await this.#hub.cluster.getClientCount()
+    return count
   }
 
   /** Sends the one of that name away; false where there is none. */
-  kick(name) {
-    const [ws] = this.#find((member) => sameName(member.name, name))
-    if (ws === undefined) return false
-    this.#leave(ws)
-    void ws.close(KICKED, 'removed by an operator')
-    return true
+  async kick(name) {
+    return this.#names.kick(idOf(checkName(name)))
   }
 
   rooms() {
-    return this.#hub
-      .getRooms()
-      .map((name) => ({ name, members: this.#hub.getClientCount(name) }))
-      .toSorted((a, b) => b.members - a.members || a.name.localeCompare(b.name))
+    return this.#rooms.ask()
   }
 
   /** Does what a message asks for, or says politely why not. */
-  async #receive(ws, message, limit) {
+  async #receive(guest, message) {
     const { type, ref } = message ?? {}
+    const { ws } = guest
     try {
-      if (!limit.bucket.take()) throw new Refusal('That was too fast. Wait a moment, then send it again.')
-      if (type === 'join') this.#join(ws, message)
-      else if (type === 'message') this.#say(ws, message)
+      if (!guest.bucket.take()) throw new Refusal('That was too fast. Wait a moment, then send it again.')
+      if (type === 'join') await this.#join(guest, message)
+      else if (type === 'message') this.#say(guest, message)
       else if (type === 'ping') await ws.writeJSON({ type: 'pong' })
       else throw new Refusal('This kind of message is unknown here.')
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      if (++limit.refusals > MAX_REFUSALS) throw policyViolation()
+      if (++guest.refusals > MAX_REFUSALS) throw policyViolation()
       await ws.writeJSON({ type: 'error', text: error.message, about: type, ref })
     }
   }
 
-  #join(ws, message) {
-    const member = { id: ws.id, name: checkName(message.name), room: checkRoom(message.room), key: checkKey(message.key) }
-    const [other, namesake] = this.#find(({ name }, at) => at !== ws && sameName(name, member.name))
-    if (other !== undefined && namesake.key !== member.key) throw new Refusal(`The name ${member.name} is taken. Please choose another.`)
+  async #join(guest, message) {
+    const name = checkName(message.name)
+    const wish = { id: idOf(name), name, room: checkRoom(message.room), owner: ownerOf(checkKey(message.key)) }
+    // Of two who want a name at the same time, the second is to see the first.
+    await this.#turns.take(`name ${wish.id}`, () => (guest.id === wish.id ? this.#enter(guest, wish) : this.#enterAs(guest, wish)))
+  }
 
+  /** Under a name that this connection does not have yet. */
+  async #enterAs(guest, wish) {
     // The same client, back before we noticed that its old connection is dead, or from a copied tab: it has not left at all.
-    const quiet = namesake?.room === member.room
-    if (other !== undefined) {
-      this.#leave(other, { quiet })
-      void other.close(REPLACED, 'continued elsewhere')
+    const isBack = await this.#names.check(wish)
+    if (guest.id !== undefined) this.#names.takeBack(guest.ws, guest.id)
+    await this.#enter(guest, wish)
+    if (isBack) this.#names.replace(wish.id)
+    this.#names.give(guest.ws, wish)
+  }
+
+  async #enter(guest, wish) {
+    const { ws } = guest
+    const { id, name, room } = wish
+    const history = await this.#history.list(room)
+    if (guest.room !== room) this.#leave(guest)
+    this.#guests.set(ws.id, Object.assign(guest, { id, name, room }))
+    if (!this.#hub.presence.set(ws, room, { name }, { key: id })) return
+    // Who comes from here on is told as joined, who was there before is known when the other nodes have answered.
+    await this.#hub.presence.list(room)
+    const members = this.#hub.presence.known(room).map(({ key, info }) => ({ id: key, name: info.name }))
+    void ws.writeJSON({ type: 'welcome', you: { id, name }, room, members, rooms: this.#rooms.latest, history })
+    this.#rooms.changed()
+    // What was said while the history was on its way.
+    for (const said of await this.#history.list(room)) {
+      if (!history.some((known) => known.id === said.id)) void ws.writeJSON(said)
     }
-    this.#leave(ws)
-    this.#enter(ws, member, quiet)
   }
 
-  #enter(ws, member, quiet) {
-    const { id, name, room } = member
-    if (!this.#hub.join(ws, room)) return
-    this.#members.set(ws, member)
-    this.#tell(room, { type: 'joined', id: randomUUID(), member: { id, name }, at: Date.now(), quiet }, ws)
-    void ws.writeJSON({
-      type: 'welcome',
-      you: { id, name },
-      room,
-      members: this.#hub.getClients(room).map((one) => ({ id: one.id, name: this.#members.get(one).name })),
-      rooms: this.rooms(),
-      history: this.#history.get(room) ?? []
-    })
-    this.#roomsChanged()
-  }
-
-  #say(ws, message) {
-    const member = this.#members.get(ws)
-    if (member === undefined) throw new Refusal('Join a room first.')
-    const { id, name, room } = member
+  #say({ ws, id, name, room }, message) {
+    if (!this.#hub.rooms(ws).includes(room)) throw new Refusal('Join a room first.')
     const said = { type: 'message', id: randomUUID(), from: { id, name }, text: checkMessage(message.text), at: Date.now() }
     const ref = checkKey(message.ref)
-    this.#history.set(room, [...(this.#history.get(room) ?? []).slice(1 - HISTORY), said])
-    this.#tell(room, { ...said, ref })
+    void this.#history.add(room, said)
+    this.#hub.to(room).broadcastJSON({ ...said, ref })
+    this.feed.broadcastJSON({ room, ...said, ref })
   }
 
-  #leave(ws, { quiet = false } = {}) {
-    const member = this.#members.get(ws)
-    if (member === undefined) return
-    const { id, name, room } = member
-    this.#members.delete(ws)
+  #leave({ ws, room }) {
+    if (room === undefined) return
     this.#hub.leave(ws, room)
-    if (this.#hub.getClientCount(room) === 0) this.#history.delete(room)
-    this.#tell(room, { type: 'left', id: randomUUID(), member: { id, name }, at: Date.now(), quiet })
-    this.#roomsChanged()
+    if (this.#hub.getClientCount(room) === 0) this.#history.drop(room)
   }
 
-  #tell(room, event, except = []) {
-    this.#hub.to(room).broadcastJSON(event, { except })
-    this.feed.broadcastJSON({ room, ...event })
+  /** Who is in a room has changed, on whatever node: every node tells its own guests. */
+  #changed(event, room, { key, info, connections }) {
+    const type = event === 'leave' ? 'left' : 'joined'
+    const told = { type, id: randomUUID(), member: { id: key, name: info.name }, at: Date.now(), quiet: event === 'update' }
+    this.#hub.to(room).broadcastJSON(told, { local: true, except: connections })
+    const isOurs = connections.some((id) => this.#guests.has(id))
+    // The feed and the list of rooms are for all nodes: one of them sends it. Who was on a node that died is nobody's.
+    if (isOurs) this.feed.broadcastJSON({ room, ...told })
+    if (isOurs || event === 'leave') this.#rooms.changed()
   }
 
-  /** A hundred people who come back after a restart make a few lists, not a hundred for each of them. */
-  #roomsChanged() {
-    if (this.#roomsTimer !== undefined) return
-    this.#roomsTimer = setTimeout(() => {
-      this.#roomsTimer = undefined
-      this.#hub.broadcastJSON({ type: 'rooms', rooms: this.rooms() })
-    }, 100).unref()
+  #notice(text) {
+    this.#hub.broadcastJSON({ type: 'notice', text }, { local: true })
   }
-
-  #find(predicate) {
-    for (const [ws, member] of this.#members) if (predicate(member, ws)) return [ws, member]
-    return []
-  }
-}
-
-function sameName(a, b) {
-  return a.toLowerCase() === b.toLowerCase()
 }
 
 /** The close code of an error is the one its connection is closed with. */

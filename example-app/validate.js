@@ -1,12 +1,15 @@
 /** A wish that is not granted; its text is for the person who asked. */
-export class Refusal extends Error {}
+export class Refusal extends Error {
+  /** Of an answer over HTTP. */
+  statusCode = 400
+}
 
 /** The name as it will be shown, without what cannot be seen. */
 export function checkName(value) {
   return checkText(value, 'name', 24).replace(/\s+/g, ' ')
 }
 
-/** The room in the one spelling it is known by: `Coffee Break` and `coffee-break` are the same room. */
+/** The room in the one spelling it is known by: `Coffee Break` and `coffee-break` are the same room. See `names.js` for why no colon. */
 export function checkRoom(value) {
   const room = checkText(value, 'room name', 32).toLowerCase().replace(/\s+/g, '-')
   if (!/^[\p{L}\p{N}_-]+$/u.test(room)) throw new Refusal('A room name has letters, digits, - and _ only.')
@@ -27,7 +30,7 @@ export function checkKey(value) {
 
 function checkText(value, what, max) {
   if (typeof value !== 'string') throw new Refusal(`The ${what} is missing.`)
-  const text = value.normalize('NFKC').replace(/[\p{Cc}\p{Cf}]/gu, '').trim()
+  const text = value.toWellFormed().normalize('NFKC').replace(/[\p{Cc}\p{Cf}]/gu, '').trim()
   if (text === '') throw new Refusal(`The ${what} is empty.`)
   if (text.length > max) throw new Refusal(`The ${what} is longer than ${max} characters.`)
   return text

@@ -1,11 +1,11 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, statSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { describeInBrowser, launchChromium, whySkipped } from '../support/chromium.ts'
+import { ensureDist } from '../support/dist.ts'
 import { connect, eventually, type TestClient } from '../support/server.ts'
+import { freePort } from '../cluster/support/engines.ts'
 
 const root = join(__dirname, '../..')
 const TOKEN = 'the token of this test'
@@ -16,7 +16,7 @@ let server: ChildProcess | undefined
 const clients: TestClient[] = []
 
 beforeAll(async () => {
-  buildWhereStale()
+  ensureDist()
   port = await freePort()
   await startChat()
 }, 120_000)
@@ -77,9 +77,11 @@ describe('the server of the chat', () => {
     const thief = await newClient('/ws')
     send(thief, { type: 'join', name: 'keeper', room: 'elsewhere', key: 'another key' })
     expect(await nextOf(thief, 'error')).toMatchObject({ about: 'join', text: 'The name keeper is taken. Please choose another.' })
-    await guest('Keeper', 'names', 'my key')
+    const second = await guest('Keeper', 'names', 'my key')
     expect(await first.close()).toEqual({ code: 4000, reason: 'continued elsewhere' })
-    expect(await nextOf(watcher, 'joined')).toMatchObject({ member: { name: 'Keeper' }, quiet: true })
+    // The others do not notice.
+    await speak(second, 'still here')
+    expect(await nextOf(watcher, 'message', ['joined', 'left'])).toMatchObject({ text: 'still here', from: { id: 'keeper', name: 'Keeper' } })
   })
 
   test('gives newcomers of a room the last messages, and forgets them when it is empty', async () => {
@@ -423,26 +425,6 @@ async function stopChat(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   if (signal === 'SIGTERM' && code !== 0) throw new Error(`the chat ended with ${code}`)
 }
 
-function buildWhereStale(): void {
-  const built = join(root, 'dist', 'esm', 'index.js')
-  if (existsSync(built) && statSync(built).mtimeMs > newest(join(root, 'src'))) return
-  execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' })
-}
-
-function newest(folder: string): number {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-  return Math.max(...files.map((file) => statSync(join(folder, file)).mtimeMs))
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
-}
-
 // ---- Clients without a browser
 
 interface Status {
@@ -480,10 +462,11 @@ function send(client: TestClient, message: unknown): void {
   client.socket.send(JSON.stringify(message))
 }
 
-/** The next message of a type; those of other types before it are passed over. */
-async function nextOf(client: TestClient, type: string): Promise<unknown> {
+/** The next message of a type; those of other types before it are passed over, unless they must not come. */
+async function nextOf(client: TestClient, type: string, unwanted: string[] = []): Promise<unknown> {
   for (;;) {
     const message = JSON.parse(await client.next()) as { type: string }
     if (message.type === type) return message
+    expect(unwanted).not.toContain(message.type)
   }
 }

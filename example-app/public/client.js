@@ -61,6 +61,9 @@ const on = {
     log.announcement(announcement)
     countUnseen()
   },
+  notice({ text }) {
+    log.notice(text)
+  },
   rooms({ rooms }) {
     state.rooms = rooms
     showRooms()
@@ -93,6 +96,7 @@ function onLost() {
 
 function onEnd(code) {
   onLost()
+  if (code === 4002) return leave(`The name ${state.name} is taken. Please choose another.`)
   const isKick = code === 4001
   banner(isKick ? 'An operator removed you from the chat.' : 'You went on with this chat in another tab.', isKick ? 'Join again' : 'Use it here', reopen)
   showState('closed')

@@ -2,8 +2,8 @@ const FIRST_DELAY = 500
 const MAX_DELAY = 15_000
 const ANSWER_WITHIN = 8000
 
-/** After these the server does not want us back: continued in another tab, removed by an operator. */
-const FINAL_CODES = new Set([4000, 4001])
+/** After these the server does not want us back: continued in another tab, removed by an operator, the name is somebody else's. */
+const FINAL_CODES = new Set([4000, 4001, 4002])
 
 /**
  * A WebSocket that comes back. The server answers whatever we send, so a connection that stays silent after that is dead,

@@ -30,8 +30,13 @@ function show(status) {
   const rooms = status.roomList.map(({ name, members }) =>
     el('li', {}, el('span', { className: 'room-name', textContent: name }), el('span', { className: 'count', textContent: members }))
   )
-  byId('uptime').textContent = `Up for ${duration(status.uptime)}`
+  byId('uptime').textContent = `Up for ${duration(status.uptime)}${company(status)}`
   byId('room-list').replaceChildren(...(rooms.length > 0 ? rooms : [el('li', { textContent: 'Nobody is in any room.' })]))
+}
+
+function company({ nodes, isDegraded }) {
+  if (isDegraded) return ' · the other nodes cannot be reached'
+  return nodes > 1 ? ` · one of ${nodes} nodes` : ''
 }
 
 /** Said once, not every two seconds: it is read out. */

@@ -1,0 +1,36 @@
+/**
+ * What a node needs of the engine that its environment names; nothing where it names none. The packages are loaded only then:
+ * a chat on one node needs neither.
+ */
+export async function connectEngine({ REDIS_URL, NATS_URL }) {
+  if (REDIS_URL) return connectRedis(REDIS_URL)
+  if (NATS_URL) return connectNats(NATS_URL)
+  return { disconnect: async () => {} }
+}
+
+async function connectRedis(url) {
+  const [{ Redis }, { redisBroker, redisTicketStore }, { RedisHistory }] = await Promise.all([
+    import('ioredis'),
+    import('fastify-blaze-ws/redis'),
+    import('./history.js')
+  ])
+  // Nobody waits for a Redis that is away: what cannot be asked now is not asked.
+  const client = new Redis(url, { enableOfflineQueue: false, commandTimeout: 1000 })
+  // The hub says that it is away, and ioredis would say it at every attempt.
+  client.on('error', () => {})
+  return {
+    broker: (name) => redisBroker({ client, prefix: `blaze-${name}:` }),
+    history: new RedisHistory(client),
+    ticketStore: redisTicketStore({ client }),
+    disconnect: async () => client.disconnect()
+  }
+}
+
+async function connectNats(url) {
+  const [{ connect }, { natsBroker }] = await Promise.all([import('@nats-io/transport-node'), import('fastify-blaze-ws/nats')])
+  const client = await connect({ servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 250 })
+  return {
+    broker: (name) => natsBroker({ client, prefix: `blaze-${name}` }),
+    disconnect: () => client.close()
+  }
+}

@@ -1,0 +1,20 @@
+/** Does what stands under the same key one after the other. */
+export class Turns {
+  #last = new Map()
+
+  async take(key, work) {
+    const turn = after(this.#last.get(key), work)
+    this.#last.set(key, turn)
+    try {
+      return await turn
+    } finally {
+      if (this.#last.get(key) === turn) this.#last.delete(key)
+    }
+  }
+}
+
+/** How the one before has ended is for whoever waits for that one. */
+async function after(before, work) {
+  await before?.catch(() => {})
+  return work()
+}
