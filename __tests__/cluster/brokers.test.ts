@@ -23,18 +23,22 @@ describe('in memory', () => {
 /** A client that an application would have made, and how it is closed. */
 type Client = RedisBrokerOptions['client']
 
+/** The broker's own connections need what the application's have. */
+const password = 'secret'
+const withPassword = ['--requirepass', password, '--masterauth', password]
+
 const standalone: [string, (port: number) => Client][] = [
-  ['ioredis 6', (at) => new IoRedis(at, '127.0.0.1', { lazyConnect: true })],
-  ['ioredis 5', (at) => new IoRedis5(at, '127.0.0.1', { lazyConnect: true })],
-  ['node-redis 6', (at) => nodeRedis.createClient({ url: `redis://127.0.0.1:${at}` })],
-  ['node-redis 5', (at) => nodeRedis5.createClient({ url: `redis://127.0.0.1:${at}` })]
+  ['ioredis 6', (at) => new IoRedis(at, '127.0.0.1', { lazyConnect: true, password })],
+  ['ioredis 5', (at) => new IoRedis5(at, '127.0.0.1', { lazyConnect: true, password })],
+  ['node-redis 6', (at) => nodeRedis.createClient({ url: `redis://127.0.0.1:${at}`, password })],
+  ['node-redis 5', (at) => nodeRedis5.createClient({ url: `redis://127.0.0.1:${at}`, password })]
 ]
 
 const clusters: [string, (ports: number[]) => Client][] = [
-  ['ioredis 6', (ports) => new Cluster(ports, { lazyConnect: true })],
-  ['ioredis 5', (ports) => new Cluster5(ports, { lazyConnect: true })],
-  ['node-redis 6', (ports) => nodeRedis.createCluster({ rootNodes: ports.map((one) => ({ url: `redis://127.0.0.1:${one}` })) })],
-  ['node-redis 5', (ports) => nodeRedis5.createCluster({ rootNodes: ports.map((one) => ({ url: `redis://127.0.0.1:${one}` })) })]
+  ['ioredis 6', (ports) => new Cluster(ports, { lazyConnect: true, redisOptions: { password } })],
+  ['ioredis 5', (ports) => new Cluster5(ports, { lazyConnect: true, redisOptions: { password } })],
+  ['node-redis 6', (ports) => nodeRedis.createCluster({ rootNodes: ports.map((one) => ({ url: `redis://127.0.0.1:${one}` })), defaults: { password } })],
+  ['node-redis 5', (ports) => nodeRedis5.createCluster({ rootNodes: ports.map((one) => ({ url: `redis://127.0.0.1:${one}` })), defaults: { password } })]
 ]
 
 let redis: Engine
@@ -43,7 +47,7 @@ const prefix = (): string => `${expect.getState().currentTestName}:`
 
 describeWith(REDIS, 'Redis', () => {
   beforeAll(async () => {
-    redis = await Engine.redis()
+    redis = await Engine.redis(...withPassword)
   })
   afterAll(() => redis.close())
 
@@ -65,10 +69,11 @@ describeWith(REDIS, 'a Redis Cluster', () => {
   let nodes: Engine[]
   beforeAll(async () => {
     nodes = await Promise.all(
-      [1, 2, 3].map(async () => Engine.redis('--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-port', `${await freePort()}`))
+      [1, 2, 3].map(async () => Engine.redis(...withPassword, '--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-port', `${await freePort()}`))
     )
-    execFileSync('redis-cli', ['--cluster', 'create', ...nodes.map(({ port }) => `127.0.0.1:${port}`), '--cluster-yes'])
-    const isReady = ({ port }: Engine): boolean => execFileSync('redis-cli', ['-p', `${port}`, 'cluster', 'info']).includes('cluster_state:ok')
+    const cli = (...args: string[]): string => execFileSync('redis-cli', ['-a', password, '--no-auth-warning', ...args], { encoding: 'utf8' })
+    cli('--cluster', 'create', ...nodes.map(({ port }) => `127.0.0.1:${port}`), '--cluster-yes')
+    const isReady = ({ port }: Engine): boolean => cli('-p', `${port}`, 'cluster', 'info').includes('cluster_state:ok')
     await eventually(() => nodes.every(isReady), 'the cluster')
   })
   afterAll(() => Promise.all(nodes.map((node) => node.close())))

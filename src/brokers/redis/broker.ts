@@ -55,6 +55,9 @@ class RedisBroker implements Broker {
   #node: BrokerNode | undefined
   #underWay = 0
   #onIdle: () => void = () => {}
+  readonly #settled = (): void => {
+    if (--this.#underWay === 0) this.#onIdle()
+  }
 
   constructor(prefix: string, driver: (events: RedisEvents) => RedisDriver) {
     this.#prefix = prefix
@@ -72,13 +75,12 @@ class RedisBroker implements Broker {
     this.#node = node
   }
 
-  async publish(channel: string, message: Uint8Array): Promise<void> {
+  // Not async: what can be sent is to leave at once.
+  publish(channel: string, message: Uint8Array): Promise<void> {
     this.#underWay++
-    try {
-      await this.#driver.publish(this.#prefix + channel, Buffer.from(message.buffer, message.byteOffset, message.byteLength))
-    } finally {
-      if (--this.#underWay === 0) this.#onIdle()
-    }
+    const published = this.#driver.publish(this.#prefix + channel, Buffer.from(message.buffer, message.byteOffset, message.byteLength))
+    published.then(this.#settled, this.#settled)
+    return published as Promise<void>
   }
 
   async subscribe(channels: readonly string[]): Promise<void> {

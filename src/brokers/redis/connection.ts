@@ -22,6 +22,11 @@ export class Connection<Client extends Connectable> {
     this.#isReady = isReady
   }
 
+  /** The client, where it can send at once and nobody waits who would be overtaken. */
+  now(): Client | undefined {
+    return this.client !== undefined && this.#first === undefined && this.#isReady(this.client) ? this.client : undefined
+  }
+
   /** The client, ready to send. @throws FST_BLAZE_WS_BROKER_UNAVAILABLE */
   async ready(): Promise<Client> {
     this.client ??= this.#open()
@@ -33,8 +38,8 @@ export class Connection<Client extends Connectable> {
   #open(): Client {
     const client = this.#make()
     this.#first = within(client.connect(), FIRST_CONNECTION)
-    // Before those who wait go on: nobody may overtake them.
-    void this.#first.then(() => (this.#first = undefined))
+    // Behind those who wait: nobody may overtake them.
+    void this.#first.then(() => setImmediate(() => (this.#first = undefined)))
     return client
   }
 }

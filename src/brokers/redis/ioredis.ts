@@ -56,8 +56,13 @@ export class IoRedisDriver implements RedisDriver {
     this.#events = events
   }
 
-  async publish(channel: string, message: Buffer): Promise<unknown> {
-    const publisher = await this.#publisher.ready()
+  publish(channel: string, message: Buffer): Promise<unknown> {
+    const publisher = this.#publisher.now()
+    if (publisher !== undefined) return this.#send(publisher, channel, message)
+    return this.#publisher.ready().then((late) => this.#send(late, channel, message))
+  }
+
+  #send(publisher: IoRedis, channel: string, message: Buffer): Promise<unknown> {
     return this.#isSharded ? publisher.spublish(channel, message) : publisher.publish(channel, message)
   }
 

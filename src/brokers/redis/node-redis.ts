@@ -51,8 +51,13 @@ export class NodeRedisDriver implements RedisDriver {
     this.#listener = (message, channel) => events.message(channel.toString(), message)
   }
 
-  async publish(channel: string, message: Buffer): Promise<unknown> {
-    const publisher = await this.#publisher.ready()
+  publish(channel: string, message: Buffer): Promise<unknown> {
+    const publisher = this.#publisher.now()
+    if (publisher !== undefined) return this.#send(publisher, channel, message)
+    return this.#publisher.ready().then((late) => this.#send(late, channel, message))
+  }
+
+  #send(publisher: NodeRedis, channel: string, message: Buffer): Promise<unknown> {
     return this.#isSharded ? publisher.sPublish(channel, message) : publisher.publish(channel, message)
   }
 
@@ -78,11 +83,11 @@ export class NodeRedisDriver implements RedisDriver {
     for (const { client } of [this.#publisher, this.#subscriber]) if (client?.isOpen === true) client.destroy()
   }
 
-  /** What cannot be sent now is not sent later. */
+  /** What cannot be sent now is not sent later. A cluster keeps its settings: its credentials stand among what would be replaced. */
   #duplicate(): NodeRedis {
     const socket = { ...this.#client.options?.socket, connectTimeout: CONNECT_TIMEOUT, socketTimeout: SOCKET_TIMEOUT, reconnectStrategy: retryDelay }
     const own = { disableOfflineQueue: true, keyPrefix: undefined, socket }
-    const connection = this.#client.duplicate(Array.isArray(this.#client.masters) ? { defaults: { disableOfflineQueue: true } } : own)
+    const connection = this.#client.duplicate(Array.isArray(this.#client.masters) ? {} : own)
     connection.on('error', (error: Error) => {
       if (!this.#isClosed) this.#events.lost(new errors.BROKER_UNAVAILABLE(`the connection to Redis is lost: ${error.message}`))
     })
