@@ -1,117 +1,13 @@
-// The load generator: raw sockets and frames made beforehand, so that it costs far less than any server.
-import { connect } from 'node:net'
-import { randomBytes } from 'node:crypto'
-import { createInterface } from 'node:readline'
+// The load generator of a single server.
+import { anyFrames, counter, maskedFrame, openAll as openAllTo, openControl, quantile, serverFrame, wait, wrapped } from './wire.mjs'
 
 const [, , argument] = process.argv
 const { port, control, scenario, wire } = JSON.parse(argument)
+process.on('disconnect', () => process.exit())
 
-/** A connection to the server's control port. */
-function openControl() {
-  const socket = connect(control, '127.0.0.1').setNoDelay()
-  const waiting = []
-  createInterface({ input: socket }).on('line', (line) => waiting.shift()(JSON.parse(line)))
-  return {
-    tell: (message) => socket.write(`${JSON.stringify(message)}\n`),
-    ask: (message) => new Promise((resolve) => {
-      waiting.push(resolve)
-      socket.write(`${JSON.stringify(message)}\n`)
-    })
-  }
-}
-
-function maskedFrame(text, opcode = 1) {
-  const data = Buffer.from(text)
-  const head = data.length < 126 ? Buffer.from([0x80 | opcode, 0x80 | data.length]) : Buffer.from([0x80 | opcode, 0xfe, data.length >> 8, data.length & 255])
-  const mask = randomBytes(4)
-  return Buffer.concat([head, mask, data.map((byte, i) => byte ^ mask[i & 3])])
-}
-
-function serverFrame(text) {
-  const data = Buffer.from(text)
-  const head = data.length < 126 ? Buffer.from([0x81, data.length]) : Buffer.from([0x81, 126, data.length >> 8, data.length & 255])
-  return Buffer.concat([head, data])
-}
-
-const EXTENSION = 'Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n'
-
-/** Opens a connection and passes the greetings of its protocol. `onData` gets what comes behind them. */
-function open(onData) {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1').setNoDelay()
-    let head = Buffer.alloc(0)
-    let greetings = wire.greetings ?? 0
-    let isOpen = false
-    const start = (rest) => {
-      socket.removeListener('data', greet)
-      socket.on('data', (chunk) => onData(socket, chunk))
-      resolve(socket)
-      if (rest.length > 0) onData(socket, rest)
-    }
-    const greet = (chunk) => {
-      head = Buffer.concat([head, chunk])
-      if (!isOpen) {
-        const end = head.indexOf('\r\n\r\n')
-        if (end === -1) return
-        if (!head.subarray(0, 12).includes('101')) return reject(new Error(head.toString()))
-        isOpen = true
-        head = head.subarray(end + 4)
-        for (const text of wire.hello ?? []) socket.write(maskedFrame(text))
-      }
-      while (greetings > 0 && head.length >= 2) {
-        const length = head[1] === 126 ? 4 + head.readUInt16BE(2) : 2 + head[1]
-        if (head.length < length) return
-        head = head.subarray(length)
-        greetings--
-      }
-      if (greetings === 0) start(head)
-    }
-    socket.on('data', greet)
-    socket.on('error', reject)
-    const key = randomBytes(16).toString('base64')
-    socket.write(
-      `GET ${wire.path ?? '/'} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
-        `Sec-WebSocket-Key: ${key}\r\n${scenario.deflate ? EXTENSION : ''}\r\n`
-    )
-  })
-}
-
-async function openAll(count, onData, concurrency = 64) {
-  const sockets = []
-  let left = count
-  await Promise.all(
-    Array.from({ length: concurrency }, async () => {
-      while (left-- > 0) sockets.push(await open(onData))
-    })
-  )
-  return sockets
-}
-
-/** Counts whole copies of `frame` on each socket and checks every byte of them. */
-function counter(frame) {
-  const copies = Buffer.concat(Array.from({ length: Math.max(2, Math.ceil(131_072 / frame.length) + 1) }, () => frame))
-  const state = { bytes: 0, frames: 0 }
-  const onData = (socket, chunk) => {
-    let at = socket.at ?? 0
-    for (let from = 0; from < chunk.length; ) {
-      const length = Math.min(chunk.length - from, copies.length - at)
-      if (copies.compare(chunk, from, from + length, at, at + length) !== 0) throw new Error(`wrong bytes: ${chunk.subarray(from, from + 40).toString('latin1')}`)
-      from += length
-      at = (at + length) % frame.length
-    }
-    const before = socket.bytes ?? 0
-    socket.bytes = before + chunk.length
-    socket.at = at
-    const frames = Math.floor(socket.bytes / frame.length) - Math.floor(before / frame.length)
-    state.frames += frames
-    return frames
-  }
-  return { state, onData }
-}
-
-const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-const wrap = (payload) => (wire.wrap === undefined ? payload : wire.wrap.replace('%', payload))
-const commands = openControl()
+const wrap = (payload) => wrapped(wire, payload)
+const openAll = (count, onData) => openAllTo(port, { ...wire, deflate: scenario.deflate }, count, onData)
+const commands = openControl(control)
 
 /** Server CPU microseconds and messages over a window behind a warm-up. */
 async function measure(messages) {
@@ -203,27 +99,8 @@ const kinds = {
       while (got < scenario.connections - scenario.paused) await wait(1)
     }
     const sorted = latencies.slice(latencies.length / 4).toSorted((a, b) => a - b)
-    return { value: sorted[Math.floor(sorted.length * 0.99)], messages: sorted.length }
+    return { value: quantile(sorted, 0.99), messages: sorted.length }
   }
-}
-
-/** Counts frames of any content, for compressed ones, which are not the same from every library. */
-function anyFrames() {
-  const state = { frames: 0 }
-  const onData = (socket, chunk) => {
-    let data = socket.rest === undefined ? chunk : Buffer.concat([socket.rest, chunk])
-    for (;;) {
-      if (data.length < 2) break
-      const short = data[1] & 127
-      const length = short === 126 ? 4 + (data.length < 4 ? Infinity : data.readUInt16BE(2)) : 2 + short
-      if (data.length < length) break
-      if ((data[0] & 0xc0) !== 0xc0) throw new Error('a frame that is not compressed')
-      data = data.subarray(length)
-      state.frames++
-    }
-    socket.rest = data.length > 0 ? data : undefined
-  }
-  return { state, onData }
 }
 
 process.send(await kinds[scenario.kind]())

@@ -1,13 +1,11 @@
-// npm run bench -- [--quick] [--only id,id] [--rounds n]
-// Servers run one at a time on one core, the generator on the other; contenders take turns, and medians count.
-import { execFileSync, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+// npm run bench -- [--quick] [--only id,id] [--rounds n] [--contenders name,name]
+// An id also stands for all that begin with it: `--only cluster` is every row of more than one node.
+// Servers run on one core, the generator on the other; contenders take turns, and medians count.
+import { hasRedis } from './processes.mjs'
 import { writeReport } from './report.mjs'
+import { runOne, takesPart } from './run-one.mjs'
 import { scenarios } from './scenarios.mjs'
 
-const here = dirname(fileURLToPath(import.meta.url))
 const option = (name, fallback) => {
   const at = process.argv.indexOf(`--${name}`)
   return at === -1 ? fallback : process.argv[at + 1]
@@ -15,73 +13,23 @@ const option = (name, fallback) => {
 const isQuick = process.argv.includes('--quick')
 const rounds = Number(option('rounds', isQuick ? 1 : 5))
 const only = option('only', '')?.split(',').filter(Boolean)
-const contenders = option('contenders', 'blaze,fastify-websocket,ws,net,crossws,socket.io,uws').split(',')
+const contenders = option('contenders', 'blaze,fastify-websocket,ws,net,crossws,redis,socket.io,uws').split(',')
+const times = isQuick ? { warmup: 200, duration: 400 } : { warmup: 1000, duration: 2000 }
 
-const hasTaskset = (() => {
-  try {
-    execFileSync('taskset', ['-V'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-})()
-
-/** `bufferutil` is a dependency of ours and of nobody else here: peers run as they install by default. */
-const PEER_ENV = Object.fromEntries(contenders.filter((name) => name !== 'blaze').map((name) => [name, { WS_NO_BUFFER_UTIL: '1' }]))
-
-/** Starts a module in a process of its own, on one core where the machine lets us. */
-function start(file, args, core, execArgv = [], env = {}) {
-  const child = fork(join(here, file), args, { execArgv, env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
-  child.errors = ''
-  child.stderr.on('data', (chunk) => (child.errors += chunk))
-  if (hasTaskset) execFileSync('taskset', ['-a', '-p', '-c', String(core), String(child.pid)], { stdio: 'ignore' })
-  return child
-}
-
-async function message(child) {
-  const [value] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => Promise.reject(new Error(child.errors || 'it ended')))])
-  return value
-}
-
-async function runOne(contender, scenario) {
-  const { wire = {} } = await import(`./contenders/${contender}.mjs`)
-  // A list names those who negotiate compression, with its usual threshold; true lets all compress everything.
-  const deflate = Array.isArray(scenario.deflate) ? scenario.deflate.includes(contender) && 'usual' : (scenario.deflate ?? false)
-  const options = { deflate, rooms: scenario.rooms }
-  const server = start('server.mjs', [contender, JSON.stringify(options)], 0, ['--expose-gc'], PEER_ENV[contender])
-  try {
-    const { port, control } = await message(server)
-    const times = isQuick ? { warmup: 300, duration: 700 } : { warmup: 1000, duration: 2000 }
-    const argument = {
-      port,
-      control,
-      scenario: { ...times, ...scenario, ...(isQuick && scenario.quick), deflate },
-      wire: { ...wire, wrap: wire.wrap?.('%'), isRaw: contender === 'net' }
-    }
-    const load = start('load.mjs', [JSON.stringify(argument)], 1)
-    try {
-      return await message(load)
-    } finally {
-      load.kill('SIGKILL')
-    }
-  } finally {
-    server.kill('SIGKILL')
-  }
-}
-
+const isWanted = ({ id }) => only.length === 0 || only.some((name) => id === name || id.startsWith(`${name}-`))
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
-const results = []
 const skipped = new Map()
+const notes = []
 
-for (const scenario of scenarios) {
-  if (only.length > 0 && !only.includes(scenario.id)) continue
-  const values = new Map()
+/** All that was measured of each contender, in rounds in which they take turns. */
+async function measure(scenario) {
+  const measured = new Map()
   for (let round = 0; round < rounds; round++) {
     for (const contender of contenders) {
-      if (skipped.has(contender) || scenario.without?.includes(contender) || (scenario.only && !scenario.only.includes(contender))) continue
+      if (skipped.has(contender) || !takesPart(contender, scenario)) continue
       try {
-        const { value } = await runOne(contender, scenario)
-        values.set(contender, [...(values.get(contender) ?? []), value])
+        const result = await runOne(contender, scenario)
+        measured.set(contender, [...(measured.get(contender) ?? []), result])
       } catch (error) {
         const reason = error.message.split('\n').find((line) => /Error|not found|version/.test(line)) ?? error.message
         process.stderr.write(`${contender} left out of ${scenario.id}: ${reason}\n`)
@@ -89,8 +37,32 @@ for (const scenario of scenarios) {
       }
     }
   }
-  const medians = Object.fromEntries([...values].map(([contender, all]) => [contender, median(all)]))
-  results.push({ ...scenario, medians, values: Object.fromEntries(values) })
-  process.stderr.write(`${scenario.title}: ${Object.entries(medians).map(([key, value]) => `${key} ${value.toPrecision(3)}`).join(', ')}\n`)
+  return measured
 }
-await writeReport({ results, skipped, rounds, isQuick, isWhole: only.length === 0 && !isQuick })
+
+/** One figure of all contenders: what was measured in each round, and the median. */
+function figuresOf(field, measured) {
+  const all = [...measured].map(([contender, results]) => [contender, results.map((result) => result[field])])
+  return { medians: Object.fromEntries(all.map(([contender, values]) => [contender, median(values)])), values: Object.fromEntries(all) }
+}
+
+/** The rows of a scenario: one of `value`, and one for each other figure that it names. What is said of the first does not hold for these. */
+function rowsOf({ more = [], ...scenario }, measured) {
+  const rest = more.map(({ field, ...row }) => Object.assign({}, scenario, { goal: undefined }, row, figuresOf(field, measured)))
+  return [{ ...scenario, ...figuresOf('value', measured) }, ...rest]
+}
+
+const results = []
+for (const wanted of scenarios.filter(isWanted)) {
+  const scenario = { ...times, ...wanted, ...(isQuick && wanted.quick) }
+  if (scenario.nodes > 1 && !hasRedis) {
+    if (notes.length === 0) notes.push('the rows of more than one node are left out: there is no redis-server (apt-get install redis-server)')
+    continue
+  }
+  const rows = rowsOf(scenario, await measure(scenario))
+  results.push(...rows)
+  for (const { title, medians } of rows) {
+    process.stderr.write(`${title}: ${Object.entries(medians).map(([key, value]) => `${key} ${value.toPrecision(3)}`).join(', ')}\n`)
+  }
+}
+await writeReport({ results, skipped, notes, rounds, isQuick, isWhole: only.length === 0 && !isQuick })

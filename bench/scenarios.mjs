@@ -4,7 +4,26 @@ const json = JSON.stringify({
   items: Array.from({ length: 8 }, (_, i) => ({ symbol: `SYM${i}`, bid: 101.25 + i, ask: 101.5 + i, at: 1_700_000_000 + i }))
 })
 
-export const unit = { echo: 'µs', broadcast: 'µs', idle: 'KiB', handshakes: '/s', paused: 'ms' }
+export const unit = { echo: 'µs', broadcast: 'µs', idle: 'KiB', handshakes: '/s', paused: 'ms', 'cluster-broadcast': 'µs', 'cluster-latency': 'µs' }
+
+/** Two nodes of 500 clients each. CPU is that of both servers together; Redis' own stands in a row of its own. */
+const cluster = (id, title, burst, goal) => ({
+  id,
+  title,
+  kind: 'cluster-broadcast',
+  nodes: 2,
+  connections: 1000,
+  // Not the floor, for time.
+  quick: { warmup: 600, connections: 400, only: ['blaze', 'socket.io'] },
+  burst,
+  size: 128,
+  only: ['blaze', 'net', 'socket.io'],
+  goal,
+  more: [
+    { id: `${id}-rate`, title: 'the same: deliveries', field: 'perSecond', unit: '/s', isHigherBetter: true },
+    { id: `${id}-redis`, title: 'the same: CPU of Redis', field: 'redis', unit: 'ns' }
+  ]
+})
 
 export const scenarios = [
   { id: 'echo-1', title: 'echo, 64 connections, 1 in flight, 64 B', kind: 'echo', connections: 64, inFlight: 1, size: 64, goal: { peer: 'fastify-websocket', max: 1 } },
@@ -20,5 +39,20 @@ export const scenarios = [
   { id: 'idle', title: 'an idle connection (ours: compression negotiated, in a hub)', kind: 'idle', connections: 10_000, quick: { connections: 2_000 }, deflate: ['blaze'], goal: { peer: 'fastify-websocket', max: 1.1 } },
   { id: 'handshakes', title: 'handshakes with 10 000 connections', kind: 'handshakes', connections: 10_000, quick: { connections: 2_000 }, isHigherBetter: true, goal: { peer: 'fastify-websocket', min: 0.95 } },
   { id: 'paused-0', title: 'broadcast to 1000, all read: p99 latency', kind: 'paused', connections: 1000, paused: 0, size: 128, only: ['blaze'] },
-  { id: 'paused-1', title: 'broadcast to 1000, one is paused: p99 of the others', kind: 'paused', connections: 1000, paused: 1, size: 128, only: ['blaze'], goal: { row: 'paused-0', max: 1.2 } }
+  { id: 'paused-1', title: 'broadcast to 1000, one is paused: p99 of the others', kind: 'paused', connections: 1000, paused: 1, size: 128, only: ['blaze'], goal: { row: 'paused-0', max: 1.2 } },
+  cluster('cluster-broadcast-1', '2 nodes × 500 over Redis, broadcast of 128 B, one at a time', 1, { peer: 'socket.io', max: 0.5 }),
+  cluster('cluster-broadcast-32', '2 nodes × 500 over Redis, in bursts of 32 in one tick', 32, { peer: 'socket.io', max: 0.5 }),
+  {
+    id: 'cluster-latency',
+    title: 'from one node to a client of another, 500/s: p50 latency',
+    kind: 'cluster-latency',
+    nodes: 2,
+    only: ['blaze', 'redis', 'socket.io'],
+    rate: 500,
+    size: 128,
+    duration: 5000,
+    quick: { duration: 500 },
+    goal: { peer: 'redis', isDifference: true },
+    more: [{ id: 'cluster-latency-p99', title: 'the same: p99', field: 'p99', goal: { peer: 'redis', isDifference: true } }]
+  }
 ]

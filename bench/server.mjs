@@ -1,10 +1,12 @@
 // One contender in a process of its own: node --expose-gc server.mjs <contender> <options as JSON>
 // Beside the contender's port a second one takes the generator's commands, so that they cost next to nothing.
 import { createServer } from 'node:net'
+import { stamped } from './wire.mjs'
 
 const [, , contender, options] = process.argv
 const { start } = await import(`./contenders/${contender}.mjs`)
 const server = await start(JSON.parse(options))
+process.on('disconnect', () => process.exit())
 
 async function memory() {
   for (let i = 0; i < 5; i++) {
@@ -14,7 +16,23 @@ async function memory() {
   return process.memoryUsage.rss()
 }
 
-async function answer({ command, payload, count, publishers = 1 }) {
+/** Broadcasts the time at a fixed rate, never two in one callback. Says how many it were. */
+function paced({ rate, duration, size }) {
+  return new Promise((resolve) => {
+    const from = performance.now()
+    const total = Math.round((rate * duration) / 1000)
+    let sent = 0
+    const timer = setInterval(() => {
+      if (sent >= ((performance.now() - from) * rate) / 1000) return
+      server.broadcast(stamped(size), 1)
+      if (++sent < total) return
+      clearInterval(timer)
+      resolve({ sent })
+    }, 1)
+  })
+}
+
+async function answer({ command, payload, count, publishers = 1, ...pace }) {
   if (command === 'broadcast') {
     // Several publishers in one turn of the event loop, each in a callback of its own.
     for (let i = 1; i < publishers; i++) queueMicrotask(() => server.broadcast(payload, count))
@@ -23,7 +41,8 @@ async function answer({ command, payload, count, publishers = 1 }) {
   if (command === 'rooms') return void server.broadcastRooms(payload, count)
   const { user, system } = process.cpuUsage()
   if (command === 'cpu') return { cpu: user + system }
-  if (command === 'size') return { size: server.size() }
+  if (command === 'size') return { size: await server.size() }
+  if (command === 'paced') return paced(pace)
   return { rss: await memory() }
 }
 

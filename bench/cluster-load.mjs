@@ -1,0 +1,87 @@
+// The load generator of two servers that are one cluster over Redis.
+import { Redis } from 'ioredis'
+import { ages, counter, openAll, openControl, quantile, serverFrame, stamped, wait, wrapped } from './wire.mjs'
+
+const [, , argument] = process.argv
+const { nodes, redis, scenario, wire } = JSON.parse(argument)
+process.on('disconnect', () => process.exit())
+
+const PATIENCE = 10_000
+const engine = new Redis(redis, '127.0.0.1')
+const commands = nodes.map(({ control }) => openControl(control))
+
+/** The same number of connections to each node. Resolves when all are in the room, and the nodes hear each other. */
+async function openOnAll(count, onData) {
+  await Promise.all(nodes.map(({ port }, i) => openAll(port, wire, count, (socket, chunk) => onData(socket, chunk, i))))
+  const end = performance.now() + PATIENCE
+  for (const { ask } of commands) {
+    while ((await ask({ command: 'size' })).size < count) {
+      if (performance.now() > end) throw new Error('Error: not all connections came into the room')
+      await wait(10)
+    }
+  }
+}
+
+const sum = (values) => values.reduce((total, value) => total + value, 0)
+
+/** CPU microseconds so far: of all servers together, and of Redis. */
+async function cpu() {
+  const [info, ...servers] = await Promise.all([engine.info('cpu'), ...commands.map(({ ask }) => ask({ command: 'cpu' }))])
+  const seconds = ['sys', 'user'].map((name) => Number(new RegExp(`^used_cpu_${name}:([\\d.]+)`, 'm').exec(info)[1]))
+  return { servers: sum(servers.map((server) => server.cpu)), redis: sum(seconds) * 1_000_000 }
+}
+
+const kinds = {
+  /** The first node broadcasts, again as soon as the clients of both have everything. */
+  async 'cluster-broadcast'() {
+    const payload = 'x'.repeat(scenario.size)
+    const { connections, burst } = scenario
+    const perTrigger = connections * burst
+    let next = 0
+    const trigger = () => {
+      next += perTrigger
+      commands[0].tell({ command: 'broadcast', payload, count: burst })
+    }
+    const { state, onData } = counter(serverFrame(wrapped(wire, payload)))
+    await openOnAll(connections / nodes.length, (socket, chunk) => {
+      onData(socket, chunk)
+      if (state.frames >= next) trigger()
+    })
+    trigger()
+    await wait(scenario.warmup)
+    const [before, framesBefore, from] = [await cpu(), state.frames, performance.now()]
+    await wait(scenario.duration)
+    const [after, frames, to] = [await cpu(), state.frames, performance.now()]
+    const messages = frames - framesBefore
+    if (messages === 0) throw new Error('Error: nothing was delivered')
+    return {
+      value: (after.servers - before.servers) / messages,
+      redis: ((after.redis - before.redis) * 1000) / messages,
+      perSecond: messages / ((to - from) / 1000),
+      messages
+    }
+  },
+
+  /** The first node broadcasts the time at a fixed rate; what counts is when a client of the second has it. */
+  async 'cluster-latency'() {
+    const { rate, size, warmup, duration } = scenario
+    const latencies = []
+    const onData = ages(wire.isRedis ? Buffer.from(stamped(size)) : serverFrame(wrapped(wire, stamped(size))), (age) => latencies.push(age))
+    if (wire.isRedis) {
+      const subscriber = new Redis(redis, '127.0.0.1')
+      subscriber.on('messageBuffer', (channel, message) => onData({}, message))
+      await subscriber.subscribe('room')
+    } else {
+      await openOnAll(1, (socket, chunk, node) => node === 1 && onData(socket, chunk))
+    }
+    const { sent } = await commands[0].ask({ command: 'paced', rate, size, duration: warmup + duration })
+    const end = performance.now() + PATIENCE
+    while (latencies.length < sent && performance.now() < end) await wait(10)
+    if (latencies.length !== sent) throw new Error(`Error: ${latencies.length} of ${sent} messages came`)
+    const sorted = latencies.slice(Math.round((rate * warmup) / 1000)).toSorted((a, b) => a - b)
+    return { value: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), messages: sorted.length }
+  }
+}
+
+process.send(await kinds[scenario.kind]())
+process.exit()

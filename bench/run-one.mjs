@@ -1,0 +1,66 @@
+// One measurement of one contender: its servers on one core, the generator (and Redis) on the other.
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { message, start } from './processes.mjs'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const [SERVER_CORE, LOAD_CORE] = [0, 1]
+
+const nameIn = (contender, { nodes = 1 }) => (nodes > 1 ? `cluster/${contender}` : contender)
+
+/** True for contenders that have what a scenario measures. */
+export function takesPart(contender, scenario) {
+  if (scenario.without?.includes(contender) || (scenario.only && !scenario.only.includes(contender))) return false
+  return existsSync(join(here, 'contenders', `${nameIn(contender, scenario)}.mjs`))
+}
+
+/** `bufferutil` is a dependency of ours and of nobody else here: peers run as they install by default. */
+const envOf = (contender) => (contender === 'blaze' ? {} : { WS_NO_BUFFER_UTIL: '1' })
+
+function startServer(contender, scenario, options) {
+  return start('server.mjs', [nameIn(contender, scenario), JSON.stringify(options)], SERVER_CORE, ['--expose-gc'], envOf(contender))
+}
+
+async function runLoad(file, argument) {
+  const load = start(file, [JSON.stringify(argument)], LOAD_CORE)
+  try {
+    return await message(load)
+  } finally {
+    load.kill('SIGKILL')
+  }
+}
+
+async function runSingle(contender, scenario, wire) {
+  // A list names those who negotiate compression, with its usual threshold; true lets all compress everything.
+  const deflate = Array.isArray(scenario.deflate) ? scenario.deflate.includes(contender) && 'usual' : (scenario.deflate ?? false)
+  const server = startServer(contender, scenario, { deflate, rooms: scenario.rooms })
+  try {
+    const { port, control } = await message(server)
+    return await runLoad('load.mjs', { port, control, scenario: { ...scenario, deflate }, wire: { ...wire, isRaw: contender === 'net' } })
+  } finally {
+    server.kill('SIGKILL')
+  }
+}
+
+async function runCluster(contender, scenario, wire) {
+  const redis = start('redis.mjs', [], LOAD_CORE)
+  const servers = []
+  try {
+    const { port } = await message(redis)
+    for (let i = 0; i < scenario.nodes; i++) servers.push(startServer(contender, scenario, { redis: port }))
+    const nodes = await Promise.all(servers.map(message))
+    return await runLoad('cluster-load.mjs', { nodes, redis: port, scenario, wire })
+  } finally {
+    for (const server of servers) server.kill('SIGKILL')
+    // It ends Redis, and itself.
+    if (redis.connected) redis.disconnect()
+  }
+}
+
+/** What the generator has measured: `value`, and for some kinds more. */
+export async function runOne(contender, scenario) {
+  const { wire = {} } = await import(`./contenders/${nameIn(contender, scenario)}.mjs`)
+  const run = scenario.nodes > 1 ? runCluster : runSingle
+  return run(contender, scenario, { ...wire, wrap: wire.wrap?.('%') })
+}
