@@ -6,6 +6,8 @@ import { CONNECT_TIMEOUT, type RedisDriver, type RedisEvents, retryDelay, SOCKET
 export interface IoRedis {
   readonly status: string
   readonly isCluster?: boolean
+  /** Of a cluster. */
+  readonly options?: { redisOptions?: object }
   duplicate(...overrides: unknown[]): IoRedis
   connect(): Promise<unknown>
   disconnect(): void
@@ -111,7 +113,7 @@ export class IoRedisDriver implements RedisDriver {
 
   #duplicate(): IoRedis {
     // Without its queue, a cluster sends what is for a node that it has not connected to yet over another, and out of order.
-    const ofCluster = { lazyConnect: true, shardedSubscribers: this.#isSharded, clusterRetryStrategy: retryDelay, redisOptions: CONNECTION }
+    const ofCluster = { lazyConnect: true, shardedSubscribers: this.#isSharded, clusterRetryStrategy: retryDelay, redisOptions: { ...this.#client.options?.redisOptions, ...CONNECTION } }
     const ofServer = { ...CONNECTION, lazyConnect: true, enableOfflineQueue: false }
     const connection = this.#client.isCluster ? this.#client.duplicate([], ofCluster) : this.#client.duplicate(ofServer)
     // It reports every attempt; `close` says what counts.
