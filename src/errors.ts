@@ -78,8 +78,8 @@ export const errors: Record<ErrorName, FastifyErrorConstructor<{ code: string; s
   CLOSED: createError('FST_BLAZE_WS_CLOSED', 'WebSocket closed with %s%s', 500),
   /** The engine behind a broker cannot be reached; `'degraded'` comes with it, and what a publisher publishes rejects with it. */
   BROKER_UNAVAILABLE: createError('FST_BLAZE_WS_BROKER_UNAVAILABLE', 'The engine of the broker is not available: %s', 503),
-  /** A broker was given to a second hub. */
-  BROKER_IN_USE: createError('FST_BLAZE_WS_BROKER_IN_USE', 'This broker serves another hub already; make one for each hub', 500),
+  /** A broker was given to a second hub or publisher. */
+  BROKER_IN_USE: createError('FST_BLAZE_WS_BROKER_IN_USE', 'This broker serves another hub or publisher already; make one for each', 500),
   /** A message is longer than the engine of a broker takes. The clients of this node have got it. */
   MESSAGE_TOO_LONG: createError('FST_BLAZE_WS_MESSAGE_TOO_LONG', 'A message of %s bytes is too long to be published: the limit is %s bytes', 500)
 }

@@ -1,4 +1,4 @@
-import { invalidOption } from './errors.ts'
+import { describe, errors, invalidOption } from './errors.ts'
 
 /** The entries of an options object that are not undefined; throws where it is no object. */
 export function entriesOf(options: unknown, name: string): [string, unknown][] {
@@ -26,3 +26,11 @@ export function integer(min: number, max = MAX_INT, unit = ''): Check {
 
 /** Checks that a value is a time in milliseconds. */
 export const checkDuration = integer(0, MAX_INT, ' (milliseconds, 0 = never)')
+
+/** Throws where the options of a call are no object, or have a key that is none of these: a mistake must not pass for nothing. */
+export function assertKeys(name: string, options: unknown, keys: readonly string[]): void {
+  if (options === null || typeof options !== 'object') throw new errors.INVALID_ARGUMENT(name, `must be an object with keys of ${keys.join(', ')}, got ${describe(options)}`)
+  for (const key in options) {
+    if (!keys.includes(key)) throw new errors.INVALID_ARGUMENT(`${name}.${key}`, `is unknown; allowed are ${keys.join(', ')}`)
+  }
+}

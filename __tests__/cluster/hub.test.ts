@@ -137,6 +137,8 @@ describe('the cluster', () => {
     })
     expect(await a.hub.cluster.getClientCount()).toEqual({ count: 3, missing: [] })
     expect(await a.hub.cluster.getClientCount('x')).toEqual({ count: 2, missing: [] })
+    await expect(a.hub.cluster.getClientCount('')).rejects.toThrow(RangeError)
+    expect(await a.hub.cluster.ready({ timeout: 1_000 })).toBe(true)
     const { rooms: names } = await a.hub.cluster.getRooms()
     expect(names.toSorted()).toEqual(['x', 'y'])
   })
@@ -326,6 +328,7 @@ describe('while the engine is away', () => {
     await eventually(() => a.app.wsHub.getClientCount('late') === 1)
     expect(await a.app.wsHub.cluster.getClientCount()).toEqual({ count: 2, missing: [b.hub.cluster.id] })
     expect(a.app.wsHub.cluster.stats()).toMatchObject({ isDegraded: true, unpublished: 10 })
+    expect(await a.app.wsHub.cluster.ready({ timeout: 20 })).toBe(false)
     const recovered = once(a.app.wsHub, 'recovered')
     broker.error = undefined
     await recovered
@@ -366,6 +369,27 @@ describe('while the engine is away', () => {
     broker.error = undefined
     await eventually(() => logs.filter(({ msg }) => msg.includes('listener')).length === 2)
     expect(app.wsHub.cluster.stats().isDegraded).toBe(false)
+  })
+
+  test('an engine that refuses messages or subscriptions is complained about once', async () => {
+    const broker = new FragileBroker(new MemoryEngine())
+    const { app, ws, logs } = await startServer(rooms, { hub: { broker } })
+    const client = await connect(ws('/x'))
+    await client.next()
+    const publish = jest.spyOn(broker.inner, 'publish').mockRejectedValue(new Error('NOPERM'))
+    for (let i = 0; i < 5; i++) app.wsHub.broadcast('x')
+    await eventually(() => app.wsHub.cluster.stats().unpublished >= 5)
+    expect(app.wsHub.cluster.stats().isDegraded).toBe(false)
+    publish.mockRestore()
+    const subscribe = jest.spyOn(broker.inner, 'subscribe').mockRejectedValue(new Error('NOPERM'))
+    const other = await connect(ws('/y'))
+    await eventually(() => subscribe.mock.calls.length >= 5)
+    expect(app.wsHub.cluster.stats().isDegraded).toBe(true)
+    subscribe.mockRestore()
+    await other.next()
+    await eventually(() => !app.wsHub.cluster.stats().isDegraded)
+    const said = logs.filter(({ level }) => level >= 40).map(({ msg, err }) => `${(err as Error | undefined)?.message}: ${msg.slice(0, 20)}`)
+    expect(said).toEqual(['NOPERM: a message has reache', 'NOPERM: the engine of the br'])
   })
 
   test('a server starts without it', async () => {

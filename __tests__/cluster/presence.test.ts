@@ -159,6 +159,40 @@ test('a connection that takes the place of another makes nobody think that someo
   expect(b.events).toEqual(['leave tea Eve'])
 })
 
+test('who only listens in a room is told who comes on another node, too', async () => {
+  const engine = new MemoryEngine()
+  const { app: a } = await startServer((app) => void app.webSocket('/', async (ws) => {
+    app.wsHub.join(ws, 'tea')
+    await app.wsHub.cluster.ready()
+    await ws.writeText('in')
+    for await (const message of ws) void message
+  }), { hub: { broker: memoryBroker({ engine }) } })
+  const { port } = a.server.address() as { port: number }
+  await (await connect(`ws://127.0.0.1:${port}/`)).next()
+  // Whether it begins to listen before or after its clients come.
+  const events: string[] = []
+  a.wsHub.presence.on('join', (room, { key }) => events.push(`${room} ${key}`))
+  const b = await startNode(engine)
+  expect(await a.wsHub.presence.list('tea')).toEqual([])
+  await b.enter('tea', 'Ann')
+  await eventually(() => events.includes('tea Ann'))
+  const [spectator] = a.wsHub.getClients()
+  a.wsHub.join(spectator!, 'coffee')
+  await a.wsHub.cluster.ready()
+  expect(await a.wsHub.presence.list('coffee')).toEqual([])
+  await b.enter('coffee', 'Bob')
+  await eventually(() => events.includes('coffee Bob'))
+})
+
+test('to change what is known of someone is not to change who that is', async () => {
+  const { app, ws } = await startServer(presence)
+  await connect(ws('/tea?name=Ann')).then((client) => client.next())
+  const [ann] = app.wsHub.getClients() as [WebSocketConnection]
+  app.wsHub.presence.set(ann, 'tea', 'changed')
+  expect(await app.wsHub.presence.list('tea')).toMatchObject([{ key: 'Ann', info: 'changed' }])
+  expect(() => app.wsHub.presence.set(ann, 'tea', 1, { keys: 'x' } as never)).toThrow(/options.keys/)
+})
+
 test('more than fits in one message arrives, too', async () => {
   const engine = new MemoryEngine()
   const [a, b] = [await startNode(engine), await startNode(engine)]

@@ -35,8 +35,21 @@ describe('a publisher', () => {
     await expect(publisher.to('').broadcast('x')).rejects.toThrow(RangeError)
     await expect(publisher.disconnect('x', 1005)).rejects.toThrow(RangeError)
     await expect(publisher.broadcast('x'.repeat(17 * 1024 * 1024))).rejects.toMatchObject({ code: 'FST_BLAZE_WS_MESSAGE_TOO_LONG' })
+    await expect(publisher.broadcast('x', { local: true } as never)).rejects.toThrow(/options.local.*allowed are type, to, except/)
     await expect(publisher.broadcast('x', { except: Array.from({ length: 1025 }, (_, i) => `${i}`) })).rejects.toThrow(RangeError)
   })
+})
+
+test('a broker is for one hub or one publisher', async () => {
+  const broker = memoryBroker()
+  await startRooms(broker)
+  expect(() => createPublisher(broker)).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_BROKER_IN_USE' }))
+  const other = memoryBroker()
+  const publisher = createPublisher(other)
+  await expect(startRooms(other)).rejects.toMatchObject({ code: 'FST_BLAZE_WS_BROKER_IN_USE' })
+  await publisher.close()
+  await expect(publisher.broadcast('x')).rejects.toThrow(/the publisher is closed/)
+  for (const nothing of [undefined, {}, { client: 1 }, new Redis({ lazyConnect: true })]) expect(() => createPublisher(nothing as never)).toThrow(/must be a Broker/)
 })
 
 describeWith(REDIS, 'over Redis', () => {
@@ -57,7 +70,11 @@ describeWith(REDIS, 'over Redis', () => {
 
   test('a publisher says where Redis is not there', async () => {
     const publisher = createPublisher(redisBroker({ client: new Redis(await freePort(), { lazyConnect: true }) }))
-    await expect(publisher.broadcast('x')).rejects.toMatchObject({ code: 'FST_BLAZE_WS_BROKER_UNAVAILABLE' })
+    await expect(publisher.broadcast('x')).rejects.toMatchObject({
+      code: 'FST_BLAZE_WS_BROKER_UNAVAILABLE',
+      message: expect.stringContaining('ECONNREFUSED'),
+      cause: expect.objectContaining({ code: 'ECONNREFUSED' })
+    })
     await publisher.close()
   })
 

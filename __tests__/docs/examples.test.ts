@@ -422,7 +422,7 @@ describe('docs, on one node', () => {
 
   test('ready', async () => {
     const { ws } = bound(await startBelow('docs/scaling.md', 'What works across nodes'))
-    expect(await nextJSON(await connect(ws('/scores/1')))).toEqual({ type: 'ready' })
+    expect(await nextJSON(await connect(ws('/scores/1')))).toEqual({ type: 'ready', isComplete: true })
   })
 
   test('the tests of a broker pass', async () => {

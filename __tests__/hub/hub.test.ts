@@ -358,7 +358,7 @@ test('a broadcast to clients of which some are closing or resetting reaches all 
 
 test.each<[object | string, RegExp]>([
   [{ room: 'red' }, /"options.room": is unknown; allowed are type, to, except, filter/],
-  ['red', /"options": must be an object such as { to: 'room' }, got "red"/],
+  ['red', /"options": must be an object with keys of type, to, except, filter, local, got "red"/],
   [{ to: undefined }, /"room": must be a string, got undefined/],
   [{ except: 5 }, /"except": must be the WebSocketConnection/],
   [{ filter: true }, /"filter": must be a function, got true/],

@@ -1,5 +1,5 @@
 import { originOf } from '../cluster/envelope.ts'
-import { errors } from '../errors.ts'
+import { errors, invalidOption } from '../errors.ts'
 import type { Broker, BrokerNode } from './broker.ts'
 
 /** What memory brokers have in common: those with the same engine reach each other. */
@@ -38,8 +38,10 @@ export class MemoryEngine {
 const shared = new MemoryEngine()
 
 /** Joins several hubs in one process, for tests and for servers that listen on several ports. */
-export function memoryBroker(options: { engine?: MemoryEngine } = {}): Broker {
-  return new MemoryBroker(options.engine ?? shared)
+export function memoryBroker(options: { engine?: MemoryEngine | undefined } = {}): Broker {
+  const { engine = shared } = options
+  if (!(engine instanceof MemoryEngine)) throw invalidOption('memoryBroker.engine', 'must be a MemoryEngine', engine)
+  return new MemoryBroker(engine)
 }
 
 class MemoryBroker implements Broker {

@@ -25,7 +25,7 @@ export interface NatsBrokerOptions {
    */
   client: NatsClient
   /** What all subjects begin with: nodes with the same prefix are one cluster. @default 'blaze' */
-  prefix?: string
+  prefix?: string | undefined
 }
 
 const METHODS = ['publish', 'subscribe', 'flush', 'status', 'isClosed'] as const
@@ -41,11 +41,12 @@ const CLOSE_TIMEOUT = 1_000
  * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a wrong value.
  */
 export function natsBroker(options: NatsBrokerOptions): Broker {
+  const { client, prefix = 'blaze' } = (options ?? {}) as Partial<NatsBrokerOptions>
+  if (client === undefined) throw invalidOption('natsBroker.client', 'must be a connection of @nats-io/transport-node: natsBroker({ client })')
   for (const [key] of entriesOf(options, 'natsBroker')) {
     if (key !== 'client' && key !== 'prefix') throw invalidOption(`natsBroker.${key}`, 'is unknown; allowed are client, prefix')
   }
-  const { client, prefix = 'blaze' } = options
-  const methods = (client ?? {}) as Partial<NatsClient>
+  const methods = client as Partial<NatsClient>
   if (!METHODS.every((method) => typeof methods[method] === 'function')) {
     throw invalidOption('natsBroker.client', 'must be a connection of @nats-io/transport-node', client)
   }

@@ -6,14 +6,13 @@ import type { DataType } from '../message.ts'
 import { Cluster, type ClusterHost } from './cluster.ts'
 import type { Control, NodeHost } from './host.ts'
 import { ClusterNode } from './node.ts'
-import { Presence } from './presence.ts'
+import { Presence, type PresenceHost } from './presence.ts'
 
 /** Where a hub says what goes wrong: Fastify's logger, or one like it. */
 export type HubLogger = Pick<FastifyBaseLogger, 'error' | 'info' | 'warn'>
 
 /** What a hub does for the other nodes. */
-export interface HubSide extends ClusterHost {
-  join(ws: WebSocketConnection, room: string): boolean
+export interface HubSide extends ClusterHost, PresenceHost {
   /** To the members of these rooms, or to all. */
   deliver(type: DataType, payload: Buffer, rooms: readonly string[] | undefined, excluded: readonly string[]): void
   disconnect(rooms: readonly string[], code: number, reason: string): void
@@ -35,11 +34,7 @@ export class Backplane implements NodeHost, RoomWatcher {
     this.#log = log
     this.node = broker === undefined ? undefined : new ClusterNode(broker, this, lease)
     this.cluster = new Cluster(hub, this.node)
-    this.presence = new Presence(
-      (ws, room) => hub.join(ws, room),
-      this.node,
-      (error, event) => this.failed(error, event)
-    )
+    this.presence = new Presence(hub, this.node, (error, event) => this.failed(error, event))
   }
 
   /** A broadcast stays here because of its filter, which its author may not expect. */
@@ -85,6 +80,7 @@ export class Backplane implements NodeHost, RoomWatcher {
 
   opened(room: string): void {
     this.node?.enter(room)
+    this.presence.opened(room)
   }
 
   emptied(room: string): void {
@@ -109,7 +105,7 @@ export class Backplane implements NodeHost, RoomWatcher {
   }
 
   refused(error: Error): void {
-    this.#log?.error({ err: error }, 'a broadcast has reached the clients of this node only')
+    this.#log?.error({ err: error }, 'a message has reached the clients of this node only')
   }
 
   rejected(channel: string, error?: unknown): void {

@@ -1,4 +1,6 @@
-import { checkDuration } from '../options.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { integer } from '../options.ts'
+import { assertRoom } from '../hub/rooms.ts'
 import type { NodeInfo } from './members.ts'
 import type { ClusterStats, Control } from './host.ts'
 import type { ClusterNode } from './node.ts'
@@ -16,6 +18,7 @@ export interface ClusterAnswer {
 }
 
 const TIMEOUT = 1_000
+const checkTimeout = integer(0, undefined, ' (milliseconds)')
 /** How many rooms stand in one part of an answer: with the longest names, it is under a mebibyte. */
 const ROOMS_IN_PART = 1_000
 
@@ -45,11 +48,14 @@ export class Cluster {
   }
 
   /**
-   * Resolves once this node gets what other nodes send to all rooms that its clients are in now. Who awaits it after `join` can
-   * tell a client that it misses nothing from here on. While the engine is away, it waits.
+   * Resolves once this node gets what other nodes send to all rooms that its clients are in now, true; or after `timeout`
+   * milliseconds, false. Who awaits it after `join` can tell a client that it misses nothing from here on. Without a timeout it
+   * waits for as long as the engine is away.
    */
-  async ready(): Promise<void> {
-    await this.#node?.ready()
+  async ready({ timeout }: ClusterQuestion = {}): Promise<boolean> {
+    if (timeout !== undefined) checkTimeout(timeout, 'timeout')
+    const ready = this.#node?.ready().then(() => true) ?? true
+    return timeout === undefined ? ready : Promise.race([ready, sleep(timeout, false, { ref: false })])
   }
 
   /** The nodes of the cluster, this one among them. */
@@ -60,6 +66,7 @@ export class Cluster {
 
   /** How many connections are registered on all nodes, or in a room. */
   async getClientCount(room?: string, options?: ClusterQuestion): Promise<ClusterAnswer & { count: number }> {
+    if (room !== undefined) assertRoom(room)
     const { parts, missing } = await this.#ask({ type: 'count', room }, isCount, options)
     return { count: parts.reduce((sum, count) => sum + count, 0), missing }
   }
@@ -94,7 +101,7 @@ export class Cluster {
 
   /** What comes from other nodes is looked at before it is believed. */
   async #ask<T>(question: Control, isPart: (part: unknown) => part is T, { timeout = TIMEOUT }: ClusterQuestion = {}): Promise<ClusterAnswer & { parts: T[] }> {
-    checkDuration(timeout, 'timeout')
+    checkTimeout(timeout, 'timeout')
     const own = this.answer(question) as T[]
     if (this.#node === undefined) return { parts: own, missing: [] }
     const { answers, missing } = await this.#node.ask(question, timeout)

@@ -20,7 +20,7 @@ export interface NodeHost {
   degraded(error: Error): void
   /** The engine is there, and everything is subscribed to; `again` where it was away. */
   up(again: boolean): void
-  /** A message is too long for the engine. */
+  /** The engine is there and does not take a message, or it is too long for it. */
   refused(error: Error): void
   /** Something has come that is no message of a node. For the first time only. */
   rejected(channel: string, error?: unknown): void

@@ -12,8 +12,10 @@ const RETRY_INTERVAL = 200
 /** Who is told that the engine is away, and that it is back. */
 export interface LinkEvents {
   degraded(error: Error): void
-  /** All subscriptions are in force; `again` where they were not, or the node was degraded. */
-  up(again: boolean): void
+  /** The engine is there and has not taken a message: the first since it has taken one. */
+  refused(error: Error): void
+  /** It answers. Once everything is in force again, `recovered` is to be called. */
+  up(): void
 }
 
 /**
@@ -26,6 +28,7 @@ export class Link {
   #pending = 0
   #pendingBytes = 0
   #isAsking = false
+  #isRefused = false
   #checkedAt = -Infinity
   isClosed = false
   /** True while the engine answers. */
@@ -64,6 +67,7 @@ export class Link {
   #taken(message: Buffer): void {
     this.#done(message)
     this.published++
+    this.#isRefused = false
   }
 
   #done(message: Buffer): void {
@@ -73,7 +77,11 @@ export class Link {
 
   #failed(error: Error): void {
     this.unpublished++
-    this.lost(error)
+    if (error instanceof errors.BROKER_UNAVAILABLE) return this.lost(error)
+    // Where the connection has broken, the broker says so itself.
+    if (this.#isRefused || !this.isUp) return
+    this.#isRefused = true
+    this.#events.refused(error)
   }
 
   /** The engine cannot be reached. */
@@ -115,11 +123,17 @@ export class Link {
 
   #answered(): void {
     this.#isAsking = false
-    if (this.isUp || this.isClosed) return
+    // What it takes too slowly has to get less first.
+    if (this.isUp || this.isClosed || this.#pendingBytes > MAX_PENDING_BYTES / 2 || this.#pending > MAX_PENDING / 2) return
     this.isUp = true
+    this.#events.up()
+  }
+
+  /** All is well; true where it was not. */
+  recovered(): boolean {
     const wasDegraded = this.error !== undefined
     this.error = undefined
-    this.#events.up(wasDegraded)
+    return wasDegraded
   }
 
   /** Sends what is under way and gives the broker back. Nobody is told any more. */

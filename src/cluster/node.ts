@@ -1,4 +1,5 @@
 import type { Broker, BrokerNode } from '../brokers/broker.ts'
+import { claim } from '../brokers/claim.ts'
 import { now, Watchdog, type Watched } from '../connection/watchdog.ts'
 import { errors } from '../errors.ts'
 import type { DataType } from '../message.ts'
@@ -44,10 +45,11 @@ export class ClusterNode implements BrokerNode, Watched {
 
   /** @throws FST_BLAZE_WS_BROKER_IN_USE where the broker serves another hub. */
   constructor(broker: Broker, host: NodeHost, lease: number) {
+    claim(broker)
     this.#host = host
     this.#lease = lease
     this.#broker = broker
-    this.#link = new Link(broker, { degraded: (error) => host.degraded(error), up: (again) => void this.#up(again) })
+    this.#link = new Link(broker, { degraded: (error) => host.degraded(error), refused: (error) => host.refused(error), up: () => void this.#up() })
     this.#subscriptions = new Subscriptions(
       broker,
       (error) => this.lost(error),
@@ -211,7 +213,7 @@ export class ClusterNode implements BrokerNode, Watched {
     this.#members.forgive(time)
   }
 
-  async #up(again: boolean): Promise<void> {
+  async #up(): Promise<void> {
     this.#subscriptions.check(now())
     await this.#subscriptions.ready()
     if (this.#isClosed || !this.#link.isUp) return
@@ -220,7 +222,7 @@ export class ClusterNode implements BrokerNode, Watched {
     // Nobody could be heard, which says nothing of the others.
     this.#members.renew(time + this.#lease)
     this.#say(NODES, { type: 'alive', lease: this.#lease, isNew: true })
-    this.#host.up(again)
+    this.#host.up(this.#link.recovered())
   }
 
   #speak(time: number): void {

@@ -4,6 +4,7 @@ import type { WebSocketConnection } from '../connection/connection.ts'
 import { atEndOfTurn, type EndOfTurn } from '../connection/end-of-tick.ts'
 import { jsonOf } from '../connection/payload.ts'
 import { describe, errors } from '../errors.ts'
+import { assertKeys } from '../options.ts'
 import { assertRoom } from '../hub/rooms.ts'
 import type { Control } from './host.ts'
 import { askAbout, Inquiry } from './inquiry.ts'
@@ -23,13 +24,20 @@ export interface PresenceEvents {
 
 /** Who a connection belongs to. */
 export interface PresenceOptions {
-  /** Connections with the same key are one: give the id of the user. @default the id of the connection */
-  key?: string
+  /** Connections with the same key are one: give the id of the user. @default what it was set with before, or the id of the connection */
+  key?: string | undefined
 }
 
 /** The most that may be known of someone, in bytes of JSON. */
 const MAX_INFO = 8 * 1024
 const MAX_KEY = 256
+/** What a hub does for presence. */
+export interface PresenceHost {
+  join(ws: WebSocketConnection, room: string): boolean
+  getRooms(): string[]
+}
+
+const EVENTS = ['join', 'leave', 'update'] as const
 /** The owner of this node's entries. */
 const HERE = ''
 
@@ -53,7 +61,7 @@ interface Room {
 export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn {
   readonly #rooms = new Map<string, Room>()
   readonly #changed = new Set<string>()
-  readonly #join: (ws: WebSocketConnection, room: string) => boolean
+  readonly #host: PresenceHost
   readonly #node: ClusterNode | undefined
   readonly #failed: (error: unknown, event: string) => void
   /** Rooms of which the others are asked by the end of the turn. */
@@ -62,11 +70,22 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   #lastTime = 0
 
   /** @internal */
-  constructor(join: (ws: WebSocketConnection, room: string) => boolean, node: ClusterNode | undefined, failed: (error: unknown, event: string) => void) {
+  constructor(host: PresenceHost, node: ClusterNode | undefined, failed: (error: unknown, event: string) => void) {
     super({ captureRejections: true })
-    this.#join = join
+    this.#host = host
     this.#node = node
     this.#failed = failed
+    this.on('newListener' as 'join', () => this.#listenedTo())
+  }
+
+  get #isHeard(): boolean {
+    return EVENTS.some((event) => this.listenerCount(event) > 0)
+  }
+
+  /** Someone begins to listen: in rooms that are there already, too. */
+  #listenedTo(): void {
+    if (this.#node === undefined || this.#isHeard) return
+    for (const room of this.#host.getRooms()) this.#open(room)
   }
 
   /**
@@ -76,12 +95,14 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
    * @param info any value that JSON can hold, up to 8 KiB.
    * @throws TypeError where it has no JSON form, RangeError where it is too long; their `closeCode` is 1008.
    */
-  set(ws: WebSocketConnection, room: string, info: unknown = null, { key }: PresenceOptions = {}): boolean {
+  set(ws: WebSocketConnection, room: string, info: unknown = null, options: PresenceOptions = {}): boolean {
+    assertKeys('options', options, ['key'])
+    const { key } = options
     const json = jsonOf(info)
     assertLength('info', Buffer.byteLength(json), 0, MAX_INFO, 'bytes of JSON')
     if (key !== undefined) assertKey(key)
-    if (!this.#join(ws, room)) return false
-    const entry: Entry = { id: ws.id, key: key ?? ws.id, info: JSON.parse(json) as unknown, since: this.#time() }
+    if (!this.#host.join(ws, room)) return false
+    const entry: Entry = { id: ws.id, key: key ?? this.#rooms.get(room)?.roster.keyOf(ws.id) ?? ws.id, info: JSON.parse(json) as unknown, since: this.#time() }
     const { roster, present, absent } = this.#open(room)
     present.set(ws.id, entry)
     absent.delete(ws.id)
@@ -139,6 +160,11 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   }
 
   // ---- What the node says
+
+  /** @internal A room has got its first member here. Who listens to events wants to know of those on other nodes. */
+  opened(room: string): void {
+    if (this.#node !== undefined && this.#isHeard) this.#open(room)
+  }
 
   /** @internal This node is no longer told who is in a room. */
   unsubscribed(room: string): void {

@@ -1,7 +1,9 @@
 import type { Broker } from '../brokers/broker.ts'
+import { claim } from '../brokers/claim.ts'
 import { assertSendable, CloseCode, fitReason } from '../close.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
 import { errors } from '../errors.ts'
+import { assertKeys } from '../options.ts'
 import { assertRooms } from '../hub/rooms.ts'
 import { type DataType, TextMessage } from '../message.ts'
 import { closePayload, Kind, limitOf } from './envelope.ts'
@@ -43,8 +45,17 @@ export interface Publisher {
   close(): Promise<void>
 }
 
-/** A publisher over a broker, which serves no hub then. */
+const KEYS = ['type', 'to', 'except']
+
+/**
+ * A publisher over a broker of its own, which serves no hub.
+ *
+ * @throws FST_BLAZE_WS_BROKER_IN_USE where a hub or another publisher has it.
+ * @throws TypeError where it is no broker.
+ */
 export function createPublisher(broker: Broker): Publisher {
+  claim(broker)
+  let isClosed = false
   const posted: Promise<void>[] = []
   const outgoing = new Outgoing((channel, size, bytes) => {
     const limit = limitOf(broker)
@@ -52,11 +63,14 @@ export function createPublisher(broker: Broker): Publisher {
     posted.push(broker.publish(channel, bytes()))
   })
   const publish = async (rooms: readonly string[] | undefined, message: Message): Promise<void> => {
+    if (isClosed) throw new errors.BROKER_UNAVAILABLE('the publisher is closed')
     outgoing.publish(rooms, message)
     await Promise.all(posted.splice(0))
   }
   const publisher: Publisher = {
-    async broadcast(data, { type = TextMessage, to, except = [] } = {}) {
+    async broadcast(data, options = {}) {
+      assertKeys('options', options, KEYS)
+      const { type = TextMessage, to, except = [] } = options
       assertDataType(type)
       if (to !== undefined) assertRooms(to)
       const payload = ownCopy(payloadOf(type, data))
@@ -72,7 +86,10 @@ export function createPublisher(broker: Broker): Publisher {
       assertSendable(code, reason)
       await publish([room].flat(), { kind: Kind.Disconnect, payload: closePayload(code, fitReason(reason)), excluded: [] })
     },
-    close: () => broker.close()
+    close() {
+      isClosed = true
+      return broker.close()
+    }
   }
   return publisher
 }

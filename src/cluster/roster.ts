@@ -42,6 +42,10 @@ export class Roster {
     return this.#entries.has(id)
   }
 
+  keyOf(id: string): string | undefined {
+    return this.#entries.get(id)?.key
+  }
+
   list(): Present[] {
     return [...this.#keys.values()].map(presentOf)
   }

@@ -1,4 +1,5 @@
 import type { Broker } from '../brokers/broker.ts'
+import { isBroker } from '../brokers/claim.ts'
 import type { HubLogger } from '../cluster/backplane.ts'
 import { checkSlowConsumer, type SlowConsumerPolicy } from '../config.ts'
 import { invalidOption } from '../errors.ts'
@@ -7,21 +8,19 @@ import { type Check, entriesOf, integer } from '../options.ts'
 /** The options of a hub. */
 export interface HubOptions {
   /** What this hub does for a full send queue, whatever the connection's route says. @default that of the route */
-  slowConsumer?: SlowConsumerPolicy
+  slowConsumer?: SlowConsumerPolicy | undefined
   /** Joins this hub to those of other nodes. @default none: the hub is alone */
-  broker?: Broker
-  /** How long the other nodes believe in one that they hear nothing of, in milliseconds. @default 5000 */
-  lease?: number
+  broker?: Broker | undefined
+  /** How long the other nodes believe in one that they hear nothing of, in milliseconds, 500 at least. @default 5000 */
+  lease?: number | undefined
   /** Where a hub with a broker says that the engine is away or back, and what it ignores. @default that of the server; none for other hubs */
-  logger?: HubLogger
+  logger?: HubLogger | undefined
 }
 
 const LEASE = 5_000
-const METHODS: readonly (keyof Broker)[] = ['open', 'publish', 'subscribe', 'unsubscribe', 'check', 'close']
-
 const CHECKS: Record<keyof HubOptions, Check> = {
   slowConsumer: checkSlowConsumer,
-  broker: methods(METHODS, 'a Broker, as redisBroker({ client }) makes one'),
+  broker: checkBroker,
   lease: integer(500, 3_600_000, ' (milliseconds)'),
   logger: methods(['error', 'info', 'warn'], 'a logger')
 }
@@ -36,6 +35,10 @@ export function resolveHubOptions(options: unknown, name = 'hub'): HubOptions & 
     Object.assign(resolved, { [key]: value })
   }
   return resolved
+}
+
+function checkBroker(value: unknown, name: string): void {
+  if (!isBroker(value)) throw invalidOption(name, 'must be a Broker, as redisBroker({ client }) makes one', value)
 }
 
 /** A check for objects with these methods. */

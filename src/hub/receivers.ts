@@ -1,6 +1,7 @@
 import { WebSocketConnection } from '../connection/connection.ts'
 import { describe, errors } from '../errors.ts'
 import type { MessageType } from '../message.ts'
+import { assertKeys } from '../options.ts'
 import { assertRoom, assertRooms, type Rooms } from './rooms.ts'
 
 /** Who gets a broadcast, and as what. */
@@ -59,12 +60,7 @@ export function excludedIds(options: BroadcastOptions): string[] {
 }
 
 function assertOptions(options: BroadcastOptions): void {
-  if (options === null || typeof options !== 'object') {
-    throw new errors.INVALID_ARGUMENT('options', `must be an object such as { to: 'room' }, got ${describe(options)}`)
-  }
-  for (const key in options) {
-    if (!KEYS.includes(key)) throw new errors.INVALID_ARGUMENT(`options.${key}`, `is unknown; allowed are ${KEYS.join(', ')}`)
-  }
+  assertKeys('options', options, KEYS)
   if ('to' in options) assertRooms(options.to)
   if (options.local !== undefined && typeof options.local !== 'boolean') {
     throw new errors.INVALID_ARGUMENT('local', `must be a boolean, got ${describe(options.local)}`)

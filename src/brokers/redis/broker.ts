@@ -16,9 +16,9 @@ export interface RedisBrokerOptions {
   /** It is not used itself: the broker makes two connections like it, which it closes again. */
   client: RedisClient
   /** What the names of all channels begin with: nodes with the same prefix are one cluster. @default 'blaze:' */
-  prefix?: string
+  prefix?: string | undefined
   /** Whether sharded channels are used (SPUBLISH, Redis 7). @default true for a cluster, false otherwise */
-  sharded?: boolean
+  sharded?: boolean | undefined
 }
 
 /** How long what is under way may take when the broker closes, in milliseconds. */
@@ -31,10 +31,12 @@ const KEYS = ['client', 'prefix', 'sharded']
  * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a wrong value.
  */
 export function redisBroker(options: RedisBrokerOptions): Broker {
+  // A client in the place of the options would be taken apart key by key.
+  const { client, prefix = 'blaze:', sharded } = (options ?? {}) as Partial<RedisBrokerOptions>
+  if (client === undefined) throw invalidOption('redisBroker.client', 'must be a client or cluster of ioredis or node-redis: redisBroker({ client })')
   for (const [key] of entriesOf(options, 'redisBroker')) {
     if (!KEYS.includes(key)) throw invalidOption(`redisBroker.${key}`, `is unknown; allowed are ${KEYS.join(', ')}`)
   }
-  const { client, prefix = 'blaze:', sharded } = options
   if (typeof prefix !== 'string' || prefix === '') throw invalidOption('redisBroker.prefix', 'must be a string that is not empty', prefix)
   if (sharded !== undefined && typeof sharded !== 'boolean') throw invalidOption('redisBroker.sharded', 'must be a boolean', sharded)
   return new RedisBroker(prefix, driverFor(client, sharded))

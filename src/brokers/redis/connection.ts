@@ -16,6 +16,8 @@ export class Connection<Client extends Connectable> {
   readonly #isReady: (client: Client) => boolean
   #first: Promise<void> | undefined
   client: Client | undefined
+  /** Why there is none, as far as the client has said. */
+  lastError: Error | undefined
 
   constructor(make: () => Client, isReady: (client: Client) => boolean) {
     this.#make = make
@@ -31,8 +33,14 @@ export class Connection<Client extends Connectable> {
   async ready(): Promise<Client> {
     this.client ??= this.#open()
     if (this.#first !== undefined) await this.#first
-    if (!this.#isReady(this.client)) throw new errors.BROKER_UNAVAILABLE('there is no connection')
+    if (!this.#isReady(this.client)) throw this.unavailable('there is no connection')
     return this.client
+  }
+
+  /** An error that says what the client has said. */
+  unavailable(what: string): Error {
+    const cause = this.lastError
+    return Object.assign(new errors.BROKER_UNAVAILABLE(cause === undefined ? what : `${what}: ${messageOf(cause)}`), { cause })
   }
 
   #open(): Client {
@@ -42,6 +50,11 @@ export class Connection<Client extends Connectable> {
     void this.#first.then(() => setImmediate(() => (this.#first = undefined)))
     return client
   }
+}
+
+/** Where several addresses were tried, the error itself has nothing to say. */
+function messageOf(error: Error & { code?: string; errors?: Error[] }): string {
+  return error.message || error.errors?.map(({ message }) => message).join(', ') || (error.code ?? error.name)
 }
 
 /** Settles with the promise, and at the latest after this time; never rejects. */

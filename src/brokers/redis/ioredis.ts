@@ -1,4 +1,3 @@
-import { errors } from '../../errors.ts'
 import { Connection } from './connection.ts'
 import { CONNECT_TIMEOUT, type RedisDriver, type RedisEvents, retryDelay, SOCKET_TIMEOUT } from './driver.ts'
 
@@ -31,6 +30,8 @@ export function isIoRedis(client: object): client is IoRedis {
 const CONNECTION = {
   connectTimeout: CONNECT_TIMEOUT,
   socketTimeout: SOCKET_TIMEOUT,
+  // How long a connection that is gone already keeps the process alive.
+  disconnectTimeout: 100,
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   maxRetriesPerRequest: null,
@@ -45,7 +46,7 @@ export class IoRedisDriver implements RedisDriver {
   readonly #client: IoRedis
   readonly #events: RedisEvents
   readonly #isSharded: boolean
-  readonly #publisher = new Connection(() => this.#duplicate(), isReady)
+  readonly #publisher = new Connection(() => this.#duplicate((error) => this.#lost(this.#publisher, error)), isReady)
   readonly #subscriber = new Connection(() => this.#listening(), isReady)
   readonly #channels = new Set<string>()
   /** Settles when what was subscribed to before the connection broke is in force again. */
@@ -99,7 +100,7 @@ export class IoRedisDriver implements RedisDriver {
   }
 
   #listening(): IoRedis {
-    const subscriber = this.#duplicate()
+    const subscriber = this.#duplicate((error) => this.#lost(this.#subscriber, error))
     subscriber.on(this.#isSharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, message: Buffer) => {
       this.#events.message(channel.toString(), message)
     })
@@ -111,16 +112,19 @@ export class IoRedisDriver implements RedisDriver {
     return subscriber
   }
 
-  #duplicate(): IoRedis {
+  /** It says every attempt's error, and `close` without one. */
+  #lost(connection: Connection<IoRedis>, error: Error | undefined): void {
+    if (error !== undefined) connection.lastError = error
+    else if (!this.#isClosed) this.#events.lost(connection.unavailable('the connection to Redis is lost, or cannot be made'))
+  }
+
+  #duplicate(lost: (error?: Error) => void): IoRedis {
     // Without its queue, a cluster sends what is for a node that it has not connected to yet over another, and out of order.
     const ofCluster = { lazyConnect: true, shardedSubscribers: this.#isSharded, clusterRetryStrategy: retryDelay, redisOptions: { ...this.#client.options?.redisOptions, ...CONNECTION } }
     const ofServer = { ...CONNECTION, lazyConnect: true, enableOfflineQueue: false }
     const connection = this.#client.isCluster ? this.#client.duplicate([], ofCluster) : this.#client.duplicate(ofServer)
-    // It reports every attempt; `close` says what counts.
-    connection.on('error', () => {})
-    connection.on('close', () => {
-      if (!this.#isClosed) this.#events.lost(new errors.BROKER_UNAVAILABLE('the connection to Redis is lost'))
-    })
+    connection.on('error', lost)
+    connection.on('close', () => lost())
     return connection
   }
 }

@@ -1,4 +1,3 @@
-import { errors } from '../../errors.ts'
 import { Connection } from './connection.ts'
 import { CONNECT_TIMEOUT, type RedisDriver, type RedisEvents, retryDelay, SOCKET_TIMEOUT } from './driver.ts'
 
@@ -40,8 +39,8 @@ export class NodeRedisDriver implements RedisDriver {
   readonly #events: RedisEvents
   readonly #isSharded: boolean
   readonly #listener: Listener
-  readonly #publisher = new Connection(() => this.#duplicate(), isReady)
-  readonly #subscriber = new Connection(() => this.#duplicate(), isReady)
+  readonly #publisher = new Connection(() => this.#duplicate((error) => this.#lost(this.#publisher, error)), isReady)
+  readonly #subscriber = new Connection(() => this.#duplicate((error) => this.#lost(this.#subscriber, error)), isReady)
   #isClosed = false
 
   constructor(client: NodeRedis, isSharded: boolean, events: RedisEvents) {
@@ -83,14 +82,17 @@ export class NodeRedisDriver implements RedisDriver {
     for (const { client } of [this.#publisher, this.#subscriber]) if (client?.isOpen === true) client.destroy()
   }
 
+  #lost(connection: Connection<NodeRedis>, error: Error): void {
+    connection.lastError = error
+    if (!this.#isClosed) this.#events.lost(connection.unavailable('the connection to Redis is lost, or cannot be made'))
+  }
+
   /** What cannot be sent now is not sent later. A cluster keeps its settings: its credentials stand among what would be replaced. */
-  #duplicate(): NodeRedis {
+  #duplicate(lost: (error: Error) => void): NodeRedis {
     const socket = { ...this.#client.options?.socket, connectTimeout: CONNECT_TIMEOUT, socketTimeout: SOCKET_TIMEOUT, reconnectStrategy: retryDelay }
     const own = { disableOfflineQueue: true, keyPrefix: undefined, socket }
     const connection = this.#client.duplicate(Array.isArray(this.#client.masters) ? {} : own)
-    connection.on('error', (error: Error) => {
-      if (!this.#isClosed) this.#events.lost(new errors.BROKER_UNAVAILABLE(`the connection to Redis is lost: ${error.message}`))
-    })
+    connection.on('error', lost)
     return connection
   }
 }

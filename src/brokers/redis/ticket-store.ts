@@ -11,7 +11,7 @@ export interface RedisTicketClient {
 export interface RedisTicketStoreOptions {
   client: RedisTicketClient
   /** What the keys begin with. @default 'blaze:ticket:' */
-  prefix?: string
+  prefix?: string | undefined
 }
 
 interface IoRedis {
