@@ -96,7 +96,8 @@ test('who comes back soon costs the engine nothing, and a refused end leaves eve
   subscriptions.need('a')
   await engine.answer(true)
   await subscriptions.ready('a')
-  expect([errors, left, [...engine.subscribed]]).toEqual([['refused'], [], ['a']])
+  // But what was learned from it before is not believed any more.
+  expect([errors, left, [...engine.subscribed]]).toEqual([['refused'], ['a'], ['a']])
 })
 
 test('the end of it all lets nobody wait', async () => {

@@ -58,6 +58,7 @@ class NatsBroker implements Broker {
   readonly #client: NatsClient
   readonly #prefix: string
   readonly #subscriptions = new Map<string, NatsSubscription>()
+  readonly #denied = new Map<string, Error>()
   #node: BrokerNode | undefined
   #statuses: ReturnType<NatsClient['status']> | undefined
   #isConnected = true
@@ -91,19 +92,29 @@ class NatsBroker implements Broker {
       if (this.#subscriptions.has(channel)) continue
       const callback = (error: Error | null, message: { data: Uint8Array }): void => {
         if (error === null) this.#receive(channel, message.data)
+        else this.#denied.set(channel, error)
       }
       this.#subscriptions.set(channel, this.#client.subscribe(this.#subjectOf(channel), { callback }))
     }
     await this.#flush()
+    for (const channel of channels) this.#assertAllowed(channel)
   }
 
+  /** The client forgets it at once, whether the server hears of it now or knows nothing of it when it is back. */
   async unsubscribe(channels: readonly string[]): Promise<void> {
-    this.#assertConnected()
     for (const channel of channels) {
-      this.#subscriptions.get(channel)?.unsubscribe()
+      if (!this.#client.isClosed()) this.#subscriptions.get(channel)?.unsubscribe()
       this.#subscriptions.delete(channel)
     }
-    await this.#flush()
+  }
+
+  /** The server says that something is not allowed before it answers what was asked behind it. */
+  #assertAllowed(channel: string): void {
+    const error = this.#denied.get(channel)
+    if (error === undefined) return
+    this.#denied.delete(channel)
+    this.#subscriptions.delete(channel)
+    throw error
   }
 
   async check(): Promise<void> {

@@ -58,8 +58,8 @@ export class Backplane implements NodeHost, RoomWatcher {
     this.#hub.disconnect(rooms, code, reason)
   }
 
-  answer(question: Control): unknown[] | undefined {
-    return this.cluster.answer(question) ?? this.presence.answer(question)
+  answer(question: Control, node: string): unknown[] | undefined {
+    return this.cluster.answer(question) ?? this.presence.answer(question, node)
   }
 
   control(node: string, room: string, message: Control): void {
@@ -98,10 +98,14 @@ export class Backplane implements NodeHost, RoomWatcher {
 
   up(again: boolean): void {
     if (!again) return
-    this.presence.recovered()
+    void this.presence.recovered()
     const { unpublished } = this.cluster.stats()
     this.#log?.info({ unpublished }, 'the engine of the broker is back: broadcasts reach all nodes again')
     this.#emit(() => this.#hub.emit('recovered'), 'recovered')
+  }
+
+  drained(): void {
+    void this.presence.recovered()
   }
 
   refused(error: Error): void {

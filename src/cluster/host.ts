@@ -9,7 +9,7 @@ export interface NodeHost {
   deliver(type: DataType, payload: Buffer, rooms: readonly string[] | undefined, excluded: readonly string[]): void
   disconnect(rooms: readonly string[], code: number, reason: string): void
   /** The parts of the answer to a question of another node; undefined where it is none. */
-  answer(question: Control): unknown[] | undefined
+  answer(question: Control, node: string): unknown[] | undefined
   /** Another node says something in a room. */
   control(node: string, room: string, message: Control): void
   /** A node that nobody knew of, or that was thought to be gone. */
@@ -20,6 +20,8 @@ export interface NodeHost {
   degraded(error: Error): void
   /** The engine is there, and everything is subscribed to; `again` where it was away. */
   up(again: boolean): void
+  /** There was too much for the engine, some of it was not sent, and it has taken the rest. */
+  drained(): void
   /** The engine is there and does not take a message, or it is too long for it. */
   refused(error: Error): void
   /** Something has come that is no message of a node. For the first time only. */

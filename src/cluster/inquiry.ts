@@ -1,11 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterNode } from './node.ts'
-import { chunks } from './presence-messages.ts'
+import { chunks, ROOMS } from './presence-messages.ts'
 
 /** How long others have to say who is with them, in milliseconds. */
 const TIMEOUT = 1_000
-/** How many rooms are asked about in one message: with the longest names, it stays under a mebibyte. */
-const ROOMS = 500
 
 /** Asks all other nodes, or one, who of some rooms is with them: what they have to say comes over the channels of the rooms. */
 export async function askAbout(node: ClusterNode, rooms: readonly string[], of?: string): Promise<void> {

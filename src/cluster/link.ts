@@ -4,6 +4,9 @@ import { errors } from '../errors.ts'
 /** What may be on its way to the engine at the same time, in messages and bytes; what is over is not published. */
 const MAX_PENDING = 65_536
 const MAX_PENDING_BYTES = 16 * 1024 * 1024
+/** With more than this under way, what can wait does. */
+const BUSY = 1_024
+const BUSY_BYTES = 1024 * 1024
 /** How long the engine may take for an answer, and how often it is asked while all is well and while it is not, in milliseconds. */
 const CHECK_TIMEOUT = 2_000
 const CHECK_INTERVAL = 1_000
@@ -14,6 +17,8 @@ export interface LinkEvents {
   degraded(error: Error): void
   /** The engine is there and has not taken a message: the first since it has taken one. */
   refused(error: Error): void
+  /** There was too much for it, and it has taken what was under way. */
+  drained(): void
   /** It answers. Once everything is in force again, `recovered` is to be called. */
   up(): void
 }
@@ -29,6 +34,7 @@ export class Link {
   #pendingBytes = 0
   #isAsking = false
   #isRefused = false
+  #isOver = false
   #checkedAt = -Infinity
   isClosed = false
   /** True while the engine answers. */
@@ -47,8 +53,15 @@ export class Link {
   /** True where a message of this size may go out now; otherwise too much is under way, and it is counted. */
   takes(size: number): boolean {
     if (this.#pending < MAX_PENDING && (this.#pending === 0 || this.#pendingBytes + size <= MAX_PENDING_BYTES)) return true
-    this.#failed(new errors.BROKER_UNAVAILABLE('it takes messages too slowly'))
+    this.unpublished++
+    this.#isOver = true
+    this.#refuse(new errors.BROKER_UNAVAILABLE('it takes messages too slowly'))
     return false
+  }
+
+  /** True where there is more under way than should be, for what can wait. */
+  get isBusy(): boolean {
+    return this.#pendingBytes > BUSY_BYTES || this.#pending > BUSY
   }
 
   /** Sends a message to the other nodes. */
@@ -73,12 +86,19 @@ export class Link {
   #done(message: Buffer): void {
     this.#pending--
     this.#pendingBytes -= message.length
+    if (this.#pending > 0 || !this.#isOver) return
+    this.#isOver = false
+    this.#events.drained()
   }
 
   #failed(error: Error): void {
     this.unpublished++
-    if (error instanceof errors.BROKER_UNAVAILABLE) return this.lost(error)
-    // Where the connection has broken, the broker says so itself.
+    if (error instanceof errors.BROKER_UNAVAILABLE) this.lost(error)
+    else this.#refuse(error)
+  }
+
+  /** Said once, until it takes something again. Where the connection has broken, the broker says so itself. */
+  #refuse(error: Error): void {
     if (this.#isRefused || !this.isUp) return
     this.#isRefused = true
     this.#events.refused(error)
@@ -123,8 +143,7 @@ export class Link {
 
   #answered(): void {
     this.#isAsking = false
-    // What it takes too slowly has to get less first.
-    if (this.isUp || this.isClosed || this.#pendingBytes > MAX_PENDING_BYTES / 2 || this.#pending > MAX_PENDING / 2) return
+    if (this.isUp || this.isClosed) return
     this.isUp = true
     this.#events.up()
   }

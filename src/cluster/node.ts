@@ -42,6 +42,7 @@ export class ClusterNode implements BrokerNode, Watched {
   #duplicates = 0
   #rejected = 0
   #isClosed = false
+  #isComingUp = false
 
   /** @throws FST_BLAZE_WS_BROKER_IN_USE where the broker serves another hub. */
   constructor(broker: Broker, host: NodeHost, lease: number) {
@@ -49,7 +50,7 @@ export class ClusterNode implements BrokerNode, Watched {
     this.#host = host
     this.#lease = lease
     this.#broker = broker
-    this.#link = new Link(broker, { degraded: (error) => host.degraded(error), refused: (error) => host.refused(error), up: () => void this.#up() })
+    this.#link = new Link(broker, { degraded: (error) => host.degraded(error), refused: (error) => host.refused(error), drained: () => host.drained(), up: () => void this.#up() })
     this.#subscriptions = new Subscriptions(
       broker,
       (error) => this.lost(error),
@@ -77,6 +78,20 @@ export class ClusterNode implements BrokerNode, Watched {
   /** Says something to the nodes that have this room. */
   tell(room: string, message: Control): void {
     this.#say(channelOf(room), message)
+  }
+
+  /** Says something to one node. */
+  tellNode(node: string, message: Control): void {
+    this.#say(inboxOf(node), message)
+  }
+
+  /** True where what can wait should wait, until the engine has taken what is under way. */
+  get isBusy(): boolean {
+    return this.#link.isBusy
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
   }
 
   /** Asks all nodes, or one. Settles with what has come after `timeout` milliseconds at the latest. */
@@ -172,10 +187,12 @@ export class ClusterNode implements BrokerNode, Watched {
   #hear(channel: string, { origin, payload }: Envelope): void {
     const message = controlOf(payload)
     if (message === undefined) return this.#reject(channel)
+    if (message.type === 'bye') return this.#members.gone(origin)
+    // Whoever speaks lives, and who is not among the nodes that are known would never be found dead.
+    if (message.type === 'alive' || !this.#members.has(origin)) this.#heard(origin, message)
+    if (message.type === 'alive' || !this.#members.has(origin)) return
     const room = roomOf(channel)
-    if (room !== undefined) return this.#host.control(origin, room, message)
-    if (message.type === 'alive') this.#heard(origin, message)
-    else if (message.type === 'bye') this.#members.gone(origin)
+    if (room !== undefined) this.#host.control(origin, room, message)
     else if (message.type === 'answer') this.#questions.answer(message['id'], origin, message['part'], message['isLast'] === true, now())
     else this.#answer(origin, message)
   }
@@ -189,7 +206,7 @@ export class ClusterNode implements BrokerNode, Watched {
   }
 
   #answer(node: string, question: Control): void {
-    const parts = this.#host.answer(question)
+    const parts = this.#host.answer(question, node)
     if (parts === undefined) return
     for (const [i, part] of parts.entries()) {
       this.#say(inboxOf(node), { type: 'answer', id: question['id'], part, isLast: i === parts.length - 1 })
@@ -215,7 +232,10 @@ export class ClusterNode implements BrokerNode, Watched {
 
   async #up(): Promise<void> {
     this.#subscriptions.check(now())
+    if (this.#isComingUp) return
+    this.#isComingUp = true
     await this.#subscriptions.ready()
+    this.#isComingUp = false
     if (this.#isClosed || !this.#link.isUp) return
     const time = now()
     this.#introducedAt = time

@@ -5,6 +5,11 @@ import type { Change, Entry, Roster } from './roster.ts'
 // stays under a mebibyte.
 const ENTRIES = 100
 const IDS = 1_000
+/** How many rooms are asked about in one message. */
+export const ROOMS = 500
+/** The most that may be known of someone, in bytes of JSON, and the longest key, in characters. */
+export const MAX_INFO = 8 * 1024
+export const MAX_KEY = 256
 
 /** The messages that say who has come or changed, and who has gone. */
 export function changeMessages(present: readonly Entry[], absent: readonly string[]): Control[] {
@@ -45,7 +50,26 @@ function entriesOf({ entries }: Control): Entry[] {
 }
 
 function isEntry(entry: Partial<Entry> | null): entry is Entry {
-  return typeof entry?.id === 'string' && typeof entry.key === 'string' && typeof entry.since === 'number'
+  return isName(entry?.id) && isName(entry?.key) && typeof entry?.since === 'number' && isInfo(entry.info)
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= MAX_KEY
+}
+
+/** What is nested too deep for JSON must not be found out later. */
+function isInfo(info: unknown): boolean {
+  try {
+    return Buffer.byteLength(JSON.stringify(info ?? null)) <= MAX_INFO
+  } catch {
+    return false
+  }
+}
+
+/** The rooms that a question is about, each once, and no more than there are in ours. */
+export function roomsIn({ rooms }: Control): string[] {
+  if (!Array.isArray(rooms)) return []
+  return [...new Set((rooms as unknown[]).slice(0, ROOMS))].filter(isName)
 }
 
 function idsOf({ ids }: Control): string[] {

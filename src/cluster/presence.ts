@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { CloseCode } from '../close.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { atEndOfTurn, type EndOfTurn } from '../connection/end-of-tick.ts'
@@ -9,7 +10,7 @@ import { assertRoom } from '../hub/rooms.ts'
 import type { Control } from './host.ts'
 import { askAbout, Inquiry } from './inquiry.ts'
 import type { ClusterNode } from './node.ts'
-import { changeMessages, changesOf, snapshotMessages } from './presence-messages.ts'
+import { changeMessages, changesOf, MAX_INFO, MAX_KEY, roomsIn, snapshotMessages } from './presence-messages.ts'
 import { type Change, type Entry, type Present, Roster } from './roster.ts'
 
 /** The events of presence, in rooms that clients of this node are in. A listener that throws is logged and disturbs nobody. */
@@ -28,15 +29,16 @@ export interface PresenceOptions {
   key?: string | undefined
 }
 
-/** The most that may be known of someone, in bytes of JSON. */
-const MAX_INFO = 8 * 1024
-const MAX_KEY = 256
 /** What a hub does for presence. */
 export interface PresenceHost {
   join(ws: WebSocketConnection, room: string): boolean
   getRooms(): string[]
 }
 
+/** How long a node that has much to say waits for the engine, in milliseconds. */
+const BREATH = 5
+/** What a node that has nobody in a room could have said there. */
+const NOBODY: Control = { type: 'snapshot', isFirst: true, isLast: true, entries: [] }
 const EVENTS = ['join', 'leave', 'update'] as const
 /** The owner of this node's entries. */
 const HERE = ''
@@ -68,6 +70,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   #unknown: Inquiry | undefined
   #isScheduled = false
   #lastTime = 0
+  #round = 0
 
   /** @internal */
   constructor(host: PresenceHost, node: ClusterNode | undefined, failed: (error: unknown, event: string) => void) {
@@ -179,13 +182,17 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
     if (room.isKnown) this.#emit(name, changes)
   }
 
-  /** @internal Another node asks who is here; the answer goes to the rooms. */
-  answer({ type, rooms }: Control): unknown[] | undefined {
-    if (type !== 'presence' || !Array.isArray(rooms)) return undefined
-    for (const name of rooms as unknown[]) {
-      const entries = typeof name === 'string' ? this.#rooms.get(name)?.roster.entriesOf(HERE) : undefined
-      if (entries !== undefined && entries.length > 0) this.#snapshot(name as string, entries)
-    }
+  /** @internal Another node asks who is here, or says that nobody is there. Who is here is said in the rooms. */
+  answer(message: Control, node: string): unknown[] | undefined {
+    const rooms = roomsIn(message)
+    if (message.type === 'nobody') for (const name of rooms) this.control(node, name, NOBODY)
+    if (message.type !== 'presence') return undefined
+    const empty = rooms.filter((name) => {
+      const entries = this.#rooms.get(name)?.roster.entriesOf(HERE) ?? []
+      if (entries.length > 0) this.#snapshot(name, entries)
+      return entries.length === 0
+    })
+    if (empty.length > 0) this.#node?.tellNode(node, { type: 'nobody', rooms: empty })
     return [true]
   }
 
@@ -203,9 +210,17 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   }
 
   /** @internal Something may have been missed on both sides. */
-  recovered(): void {
-    for (const [name, { roster }] of this.#rooms) this.#snapshot(name, roster.entriesOf(HERE))
-    if (this.#node !== undefined) void askAbout(this.#node, [...this.#rooms.keys()])
+  async recovered(): Promise<void> {
+    const node = this.#node
+    const round = ++this.#round
+    if (node === undefined) return
+    for (const name of this.#rooms.keys()) {
+      // Not all at once: that may be more than the engine takes.
+      while (node.isBusy && !node.isClosed) await sleep(BREATH, undefined, { ref: false })
+      if (round !== this.#round || node.isClosed) return
+      this.#snapshot(name, this.#rooms.get(name)?.roster.entriesOf(HERE) ?? [])
+    }
+    await askAbout(node, [...this.#rooms.keys()])
   }
 
   #open(name: string): Room {

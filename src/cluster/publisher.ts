@@ -74,7 +74,7 @@ export function createPublisher(broker: Broker): Publisher {
       assertDataType(type)
       if (to !== undefined) assertRooms(to)
       const payload = ownCopy(payloadOf(type, data))
-      await publish(to === undefined ? undefined : [to].flat(), { kind: type, payload, excluded: [except].flat() })
+      await publish(to === undefined ? undefined : [to].flat(), { kind: type, payload, excluded: [except].flat().filter((id) => id !== '') })
     },
     broadcastJSON: async (value, options) => publisher.broadcast(jsonOf(value), options),
     to: (room) => ({

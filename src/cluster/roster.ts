@@ -29,10 +29,16 @@ interface OwnedEntry extends Entry {
   node: string
 }
 
+/** The connections under one key, and the one that was set last. */
+interface Group {
+  readonly entries: Map<string, OwnedEntry>
+  newest: OwnedEntry
+}
+
 /** Who is in one room, on all nodes. */
 export class Roster {
   readonly #entries = new Map<string, OwnedEntry>()
-  readonly #keys = new Map<string, Map<string, OwnedEntry>>()
+  readonly #groups = new Map<string, Group>()
 
   get isEmpty(): boolean {
     return this.#entries.size === 0
@@ -47,7 +53,7 @@ export class Roster {
   }
 
   list(): Present[] {
-    return [...this.#keys.values()].map(presentOf)
+    return [...this.#groups.values()].map(presentOf)
   }
 
   entriesOf(node: string): Entry[] {
@@ -59,28 +65,28 @@ export class Roster {
     const changes = earlier !== undefined && earlier.key !== key ? this.delete(id) : []
     const entry: OwnedEntry = { node, id, key, info, since }
     this.#entries.set(id, entry)
-    const others = this.#keys.get(key)
-    const before = others === undefined ? undefined : presentOf(others)
-    if (others === undefined) this.#keys.set(key, new Map([[id, entry]]))
-    else others.set(id, entry)
-    const present = presentOf(this.#keys.get(key) as Map<string, OwnedEntry>)
-    if (before === undefined) return [...changes, { event: 'join', present }]
-    return isSame(before.info, present.info) ? changes : [...changes, { event: 'update', present }]
+    const group = this.#groups.get(key)
+    if (group === undefined) {
+      const made = { entries: new Map([[id, entry]]), newest: entry }
+      this.#groups.set(key, made)
+      return [...changes, { event: 'join', present: presentOf(made) }]
+    }
+    group.entries.set(id, entry)
+    if (since < group.newest.since) return changes
+    return [...changes, ...renewed(group, entry)]
   }
 
   delete(id: string): Change[] {
     const entry = this.#entries.get(id)
     if (entry === undefined) return []
     this.#entries.delete(id)
-    const others = this.#keys.get(entry.key) as Map<string, OwnedEntry>
-    const before = presentOf(others)
-    others.delete(id)
-    if (others.size > 0) {
-      const present = presentOf(others)
-      return isSame(before.info, present.info) ? [] : [{ event: 'update', present }]
+    const group = this.#groups.get(entry.key) as Group
+    if (group.entries.size === 1) {
+      this.#groups.delete(entry.key)
+      return [{ event: 'leave', present: presentOf(group) }]
     }
-    this.#keys.delete(entry.key)
-    return [{ event: 'leave', present: before }]
+    group.entries.delete(id)
+    return group.newest === entry ? renewed(group, newestOf(group.entries)) : []
   }
 
   /** Makes a node's entries these. */
@@ -91,10 +97,20 @@ export class Roster {
   }
 }
 
-function presentOf(entries: ReadonlyMap<string, OwnedEntry>): Present {
+/** Another connection speaks for its key. */
+function renewed(group: Group, newest: OwnedEntry): Change[] {
+  const before = group.newest.info
+  group.newest = newest
+  return isSame(before, newest.info) ? [] : [{ event: 'update', present: presentOf(group) }]
+}
+
+function newestOf(entries: ReadonlyMap<string, OwnedEntry>): OwnedEntry {
   let newest: OwnedEntry | undefined
   for (const entry of entries.values()) if (newest === undefined || entry.since >= newest.since) newest = entry
-  const { key, info } = newest as OwnedEntry
+  return newest as OwnedEntry
+}
+
+function presentOf({ entries, newest: { key, info } }: Group): Present {
   return { key, info, connections: [...entries.keys()] }
 }
 

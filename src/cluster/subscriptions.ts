@@ -17,7 +17,8 @@ interface Channel {
 }
 
 interface Waiter {
-  readonly names: Set<string>
+  /** For everything that was missing up to this turn. */
+  readonly turn: number
   readonly resolve: () => void
 }
 
@@ -30,9 +31,12 @@ export class Subscriptions implements EndOfTick {
   readonly #failed: (error: Error) => void
   readonly #left: (channel: string) => void
   readonly #channels = new Map<string, Channel>()
-  /** Needed, and not in force. */
-  readonly #missing = new Set<string>()
-  readonly #waiters = new Set<Waiter>()
+  /** Needed, and not in force, since which turn; in this order. */
+  readonly #missing = new Map<string, number>()
+  /** In the order of their turns. */
+  #waiters: Waiter[] = []
+  readonly #waitersFor = new Map<string, (() => void)[]>()
+  #turn = 0
   #isScheduled = false
   #isClosed = false
 
@@ -61,6 +65,7 @@ export class Subscriptions implements EndOfTick {
     channel.users--
     channel.idleSince = time
     this.#note(channel)
+    if (channel.users === 0) this.#settle()
   }
 
   /** True where a channel is needed here, or was a moment ago. */
@@ -70,9 +75,11 @@ export class Subscriptions implements EndOfTick {
 
   /** Resolves once everything that is needed now, or this one, is in force or no longer needed. */
   ready(name?: string): Promise<void> {
-    const names = new Set(name === undefined ? this.#missing : [name].filter((one) => this.#missing.has(one)))
-    if (names.size === 0) return Promise.resolve()
-    return new Promise((resolve) => this.#waiters.add({ names, resolve }))
+    if (name === undefined ? this.#missing.size === 0 : !this.#missing.has(name)) return Promise.resolve()
+    return new Promise((resolve) => {
+      if (name === undefined) this.#waiters.push({ turn: this.#turn, resolve })
+      else this.#waitersFor.set(name, [...(this.#waitersFor.get(name) ?? []), resolve])
+    })
   }
 
   endOfTick(): void {
@@ -88,20 +95,16 @@ export class Subscriptions implements EndOfTick {
 
   close(): void {
     this.#isClosed = true
-    this.#missing.clear()
-    for (const { resolve } of this.#waiters) resolve()
-    this.#waiters.clear()
+    for (const name of this.#missing.keys()) this.#found(name)
+    this.#settle()
   }
 
   /** A channel has changed. */
   #note(channel: Channel): void {
     if (this.#isClosed) return
-    if (channel.users > 0 && !channel.isOn) {
-      this.#missing.add(channel.name)
-      this.#schedule()
-    } else if (this.#missing.delete(channel.name)) {
-      this.#settle(channel.name)
-    }
+    if (channel.users === 0 || channel.isOn) return this.#found(channel.name)
+    if (!this.#missing.has(channel.name)) this.#missing.set(channel.name, ++this.#turn)
+    this.#schedule()
   }
 
   #schedule(): void {
@@ -112,7 +115,7 @@ export class Subscriptions implements EndOfTick {
 
   #subscribe(): void {
     const channels: Channel[] = []
-    for (const name of this.#missing) {
+    for (const name of this.#missing.keys()) {
       const channel = this.#channels.get(name) as Channel
       if (!channel.isBusy) channels.push(channel)
     }
@@ -120,8 +123,11 @@ export class Subscriptions implements EndOfTick {
   }
 
   #unsubscribe(channels: Channel[]): void {
-    // From the first moment on, nobody may rely on it.
-    for (const channel of channels) channel.isOn = false
+    // From the first moment on, nobody may rely on it, or on what was learned from it.
+    for (const channel of channels) {
+      channel.isOn = false
+      this.#left(channel.name)
+    }
     this.#ask(channels, false)
   }
 
@@ -133,9 +139,10 @@ export class Subscriptions implements EndOfTick {
       for (const channel of channels) {
         channel.isBusy = false
         channel.isOn = result
-        if (!result && channel.users === 0) this.#forget(channel)
+        if (!result && channel.users === 0) this.#channels.delete(channel.name)
         else this.#note(channel)
       }
+      this.#settle()
     }
     const asked = isOn ? this.#broker.subscribe(names) : this.#broker.unsubscribe(names)
     asked.then(
@@ -148,16 +155,18 @@ export class Subscriptions implements EndOfTick {
     )
   }
 
-  #forget({ name }: Channel): void {
-    this.#channels.delete(name)
-    this.#left(name)
+  /** It is in force, or no longer needed. */
+  #found(name: string): void {
+    this.#missing.delete(name)
+    for (const resolve of this.#waitersFor.get(name) ?? []) resolve()
+    this.#waitersFor.delete(name)
   }
 
-  #settle(name: string): void {
-    for (const waiter of this.#waiters) {
-      if (!waiter.names.delete(name) || waiter.names.size > 0) continue
-      this.#waiters.delete(waiter)
-      waiter.resolve()
-    }
+  /** Lets go on who waits for what is no longer missing. */
+  #settle(): void {
+    const [oldest = Infinity] = this.#missing.values()
+    let done = 0
+    while (done < this.#waiters.length && (this.#waiters[done] as Waiter).turn < oldest) (this.#waiters[done++] as Waiter).resolve()
+    if (done > 0) this.#waiters = this.#waiters.slice(done)
   }
 }

@@ -27,6 +27,8 @@ export interface RoomTarget {
   broadcastJSON(value: unknown, options?: Omit<BroadcastOptions, 'to'>): number
 }
 
+/** No id of a connection is longer. */
+const MAX_ID = 64
 const KEYS = ['type', 'to', 'except', 'filter', 'local']
 
 /**
@@ -54,9 +56,10 @@ function excludedBy({ except = [] }: BroadcastOptions): (WebSocketConnection | s
   return excluded
 }
 
-/** The ids of those whom the options exclude. */
+/** The ids of those whom the options exclude; what cannot be an id excludes nobody. */
 export function excludedIds(options: BroadcastOptions): string[] {
-  return excludedBy(options).map((one) => (typeof one === 'string' ? one : one.id))
+  const ids = excludedBy(options).map((one) => (typeof one === 'string' ? one : one.id))
+  return ids.filter((id) => id.length > 0 && id.length <= MAX_ID && id.isWellFormed())
 }
 
 function assertOptions(options: BroadcastOptions): void {

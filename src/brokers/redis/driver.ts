@@ -27,3 +27,22 @@ export const SOCKET_TIMEOUT = 15_000
 export function retryDelay(attempts: number): number {
   return Math.min(attempts * 50, 500)
 }
+
+/** How many channels stand in one command: a function of JavaScript takes no more than some ten thousand arguments. */
+const CHANNELS = 1_000
+
+/** Does for parts of a list what cannot be done for all of it at once. */
+export function inParts(channels: readonly string[], act: (part: string[]) => Promise<unknown>): Promise<unknown> {
+  const acts: Promise<unknown>[] = []
+  for (let i = 0; i < channels.length; i += CHANNELS) acts.push(act(channels.slice(i, i + CHANNELS)))
+  return Promise.all(acts)
+}
+
+/** Where a server answers a PING that it cannot write to its disk, or that a user may not ask, it is there all the same. */
+export async function answered(ping: Promise<unknown>): Promise<void> {
+  try {
+    await ping
+  } catch (error) {
+    if (!/^(MISCONF|NOPERM)\b/.test((error as Error).message)) throw error
+  }
+}

@@ -1,5 +1,5 @@
 import { Connection } from './connection.ts'
-import { CONNECT_TIMEOUT, type RedisDriver, type RedisEvents, retryDelay, SOCKET_TIMEOUT } from './driver.ts'
+import { answered, CONNECT_TIMEOUT, inParts, type RedisDriver, type RedisEvents, retryDelay, SOCKET_TIMEOUT } from './driver.ts'
 
 /** What is used of ioredis; its own types are for those who have it. */
 export interface IoRedis {
@@ -34,7 +34,8 @@ const CONNECTION = {
   disconnectTimeout: 100,
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
-  maxRetriesPerRequest: null,
+  // Where this is null, what is under way when the connection breaks is never answered.
+  maxRetriesPerRequest: 0,
   keyPrefix: '',
   retryStrategy: retryDelay
 }
@@ -75,17 +76,18 @@ export class IoRedisDriver implements RedisDriver {
     return this.#subscribe(subscriber, channels)
   }
 
-  async unsubscribe(channels: readonly string[]): Promise<unknown> {
+  async unsubscribe(channels: readonly string[]): Promise<void> {
     const subscriber = await this.#subscriber.ready()
+    if (this.#isSharded) await Promise.all(channels.map((channel) => subscriber.sunsubscribe(channel)))
+    else await inParts(channels, (part) => subscriber.unsubscribe(...part))
+    // Not before: where it fails, the node goes on to believe that it gets them.
     for (const channel of channels) this.#channels.delete(channel)
-    if (this.#isSharded) return Promise.all(channels.map((channel) => subscriber.sunsubscribe(channel)))
-    return subscriber.unsubscribe(...channels)
   }
 
   async check(): Promise<unknown> {
     const [publisher, subscriber] = await Promise.all([this.#publisher.ready(), this.#subscriber.ready()])
-    await this.#restored
-    return Promise.all([publisher.ping(), subscriber.ping()])
+    await this.#restored.catch(() => this.#restore(subscriber))
+    return Promise.all([answered(publisher.ping()), answered(subscriber.ping())])
   }
 
   close(): void {
@@ -96,7 +98,15 @@ export class IoRedisDriver implements RedisDriver {
 
   #subscribe(subscriber: IoRedis, channels: readonly string[]): Promise<unknown> {
     if (this.#isSharded) return Promise.all(channels.map((channel) => subscriber.ssubscribe(channel)))
-    return subscriber.subscribe(...channels)
+    return inParts(channels, (part) => subscriber.subscribe(...part))
+  }
+
+  /** Subscribes again to what the connection had before it broke. */
+  #restore(subscriber: IoRedis): Promise<unknown> {
+    const restored = this.#channels.size === 0 ? Promise.resolve() : this.#subscribe(subscriber, [...this.#channels])
+    restored.catch(() => {})
+    this.#restored = restored
+    return restored
   }
 
   #listening(): IoRedis {
@@ -105,10 +115,7 @@ export class IoRedisDriver implements RedisDriver {
       this.#events.message(channel.toString(), message)
     })
     // ioredis would do it, too, and leave a rejection that nobody handles where the connection breaks again.
-    subscriber.on('ready', () => {
-      if (this.#channels.size > 0) this.#restored = this.#subscribe(subscriber, [...this.#channels])
-      this.#restored.catch(() => {})
-    })
+    subscriber.on('ready', () => void this.#restore(subscriber))
     return subscriber
   }
 

@@ -1,5 +1,5 @@
 import { Connection } from './connection.ts'
-import { CONNECT_TIMEOUT, type RedisDriver, type RedisEvents, retryDelay, SOCKET_TIMEOUT } from './driver.ts'
+import { answered, CONNECT_TIMEOUT, type RedisDriver, type RedisEvents, retryDelay, SOCKET_TIMEOUT } from './driver.ts'
 
 type Listener = (message: Buffer, channel: Buffer) => void
 
@@ -74,7 +74,7 @@ export class NodeRedisDriver implements RedisDriver {
 
   async check(): Promise<unknown> {
     const [publisher, subscriber] = await Promise.all([this.#publisher.ready(), this.#subscriber.ready()])
-    return Promise.all([publisher.ping(), subscriber.ping()])
+    return Promise.all([answered(publisher.ping()), answered(subscriber.ping())])
   }
 
   close(): void {
