@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import { memoryBroker, MemoryEngine, type Present, type WebSocketConnection, type WebSocketHub } from '../../src/index.ts'
 import { encode, Kind } from '../../src/cluster/envelope.ts'
@@ -200,6 +201,28 @@ test('more than fits in one message arrives, too', async () => {
   expect(await b.list('tea')).toHaveLength(250)
   for (const { socket } of clients) socket.terminate()
   await eventually(async () => (await b.list('tea')).length === 0)
+})
+
+test('where much is to be said it is said in parts, between which people come, change and go', async () => {
+  const engine = new MemoryEngine()
+  const [a, b] = [await startNode(engine), await startNode(engine)]
+  const guests = await Promise.all(Array.from({ length: 600 }, (_, i) => a.enter('tea', `guest${i}`)))
+  const known = (hub: WebSocketHub): unknown[] => hub.presence.known('tea').toSorted((x, y) => (x.key < y.key ? -1 : 1))
+  for (const { socket } of guests) socket.send('x'.repeat(8_000))
+  const moods = (hub: WebSocketHub): number => hub.presence.known<{ mood?: string }>('tea').filter(({ info }) => info.mood !== undefined).length
+  await eventually(() => moods(a.hub) === 600)
+  // Twice at once costs no more than once, and is no less complete.
+  const listed = Promise.all([b.list('tea'), b.list('tea')])
+  const first = guests.slice(0, 100)
+  const last = guests.slice(500)
+  for (const { socket } of [...first.slice(0, 50), ...last.slice(0, 50)]) socket.send('changed')
+  for (const { socket } of [...first.slice(50), ...last.slice(50)]) socket.terminate()
+  await eventually(() => a.hub.presence.known('tea').length === 500)
+  await a.enter('tea', 'Late')
+  await listed
+  // B goes on listening for a while after its last question.
+  await eventually(async () => (await b.list('tea')).length === 501)
+  await eventually(() => isDeepStrictEqual(known(b.hub), known(a.hub)), 'that both know the same')
 })
 
 test('what cannot be said of someone throws, and what does not make a node breaks nothing', async () => {

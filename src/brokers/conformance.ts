@@ -252,6 +252,25 @@ function outages(interrupt: () => Promise<() => Promise<void>>): typeof TESTS {
         await until(() => b.texts('room').includes('after'), 'the arrival after the outage')
         deepStrictEqual(b.texts('room'), ['before', 'after'])
       }
+    ],
+    [
+      'what is under way when the engine goes is answered, as done or not',
+      async (node) => {
+        const [a, b] = await two(node)
+        await b.broker.subscribe(['room', 'left'])
+        await a.publish('room', 'before')
+        const underWay = [...Array.from({ length: 1_000 }, (_, i) => a.publish('room', `${i}`)), b.broker.subscribe(['new']), b.broker.unsubscribe(['left'])]
+        const interrupted = interrupt()
+        let isAnswered = false
+        try {
+          void Promise.allSettled(underWay).then(() => (isAnswered = true))
+          await until(() => isAnswered, 'the answers')
+        } finally {
+          await (await interrupted)()
+        }
+        await checked(a)
+        await checked(b)
+      }
     ]
   ]
 }

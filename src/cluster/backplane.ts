@@ -58,7 +58,7 @@ export class Backplane implements NodeHost, RoomWatcher {
     this.#hub.disconnect(rooms, code, reason)
   }
 
-  answer(question: Control, node: string): unknown[] | undefined {
+  answer(question: Control, node: string): unknown[] | Promise<unknown[]> | undefined {
     return this.cluster.answer(question) ?? this.presence.answer(question, node)
   }
 

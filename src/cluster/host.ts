@@ -9,7 +9,7 @@ export interface NodeHost {
   deliver(type: DataType, payload: Buffer, rooms: readonly string[] | undefined, excluded: readonly string[]): void
   disconnect(rooms: readonly string[], code: number, reason: string): void
   /** The parts of the answer to a question of another node; undefined where it is none. */
-  answer(question: Control, node: string): unknown[] | undefined
+  answer(question: Control, node: string): unknown[] | Promise<unknown[]> | undefined
   /** Another node says something in a room. */
   control(node: string, room: string, message: Control): void
   /** A node that nobody knew of, or that was thought to be gone. */

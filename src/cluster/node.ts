@@ -75,9 +75,9 @@ export class ClusterNode implements BrokerNode, Watched {
     this.#outgoing.publish(rooms, { kind: Kind.Disconnect, payload: closePayload(code, reason), excluded: [] })
   }
 
-  /** Says something to the nodes that have this room. */
-  tell(room: string, message: Control): void {
-    this.#say(channelOf(room), message)
+  /** Says something to the nodes that have this room; gives the bytes that this takes. */
+  tell(room: string, message: Control): number {
+    return this.#say(channelOf(room), message)
   }
 
   /** Says something to one node. */
@@ -207,10 +207,12 @@ export class ClusterNode implements BrokerNode, Watched {
 
   #answer(node: string, question: Control): void {
     const parts = this.#host.answer(question, node)
-    if (parts === undefined) return
-    for (const [i, part] of parts.entries()) {
-      this.#say(inboxOf(node), { type: 'answer', id: question['id'], part, isLast: i === parts.length - 1 })
-    }
+    if (parts instanceof Promise) void parts.then((late) => this.#reply(node, question, late))
+    else if (parts !== undefined) this.#reply(node, question, parts)
+  }
+
+  #reply(node: string, { id }: Control, parts: readonly unknown[]): void {
+    for (const [i, part] of parts.entries()) this.#say(inboxOf(node), { type: 'answer', id, part, isLast: i === parts.length - 1 })
   }
 
   // ---- What time says
@@ -256,8 +258,10 @@ export class ClusterNode implements BrokerNode, Watched {
     if (room !== undefined) this.#host.unsubscribed(room)
   }
 
-  #say(channel: string, message: Control): void {
-    this.#outgoing.send(channel, { kind: Kind.Control, payload: Buffer.from(JSON.stringify(message)), excluded: [] })
+  #say(channel: string, message: Control): number {
+    const payload = Buffer.from(JSON.stringify(message))
+    this.#outgoing.send(channel, { kind: Kind.Control, payload, excluded: [] })
+    return payload.length
   }
 
   #post(channel: string, size: number, bytes: () => Buffer): void {

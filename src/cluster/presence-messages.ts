@@ -1,9 +1,9 @@
 import type { Control } from './host.ts'
 import type { Change, Entry, Roster } from './roster.ts'
 
-// What nodes say of a room: who has come or changed (`present`), who has gone (`absent`), or who is there (`snapshot`). Each message
-// stays under a mebibyte.
-const ENTRIES = 100
+// What nodes say of a room: who has come or changed (`present`), who has gone (`absent`), or who is there (`snapshot`, in parts,
+// between which changes may come). Each message stays under a mebibyte.
+export const ENTRIES = 100
 const IDS = 1_000
 /** How many rooms are asked about in one message. */
 export const ROOMS = 500
@@ -19,12 +19,6 @@ export function changeMessages(present: readonly Entry[], absent: readonly strin
   ]
 }
 
-/** The messages that say who is there. */
-export function snapshotMessages(present: readonly Entry[]): Control[] {
-  const parts = present.length === 0 ? [[]] : chunks(present, ENTRIES)
-  return parts.map((entries, i) => ({ type: 'snapshot', isFirst: i === 0, isLast: i === parts.length - 1, entries }))
-}
-
 /** A list in parts. */
 export function chunks<T>(list: readonly T[], size: number): T[][] {
   const parts: T[][] = []
@@ -34,11 +28,19 @@ export function chunks<T>(list: readonly T[], size: number): T[][] {
 
 /** Takes what another node says of a room; `parts` keeps what is not complete. Gives what has changed by it. */
 export function changesOf(roster: Roster, parts: Map<string, Entry[]>, node: string, message: Control): Change[] {
+  const known = parts.get(node)
   const entries = entriesOf(message)
-  if (message.type === 'present') return entries.flatMap((entry) => roster.set(node, entry))
-  if (message.type === 'absent') return idsOf(message).flatMap((id) => roster.delete(id))
+  if (message.type === 'present') {
+    known?.push(...entries)
+    return entries.flatMap((entry) => roster.set(node, entry))
+  }
+  if (message.type === 'absent') {
+    const ids = new Set(idsOf(message))
+    if (known !== undefined) parts.set(node, known.filter(({ id }) => !ids.has(id)))
+    return [...ids].flatMap((id) => roster.delete(id))
+  }
   if (message.type !== 'snapshot') return []
-  const all = message['isFirst'] === true ? entries : [...(parts.get(node) ?? []), ...entries]
+  const all = message['isFirst'] === true ? entries : [...(known ?? []), ...entries]
   parts.set(node, all)
   if (message['isLast'] !== true) return []
   parts.delete(node)

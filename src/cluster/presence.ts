@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { CloseCode } from '../close.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { atEndOfTurn, type EndOfTurn } from '../connection/end-of-tick.ts'
@@ -7,10 +6,11 @@ import { jsonOf } from '../connection/payload.ts'
 import { describe, errors } from '../errors.ts'
 import { assertKeys } from '../options.ts'
 import { assertRoom } from '../hub/rooms.ts'
+import { Announcer } from './announcer.ts'
 import type { Control } from './host.ts'
 import { askAbout, Inquiry } from './inquiry.ts'
 import type { ClusterNode } from './node.ts'
-import { changeMessages, changesOf, MAX_INFO, MAX_KEY, roomsIn, snapshotMessages } from './presence-messages.ts'
+import { changeMessages, changesOf, MAX_INFO, MAX_KEY, roomsIn } from './presence-messages.ts'
 import { type Change, type Entry, type Present, Roster } from './roster.ts'
 
 /** The events of presence, in rooms that clients of this node are in. A listener that throws is logged and disturbs nobody. */
@@ -35,8 +35,6 @@ export interface PresenceHost {
   getRooms(): string[]
 }
 
-/** How long a node that has much to say waits for the engine, in milliseconds. */
-const BREATH = 5
 /** What a node that has nobody in a room could have said there. */
 const NOBODY: Control = { type: 'snapshot', isFirst: true, isLast: true, entries: [] }
 const EVENTS = ['join', 'leave', 'update'] as const
@@ -65,9 +63,11 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   readonly #changed = new Set<string>()
   readonly #host: PresenceHost
   readonly #node: ClusterNode | undefined
+  readonly #announcer: Announcer | undefined
   readonly #failed: (error: unknown, event: string) => void
-  /** Rooms of which the others are asked by the end of the turn. */
+  /** Rooms of which the others are asked by the end of the turn, and nodes that are asked about all rooms. */
   #unknown: Inquiry | undefined
+  readonly #newcomers = new Set<string>()
   #isScheduled = false
   #lastTime = 0
   #round = 0
@@ -77,6 +77,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
     super({ captureRejections: true })
     this.#host = host
     this.#node = node
+    this.#announcer = node && new Announcer(node, { idsIn: (room) => this.#idsIn(room), entryIn: (room, id) => this.#rooms.get(room)?.roster.entryOf(id) })
     this.#failed = failed
     this.on('newListener' as 'join', () => this.#listenedTo())
   }
@@ -105,7 +106,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
     assertLength('info', Buffer.byteLength(json), 0, MAX_INFO, 'bytes of JSON')
     if (key !== undefined) assertKey(key)
     if (!this.#host.join(ws, room)) return false
-    const entry: Entry = { id: ws.id, key: key ?? this.#rooms.get(room)?.roster.keyOf(ws.id) ?? ws.id, info: JSON.parse(json) as unknown, since: this.#time() }
+    const entry: Entry = { id: ws.id, key: key ?? this.#rooms.get(room)?.roster.entryOf(ws.id)?.key ?? ws.id, info: JSON.parse(json) as unknown, since: this.#time() }
     const { roster, present, absent } = this.#open(room)
     present.set(ws.id, entry)
     absent.delete(ws.id)
@@ -160,6 +161,8 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
     const unknown = this.#unknown
     this.#unknown = undefined
     void unknown?.ask()
+    for (const newcomer of this.#newcomers) if (this.#node !== undefined) void askAbout(this.#node, [...this.#rooms.keys()], newcomer)
+    this.#newcomers.clear()
   }
 
   // ---- What the node says
@@ -182,27 +185,30 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
     if (room.isKnown) this.#emit(name, changes)
   }
 
-  /** @internal Another node asks who is here, or says that nobody is there. Who is here is said in the rooms. */
-  answer(message: Control, node: string): unknown[] | undefined {
+  /** @internal Another node says that nobody is there, or asks who is here: that is said in the rooms, before the answer. */
+  answer(message: Control, node: string): Promise<unknown[]> | undefined {
     const rooms = roomsIn(message)
     if (message.type === 'nobody') for (const name of rooms) this.control(node, name, NOBODY)
-    if (message.type !== 'presence') return undefined
-    const empty = rooms.filter((name) => {
-      const entries = this.#rooms.get(name)?.roster.entriesOf(HERE) ?? []
-      if (entries.length > 0) this.#snapshot(name, entries)
-      return entries.length === 0
-    })
+    return message.type === 'presence' ? this.#announce(rooms, node) : undefined
+  }
+
+  async #announce(rooms: readonly string[], node: string): Promise<unknown[]> {
+    const empty = rooms.filter((name) => this.#idsIn(name).length === 0)
+    const here = rooms.filter((name) => !empty.includes(name))
     if (empty.length > 0) this.#node?.tellNode(node, { type: 'nobody', rooms: empty })
+    await this.#announcer?.announce(here)
     return [true]
   }
 
   /** @internal A node is there that may not know who is here, and the other way round. */
   found(node: string): void {
-    if (this.#node !== undefined) void askAbout(this.#node, [...this.#rooms.keys()], node)
+    this.#newcomers.add(node)
+    this.#schedule()
   }
 
   /** @internal A node has gone, and all who were with it. */
   gone(node: string): void {
+    this.#newcomers.delete(node)
     for (const [name, { roster, parts }] of this.#rooms) {
       parts.delete(node)
       this.#emit(name, roster.replace(node, []))
@@ -214,12 +220,8 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
     const node = this.#node
     const round = ++this.#round
     if (node === undefined) return
-    for (const name of this.#rooms.keys()) {
-      // Not all at once: that may be more than the engine takes.
-      while (node.isBusy && !node.isClosed) await sleep(BREATH, undefined, { ref: false })
-      if (round !== this.#round || node.isClosed) return
-      this.#snapshot(name, this.#rooms.get(name)?.roster.entriesOf(HERE) ?? [])
-    }
+    await this.#announcer?.announce([...this.#rooms.keys()])
+    if (round !== this.#round || node.isClosed) return
     await askAbout(node, [...this.#rooms.keys()])
   }
 
@@ -245,8 +247,9 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
     return this.#unknown.answered
   }
 
-  #snapshot(room: string, entries: readonly Entry[]): void {
-    for (const message of snapshotMessages(entries)) this.#node?.tell(room, message)
+  /** The connections of this node that are present. */
+  #idsIn(room: string): string[] {
+    return this.#rooms.get(room)?.roster.idsOf(HERE) ?? []
   }
 
   /** Later than any before, so that of two changes in a millisecond the second counts. */

@@ -48,16 +48,18 @@ export class Roster {
     return this.#entries.has(id)
   }
 
-  keyOf(id: string): string | undefined {
-    return this.#entries.get(id)?.key
-  }
-
   list(): Present[] {
     return [...this.#groups.values()].map(presentOf)
   }
 
-  entriesOf(node: string): Entry[] {
-    return [...this.#entries.values()].filter((entry) => entry.node === node).map(({ id, key, info, since }) => ({ id, key, info, since }))
+  /** The connections of one node. */
+  idsOf(node: string): string[] {
+    return [...this.#entries.values()].filter((entry) => entry.node === node).map(({ id }) => id)
+  }
+
+  entryOf(id: string): Entry | undefined {
+    const entry = this.#entries.get(id)
+    return entry && { id, key: entry.key, info: entry.info, since: entry.since }
   }
 
   set(node: string, { id, key, info, since }: Entry): Change[] {
@@ -92,8 +94,8 @@ export class Roster {
   /** Makes a node's entries these. */
   replace(node: string, entries: readonly Entry[]): Change[] {
     const ids = new Set(entries.map(({ id }) => id))
-    const gone = this.entriesOf(node).filter(({ id }) => !ids.has(id))
-    return [...entries.flatMap((entry) => this.set(node, entry)), ...gone.flatMap(({ id }) => this.delete(id))]
+    const gone = this.idsOf(node).filter((id) => !ids.has(id))
+    return [...entries.flatMap((entry) => this.set(node, entry)), ...gone.flatMap((id) => this.delete(id))]
   }
 }
 
