@@ -59,6 +59,17 @@ describeWith(REDIS, 'Redis', () => {
   describe.each(standalone)('through %s', (_, make) => {
     conforms({ create: () => redisBroker({ client: make(redis.port), prefix: prefix() }), interrupt })
 
+    test('more channels than a call has arguments are subscribed to at once', async () => {
+      const broker = redisBroker({ client: make(redis.port), prefix: prefix() })
+      const channels = Array.from({ length: 130_000 }, (_, i) => `room:${i}`)
+      try {
+        await broker.subscribe(channels)
+        await broker.unsubscribe(channels)
+      } finally {
+        await broker.close()
+      }
+    })
+
     describe('with sharded channels', () => {
       conforms({ create: () => redisBroker({ client: make(redis.port), prefix: prefix(), sharded: true }) })
     })

@@ -172,6 +172,22 @@ describeWith(REDIS, 'a node', () => {
     expect((await joining.ask<string[]>('list', { room: 'room' })).length).toBe(7)
   })
 
+  test('that cannot hear for a moment does not go on believing in who has gone meanwhile', async () => {
+    const proxy = await Proxy.start(port())
+    const [deaf, other] = [await ClusterProcess.start({ engine: 'ioredis', port: proxy.port }), await ClusterProcess.start({ engine: 'ioredis', port: port() })]
+    const [stays, leaves] = [await Member.connect(deaf, 'stays'), await Member.connect(other, 'leaves')]
+    await Promise.all([stays, leaves].map((member) => member.join('room')))
+    const names = async (node: ClusterProcess): Promise<string[]> => (await node.ask<string[]>('list', { room: 'room' })).toSorted()
+    await eventually(async () => (await Promise.all([deaf, other].map(names))).every((list) => list.length === 2))
+    proxy.cut()
+    leaves.socket.terminate()
+    await eventually(async () => (await other.report()).clients === 0)
+    await eventually(async () => (await deaf.report()).events.includes('recovered'))
+    for (const node of [deaf, other]) await eventually(async () => (await names(node)).join() === 'stays', 'that only one is left')
+    expect((await deaf.report()).faults).toEqual([])
+    proxy.close()
+  })
+
   test('that hangs for longer than its lease is back when it goes on', async () => {
     const { nodes } = await setUp('ioredis', port())
     const [a, b] = nodes as [ClusterProcess, ClusterProcess]
