@@ -93,3 +93,8 @@ export function fitReason(reason: string): string {
   while (((bytes[end] as number) & 0xc0) === 0x80) end--
   return bytes.toString('utf8', 0, end)
 }
+
+/** An error that closes the connection with 1008 where nobody catches it: what is wrong often comes from the client. */
+export function violation(error: Error): Error {
+  return Object.assign(error, { closeCode: CloseCode.PolicyViolation })
+}

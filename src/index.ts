@@ -31,17 +31,18 @@ export { redactRequest, redactUrl } from './auth/redact.ts'
 export { CloseCode, CloseError, type CloseInfo, isCloseError, isUnexpectedCloseError } from './close.ts'
 
 // The hub
+export type { HubStats } from './hub/delivery.ts'
 export type { HubEvents } from './hub/events.ts'
-export { type HubStats, WebSocketHub } from './hub/hub.ts'
+export { WebSocketHub } from './hub/hub.ts'
 export type { HubOptions } from './hub/options.ts'
 export type { BroadcastOptions, DisconnectOptions, DisconnectTarget, RoomTarget } from './hub/receivers.ts'
 
 // More than one node
 export type { Broker, BrokerNode } from './brokers/broker.ts'
+export { originOf } from './brokers/envelope.ts'
 export { memoryBroker, MemoryEngine } from './brokers/memory.ts'
 export type { HubLogger } from './cluster/backplane.ts'
 export type { Cluster, ClusterAnswer, ClusterQuestion } from './cluster/cluster.ts'
-export { originOf } from './cluster/envelope.ts'
 export type { ClusterStats } from './cluster/host.ts'
 export type { NodeInfo } from './cluster/members.ts'
 export type { Presence, PresenceEvents, PresenceOptions } from './cluster/presence.ts'

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import fc from 'fast-check'
-import { closeOf, controlOf, decode, encode, type Envelope, Kind, originOf } from '../../src/cluster/envelope.ts'
+import { closeOf, controlOf, decode, encode, type Envelope, Kind, originOf } from '../../src/brokers/envelope.ts'
 import { Arrivals, Copies, Numbering } from '../../src/cluster/numbering.ts'
 
 const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })

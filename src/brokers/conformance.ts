@@ -1,7 +1,7 @@
 import { deepStrictEqual, rejects, strictEqual, throws } from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { encode, Kind, newOrigin, originOf } from '../cluster/envelope.ts'
-import type { Broker, BrokerNode } from './broker.ts'
+import type { Broker } from './broker.ts'
+import { checked, TestNode, until } from './test-node.ts'
 
 /** What the tests need of a broker. */
 export interface BrokerUnderTest {
@@ -18,7 +18,6 @@ export interface ConformanceTest {
   run(): Promise<void>
 }
 
-const PATIENCE = 10_000
 /** How long something that must not come is waited for, behind something that must. */
 const SILENCE = 50
 
@@ -44,61 +43,6 @@ export function brokerConformance(broker: BrokerUnderTest): ConformanceTest[] {
 }
 
 type Run = (node: () => Promise<TestNode>) => Promise<void>
-
-/** A node that keeps what it gets. */
-class TestNode implements BrokerNode {
-  readonly id = newOrigin()
-  readonly broker: Broker
-  readonly got: { channel: string; payload: Buffer }[] = []
-  readonly lostWith: Error[] = []
-  #isClosed = false
-
-  constructor(broker: Broker) {
-    this.broker = broker
-  }
-
-  open(): this {
-    this.broker.open(this)
-    return this
-  }
-
-  receive(channel: string, message: Uint8Array): void {
-    strictEqual(originOf(message) === undefined, false, 'what arrives must be what was sent')
-    this.got.push({ channel, payload: Buffer.from(message.subarray(HEADER)) })
-  }
-
-  lost(error: Error): void {
-    this.lostWith.push(error)
-  }
-
-  publish(channel: string, payload: Uint8Array | string): Promise<void> {
-    return this.broker.publish(channel, messageOf(this.id, payload))
-  }
-
-  /** The texts that have come on a channel. */
-  texts(channel: string): string[] {
-    return this.got.filter((one) => one.channel === channel).map(({ payload }) => payload.toString())
-  }
-
-  async close(): Promise<void> {
-    if (this.#isClosed) return
-    this.#isClosed = true
-    await this.broker.close()
-  }
-}
-
-const HEADER = messageOf(newOrigin(), '').length
-
-function messageOf(origin: string, payload: Uint8Array | string): Buffer {
-  const message = { kind: Kind.Binary, origin, generation: 0, sequence: 0, id: 0, excluded: [], rooms: [] }
-  return encode({ ...message, payload: Buffer.from(payload as string) })
-}
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (const end = Date.now() + PATIENCE; !condition(); await sleep(5)) {
-    if (Date.now() > end) throw new Error(`${what} did not come true within ${PATIENCE} ms`)
-  }
-}
 
 async function two(node: () => Promise<TestNode>): Promise<[TestNode, TestNode]> {
   return [(await node()).open(), (await node()).open()]
@@ -273,16 +217,4 @@ function outages(interrupt: () => Promise<() => Promise<void>>): typeof TESTS {
       }
     ]
   ]
-}
-
-/** Asks until the engine is there. */
-async function checked({ broker }: TestNode): Promise<void> {
-  for (const end = Date.now() + PATIENCE; ; await sleep(50)) {
-    try {
-      await broker.check()
-      return
-    } catch (error) {
-      if (Date.now() > end) throw error
-    }
-  }
 }

@@ -1,4 +1,4 @@
-import { originOf } from '../cluster/envelope.ts'
+import { originOf } from './envelope.ts'
 import { errors, invalidOption } from '../errors.ts'
 import type { Broker, BrokerNode } from './broker.ts'
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterNode } from './node.ts'
 import { chunks, ENTRIES } from './presence-messages.ts'
-import type { Entry } from './roster.ts'
+import type { PresenceRoom } from './presence-room.ts'
 
 /** How often it is looked whether the engine has taken what is under way, in milliseconds. */
 const BREATH = 5
@@ -9,28 +9,20 @@ const BREATH = 5
 const SPELL = 1024 * 1024
 const PAUSE = 100
 
-/** What an announcer needs to know. */
-export interface Announced {
-  /** The connections of this node that are present in a room. */
-  idsIn(room: string): string[]
-  /** What is known of one of them, while it is present. */
-  entryIn(room: string, id: string): Entry | undefined
-}
-
 /**
  * Tells the other nodes who of a room is here, one room after the other, and no faster than they can take it. However many ask
  * at the same time, it is said once.
  */
 export class Announcer {
   readonly #node: ClusterNode
-  readonly #of: Announced
+  readonly #roomOf: (name: string) => PresenceRoom | undefined
   readonly #waiting = new Map<string, (() => void)[]>()
   #isRunning = false
   #bytes = 0
 
-  constructor(node: ClusterNode, of: Announced) {
+  constructor(node: ClusterNode, roomOf: (name: string) => PresenceRoom | undefined) {
     this.#node = node
-    this.#of = of
+    this.#roomOf = roomOf
   }
 
   /** Resolves when it has been said of these rooms. What is to be said again while it is being said is said from the beginning. */
@@ -60,13 +52,13 @@ export class Announcer {
   }
 
   async #say(room: string): Promise<void> {
-    const parts = chunks(this.#of.idsIn(room), ENTRIES)
+    const parts = chunks(this.#roomOf(room)?.idsHere() ?? [], ENTRIES)
     if (parts.length === 0) parts.push([])
     for (const [i, ids] of parts.entries()) {
       // What is lost now is said when the engine is back.
       if (this.#node.isDegraded) return
       // Not as they were at the beginning: what has changed since then has been said.
-      const entries = ids.flatMap((id) => this.#of.entryIn(room, id) ?? [])
+      const entries = ids.flatMap((id) => this.#roomOf(room)?.roster.entryOf(id) ?? [])
       this.#bytes += this.#node.tell(room, { type: 'snapshot', isFirst: i === 0, isLast: i === parts.length - 1, entries })
       // Behind, not in front: who is listed and what is said first go together, with no change between them.
       await this.#breathe()

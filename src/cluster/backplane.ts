@@ -1,7 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Broker } from '../brokers/broker.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
-import type { RoomWatcher } from '../hub/rooms.ts'
 import type { DataType } from '../message.ts'
 import { Cluster, type ClusterHost } from './cluster.ts'
 import type { Control, NodeHost } from './host.ts'
@@ -21,7 +20,7 @@ export interface HubSide extends ClusterHost, PresenceHost {
 }
 
 /** What joins a hub to those of other nodes: its node, the questions to the cluster and presence. Without a broker it is alone. */
-export class Backplane implements NodeHost, RoomWatcher {
+export class Backplane implements NodeHost {
   readonly node: ClusterNode | undefined
   readonly cluster: Cluster
   readonly presence: Presence

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { integer } from '../options.ts'
-import { assertRoom } from '../hub/rooms.ts'
+import { assertRoom } from '../room.ts'
 import type { NodeInfo } from './members.ts'
 import type { ClusterStats, Control } from './host.ts'
 import type { ClusterNode } from './node.ts'

@@ -4,11 +4,11 @@ import { now, Watchdog, type Watched } from '../connection/watchdog.ts'
 import { errors } from '../errors.ts'
 import type { DataType } from '../message.ts'
 import { ALL, channelOf, inboxOf, NODES, roomOf } from './channels.ts'
-import { closeOf, closePayload, controlOf, decode, type Envelope, Kind, limitOf } from './envelope.ts'
+import { closePayload, Kind, limitOf } from '../brokers/envelope.ts'
 import type { ClusterStats, Control, NodeHost } from './host.ts'
+import { Incoming } from './incoming.ts'
 import { Link } from './link.ts'
 import { Members } from './members.ts'
-import { Arrivals, Copies } from './numbering.ts'
 import { Outgoing } from './outgoing.ts'
 import { type Answers, Questions } from './questions.ts'
 import { Subscriptions } from './subscriptions.ts'
@@ -33,14 +33,10 @@ export class ClusterNode implements BrokerNode, Watched {
   readonly #questions = new Questions()
   readonly #outgoing = new Outgoing((channel, size, bytes) => this.#post(channel, size, bytes))
   readonly id = this.#outgoing.origin
-  readonly #arrivals = new Arrivals()
-  readonly #copies = new Copies()
+  readonly #incoming: Incoming
   readonly #watchdog = new Watchdog()
   #introducedAt = now()
   #spokeAt = -Infinity
-  #received = 0
-  #duplicates = 0
-  #rejected = 0
   #isClosed = false
   #isComingUp = false
 
@@ -50,6 +46,7 @@ export class ClusterNode implements BrokerNode, Watched {
     this.#host = host
     this.#lease = lease
     this.#broker = broker
+    this.#incoming = new Incoming(host, (channel, origin, message) => this.#hear(channel, origin, message))
     this.#link = new Link(broker, { degraded: (error) => host.degraded(error), refused: (error) => host.refused(error), drained: () => host.drained(), up: () => void this.#up() })
     this.#subscriptions = new Subscriptions(
       broker,
@@ -129,14 +126,15 @@ export class ClusterNode implements BrokerNode, Watched {
   }
 
   stats(): ClusterStats {
+    const { received, missed, duplicates, rejected } = this.#incoming
     return {
       isDegraded: this.isDegraded,
       published: this.#link.published,
       unpublished: this.#link.unpublished,
-      received: this.#received,
-      missed: this.#arrivals.missed,
-      duplicates: this.#duplicates,
-      rejected: this.#rejected
+      received,
+      missed,
+      duplicates,
+      rejected
     }
   }
 
@@ -158,35 +156,10 @@ export class ClusterNode implements BrokerNode, Watched {
   }
 
   receive(channel: string, message: Uint8Array): void {
-    if (this.#isClosed) return
-    try {
-      const envelope = decode(message)
-      if (envelope === undefined) this.#reject(channel)
-      else if (this.#arrivals.isNew(channel, envelope)) this.#take(channel, envelope)
-      else this.#duplicates++
-    } catch (error) {
-      this.#reject(channel, error)
-    }
+    if (!this.#isClosed) this.#incoming.receive(channel, message)
   }
 
-  #reject(channel: string, error?: unknown): void {
-    if (this.#rejected++ === 0) this.#host.rejected(channel, error)
-  }
-
-  #take(channel: string, envelope: Envelope): void {
-    const { kind, payload, excluded } = envelope
-    this.#received++
-    if (kind === Kind.Control) return this.#hear(channel, envelope)
-    const rooms = roomsOf(channel, envelope)
-    if (rooms !== undefined && rooms.length > 1 && !this.#copies.isFirst(envelope)) return
-    if (kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, rooms, excluded)
-    const close = closeOf(payload)
-    if (rooms !== undefined && close !== undefined) this.#host.disconnect(rooms, close.code, close.reason)
-  }
-
-  #hear(channel: string, { origin, payload }: Envelope): void {
-    const message = controlOf(payload)
-    if (message === undefined) return this.#reject(channel)
+  #hear(channel: string, origin: string, message: Control): void {
     if (message.type === 'bye') return this.#members.gone(origin)
     // Whoever speaks lives, and who is not among the nodes that are known would never be found dead.
     if (message.type === 'alive' || !this.#members.has(origin)) this.#heard(origin, message)
@@ -253,7 +226,7 @@ export class ClusterNode implements BrokerNode, Watched {
   }
 
   #left(channel: string): void {
-    this.#arrivals.forget(channel)
+    this.#incoming.forget(channel)
     const room = roomOf(channel)
     if (room !== undefined) this.#host.unsubscribed(room)
   }
@@ -274,11 +247,4 @@ export class ClusterNode implements BrokerNode, Watched {
       this.#link.publish(channel, bytes())
     }
   }
-}
-
-/** The rooms that a message is for; undefined where it is for all. */
-function roomsOf(channel: string, { rooms }: Envelope): readonly string[] | undefined {
-  if (rooms.length > 0) return rooms
-  const room = roomOf(channel)
-  return room === undefined ? undefined : [room]
 }

@@ -1,4 +1,4 @@
-import type { Envelope } from './envelope.ts'
+import type { Envelope } from '../brokers/envelope.ts'
 
 /** For how many channels a sender knows which number comes next, and of how many senders a receiver which came last. */
 const MAX_CHANNELS = 16_384

@@ -1,6 +1,6 @@
 import { errors } from '../errors.ts'
 import { ALL, channelOf } from './channels.ts'
-import { type Envelope, encode, MAX_NAMES, newOrigin, sizeOf } from './envelope.ts'
+import { type Envelope, encode, MAX_NAMES, newOrigin, sizeOf } from '../brokers/envelope.ts'
 import { Numbering } from './numbering.ts'
 
 /** What a node or a publisher has to say. */

@@ -1,4 +1,5 @@
 import type { Control } from './host.ts'
+import { isEntry, isName } from './presence-entry.ts'
 import type { Change, Entry, Roster } from './roster.ts'
 
 // What nodes say of a room: who has come or changed (`present`), who has gone (`absent`), or who is there (`snapshot`, in parts,
@@ -7,9 +8,6 @@ export const ENTRIES = 100
 const IDS = 1_000
 /** How many rooms are asked about in one message. */
 export const ROOMS = 500
-/** The most that may be known of someone, in bytes of JSON, and the longest key, in characters. */
-export const MAX_INFO = 8 * 1024
-export const MAX_KEY = 256
 
 /** The messages that say who has come or changed, and who has gone. */
 export function changeMessages(present: readonly Entry[], absent: readonly string[]): Control[] {
@@ -49,23 +47,6 @@ export function changesOf(roster: Roster, parts: Map<string, Entry[]>, node: str
 
 function entriesOf({ entries }: Control): Entry[] {
   return Array.isArray(entries) ? (entries as Partial<Entry>[]).filter(isEntry) : []
-}
-
-function isEntry(entry: Partial<Entry> | null): entry is Entry {
-  return isName(entry?.id) && isName(entry?.key) && typeof entry?.since === 'number' && isInfo(entry.info)
-}
-
-function isName(value: unknown): value is string {
-  return typeof value === 'string' && value.length > 0 && value.length <= MAX_KEY
-}
-
-/** What is nested too deep for JSON must not be found out later. */
-function isInfo(info: unknown): boolean {
-  try {
-    return Buffer.byteLength(JSON.stringify(info ?? null)) <= MAX_INFO
-  } catch {
-    return false
-  }
 }
 
 /** The rooms that a question is about, each once, and no more than there are in ours. */

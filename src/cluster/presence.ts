@@ -1,17 +1,16 @@
 import { EventEmitter } from 'node:events'
-import { CloseCode } from '../close.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { atEndOfTurn, type EndOfTurn } from '../connection/end-of-tick.ts'
-import { jsonOf } from '../connection/payload.ts'
-import { describe, errors } from '../errors.ts'
 import { assertKeys } from '../options.ts'
-import { assertRoom } from '../hub/rooms.ts'
+import { assertRoom } from '../room.ts'
 import { Announcer } from './announcer.ts'
 import type { Control } from './host.ts'
 import { askAbout, Inquiry } from './inquiry.ts'
 import type { ClusterNode } from './node.ts'
-import { changeMessages, changesOf, MAX_INFO, MAX_KEY, roomsIn } from './presence-messages.ts'
-import { type Change, type Entry, type Present, Roster } from './roster.ts'
+import { assertKey, infoOf } from './presence-entry.ts'
+import { roomsIn } from './presence-messages.ts'
+import { PresenceRoom } from './presence-room.ts'
+import type { Change, Present } from './roster.ts'
 
 /** The events of presence, in rooms that clients of this node are in. A listener that throws is logged and disturbs nobody. */
 export interface PresenceEvents {
@@ -38,28 +37,12 @@ export interface PresenceHost {
 /** What a node that has nobody in a room could have said there. */
 const NOBODY: Control = { type: 'snapshot', isFirst: true, isLast: true, entries: [] }
 const EVENTS = ['join', 'leave', 'update'] as const
-/** The owner of this node's entries. */
-const HERE = ''
-
-interface Room {
-  readonly roster: Roster
-  /** Settles when the other nodes have said who is with them. */
-  readonly known: Promise<unknown>
-  /** It has settled. Who was there before is no news: `list` gives them. */
-  isKnown: boolean
-  /** What has changed here in this turn. */
-  readonly present: Map<string, Entry>
-  readonly absent: Set<string>
-  /** The parts of what another node says, until its last has come. */
-  readonly parts: Map<string, Entry[]>
-}
-
 /**
  * Who is in which room, on all nodes. Presence belongs to membership: it ends when a connection leaves the room or closes, and
  * when its node is no longer heard of.
  */
 export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn {
-  readonly #rooms = new Map<string, Room>()
+  readonly #rooms = new Map<string, PresenceRoom>()
   readonly #changed = new Set<string>()
   readonly #host: PresenceHost
   readonly #node: ClusterNode | undefined
@@ -69,7 +52,6 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   #unknown: Inquiry | undefined
   readonly #newcomers = new Set<string>()
   #isScheduled = false
-  #lastTime = 0
   #round = 0
 
   /** @internal */
@@ -77,7 +59,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
     super({ captureRejections: true })
     this.#host = host
     this.#node = node
-    this.#announcer = node && new Announcer(node, { idsIn: (room) => this.#idsIn(room), entryIn: (room, id) => this.#rooms.get(room)?.roster.entryOf(id) })
+    this.#announcer = node && new Announcer(node, (room) => this.#rooms.get(room))
     this.#failed = failed
     this.on('newListener' as 'join', () => this.#listenedTo())
   }
@@ -102,16 +84,12 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   set(ws: WebSocketConnection, room: string, info: unknown = null, options: PresenceOptions = {}): boolean {
     assertKeys('options', options, ['key'])
     const { key } = options
-    const json = jsonOf(info)
-    assertLength('info', Buffer.byteLength(json), 0, MAX_INFO, 'bytes of JSON')
+    const own = infoOf(info)
     if (key !== undefined) assertKey(key)
     if (!this.#host.join(ws, room)) return false
-    const entry: Entry = { id: ws.id, key: key ?? this.#rooms.get(room)?.roster.entryOf(ws.id)?.key ?? ws.id, info: JSON.parse(json) as unknown, since: this.#time() }
-    const { roster, present, absent } = this.#open(room)
-    present.set(ws.id, entry)
-    absent.delete(ws.id)
+    const known = this.#open(room)
     this.#schedule(room)
-    this.#emit(room, roster.set(HERE, entry))
+    this.#emit(room, known.set(ws.id, key, own))
     return true
   }
 
@@ -120,10 +98,8 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
     assertRoom(room)
     const known = this.#rooms.get(room)
     if (known?.roster.has(ws.id) !== true) return
-    known.present.delete(ws.id)
-    known.absent.add(ws.id)
     this.#schedule(room)
-    this.#emit(room, known.roster.delete(ws.id))
+    this.#emit(room, known.remove(ws.id))
   }
 
   /**
@@ -181,7 +157,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   control(node: string, name: string, message: Control): void {
     const room = this.#rooms.get(name)
     if (room === undefined) return
-    const changes = changesOf(room.roster, room.parts, node, message)
+    const changes = room.hear(node, message)
     if (room.isKnown) this.#emit(name, changes)
   }
 
@@ -193,10 +169,10 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   }
 
   async #announce(rooms: readonly string[], node: string): Promise<unknown[]> {
-    const empty = rooms.filter((name) => this.#idsIn(name).length === 0)
-    const here = rooms.filter((name) => !empty.includes(name))
+    const here = new Set(rooms.filter((name) => (this.#rooms.get(name)?.idsHere().length ?? 0) > 0))
+    const empty = rooms.filter((name) => !here.has(name))
     if (empty.length > 0) this.#node?.tellNode(node, { type: 'nobody', rooms: empty })
-    await this.#announcer?.announce(here)
+    await this.#announcer?.announce([...here])
     return [true]
   }
 
@@ -209,10 +185,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   /** @internal A node has gone, and all who were with it. */
   gone(node: string): void {
     this.#newcomers.delete(node)
-    for (const [name, { roster, parts }] of this.#rooms) {
-      parts.delete(node)
-      this.#emit(name, roster.replace(node, []))
-    }
+    for (const [name, room] of this.#rooms) this.#emit(name, room.gone(node))
   }
 
   /** @internal Something may have been missed on both sides. */
@@ -225,14 +198,11 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
     await askAbout(node, [...this.#rooms.keys()])
   }
 
-  #open(name: string): Room {
+  #open(name: string): PresenceRoom {
     let room = this.#rooms.get(name)
     if (room === undefined) {
-      const known = this.#ask(name)
-      const opened: Room = { roster: new Roster(), known, isKnown: false, present: new Map(), absent: new Set(), parts: new Map() }
-      void known.then(() => (opened.isKnown = true))
-      this.#rooms.set(name, opened)
-      room = opened
+      room = new PresenceRoom(this.#ask(name))
+      this.#rooms.set(name, room)
     }
     return room
   }
@@ -247,17 +217,6 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
     return this.#unknown.answered
   }
 
-  /** The connections of this node that are present. */
-  #idsIn(room: string): string[] {
-    return this.#rooms.get(room)?.roster.idsOf(HERE) ?? []
-  }
-
-  /** Later than any before, so that of two changes in a millisecond the second counts. */
-  #time(): number {
-    this.#lastTime = Math.max(Date.now(), this.#lastTime + 1)
-    return this.#lastTime
-  }
-
   #schedule(room?: string): void {
     if (room !== undefined) this.#changed.add(room)
     if (this.#isScheduled) return
@@ -268,9 +227,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   #publish(name: string): void {
     const room = this.#rooms.get(name)
     if (room === undefined) return
-    for (const message of changeMessages([...room.present.values()], [...room.absent])) this.#node?.tell(name, message)
-    room.present.clear()
-    room.absent.clear()
+    for (const message of room.takeMessages()) this.#node?.tell(name, message)
     if (this.#node === undefined && room.roster.isEmpty) this.#rooms.delete(name)
   }
 
@@ -288,19 +245,4 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   [Symbol.for('nodejs.rejection')](error: unknown, event: string): void {
     this.#failed(error, event)
   }
-}
-
-function assertKey(key: unknown): asserts key is string {
-  if (typeof key !== 'string') throw violation(new errors.INVALID_ARGUMENT('key', `must be a string, got ${describe(key)}`))
-  assertLength('key', key.length, 1, MAX_KEY, 'characters')
-}
-
-function assertLength(name: string, length: number, min: number, max: number, unit: string): void {
-  if (length >= min && length <= max) return
-  throw violation(new errors.OUT_OF_RANGE(name, `${min} to ${max} ${unit} are allowed, got ${length}`))
-}
-
-/** What is wrong often comes from the client. */
-function violation(error: Error): Error {
-  return Object.assign(error, { closeCode: CloseCode.PolicyViolation })
 }

@@ -4,9 +4,9 @@ import { assertSendable, CloseCode, fitReason } from '../close.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
 import { errors } from '../errors.ts'
 import { assertKeys } from '../options.ts'
-import { assertRooms } from '../hub/rooms.ts'
 import { type DataType, TextMessage } from '../message.ts'
-import { closePayload, Kind, limitOf } from './envelope.ts'
+import { closePayload, Kind, limitOf } from '../brokers/envelope.ts'
+import { assertRooms } from '../room.ts'
 import { type Message, Outgoing } from './outgoing.ts'
 
 /** Who gets what is published, and as what. */

@@ -18,6 +18,14 @@ export interface DeliveryStats {
   slowDisconnects: number
 }
 
+/** A hub's numbers. All but `clients` and `rooms` count from its start. */
+export interface HubStats extends DeliveryStats {
+  /** Registered connections. */
+  clients: number
+  /** Rooms with at least one member. */
+  rooms: number
+}
+
 /** Delivers broadcasts to the connections of a hub, and does what is to be done for those who are too slow. */
 export class Delivery implements EndOfTurn {
   readonly #policy: SlowConsumerPolicy | undefined

@@ -7,7 +7,9 @@ import { WebSocketConnection } from '../connection/connection.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
 import { Prepared } from '../connection/prepared.ts'
 import { TextMessage } from '../message.ts'
-import { Delivery, type DeliveryStats } from './delivery.ts'
+import { assertRoom, assertRooms } from '../room.ts'
+import { closeAll } from './close-all.ts'
+import { Delivery, type HubStats } from './delivery.ts'
 import { Events, type HubEvents, logFailure } from './events.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
 import {
@@ -21,15 +23,7 @@ import {
   roomsOf,
   type RoomTarget
 } from './receivers.ts'
-import { assertRoom, assertRooms, Rooms } from './rooms.ts'
-
-/** A hub's numbers. All but `clients` and `rooms` count from its start. */
-export interface HubStats extends DeliveryStats {
-  /** Registered connections. */
-  clients: number
-  /** Rooms with at least one member. */
-  rooms: number
-}
+import { Rooms } from './rooms.ts'
 
 /**
  * Broadcasts to many connections, in rooms or to all, in the same order for all. It never blocks on a client and never throws
@@ -91,8 +85,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   /** Takes a connection out of the hub and its rooms and closes it with 1000. Nothing happens where it is not registered. */
   unregister(ws: WebSocketConnection): void {
     assertConnection(ws)
-    if (!this.#remove(ws)) return
-    void ws.close()
+    if (this.#remove(ws)) void ws.close()
   }
 
   /** Adds a connection to a room, and to the hub where it is not registered. False as with `register`. */
@@ -204,12 +197,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   async closeClients(timeout: number): Promise<void> {
     assertTimeout(timeout)
     this.#isShutDown = true
-    const clients = this.getClients()
-    const timer = setTimeout(() => {
-      for (const ws of clients) if (ws.closeInfo === undefined) ws.terminate()
-    }, timeout).unref()
-    await Promise.all(clients.map((ws) => ws.close(CloseCode.GoingAway)))
-    clearTimeout(timer)
+    await closeAll(this.getClients(), timeout)
   }
 
   /** @internal The second half. */

@@ -2,7 +2,8 @@ import { WebSocketConnection } from '../connection/connection.ts'
 import { describe, errors } from '../errors.ts'
 import type { MessageType } from '../message.ts'
 import { assertKeys } from '../options.ts'
-import { assertRoom, assertRooms, type Rooms } from './rooms.ts'
+import { assertRoom, assertRooms } from '../room.ts'
+import type { Rooms } from './rooms.ts'
 
 /** Who gets a broadcast, and as what. */
 export interface BroadcastOptions {

@@ -1,0 +1,44 @@
+import { violation } from '../close.ts'
+import { jsonOf } from '../connection/payload.ts'
+import { describe, errors } from '../errors.ts'
+import type { Entry } from './roster.ts'
+
+/** The most that may be known of someone, in bytes of JSON, and the longest key, in characters. */
+const MAX_INFO = 8 * 1024
+const MAX_KEY = 256
+
+/** What is to be known of someone, as the other nodes will get it. Throws where it has no JSON form or is too long. */
+export function infoOf(info: unknown): unknown {
+  const json = jsonOf(info)
+  assertLength('info', Buffer.byteLength(json), 0, MAX_INFO, 'bytes of JSON')
+  return JSON.parse(json)
+}
+
+export function assertKey(key: unknown): asserts key is string {
+  if (typeof key !== 'string') throw violation(new errors.INVALID_ARGUMENT('key', `must be a string, got ${describe(key)}`))
+  assertLength('key', key.length, 1, MAX_KEY, 'characters')
+}
+
+function assertLength(name: string, length: number, min: number, max: number, unit: string): void {
+  if (length >= min && length <= max) return
+  throw violation(new errors.OUT_OF_RANGE(name, `${min} to ${max} ${unit} are allowed, got ${length}`))
+}
+
+/** True for what another node may say of someone. */
+export function isEntry(entry: Partial<Entry> | null): entry is Entry {
+  return isName(entry?.id) && isName(entry?.key) && typeof entry?.since === 'number' && isInfo(entry.info)
+}
+
+/** True for what may be an id, a key or a room. */
+export function isName(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= MAX_KEY
+}
+
+/** What is nested too deep for JSON must not be found out later. */
+function isInfo(info: unknown): boolean {
+  try {
+    return Buffer.byteLength(JSON.stringify(info ?? null)) <= MAX_INFO
+  } catch {
+    return false
+  }
+}
