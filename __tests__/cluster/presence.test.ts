@@ -243,6 +243,21 @@ test('what cannot be said of someone throws, and what does not make a node break
   expect(await one.list('tea')).toMatchObject([{ key: 'Ann' }])
 })
 
+test('who has not heard the beginning of what is said in parts does not take the rest for all', async () => {
+  const engine = new MemoryEngine()
+  const { app, ws } = await startServer(presence, { hub: { broker: memoryBroker({ engine }) } })
+  await connect(ws('/tea?name=Ann')).then((client) => client.next())
+  const entry = (id: string): object => ({ id, key: id, info: null, since: 1 })
+  const say = (message: object): Promise<void> => engine.publish('room:tea', control(message))
+  const keys = (): string[] => app.wsHub.presence.known('tea').map(({ key }) => key)
+  await say({ type: 'present', entries: [entry('Bob')] })
+  await say({ type: 'snapshot', isFirst: false, isLast: true, entries: [entry('Eve')] })
+  expect(keys()).toEqual(['Ann', 'Bob'])
+  await say({ type: 'snapshot', isFirst: true, isLast: false, entries: [entry('Eve')] })
+  await say({ type: 'snapshot', isFirst: false, isLast: true, entries: [entry('Bob')] })
+  expect(keys()).toEqual(['Ann', 'Bob', 'Eve'])
+})
+
 function control(message: object): Buffer {
   const payload = Buffer.from(JSON.stringify(message))
   return encode({ kind: Kind.Control, origin: '0123456789abcdef', generation: 0, sequence: 0, id: 0, excluded: [], rooms: [], payload })

@@ -38,9 +38,11 @@ export function changesOf(roster: Roster, parts: Map<string, Entry[]>, node: str
     return [...ids].flatMap((id) => roster.delete(id))
   }
   if (message.type !== 'snapshot') return []
-  const all = message['isFirst'] === true ? entries : [...(known ?? []), ...entries]
-  parts.set(node, all)
-  if (message['isLast'] !== true) return []
+  if (message['isFirst'] === true) parts.set(node, entries)
+  else known?.push(...entries)
+  const all = parts.get(node)
+  // Who has not heard the beginning must not take the rest for all.
+  if (all === undefined || message['isLast'] !== true) return []
   parts.delete(node)
   return roster.replace(node, all)
 }
