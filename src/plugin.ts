@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
+import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { ContextConfigDefault, FastifyInstance, FastifyRequest, RouteGenericInterface } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { defaultWebSocketConfig, resolveConfig, type WebSocketConfig } from './config.ts'
@@ -10,13 +10,14 @@ import { WebSocketHub } from './hub/hub.ts'
 import { type HubOptions, resolveHubOptions } from './hub/options.ts'
 import { entriesOf, integer } from './options.ts'
 import { allowAllOrigins } from './origin.ts'
-import { addRoute, RefusedTarget, type RouteHost, RouteTargets, targetOf, type WebSocketHandler, type WebSocketRouteOptions } from './route.ts'
+import { addRoute, RefusedTarget, RouteGuards, type RouteHost, targetOf, type WebSocketHandler, type WebSocketRouteOptions } from './route.ts'
 import { resolveShutdownOptions, Shutdown, type ShutdownOptions } from './shutdown.ts'
-import { Paths } from './upgrade/paths.ts'
+import { UpgradeDispatcher } from './upgrade/dispatcher.ts'
+import { Handshakes } from './upgrade/handshakes.ts'
 import { PendingUpgrades } from './upgrade/pending-upgrades.ts'
 import { Refusals } from './upgrade/refusals.ts'
-import { UpgradeEvent } from './upgrade/upgrade-event.ts'
-import { Upgrades } from './upgrade/upgrades.ts'
+import { RouteProbe } from './upgrade/route-probe.ts'
+import { WebsocketPlugin } from './upgrade/websocket-plugin.ts'
 
 /** The options of the plugin, all optional. */
 export interface BlazeWsOptions {
@@ -50,22 +51,24 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   const hub = new WebSocketHub({ logger: app.log, ...resolveHubOptions(options.hub) })
   registered.add(app.server)
 
+  const clocks = { watchdog: new Watchdog(), throttle: new Watchdog() }
+  clocks.watchdog.require(CLOSE_TIMEOUT)
+  clocks.throttle.require(THROTTLE_TIME)
   const pending = new PendingUpgrades(options.maxPendingUpgrades ?? MAX_PENDING_UPGRADES)
-  const paths = new Paths(app)
-  const event = await takeUpgrades(app, options, paths, pending)
-  const refusals = new Refusals((request, reply, code, reason) => {
-    const target = new RefusedTarget(host, targetOf(request)?.config ?? config, code, reason)
-    host.upgrades.complete(target, request, reply)
+  const websocketPlugin = await WebsocketPlugin.register(app, options.websocket, (...args) => dispatcher.inject(...args))
+  const routes = new RouteProbe(app, websocketPlugin.isShared)
+  const dispatcher = new UpgradeDispatcher(app, websocketPlugin, pending, routes, clocks.watchdog)
+  const handshakes = new Handshakes()
+  const refusals = new Refusals((request, reply, upgrade, code, reason) => {
+    const target = new RefusedTarget(host, targetOf(request.routeOptions.config)?.config ?? config, code, reason)
+    handshakes.complete(target, request, reply, upgrade)
   })
-  const upgrades = new Upgrades(app.websocketServer, pending, (request) => refusals.done(request))
-  const host: RouteHost = { upgrades, targets: new RouteTargets(), shutdown, clocks: { watchdog: new Watchdog(), throttle: new Watchdog() } }
-  host.clocks.watchdog.require(CLOSE_TIMEOUT)
-  host.clocks.throttle.require(THROTTLE_TIME)
-  app.addHook('onRoute', (routeOptions) => {
-    paths.add(routeOptions)
-    host.targets.guard(routeOptions, upgrades)
+  const hooks = new PluginHooks(routes, new RouteGuards(handshakes), refusals)
+  const host: RouteHost = { shutdown, clocks, reach: (instance) => hooks.reach(instance) }
+  hooks.reach(app)
+  app.decorateRequest('refuseWebSocket', function (this: FastifyRequest, code?: number, reason?: string) {
+    refusals.refuse(this, code, reason)
   })
-  addRefusals(app, refusals)
   const origins = new OriginWarning(app)
 
   app.decorate('wsHub', hub)
@@ -80,14 +83,14 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   } as FastifyInstance['webSocketWithConfig'])
 
   const begin = (): void => {
-    event?.close()
-    host.upgrades.close()
+    dispatcher.close()
+    handshakes.close()
     shutdown.begin()
   }
   onCloseCalled(app, begin)
   app.addHook('preClose', async () => {
     begin()
-    await shutdown.drain()
+    await Promise.all([shutdown.drain(), pending.drain(shutdown.timeout)])
     await hub.closeClients(0)
   })
   if (options.hub?.broker !== undefined) {
@@ -95,34 +98,40 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
     app.addHook('onReady', () => joined(hub))
   }
   // Behind the last request, which may still have something to say to the clients of other nodes.
-  app.addHook('onClose', () => hub.leaveCluster())
+  app.addHook('onClose', async () => {
+    dispatcher.release()
+    registered.delete(app.server)
+    await hub.leaveCluster()
+  })
 }
 
-/** Registers `@fastify/websocket` where the application has not, and keeps its listener from others and others from it. */
-async function takeUpgrades(app: FastifyInstance, options: BlazeWsOptions, paths: Paths, pending: PendingUpgrades): Promise<UpgradeEvent | undefined> {
-  const before = app.server.listeners('upgrade')
-  const isThere = app.hasDecorator('websocketServer')
-  if (!isThere) await app.register(websocket, options.websocket ?? {})
-  const listeners = app.server.listeners('upgrade')
-  // A test fails where a new version calls it otherwise.
-  const own = isThere ? listeners.find(({ name }) => name === 'onUpgrade') : listeners.find((listener) => !before.includes(listener))
-  // Where it listens to another server, there is nothing to keep apart.
-  if (own === undefined) return undefined
-  const event = new UpgradeEvent(app.server, own as (...args: unknown[]) => void, paths, pending)
-  event.takeOver(app)
-  return event
-}
+/** The hooks of the plugin, in every instance that has routes of ours. */
+class PluginHooks {
+  readonly #routes: RouteProbe
+  readonly #guards: RouteGuards
+  readonly #refusals: Refusals
+  readonly #reached = new WeakSet<FastifyInstance>()
 
-/** Gives requests `refuseWebSocket`. */
-function addRefusals(app: FastifyInstance, refusals: Refusals): void {
-  for (const decorator of Refusals.decorators) app.decorateRequest(decorator, null)
-  app.decorateRequest('refuseWebSocket', function (this: FastifyRequest, code?: number, reason?: string) {
-    refusals.refuse(this, code, reason)
-  })
-  app.addHook('onRequest', (request, reply, done) => {
-    if (request.ws) refusals.ready(request, reply)
-    done()
-  })
+  constructor(routes: RouteProbe, guards: RouteGuards, refusals: Refusals) {
+    this.#routes = routes
+    this.#guards = guards
+    this.#refusals = refusals
+  }
+
+  /** An instance inherits the hooks that were there when it was made: one that is older than the plugin gets them now. */
+  reach(instance: FastifyInstance): void {
+    if (this.#reached.has(instance)) return
+    this.#reached.add(instance)
+    instance.addHook('onRegister', (child) => void this.#reached.add(child))
+    instance.addHook('onRoute', (options) => {
+      this.#routes.mark(options, options.websocket === true || options.wsHandler !== undefined || targetOf(options.config) !== undefined)
+      this.#guards.guard(options)
+    })
+    instance.addHook('onRequest', (request, reply, done) => {
+      this.#refusals.ready(request, reply)
+      done()
+    })
+  }
 }
 
 /** Hooks run a little after `app.close()`, and behind those of others, who may take their time: connections know at once. */

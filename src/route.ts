@@ -11,7 +11,6 @@ import type {
   RouteOptions,
   RouteShorthandOptions
 } from 'fastify'
-import type { WebSocket } from 'ws'
 import { CloseCode, isCloseError, isSendableCloseCode } from './close.ts'
 import { isConfigKey, type WebSocketConfig } from './config.ts'
 import { Channel, type Clocks } from './connection/channel.ts'
@@ -20,7 +19,7 @@ import type { ServerSocket } from './connection/server-socket.ts'
 import { describe, errors } from './errors.ts'
 import type { Shutdown } from './shutdown.ts'
 import { Admission } from './upgrade/admission.ts'
-import type { Upgrades, UpgradeTarget } from './upgrade/upgrades.ts'
+import type { Handshakes, OpenConnection, UpgradeTarget } from './upgrade/handshakes.ts'
 
 /**
  * What a route does with a connection, which is closed with 1000 when it settles. An error closes with 1011, or with the
@@ -45,10 +44,10 @@ export type WebSocketRouteOptions<Route extends RouteGenericInterface = RouteGen
 
 /** What all routes of a server share. */
 export interface RouteHost {
-  readonly upgrades: Upgrades
-  readonly targets: RouteTargets
   readonly shutdown: Shutdown
   readonly clocks: Clocks
+  /** Adds the plugin's hooks to an instance that was made before the plugin came. */
+  reach(instance: FastifyInstance): void
 }
 
 const TIMES = ['readTimeout', 'writeTimeout', 'pingInterval', 'pongTimeout', 'firstMessageTimeout', 'maxLifetime'] as const
@@ -60,9 +59,9 @@ function withTarget(config: object | undefined, target: UpgradeTarget): object {
   return { ...config, [TARGET]: target }
 }
 
-/** The target of the route that a request is for; undefined where that is none of ours. */
-export function targetOf(request: FastifyRequest): UpgradeTarget | undefined {
-  return (request.routeOptions.config as { [TARGET]?: UpgradeTarget } | undefined)?.[TARGET]
+/** The target in the `config` of a route; undefined if the route is not ours. */
+export function targetOf(config: object | undefined): UpgradeTarget | undefined {
+  return (config as { [TARGET]?: UpgradeTarget } | undefined)?.[TARGET]
 }
 
 /** Adds a WebSocket route to an instance, with its prefix, its hooks and its decorators. */
@@ -79,31 +78,31 @@ export function addRoute(
   assertRouteOptions(path, options)
   for (const key of TIMES) host.clocks.watchdog.require(config[key])
   const target = new RouteTarget(instance, host, handler as WebSocketHandler, config)
+  host.reach(instance)
   instance.route({
     handler: refusePlainRequest,
     ...options,
     method: 'GET',
     url: path,
-    config: withTarget(options.config, target),
-    wsHandler: host.targets.mark(target)
+    config: withTarget(options.config, target)
   })
 }
 
-/** Our routes among all that are added, found again by the `wsHandler` that each of them has for itself. */
-export class RouteTargets {
-  readonly #targets = new WeakMap<object, UpgradeTarget>()
+/** Puts the guard of its handshakes in front of each route of ours. */
+export class RouteGuards {
+  readonly #handshakes: Handshakes
+  readonly #guarded = new WeakSet<UpgradeTarget>()
 
-  /** A handler that stands for `target`, and that no connection should ever reach. */
-  mark(target: UpgradeTarget): (socket: WebSocket, request: FastifyRequest) => void {
-    const handler = refuseUnguarded.bind(undefined)
-    this.#targets.set(handler, target)
-    return handler
+  constructor(handshakes: Handshakes) {
+    this.#handshakes = handshakes
   }
 
-  /** An onRoute hook, to run behind that of `@fastify/websocket`: puts the guard in front of what it made of the handler. */
-  guard(options: RouteOptions, upgrades: Upgrades): void {
-    const target = options.wsHandler && this.#targets.get(options.wsHandler)
-    if (target !== undefined && options.method === 'GET') options.handler = upgrades.guard(target, options.handler)
+  /** An onRoute hook, to run after that of `@fastify/websocket`, which has wrapped the handler. */
+  guard(options: RouteOptions): void {
+    const target = targetOf(options.config)
+    if (target === undefined || options.method !== 'GET' || this.#guarded.has(target)) return
+    this.#guarded.add(target)
+    options.handler = this.#handshakes.guard(target, options.handler)
   }
 }
 
@@ -124,16 +123,13 @@ function assertRouteOptions(path: string, options: unknown): asserts options is 
   }
 }
 
-/** RFC 9110, 15.5.22: the answer names the protocol that the route wants. */
-function refusePlainRequest(_request: FastifyRequest, reply: FastifyReply): never {
-  void reply.header('connection', 'Upgrade').header('upgrade', 'websocket')
+/** RFC 9110, 15.5.22: the answer names the protocol that the route wants. HTTP/2 has no such headers (RFC 9113, 8.2.2). */
+function refusePlainRequest({ raw }: FastifyRequest, reply: FastifyReply): never {
+  if (raw.httpVersionMajor === 1) {
+    const isLast = /(?:^|[\s,])close(?:$|[\s,])/i.test(raw.headers.connection ?? '')
+    void reply.header('connection', isLast ? 'close, Upgrade' : 'Upgrade').header('upgrade', 'websocket')
+  }
   throw new errors.UPGRADE_REQUIRED()
-}
-
-/** Where another plugin has replaced `handleUpgrade` behind our back, the connection must not stay open without a handler. */
-function refuseUnguarded(socket: WebSocket, request: FastifyRequest): void {
-  request.log.error('an upgrade passed by fastify-blaze-ws: websocketServer.handleUpgrade was replaced after it was registered')
-  socket.close(CloseCode.InternalServerError)
 }
 
 /** Runs a route's handler for each of its connections. */
@@ -152,14 +148,13 @@ class RouteTarget implements UpgradeTarget {
     this.#admission = new Admission(config)
   }
 
-  assertRoom(request: FastifyRequest, reply: FastifyReply): void {
-    this.#admission.assertRoom(request, reply)
-  }
-
-  open(socket: ServerSocket, raw: Duplex, request: FastifyRequest): void {
-    const ws = openConnection(this.#host, socket, raw, this.config, request)
-    this.#admission.add(ws)
-    this.#run(ws, request)
+  admit(request: FastifyRequest, reply: FastifyReply): OpenConnection {
+    const count = this.#admission.admit(request, reply)
+    return (socket, raw) => {
+      const ws = openConnection(this.#host, socket, raw, this.config, request)
+      count(ws)
+      this.#run(ws, request)
+    }
   }
 
   /** Not async: what an async function holds while it waits would stay for as long as the connection lives. */
@@ -206,10 +201,8 @@ export class RefusedTarget implements UpgradeTarget {
     this.#reason = reason
   }
 
-  assertRoom(): void {}
-
-  open(socket: ServerSocket, raw: Duplex, request: FastifyRequest): void {
-    void openConnection(this.#host, socket, raw, this.config, request).close(this.#code, this.#reason)
+  admit(request: FastifyRequest): OpenConnection {
+    return (socket, raw) => void openConnection(this.#host, socket, raw, this.config, request).close(this.#code, this.#reason)
   }
 }
 

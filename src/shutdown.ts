@@ -63,6 +63,11 @@ export class Shutdown implements ShutdownState, Keeper {
     setMaxListeners(0, this.#controller.signal)
   }
 
+  /** When what is still open is dropped, in milliseconds from the start of the shutdown. */
+  get timeout(): number {
+    return this.#options.timeout
+  }
+
   get isShuttingDown(): boolean {
     return this.#controller.signal.aborted
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { isIPv6 } from 'node:net'
+import { isIPv6, type Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
+import { addressOf } from '../address.ts'
 import type { Channel } from './channel.ts'
 import { contextOf, type ShutdownState, type WebSocketContext } from './context.ts'
 import type { WebSocketLocals } from './locals.ts'
@@ -27,7 +28,7 @@ export abstract class ConnectionIdentity {
     this.request = request
     this.#shutdown = shutdown
     // Node remembers the address of a socket that is gone only where it was asked for it before.
-    void addressesOf(channel).remoteAddress
+    void addressesOf(channel, request).remoteAddress
   }
 
   /** Unique for each connection. */
@@ -42,12 +43,17 @@ export abstract class ConnectionIdentity {
 
   /** `ip:port` of the client (`[ip]:port` for IPv6); the ip is that of Fastify's `trustProxy`. */
   remoteAddr(): string {
-    return (this.#remote ??= address(this.request.ip, addressesOf(this.channel).remotePort))
+    return (this.#remote ??= address(addressOf(this.request), addressesOf(this.channel, this.request).remotePort))
   }
 
   /** `ip:port` of our side; `''` where the client cut the connection before this was first asked for. */
   localAddr(): string {
-    return (this.#local ??= address(addressesOf(this.channel).localAddress, addressesOf(this.channel).localPort))
+    return (this.#local ??= this.#localAddress())
+  }
+
+  #localAddress(): string {
+    const { localAddress, localPort } = addressesOf(this.channel, this.request)
+    return address(localAddress, localPort)
   }
 
   /** The User-Agent header of the upgrade request; `''` where it is absent. */
@@ -81,9 +87,9 @@ export abstract class ConnectionIdentity {
   }
 }
 
-/** A pair of streams in memory, as `injectWS` makes one, has no addresses. */
-function addressesOf({ raw }: Channel): Partial<FastifyRequest['socket']> {
-  return raw as Partial<FastifyRequest['socket']>
+/** What knows the addresses: the stream of an upgrade with a body does not (Node 26), and a pair of streams in memory has none. */
+function addressesOf({ raw }: Channel, request: FastifyRequest): Partial<Socket> {
+  return 'remoteAddress' in raw ? (raw as Socket) : ((request.raw.socket as Socket | undefined) ?? {})
 }
 
 function address(ip: string | undefined, port: number | undefined): string {

@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { Upgrade } from './upgrade.ts'
 
-/** Frames that came early stay where they are; where there are none, a read of nothing brings the end to light. */
+/** Frames that came early stay where they are. If there are none, reading nothing brings the end of the stream to light. */
 function onReadable(this: Duplex): void {
   if (this.readableLength === 0) this.read(0)
 }
@@ -10,60 +10,78 @@ function onEnd(this: Duplex): void {
   this.destroy()
 }
 
-/** The upgrades whose hooks still run, up to a limit. */
+/** The upgrades that Fastify works on, from the server's event to the handshake or the refusal, up to a limit. */
 export class PendingUpgrades {
   readonly #max: number
-  readonly #sockets = new Set<Duplex>()
-  /** Only `injectWS` makes requests without a socket. */
-  readonly #injected = new WeakMap<IncomingMessage, Duplex>()
+  readonly #upgrades = new Map<Duplex, Upgrade>()
   readonly #onClose: (this: Duplex) => void
+  readonly #onNewListener: (this: Duplex, event: string | symbol) => void
+  #onEmpty: (() => void) | undefined
 
   constructor(max: number) {
     this.#max = max
-    const sockets = this.#sockets
+    const remove = (socket: Duplex): Upgrade | undefined => this.#remove(socket)
     this.#onClose = function () {
-      sockets.delete(this)
+      remove(this)
+    }
+    // Whoever begins to read what the client sends has completed the handshake.
+    this.#onNewListener = function (event) {
+      if (event === 'data') remove(this)?.release()
     }
   }
 
   get size(): number {
-    return this.#sockets.size
+    return this.#upgrades.size
   }
 
-  /** False where there are too many. A client that goes away is no longer counted. */
-  add(request: IncomingMessage, socket: Duplex): boolean {
-    if (this.#sockets.size >= this.#max) return false
-    this.#sockets.add(socket)
+  has(upgrade: Upgrade): boolean {
+    return this.#upgrades.has(upgrade.socket)
+  }
+
+  /** False if there are too many. It is counted until its handshake is complete or its client is gone. */
+  add(upgrade: Upgrade): boolean {
+    if (this.#upgrades.size >= this.#max) return false
+    const { socket } = upgrade
+    this.#upgrades.set(socket, upgrade)
     socket.on('close', this.#onClose)
-    if (request.socket === undefined) this.#injected.set(request, socket)
+    socket.on('newListener', this.#onNewListener)
     return true
   }
 
-  has(request: IncomingMessage): boolean {
-    return this.#sockets.has(this.socketOf(request))
-  }
-
-  /** Notices from now on when the client ends its side: a hook may take its time, and nobody reads meanwhile. */
-  watch(socket: Duplex): void {
+  /** From now on notices when the client ends its side: a hook may take its time, and nobody reads meanwhile. */
+  watch({ socket }: Upgrade): void {
     socket.on('readable', onReadable)
     socket.on('end', onEnd)
   }
 
-  /** Closes the socket of an upgrade that was answered otherwise. */
-  drop(request: IncomingMessage): void {
-    if (this.has(request)) this.socketOf(request).destroy()
+  /** It is being refused: the rest is between the response and the socket. */
+  delete({ socket }: Upgrade): void {
+    this.#remove(socket)
   }
 
-  /** The handshake is over. */
-  delete(socket: Duplex): void {
-    this.#sockets.delete(socket)
+  /** Resolves when there are none left; drops those that are still there after `timeout` milliseconds. */
+  async drain(timeout: number): Promise<void> {
+    if (this.size === 0) return
+    const timer = setTimeout(() => this.#drop(), timeout).unref()
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve
+    })
+    clearTimeout(timer)
+  }
+
+  #drop(): void {
+    for (const socket of this.#upgrades.keys()) socket.destroy()
+    this.#onEmpty?.()
+  }
+
+  #remove(socket: Duplex): Upgrade | undefined {
+    const upgrade = this.#upgrades.get(socket)
     socket.removeListener('close', this.#onClose)
+    socket.removeListener('newListener', this.#onNewListener)
     socket.removeListener('readable', onReadable)
     socket.removeListener('end', onEnd)
-  }
-
-  /** The socket that a request wants to be a WebSocket. */
-  socketOf(request: IncomingMessage): Duplex {
-    return request.socket ?? (this.#injected.get(request) as Duplex)
+    this.#upgrades.delete(socket)
+    if (this.#upgrades.size === 0) this.#onEmpty?.()
+    return upgrade
   }
 }

@@ -1,4 +1,4 @@
-import { type IncomingMessage, type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
+import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
@@ -7,28 +7,20 @@ import type { WebSocketConfig } from '../config.ts'
 import { ServerSocket } from '../connection/server-socket.ts'
 import { errors } from '../errors.ts'
 import { keepValidOffers } from './extension-offers.ts'
-import type { PendingUpgrades } from './pending-upgrades.ts'
+import { type Upgrade, upgradeOf } from './upgrade.ts'
 
-/** Where a route takes over, once the 101 is sent. */
+/** Runs a connection. Called after the handshake, when nothing may fail any more. */
+export type OpenConnection = (socket: ServerSocket, raw: Duplex) => void
+
+/** A route, as its handshakes know it. */
 export interface UpgradeTarget {
   readonly config: WebSocketConfig
-  /** Throws where the route takes no further connection. */
-  assertRoom(request: FastifyRequest, reply: FastifyReply): void
-  open(socket: ServerSocket, raw: Duplex, request: FastifyRequest): void
-}
-
-/** What the hooks left for the handshake of one request. */
-interface Ticket {
-  target: UpgradeTarget
-  server: WebSocketServer
-  request: FastifyRequest
-  response: ServerResponse
-  headers: string[]
+  /** Says what opens the connection. Throws if the route takes no further one. */
+  admit(request: FastifyRequest, reply: FastifyReply): OpenConnection
 }
 
 /** Longer than any connection takes to close: we keep that time ourselves, for all connections with one timer. */
 const NEVER = 2 ** 31 - 1
-const NOTHING = Buffer.alloc(0)
 
 /** Options of `ws` that its types do not know yet. */
 interface NewerOptions {
@@ -41,74 +33,52 @@ interface NewerOptions {
 const OWN_HEADERS = /^(connection|upgrade|keep-alive|transfer-encoding|content-.*|sec-websocket-.*)$/
 
 /**
- * What happens between the hooks of a route and its 101. `@fastify/websocket` sends every upgrade of an application through
- * one `ws` server with one set of options; here each configuration of a route has a `ws` server of its own, and `handleUpgrade` of
- * the shared one passes on what is ours. Both are documented parts of `ws`.
+ * What happens between the hooks of a route and its 101. `@fastify/websocket` completes every handshake with one `ws` server and
+ * one set of options; here each configuration of a route has a `ws` server of its own.
  */
-export class Upgrades {
-  readonly #tickets = new WeakMap<IncomingMessage, Ticket>()
+export class Handshakes {
+  readonly #headers = new WeakMap<IncomingMessage, string[]>()
   readonly #servers = new Map<WebSocketConfig, WebSocketServer>()
-  readonly #shared: WebSocketServer
-  readonly #pending: PendingUpgrades
   #isClosed = false
-
-  /** Takes our requests out of the shared server's hands; all others go through it as before. */
-  constructor(shared: WebSocketServer, pending: PendingUpgrades, onOpen: (request: FastifyRequest) => void) {
-    this.#shared = shared
-    this.#pending = pending
-    const handleUpgrade = shared.handleUpgrade.bind(shared)
-    shared.handleUpgrade = (request, raw, head, callback) => {
-      const ticket = this.#tickets.get(request)
-      this.#pending.delete(raw)
-      if (ticket === undefined) return handleUpgrade(request, raw, head, callback)
-      ticket.server.handleUpgrade(request, raw, head, (socket) => {
-        // Of the HTTP exchange only the request is kept for as long as the connection lives.
-        this.#tickets.delete(request)
-        ticket.response.detachSocket(raw as Socket)
-        // Who measures or traces requests learns that this one is over.
-        ticket.response.emit('close')
-        onOpen(ticket.request)
-        ticket.target.open(socket as ServerSocket, raw, ticket.request)
-      })
-    }
-  }
 
   /**
    * Lets each upgrade to `target` through its gate, once every hook before the handler has run, also those that other plugins
-   * add to a route. `upgrade` is what `@fastify/websocket` has made of the route's handler.
+   * add to a route. Plain requests go to `handler`.
    */
-  guard(target: UpgradeTarget, upgrade: RouteHandlerMethod): RouteHandlerMethod {
-    const pass = (request: FastifyRequest, reply: FastifyReply, isAllowed: unknown): void => {
+  guard(target: UpgradeTarget, handler: RouteHandlerMethod): RouteHandlerMethod {
+    const pass = (request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade, isAllowed: unknown): void => {
       if (isAllowed !== true) throw new errors.ORIGIN_FORBIDDEN()
-      if (this.#isClosed) throw new errors.SHUTTING_DOWN()
-      target.assertRoom(request, reply)
-      this.#admit(target, request, reply)
-      upgrade.call(request.server, request, reply)
+      // The client has left: there is nobody to answer.
+      if (upgrade.socket.destroyed) void reply.hijack()
+      else this.complete(target, request, reply, upgrade)
     }
     return function (request, reply) {
-      if (!request.ws) return upgrade.call(this, request, reply)
+      const upgrade = upgradeOf(request.raw)
+      if (upgrade === undefined) return handler.call(this, request, reply)
       assertHandshake(request.raw, reply)
       const isAllowed = target.config.checkOrigin(request)
       // Most checks need no promise, and then nor does the handshake.
-      if (typeof (isAllowed as Partial<Promise<boolean>> | undefined)?.then !== 'function') return pass(request, reply, isAllowed)
-      return Promise.resolve(isAllowed).then((allowed) => pass(request, reply, allowed))
+      if (typeof (isAllowed as Partial<Promise<boolean>> | undefined)?.then !== 'function') return pass(request, reply, upgrade, isAllowed)
+      return Promise.resolve(isAllowed).then((allowed) => pass(request, reply, upgrade, allowed))
     }
   }
 
-  /** Completes the handshake of a request whose hooks still run, which are not to go on. */
-  complete(target: UpgradeTarget, request: FastifyRequest, reply: FastifyReply): void {
+  /** Completes the handshake of a request. Hooks that still wait do not run. */
+  complete(target: UpgradeTarget, request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade): void {
     if (this.#isClosed) throw new errors.SHUTTING_DOWN()
     assertHandshake(request.raw, reply)
-    this.#admit(target, request, reply)
-    reply.hijack()
-    const socket = this.#pending.socketOf(request.raw)
-    this.#shared.handleUpgrade(request.raw, socket, NOTHING, () => {})
-  }
-
-  #admit(target: UpgradeTarget, request: FastifyRequest, reply: FastifyReply): void {
-    const server = this.#serverFor(target.config)
+    const open = target.admit(request, reply)
     keepValidOffers(request.raw)
-    this.#tickets.set(request.raw, { target, server, request, response: reply.raw, headers: headerLines(reply) })
+    this.#headers.set(request.raw, headerLines(reply))
+    const { raw: response } = reply.hijack()
+    this.#serverFor(target.config).handleUpgrade(request.raw, upgrade.socket as Socket, upgrade.head, (socket) => {
+      // Of the HTTP exchange only the request is kept for as long as the connection lives.
+      this.#headers.delete(request.raw)
+      response.detachSocket(upgrade.socket as Socket)
+      // Whoever measures or traces requests learns that this one is over.
+      response.emit('close')
+      open(socket as ServerSocket, upgrade.socket)
+    })
   }
 
   /** From now on upgrades whose hooks still run get 503; later ones do not get here. */
@@ -133,7 +103,7 @@ export class Upgrades {
       perMessageDeflate: config.compressionLevel > 0 && { serverNoContextTakeover: true, clientNoContextTakeover: true }
     }
     const server = new WebSocketServer(options)
-    server.on('headers', (headers, request) => headers.push(...(this.#tickets.get(request)?.headers ?? [])))
+    server.on('headers', (headers, request) => headers.push(...(this.#headers.get(request) ?? [])))
     this.#servers.set(config, server)
     return server
   }

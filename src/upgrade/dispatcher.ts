@@ -1,0 +1,263 @@
+import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { errors, type FastifyError } from '../errors.ts'
+import { RETRY_AFTER } from './admission.ts'
+import { BystanderSocket } from './bystander-socket.ts'
+import { decideUpgrades } from './node-private.ts'
+import type { PendingUpgrades } from './pending-upgrades.ts'
+import type { RouteKind, RouteProbe } from './route-probe.ts'
+import { UnclaimedUpgrades } from './unclaimed-upgrades.ts'
+import { Upgrade, upgradeOf } from './upgrade.ts'
+import type { UpgradeArguments, WebsocketPlugin } from './websocket-plugin.ts'
+import type { Watchdog } from '../connection/watchdog.ts'
+
+type Listener = (...args: UpgradeArguments) => void
+type Routing = (request: IncomingMessage, response: ServerResponse) => void
+
+/**
+ * The owner of a server's upgrades. Node tells every listener of the `upgrade` event of every upgrade, and all that a foreign
+ * one (a development server, a proxy, another WebSocket library) can do with ours is harm. So an upgrade to a WebSocket route
+ * goes to Fastify, and the other listeners see it with a stand-in for its socket. Any other upgrade goes to the other listeners
+ * with its real socket, and to Fastify if none of them answers.
+ */
+export class UpgradeDispatcher {
+  readonly #app: FastifyInstance
+  readonly #websocket: WebsocketPlugin
+  readonly #pending: PendingUpgrades
+  readonly #routes: RouteProbe
+  readonly #unclaimed: UnclaimedUpgrades
+  readonly #routing: Routing
+  readonly #undo: (() => void)[] = []
+  /** Stays on the server, so that Node emits the event at all. */
+  readonly #listener: Listener = (...args) => this.#bypassed(args)
+  /** The listener that is being called. */
+  #calling: Listener | undefined
+  /** What Fastify has for the upgrade that is being offered to the other listeners. */
+  #offered: RouteKind | undefined
+  /** That of `@fastify/websocket`, if the application registered it: known once it was called. */
+  #shared: Listener | undefined
+  /** Sockets whose next request is a plain one, whatever its headers say. */
+  readonly #plain = new WeakSet<Duplex>()
+  #isClosed = false
+  #hasWarned = false
+
+  constructor(app: FastifyInstance, websocket: WebsocketPlugin, pending: PendingUpgrades, routes: RouteProbe, clock: Watchdog) {
+    this.#app = app
+    this.#websocket = websocket
+    this.#pending = pending
+    this.#routes = routes
+    this.#unclaimed = new UnclaimedUpgrades(clock, (upgrade) => this.#answer(upgrade))
+    this.#routing = app.routing.bind(app) as Routing
+    app.routing = (request, response) => this.#routed(request as IncomingMessage, response as ServerResponse)
+    const { server } = websocket
+    if (server === undefined) this.#warn('@fastify/websocket listens to a server of its own: other listeners of its upgrade event are not kept from ours')
+    else this.#takeOver(server)
+  }
+
+  /** An upgrade that `injectWS` has made: nobody else is told. */
+  inject(...args: UpgradeArguments): void {
+    this.#enter(new Upgrade(...args))
+  }
+
+  /** From now on upgrades get 503, and those that nobody has answered yet are answered. */
+  close(): void {
+    this.#isClosed = true
+    this.#unclaimed.end()
+  }
+
+  /** Takes off the server what was put on it: another application may use it next. */
+  release(): void {
+    for (const undo of this.#undo.splice(0)) undo()
+  }
+
+  #takeOver(server: Server): void {
+    server.on('upgrade', this.#listener)
+    this.#undo.push(() => server.removeListener('upgrade', this.#listener), decideUpgrades(server, (request) => this.#wantsUpgrade(request)), this.#replaceEmit(server))
+  }
+
+  #replaceEmit(server: Server): () => void {
+    const own = Object.getOwnPropertyDescriptor(server, 'emit')
+    const emit = server.emit.bind(server) as (event: string | symbol, ...args: unknown[]) => boolean
+    let isOver = false
+    const replacement = (event: string | symbol, ...args: unknown[]): boolean => {
+      if (event !== 'upgrade' || isOver) return emit(event, ...args)
+      this.#dispatch(args as UpgradeArguments)
+      return true
+    }
+    server.emit = replacement
+    return () => {
+      isOver = true
+      if (server.emit !== replacement) return
+      if (own === undefined) delete (server as { emit?: unknown }).emit
+      else Object.defineProperty(server, 'emit', own)
+    }
+  }
+
+  /** Asked of each request with an `Upgrade` header. */
+  #wantsUpgrade(request: IncomingMessage): boolean {
+    if (this.#plain.delete(request.socket)) return false
+    if (isWebSocketUpgrade(request)) return true
+    // HTTP/2 over an upgrade is something that no listener in Node can speak.
+    return !/^h2c\b/i.test(request.headers.upgrade ?? '') && this.#others().length > 0
+  }
+
+  /** The other listeners of the server. */
+  #others(): Listener[] {
+    const listeners = (this.#websocket.server?.rawListeners('upgrade') ?? []) as Listener[]
+    return listeners.filter((listener) => listener !== this.#listener && listener !== this.#shared)
+  }
+
+  /** Nothing may be thrown into the server's event: it would end the process. */
+  #dispatch(args: UpgradeArguments): void {
+    const upgrade = new Upgrade(...args)
+    try {
+      if (this.#others().length === 0) this.#answer(upgrade)
+      else if (!isWebSocketUpgrade(upgrade.request)) this.#offer(upgrade, 'none')
+      else this.#routes.ask(upgrade.request, (kind) => this.#decide(upgrade, kind))
+    } catch (error) {
+      this.#fail(upgrade, error)
+    }
+  }
+
+  #decide(upgrade: Upgrade, kind: RouteKind): void {
+    if (kind !== 'webSocket') return this.#offer(upgrade, kind)
+    for (const listener of this.#others()) this.#call(listener, [upgrade.request, upgrade.bystander, upgrade.head])
+    this.#enter(upgrade)
+  }
+
+  /** Gives an upgrade to the other listeners. */
+  #offer(upgrade: Upgrade, kind: RouteKind): void {
+    this.#unclaimed.add(upgrade)
+    this.#offered = kind
+    for (const listener of this.#others()) this.#call(listener, [upgrade.request, upgrade.socket, upgrade.head])
+    this.#offered = undefined
+    if (upgrade.isAnswered) {
+      if (this.#unclaimed.delete(upgrade)) upgrade.release()
+    } else if (this.#others().length === 0 && this.#unclaimed.delete(upgrade)) this.#answer(upgrade)
+  }
+
+  #call(listener: Listener, args: UpgradeArguments): void {
+    this.#calling = listener
+    try {
+      Reflect.apply(listener, this.#websocket.server, args)
+    } catch (error) {
+      this.#app.log.error({ err: error }, 'a listener of the upgrade event failed')
+    }
+    this.#calling = undefined
+  }
+
+  /** `app.routing` was called: by a listener that answers upgrades with Fastify's routes. */
+  #routed(request: IncomingMessage, response: ServerResponse): void {
+    const socket = response.socket as Duplex | null
+    const upgrade = upgradeOf(request)
+    if (socket === null || socket instanceof BystanderSocket) return
+    if (upgrade === undefined) return this.#adopt(request, response, socket)
+    if (this.#calling === undefined) return this.#routing(request, response)
+    const isShared = this.#websocket.isShared && this.#websocket.hasMarked(request, socket)
+    if (isShared) this.#shared = this.#calling
+    if (!isShared && this.#offered !== 'none') return this.#route(upgrade, response)
+    // Its turn comes if no other listener answers.
+    this.#websocket.unmark(request)
+    response.detachSocket(socket as Socket)
+  }
+
+  /** An upgrade from a server that we do not know, or an ordinary request. */
+  #adopt(request: IncomingMessage, response: ServerResponse, socket: Duplex): void {
+    const args = this.#websocket.argumentsOf(request, socket)
+    if (args === undefined) return this.#routing(request, response)
+    const upgrade = new Upgrade(...args)
+    response.detachSocket(socket as Socket)
+    this.#enter(upgrade)
+  }
+
+  /** The event came to us without our knowing: whoever has replaced `server.emit` has told the other listeners as well. */
+  #bypassed(args: UpgradeArguments): void {
+    const upgrade = new Upgrade(...args)
+    this.#warn('server.emit was replaced after fastify-blaze-ws was registered: other listeners of the upgrade event are not kept from ours')
+    try {
+      this.#routes.ask(upgrade.request, (kind) => (kind === 'webSocket' || this.#others().length === 0 ? this.#enter(upgrade) : this.#unclaimed.add(upgrade)))
+    } catch (error) {
+      this.#fail(upgrade, error)
+    }
+  }
+
+  /** Has Fastify answer, as it would without other listeners. */
+  #answer(upgrade: Upgrade): void {
+    const { request, socket } = upgrade
+    // The stream of a request with a body holds only what comes after the body.
+    if (isWebSocketUpgrade(request) || socket !== request.socket) this.#enter(upgrade)
+    else this.#replay(upgrade)
+  }
+
+  /** Gives a request back to the server, as a plain one. Only servers that we could not have decide get here. */
+  #replay({ request, socket, head }: Upgrade): void {
+    const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`]
+    for (let i = 0; i < request.rawHeaders.length; i += 2) lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`)
+    this.#plain.add(socket)
+    socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
+    this.#websocket.server?.emit('encrypted' in socket ? 'secureConnection' : 'connection', socket)
+  }
+
+  #enter(upgrade: Upgrade): void {
+    if (this.#isClosed) return refuse(upgrade, new errors.SHUTTING_DOWN())
+    const response = new ServerResponse(upgrade.request)
+    response.shouldKeepAlive = false
+    try {
+      response.assignSocket(upgrade.socket as Socket)
+    } catch {
+      // An earlier request on this socket has no answer yet: there is no place for another one.
+      upgrade.socket.destroy()
+      return
+    }
+    this.#websocket.mark(upgrade)
+    this.#route(upgrade, response)
+  }
+
+  #route(upgrade: Upgrade, response: ServerResponse): void {
+    this.#unclaimed.delete(upgrade)
+    if (!this.#pending.add(upgrade)) {
+      response.detachSocket(upgrade.socket as Socket)
+      return refuse(upgrade, new errors.TOO_MANY_UPGRADES())
+    }
+    response.on('prefinish', () => this.#pending.delete(upgrade))
+    // What Fastify answers on its own, to a malformed URL for instance, runs no hook that could close the socket.
+    response.on('finish', () => {
+      upgrade.socket.destroy()
+      upgrade.release()
+    })
+    try {
+      this.#routing(upgrade.request, response)
+    } catch (error) {
+      return this.#fail(upgrade, error)
+    }
+    if (this.#pending.has(upgrade)) this.#pending.watch(upgrade)
+  }
+
+  #fail(upgrade: Upgrade, error: unknown): void {
+    this.#app.log.error({ err: error }, 'an upgrade failed')
+    upgrade.socket.destroy()
+  }
+
+  #warn(message: string): void {
+    if (this.#hasWarned) return
+    this.#hasWarned = true
+    this.#app.log.warn(message)
+  }
+}
+
+/** A request that wants to open a WebSocket (RFC 6455, 4.2.1). */
+function isWebSocketUpgrade({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && /(?:^|[\s,])websocket(?:$|[\s,/])/i.test(headers.upgrade ?? '')
+}
+
+/** Answers with 503, without Fastify: a server that has too much to do, or no time left, runs no hooks for it. */
+function refuse({ socket }: Upgrade, error: FastifyError): void {
+  const body = JSON.stringify({ statusCode: 503, code: error.code, error: 'Service Unavailable', message: error.message })
+  socket.end(
+    `HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: ${RETRY_AFTER}\r\n` +
+      `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => socket.destroy()
+  )
+}
