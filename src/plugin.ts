@@ -83,7 +83,7 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   } as FastifyInstance['webSocketWithConfig'])
 
   const begin = (): void => {
-    dispatcher.close()
+    dispatcher.close(shutdown.timeout)
     handshakes.close()
     shutdown.begin()
   }

@@ -126,8 +126,8 @@ function assertRouteOptions(path: string, options: unknown): asserts options is 
 /** RFC 9110, 15.5.22: the answer names the protocol that the route wants. HTTP/2 has no such headers (RFC 9113, 8.2.2). */
 function refusePlainRequest({ raw }: FastifyRequest, reply: FastifyReply): never {
   if (raw.httpVersionMajor === 1) {
-    const isLast = /(?:^|[\s,])close(?:$|[\s,])/i.test(raw.headers.connection ?? '')
-    void reply.header('connection', isLast ? 'close, Upgrade' : 'Upgrade').header('upgrade', 'websocket')
+    // A header of our own would hide from Node that the client wants the connection to end.
+    void reply.header('connection', reply.raw.shouldKeepAlive ? 'Upgrade' : 'close, Upgrade').header('upgrade', 'websocket')
   }
   throw new errors.UPGRADE_REQUIRED()
 }

@@ -5,10 +5,10 @@ import type { FastifyInstance } from 'fastify'
 import { errors, type FastifyError } from '../errors.ts'
 import { RETRY_AFTER } from './admission.ts'
 import { BystanderSocket } from './bystander-socket.ts'
+import { ForeignUpgrades } from './foreign-upgrades.ts'
 import { decideUpgrades } from './node-private.ts'
 import type { PendingUpgrades } from './pending-upgrades.ts'
 import type { RouteKind, RouteProbe } from './route-probe.ts'
-import { UnclaimedUpgrades } from './unclaimed-upgrades.ts'
 import { Upgrade, upgradeOf } from './upgrade.ts'
 import type { UpgradeArguments, WebsocketPlugin } from './websocket-plugin.ts'
 import type { Watchdog } from '../connection/watchdog.ts'
@@ -27,7 +27,7 @@ export class UpgradeDispatcher {
   readonly #websocket: WebsocketPlugin
   readonly #pending: PendingUpgrades
   readonly #routes: RouteProbe
-  readonly #unclaimed: UnclaimedUpgrades
+  readonly #foreign: ForeignUpgrades
   readonly #routing: Routing
   readonly #undo: (() => void)[] = []
   /** Stays on the server, so that Node emits the event at all. */
@@ -38,6 +38,8 @@ export class UpgradeDispatcher {
   #offered: RouteKind | undefined
   /** That of `@fastify/websocket`, if the application registered it: known once it was called. */
   #shared: Listener | undefined
+  /** Other listeners that answer upgrades with Fastify's routes, as `@fastify/http-proxy` does. */
+  readonly #routers = new WeakSet<Listener>()
   /** Sockets whose next request is a plain one, whatever its headers say. */
   readonly #plain = new WeakSet<Duplex>()
   #isClosed = false
@@ -48,7 +50,7 @@ export class UpgradeDispatcher {
     this.#websocket = websocket
     this.#pending = pending
     this.#routes = routes
-    this.#unclaimed = new UnclaimedUpgrades(clock, (upgrade) => this.#answer(upgrade))
+    this.#foreign = new ForeignUpgrades(clock, (upgrade) => this.#answer(upgrade))
     this.#routing = app.routing.bind(app) as Routing
     app.routing = (request, response) => this.#routed(request as IncomingMessage, response as ServerResponse)
     const { server } = websocket
@@ -61,10 +63,11 @@ export class UpgradeDispatcher {
     this.#enter(new Upgrade(...args))
   }
 
-  /** From now on upgrades get 503, and those that nobody has answered yet are answered. */
-  close(): void {
+  /** From now on upgrades get 503. Those of the other listeners that are still open after `timeout` milliseconds are dropped. */
+  close(timeout: number): void {
+    if (this.#isClosed) return
     this.#isClosed = true
-    this.#unclaimed.end()
+    this.#foreign.close(timeout)
   }
 
   /** Takes off the server what was put on it: another application may use it next. */
@@ -129,13 +132,12 @@ export class UpgradeDispatcher {
 
   /** Gives an upgrade to the other listeners. */
   #offer(upgrade: Upgrade, kind: RouteKind): void {
-    this.#unclaimed.add(upgrade)
+    this.#foreign.add(upgrade)
     this.#offered = kind
     for (const listener of this.#others()) this.#call(listener, [upgrade.request, upgrade.socket, upgrade.head])
     this.#offered = undefined
-    if (upgrade.isAnswered) {
-      if (this.#unclaimed.delete(upgrade)) upgrade.release()
-    } else if (this.#others().length === 0 && this.#unclaimed.delete(upgrade)) this.#answer(upgrade)
+    // Listeners that only route, such as that of `@fastify/websocket`, have nothing more to say.
+    if (upgrade.isAnswered || this.#others().every((listener) => this.#routers.has(listener))) this.#foreign.settle(upgrade)
   }
 
   #call(listener: Listener, args: UpgradeArguments): void {
@@ -157,10 +159,12 @@ export class UpgradeDispatcher {
     if (this.#calling === undefined) return this.#routing(request, response)
     const isShared = this.#websocket.isShared && this.#websocket.hasMarked(request, socket)
     if (isShared) this.#shared = this.#calling
+    else this.#routers.add(this.#calling)
     if (!isShared && this.#offered !== 'none') return this.#route(upgrade, response)
     // Its turn comes if no other listener answers.
     this.#websocket.unmark(request)
     response.detachSocket(socket as Socket)
+    upgrade.disregardListeners()
   }
 
   /** An upgrade from a server that we do not know, or an ordinary request. */
@@ -177,7 +181,7 @@ export class UpgradeDispatcher {
     const upgrade = new Upgrade(...args)
     this.#warn('server.emit was replaced after fastify-blaze-ws was registered: other listeners of the upgrade event are not kept from ours')
     try {
-      this.#routes.ask(upgrade.request, (kind) => (kind === 'webSocket' || this.#others().length === 0 ? this.#enter(upgrade) : this.#unclaimed.add(upgrade)))
+      this.#routes.ask(upgrade.request, (kind) => (kind === 'webSocket' || this.#others().length === 0 ? this.#enter(upgrade) : this.#foreign.add(upgrade)))
     } catch (error) {
       this.#fail(upgrade, error)
     }
@@ -216,7 +220,7 @@ export class UpgradeDispatcher {
   }
 
   #route(upgrade: Upgrade, response: ServerResponse): void {
-    this.#unclaimed.delete(upgrade)
+    this.#foreign.delete(upgrade)
     if (!this.#pending.add(upgrade)) {
       response.detachSocket(upgrade.socket as Socket)
       return refuse(upgrade, new errors.TOO_MANY_UPGRADES())

@@ -26,7 +26,7 @@ export class Upgrade {
   /** The close frame that a hook wants to refuse this upgrade with, if it ran before the reply was known. */
   refusal: { code: number; reason: string } | undefined
   readonly #written: number
-  readonly #listeners: number
+  #listeners: number
   #bystander: BystanderSocket | undefined
 
   constructor(request: IncomingMessage, socket: Duplex, head: Buffer) {
@@ -48,6 +48,11 @@ export class Upgrade {
   /** True once someone else listens to the socket: they may still answer. */
   get isWatched(): boolean {
     return countListeners(this.socket) > this.#listeners
+  }
+
+  /** The listeners that the socket has by now are no sign of interest. */
+  disregardListeners(): void {
+    this.#listeners = countListeners(this.socket)
   }
 
   /** A stand-in for the socket, for listeners that may look at this upgrade but not answer it. */

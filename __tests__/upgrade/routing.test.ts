@@ -1,0 +1,357 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import websocket from '@fastify/websocket'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import { WebSocketServer } from 'ws'
+import type { WebSocketConnection } from '../../src/index.ts'
+import { RawClient } from '../support/raw-client.ts'
+import { closeServers, connect, eventually, startServer } from '../support/server.ts'
+
+afterEach(closeServers)
+
+const echo = async (ws: WebSocketConnection): Promise<void> => {
+  for await (const { type, data } of ws) await ws.writeMessage(type, data)
+}
+
+async function answersTo(url: string, text: string, headers: Record<string, string> = {}): Promise<string> {
+  const client = await connect(url, [], { headers })
+  client.socket.send(text)
+  return client.next()
+}
+
+/** A listener that serves `/hmr` and destroys every other socket. */
+function addForeign(app: FastifyInstance): void {
+  const server = new WebSocketServer({ noServer: true })
+  app.addHook('preClose', async () => {
+    for (const client of server.clients) client.terminate()
+  })
+  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (!request.url?.startsWith('/hmr')) socket.destroy()
+    else server.handleUpgrade(request, socket, head, (client) => client.on('message', (data: Buffer) => client.send(`foreign ${data.toString()}`)))
+  })
+}
+
+describe('with another listener, routes are found as Fastify finds them', () => {
+  const serve = (setUp: (app: FastifyInstance) => void | Promise<void>, fastify: FastifyServerOptions = {}, before?: (app: FastifyInstance) => unknown) =>
+    startServer(
+      async (app) => {
+        await setUp(app)
+        addForeign(app)
+      },
+      { fastify, ...(before && { before }) }
+    )
+
+  test('paths whose parameters have other names under other versions', async () => {
+    const { ws, http } = await serve((app) => {
+      app.get('/users/:id', { constraints: { version: '1.0.0' } }, () => 'one')
+      app.get('/users/:userId', { constraints: { version: '2.0.0' } }, () => 'two')
+      app.webSocket('/ws', echo)
+    })
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+    expect(await answersTo(ws('/hmr'), 'hello')).toBe('foreign hello')
+    expect(await (await fetch(http('/users/1'), { headers: { 'accept-version': '2.x' } })).text()).toBe('two')
+  })
+
+  test('constraints on the version, the host, and of the application', async () => {
+    const tenant = {
+      name: 'tenant',
+      storage: () => {
+        const handlers = new Map<string, never>()
+        return { get: (key: string) => handlers.get(key) ?? null, set: (key: string, handler: never) => void handlers.set(key, handler) }
+      },
+      deriveConstraint: (request: IncomingMessage) => request.headers['x-tenant'] as string,
+      mustMatchWhenDerived: true
+    }
+    const { ws } = await serve(
+      (app) => {
+        app.webSocket('/version', echo, { constraints: { version: '2.0.0' } })
+        app.webSocket('/host', echo, { constraints: { host: 'chat.example' } })
+        app.webSocket('/tenant', echo, { constraints: { tenant: 'a' } as never })
+      },
+      { routerOptions: { constraints: { tenant } as never } }
+    )
+    expect(await answersTo(ws('/version'), 'hello', { 'accept-version': '2.x' })).toBe('hello')
+    await expect(connect(ws('/version'))).rejects.toThrow('socket hang up')
+    expect(await answersTo(ws('/host'), 'hello', { host: 'chat.example' })).toBe('hello')
+    await expect(connect(ws('/host'))).rejects.toThrow('socket hang up')
+    expect(await answersTo(ws('/tenant'), 'hello', { 'x-tenant': 'a' })).toBe('hello')
+    await expect(connect(ws('/tenant'), [], { headers: { 'x-tenant': 'b' } })).rejects.toThrow('socket hang up')
+  })
+
+  test('constraints that are looked up asynchronously', async () => {
+    const secret = {
+      name: 'secret',
+      storage: () => {
+        const handlers = new Map<string, never>()
+        return { get: (key: string) => handlers.get(key) ?? null, set: (key: string, handler: never) => void handlers.set(key, handler) }
+      },
+      deriveConstraint: (request: IncomingMessage, _context: unknown, done: (error: Error | null, value: unknown) => void) => {
+        setImmediate(() => done(null, request.headers['x-secret']))
+      }
+    }
+    const { ws, logs } = await serve(
+      (app) => {
+        app.webSocket('/ws', echo, { constraints: { secret: 'a' } as never })
+        app.get('/plain', () => 'plain')
+      },
+      { routerOptions: { constraints: { secret } as never } }
+    )
+    expect(await answersTo(ws('/ws'), 'hello', { 'x-secret': 'a' })).toBe('hello')
+    expect(await answersTo(ws('/hmr'), 'hello')).toBe('foreign hello')
+    await expect(connect(ws('/plain'))).rejects.toThrow('socket hang up')
+    expect(logs.filter(({ level }) => level >= 40)).toEqual([])
+  })
+
+  test('rewriteUrl, once for the request and without a trace of the question', async () => {
+    const { ws, logs } = await serve(
+      (app) => {
+        app.decorateRequest('count', 0)
+        app.addHook('onRequest', async (request) => request.log.info({ url: request.url, originalUrl: request.originalUrl }, 'hook'))
+        app.webSocket('/inner/ws', echo)
+      },
+      { rewriteUrl: ({ url = '' }) => (url.startsWith('/hmr') ? url : url.replace(/^\/outer/, '/inner')) }
+    )
+    expect(await answersTo(ws('/outer/ws'), 'hello')).toBe('hello')
+    expect(await answersTo(ws('/hmr'), 'hello')).toBe('foreign hello')
+    expect(logs.filter(({ msg }) => msg === 'hook').map(({ url, originalUrl }) => [url, originalUrl])).toEqual([['/inner/ws', '/outer/ws']])
+    expect(logs.filter(({ msg }) => msg === 'incoming request')).toHaveLength(1)
+  })
+
+  test('semicolons, unsafe regular expressions, and parameters longer than usual', async () => {
+    const { ws } = await serve(
+      (app) => {
+        app.webSocket('/semicolon', echo)
+        app.webSocket('/regex/:id(^(a+)+$)', echo)
+        app.webSocket('/long/:token', echo)
+      },
+      { routerOptions: { useSemicolonDelimiter: true, allowUnsafeRegex: true, maxParamLength: 300 } as never }
+    )
+    expect(await answersTo(ws('/semicolon;a=1'), 'hello')).toBe('hello')
+    expect(await answersTo(ws('/regex/aa'), 'hello')).toBe('hello')
+    expect(await answersTo(ws(`/long/${'x'.repeat(300)}`), 'hello')).toBe('hello')
+    for (const path of ['/regex/b', `/long/${'x'.repeat(301)}`]) await expect(connect(ws(path))).rejects.toThrow('socket hang up')
+  })
+
+  test('an ordinary route, a wildcard and a 404 handler leave an upgrade to the others, and run no hook for it', async () => {
+    const hook = jest.fn(async () => {})
+    const { ws, logs } = await serve((app) => {
+      app.addHook('onRequest', hook)
+      app.get('/hmr', () => 'page')
+      app.get('/hmr/*', () => 'file')
+      app.setNotFoundHandler((_request, reply) => reply.code(404).send('nothing'))
+      app.webSocket('/ws', echo)
+    })
+    for (const path of ['/hmr', '/hmr/a', '/hmr-not-found']) expect(await answersTo(ws(path), 'hello')).toBe('foreign hello')
+    expect(hook).not.toHaveBeenCalled()
+    expect(logs.filter(({ msg }) => msg === 'incoming request')).toEqual([])
+  })
+
+  test('a route inside a wildcard, and one with a prefix', async () => {
+    const { ws } = await serve(async (app) => {
+      app.get('/*', () => 'file')
+      app.webSocket('/ws', echo)
+      await app.register(async (api) => void api.webSocket('/', echo), { prefix: '/api' })
+    })
+    for (const path of ['/ws', '/api', '/api/']) expect(await answersTo(ws(path), 'hello')).toBe('hello')
+    expect(await answersTo(ws('/hmr'), 'hello')).toBe('foreign hello')
+  })
+
+  test('routes of @fastify/websocket that were added before the plugin', async () => {
+    const { ws } = await serve(
+      (app) => void app.webSocket('/new', echo).get('/page', () => 'page'),
+      {},
+      async (app) => {
+        await app.register(websocket)
+        const answer = (socket: { on: (event: 'message', listener: (data: Buffer) => void) => void; send: (data: string) => void }): void => {
+          socket.on('message', (data) => socket.send(`old ${data.toString()}`))
+        }
+        await app.register(async (old) => {
+          old.get('/old', { websocket: true }, answer)
+          old.route({ method: 'GET', url: '/both/:id', handler: () => 'page', wsHandler: answer })
+          old.get('/*', () => 'file')
+        })
+      }
+    )
+    // The first upgrade of all may go anywhere.
+    for (const path of ['/hmr', '/old', '/hmr', '/both/1', '/new', '/hmr']) {
+      const expected = path === '/hmr' ? 'foreign hello' : path === '/new' ? 'hello' : 'old hello'
+      expect(await answersTo(ws(path), 'hello')).toBe(expected)
+    }
+    await expect(connect(ws('/page'))).rejects.toThrow('socket hang up')
+  })
+
+  test('the childLoggerFactory of a route and of the application is still the one that is used', async () => {
+    const factory = (name: string) =>
+      function (logger: { child: (bindings: object, options: object) => never }, bindings: object, options: object) {
+        return logger.child({ ...bindings, name }, options)
+      }
+    const { ws, logs } = await serve((app) => {
+      app.webSocket('/own', async (socket) => socket.context().log.info('here'), { childLoggerFactory: factory('route') as never })
+      app.webSocket('/shared', async (socket) => socket.context().log.info('here'))
+    }, {}, (app) => void app.setChildLoggerFactory(factory('app') as never))
+    for (const path of ['/own', '/shared']) await (await connect(ws(path))).close()
+    expect(logs.filter(({ msg }) => msg === 'here').map(({ name }) => name)).toEqual(['route', 'app'])
+  })
+})
+
+describe('nothing is thrown into the event', () => {
+  test('a listener that throws is logged, and the others are called', async () => {
+    const { ws, logs } = await startServer((app) => {
+      app.webSocket('/ws', echo)
+      app.server.on('upgrade', () => {
+        throw new Error('a bug elsewhere')
+      })
+      addForeign(app)
+    })
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+    expect(await answersTo(ws('/hmr'), 'hello')).toBe('foreign hello')
+    expect(logs.filter(({ level }) => level >= 50).map(({ msg }) => msg)).toEqual(Array(2).fill('a listener of the upgrade event failed'))
+  })
+
+  test.each([true, false])('a rewriteUrl that throws or returns no string (other listeners: %s)', async (isForeign) => {
+    const { ws, logs } = await startServer(
+      (app) => {
+        app.webSocket('/ws', echo)
+        if (isForeign) addForeign(app)
+      },
+      {
+        fastify: {
+          rewriteUrl: ({ url = '' }) => {
+            if (url === '/throws') throw new Error('a bug in rewriteUrl')
+            return url === '/number' ? (1 as never) : url
+          }
+        }
+      }
+    )
+    for (const path of ['/throws', '/number']) await expect(connect(ws(path))).rejects.toThrow()
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+    if (!isForeign) expect(logs.filter(({ msg }) => msg === 'an upgrade failed')).toHaveLength(1)
+  })
+
+  test('a client that resets at once, and a malformed request line', async () => {
+    const { port, ws } = await startServer((app) => {
+      app.webSocket('/ws', echo)
+      addForeign(app)
+    })
+    for (const path of ['/ws', '/hmr', '/nowhere', '/%zz', '//', '*', 'http://[', '/ws?%']) {
+      const client = new RawClient(port)
+      await once(client.socket, 'connect')
+      client.handshake(path)
+      client.reset()
+    }
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+  })
+})
+
+describe('upgrades that nobody answers', () => {
+  const open = (port: number, path: string, count: number): RawClient[] =>
+    Array.from({ length: count }, () => {
+      const client = new RawClient(port)
+      client.handshake(path)
+      return client
+    })
+
+  test('get what Fastify answers, after a moment, and a listener that only observes sees all upgrades', async () => {
+    let seen = 0
+    const { port, ws } = await startServer((app) => {
+      app.webSocket('/ws', echo)
+      app.get('/page', () => 'page')
+      app.get('/forbidden', { onRequest: async (_request, reply) => reply.code(401).send() }, () => 'never')
+      app.server.on('upgrade', () => seen++)
+    })
+    const clients = open(port, '/nope', 200)
+    for (const client of clients) expect((await client.head()).status).toBe(404)
+    await eventually(() => clients.every(({ isEnded }) => isEnded), 'the end of all')
+    expect((await (open(port, '/forbidden', 1)[0] as RawClient).head()).status).toBe(401)
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+    expect(seen).toBe(202)
+  })
+
+  test('do not hold up app.close()', async () => {
+    const { app, port } = await startServer((server) => {
+      server.webSocket('/ws', echo)
+      server.server.on('upgrade', () => {})
+    })
+    const clients = open(port, '/nope', 20)
+    await eventually(async () => (await connections(app)) === 20)
+    await app.close()
+    for (const client of clients) expect((await client.head()).status).toBe(503)
+  })
+
+  test('a listener may take its time if it shows that it is at work', async () => {
+    let answer: (() => void) | undefined
+    const { port, http } = await startServer((app) => {
+      app.webSocket('/ws', echo)
+      app.get('/answer', () => {
+        answer?.()
+        return 'done'
+      })
+      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => {
+        socket.on('error', () => {})
+        answer = () => socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: slow\r\nConnection: Upgrade\r\n\r\n')
+      })
+      // Nobody reads these sockets: only the end of the shutdown ends them.
+    }, { shutdown: { timeout: 100 } })
+    const [client] = open(port, '/slow', 1)
+    const [other] = open(port, '/slow', 1)
+    await eventually(() => answer !== undefined)
+    // Longer than a listener without such a sign has.
+    await new Promise((resolve) => setTimeout(resolve, 3_000))
+    expect([client?.isEnded, other?.isEnded]).toEqual([false, false])
+    await fetch(http('/answer'))
+    expect((await (other as RawClient).head()).status).toBe(101)
+  })
+
+  test('more than a thousand are not kept waiting', async () => {
+    const { port } = await startServer((app) => {
+      app.webSocket('/ws', echo)
+      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => void socket.on('error', () => {}))
+    }, { shutdown: { timeout: 100 } })
+    const clients = open(port, '/nope', 1_100)
+    await eventually(() => clients.filter(({ isEnded }) => isEnded).length >= 76, 'the end of the oldest')
+    expect(clients.slice(-10).some(({ isEnded }) => isEnded)).toBe(false)
+  })
+})
+
+function connections(app: FastifyInstance): Promise<number> {
+  return new Promise((resolve, reject) => app.server.getConnections((error, count) => (error === null ? resolve(count) : reject(error))))
+}
+
+describe('what other listeners are shown of our upgrades', () => {
+  test('looks like the socket of a client that has left, and takes everything', async () => {
+    const sockets: Duplex[] = []
+    const events: string[] = []
+    const { ws } = await startServer((app) => {
+      app.webSocket('/ws', echo)
+      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex & { remoteAddress?: string; setTimeout: (time: number) => unknown; destroySoon: () => void }) => {
+        sockets.push(socket)
+        socket.on('close', () => events.push('close'))
+        events.push(String(socket.remoteAddress))
+        socket.setTimeout(1)
+        socket.write('HTTP/1.1 400 Bad Request\r\n\r\n')
+        socket.end('more')
+        socket.write('too much')
+        socket.destroySoon()
+      })
+      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => void socket.unshift('rubbish'))
+      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => void socket.destroy(new Error('not for me')))
+    })
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+    expect(events).toEqual(['127.0.0.1', 'close'])
+    expect(sockets[0]?.destroyed).toBe(true)
+  })
+
+  test('is over with the handshake, also if it was refused', async () => {
+    let closed = 0
+    const { ws } = await startServer((app) => {
+      app.webSocket('/ws', echo)
+      app.webSocket('/no', echo, { onRequest: async (_request, reply) => reply.code(401).send() })
+      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => void socket.on('close', () => closed++))
+    })
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+    await eventually(() => closed === 1)
+    await expect(connect(ws('/no'))).rejects.toThrow('401')
+    await eventually(() => closed === 2)
+  })
+})

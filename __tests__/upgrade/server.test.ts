@@ -1,0 +1,485 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer, request as httpRequest, type IncomingMessage, Server } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
+import { request as httpsRequest } from 'node:https'
+import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import type { Duplex } from 'node:stream'
+import websocket from '@fastify/websocket'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { WebSocket } from 'ws'
+import blazeWs, { type WebSocketConnection } from '../../src/index.ts'
+import { ensureDist } from '../support/dist.ts'
+import { clientFrame, RawClient } from '../support/raw-client.ts'
+import { closeServers, connect, eventually, startServer } from '../support/server.ts'
+import { cert, key } from '../support/tls.ts'
+
+afterEach(closeServers)
+
+const echo = async (ws: WebSocketConnection): Promise<void> => {
+  for await (const { type, data } of ws) await ws.writeMessage(type, data)
+}
+
+async function answersTo(url: string, text: string): Promise<string> {
+  const client = await connect(url)
+  client.socket.send(text)
+  return client.next()
+}
+
+interface Answer {
+  status: number
+  headers: IncomingMessage['headers']
+  body: string
+}
+
+/** An ordinary request with headers of your own. */
+async function request(url: string, headers: Record<string, string> = {}, body?: string): Promise<Answer> {
+  const send = url.startsWith('https') ? httpsRequest : httpRequest
+  const sent = send(url, { method: body === undefined ? 'GET' : 'POST', headers, rejectUnauthorized: false }).end(body)
+  const [response] = (await once(sent, 'response')) as [IncomingMessage]
+  return { status: response.statusCode as number, headers: response.headers, body: await text(response) }
+}
+
+const H2C = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABkAAQAAP__' }
+
+describe('an Upgrade header for another protocol stays a plain request', () => {
+  const addRoutes = (app: FastifyInstance): void => {
+    app.webSocket('/ws', echo)
+    app.get('/page', ({ headers }) => `page for ${headers.upgrade}`)
+    app.post('/echo', ({ body }) => body)
+  }
+
+  async function checkPlain(http: (path: string) => string): Promise<void> {
+    expect(await request(http('/page'), H2C)).toMatchObject({ status: 200, body: 'page for h2c' })
+    expect(await request(http('/page'), { connection: 'upgrade', upgrade: 'TLS/1.0, HTTP/1.1' })).toMatchObject({ status: 200 })
+    const body = JSON.stringify({ text: 'x'.repeat(100_000) })
+    const answer = await request(http('/echo'), { ...H2C, 'content-type': 'application/json', 'content-length': String(body.length) }, body)
+    expect(answer).toMatchObject({ status: 200, body })
+    expect(await request(http('/nowhere'), H2C)).toMatchObject({ status: 404 })
+    expect(await request(http('/ws'), H2C)).toMatchObject({ status: 426 })
+  }
+
+  test('over HTTP, and the connection stays open for more', async () => {
+    const { http, port } = await startServer(addRoutes)
+    await checkPlain(http)
+    const client = connectTcp(port, '127.0.0.1')
+    let received = ''
+    client.on('data', (chunk) => (received += chunk.toString()))
+    const head = 'Host: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n'
+    client.write(`POST /echo HTTP/1.1\r\n${head}Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n`)
+    await eventually(() => received.endsWith('one'))
+    client.write(`GET /page HTTP/1.1\r\n${head}\r\n`)
+    await eventually(() => received.endsWith('page for h2c'))
+    client.write('GET /ws HTTP/1.1\r\nHost: a\r\n\r\n')
+    await eventually(() => received.includes(' 426 '))
+    client.destroy()
+  })
+
+  test('beside another listener, which is asked for anything but h2c', async () => {
+    const seen: unknown[] = []
+    const { http, ws } = await startServer((app) => {
+      addRoutes(app)
+      app.server.on('upgrade', (received: IncomingMessage, socket: Duplex) => {
+        seen.push(received.headers.upgrade)
+        if (received.headers.upgrade === 'mine') socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: mine\r\n\r\n')
+      })
+    })
+    expect(await request(http('/page'), H2C)).toMatchObject({ status: 200, body: 'page for h2c' })
+    const mine = httpRequest(http('/page'), { headers: { connection: 'Upgrade', upgrade: 'mine' } }).end()
+    const [, socket] = (await once(mine, 'upgrade')) as [IncomingMessage, Socket]
+    socket.destroy()
+    // Nobody takes this one, so that it becomes a plain request again, with its body.
+    const headers = { connection: 'Upgrade', upgrade: 'other', 'content-type': 'text/plain', 'content-length': '5' }
+    const answer = await request(http('/echo'), headers, 'hello')
+    if (process.versions.node < '26') expect(answer).toMatchObject({ status: 200, body: 'hello' })
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+    expect(seen).toEqual(['mine', 'other', 'websocket'])
+  }, 15_000)
+
+  test('over HTTPS', async () => {
+    const { port } = await startServer(addRoutes, { fastify: { https: { cert, key } } as never })
+    await checkPlain((path) => `https://127.0.0.1:${port}${path}`)
+  })
+
+  test('over HTTPS beside HTTP/2', async () => {
+    const { port } = await startServer(addRoutes, { fastify: { http2: true, https: { cert, key, allowHTTP1: true } } as never })
+    await checkPlain((path) => `https://127.0.0.1:${port}${path}`)
+  })
+
+  test('on a server that listens to every address of localhost', async () => {
+    const { app, port, ws } = await startServer(addRoutes, { host: 'localhost' })
+    for (const { address } of app.addresses() as AddressInfo[]) {
+      const host = address.includes(':') ? `[${address}]` : address
+      await checkPlain((path) => `http://${host}:${port}${path}`)
+    }
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+  })
+
+  test('a POST that wants a WebSocket is a POST, and inject() makes no upgrade', async () => {
+    const { app, http } = await startServer(addRoutes)
+    const headers = { connection: 'Upgrade', upgrade: 'websocket', 'content-type': 'text/plain' }
+    expect(await request(http('/echo'), headers, 'hello')).toMatchObject({ status: 200, body: 'hello' })
+    expect((await app.inject({ url: '/ws', headers: { connection: 'Upgrade', upgrade: 'websocket' } })).statusCode).toBe(426)
+  })
+
+  test('Node still decides where we expect it to', async () => {
+    const server = createServer()
+    const hasCallback = typeof (server as { shouldUpgradeCallback?: unknown }).shouldUpgradeCallback === 'function'
+    const decided: boolean[] = []
+    server.on('connection', ({ parser }: Socket & { parser?: { onIncoming?: unknown } }) => decided.push(typeof parser?.onIncoming === 'function'))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const client = connectTcp((server.address() as AddressInfo).port, '127.0.0.1')
+    await eventually(() => decided.length === 1)
+    expect(hasCallback || decided[0]).toBe(true)
+    client.destroy()
+    server.close()
+  })
+
+  test('a shouldUpgradeCallback of the application is respected', async () => {
+    const { ws, port } = await startServer(addRoutes, {
+      fastify: {
+        serverFactory: (handler) => {
+          const server = createServer(handler as never)
+          const deciding = server as { shouldUpgradeCallback?: (received: IncomingMessage) => boolean }
+          if (deciding.shouldUpgradeCallback !== undefined) deciding.shouldUpgradeCallback = ({ url }) => url !== '/ws?no'
+          return server
+        }
+      }
+    })
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+    if ((createServer() as { shouldUpgradeCallback?: unknown }).shouldUpgradeCallback === undefined) return
+    expect(await request(`http://127.0.0.1:${port}/ws?no`, { connection: 'Upgrade', upgrade: 'websocket' })).toMatchObject({ status: 426 })
+  })
+})
+
+describe('an upgrade with a body', () => {
+  const addRoutes = (app: FastifyInstance): void => {
+    app.webSocket('/ws', echo)
+    app.webSocket('/no', echo, { onRequest: async (_request, reply) => reply.code(401).send({ error: 'no' }) })
+    app.webSocket('/throws', echo, {
+      preHandler: async () => {
+        throw new Error('a bug in a hook')
+      }
+    })
+  }
+  const LENGTH = { 'Content-Length': '5' }
+
+  test.each([
+    ['/no', 401],
+    ['/throws', 500],
+    ['/nowhere', 404],
+    ['/%zz', 400],
+    ['/ws', 101]
+  ])('to %s: %i, also if the body never comes, and the server can be closed', async (path, expected) => {
+    const { app, port, logs } = await startServer(addRoutes)
+    for (const body of ['hello', 'he', '']) {
+      const client = new RawClient(port)
+      client.handshake(path, LENGTH, Buffer.from(body))
+      expect((await client.head()).status).toBe(expected)
+      if (expected === 101) client.reset()
+    }
+    await app.close()
+    expect(logs.filter(({ level, msg }) => level >= 50 && msg !== 'a bug in a hook')).toEqual([])
+  })
+
+  test('goes on after the body', async () => {
+    const { port } = await startServer(addRoutes)
+    const isBodyRead = Number(process.versions.node.split('.')[0]) >= 26
+    const client = new RawClient(port)
+    client.handshake('/ws', LENGTH, Buffer.concat([Buffer.from(isBodyRead ? 'hello' : ''), clientFrame(1, 'hi')]))
+    expect((await client.head()).status).toBe(101)
+    expect((await client.frame()).payload.toString()).toBe('hi')
+    client.socket.write(clientFrame(8, Buffer.of(0x03, 0xe8)))
+    expect(await client.closeCode()).toBe(1000)
+  })
+
+  test('that resets or hangs while a hook runs touches nobody else', async () => {
+    const { port, ws, logs } = await startServer((app) => {
+      addRoutes(app)
+      app.webSocket('/slow', echo, { onRequest: () => new Promise((resolve) => setTimeout(resolve, 50)) })
+    })
+    for (const body of ['hello', 'he']) {
+      const client = new RawClient(port)
+      client.handshake('/slow', LENGTH, Buffer.from(body))
+      await eventually(() => logs.some(({ msg }) => msg === 'incoming request'))
+      client.reset()
+    }
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+    expect(logs.filter(({ level }) => level >= 50)).toEqual([])
+  })
+})
+
+describe('one server after another application', () => {
+  /** What an application may not leave behind. */
+  const traces = (server: Server) => ({
+    upgrade: server.listenerCount('upgrade'),
+    connection: server.listenerCount('connection'),
+    secureConnection: server.listenerCount('secureConnection'),
+    emit: Object.hasOwn(server, 'emit'),
+    decide: (server as { shouldUpgradeCallback?: unknown }).shouldUpgradeCallback
+  })
+
+  test('can have the plugin again, three times, with an unused one between', async () => {
+    let handler: ((request: unknown, response: unknown) => void) | undefined
+    const server = createServer((received, response) => handler?.(received, response))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const before = traces(server)
+    server.close = ((done?: () => void) => {
+      done?.()
+      return server
+    }) as never
+    for (const name of ['one', 'two', 'three']) {
+      const app = Fastify({
+        serverFactory: (given) => {
+          handler = given as never
+          return server
+        }
+      })
+      await app.register(blazeWs)
+      app.webSocket('/ws', async (ws) => {
+        for await (const { data } of ws) await ws.writeText(`${name} ${data.toString()}`)
+      })
+      await app.ready()
+      if (name !== 'two') expect(await answersTo(`ws://127.0.0.1:${port}/ws`, 'hello')).toBe(`${name} hello`)
+      await app.close()
+      expect(traces(server)).toEqual(before)
+    }
+    Reflect.deleteProperty(server, 'close')
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  })
+
+  test('what was put on top of ours is left alone', async () => {
+    const app = Fastify()
+    await app.register(blazeWs)
+    const { emit } = app.server
+    const onTop = (...args: Parameters<typeof emit>): boolean => Reflect.apply(emit, app.server, args)
+    app.server.emit = onTop as never
+    await app.close()
+    expect(app.server.emit).toBe(onTop)
+    expect(app.server.emit('upgrade', {}, {}, {})).toBe(false)
+  })
+})
+
+describe('a server of its own for @fastify/websocket', () => {
+  async function withOwnServer(isShared: boolean, check: (url: string, port: number, app: FastifyInstance, logs: string[]) => Promise<void>): Promise<void> {
+    const server = createServer()
+    const logs: string[] = []
+    const app = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => void logs.push((JSON.parse(line) as { msg: string }).msg) } } })
+    const options = { options: { server } }
+    if (isShared) await app.register(websocket, options)
+    await app.register(blazeWs, { maxPendingUpgrades: 2, shutdown: { timeout: 1_000 }, ...(!isShared && { websocket: options }) })
+    app.webSocket('/ws', echo)
+    app.webSocket('/slow', echo, { onRequest: () => new Promise(() => {}) })
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    try {
+      await check(`ws://127.0.0.1:${port}/ws`, port, app, logs)
+    } finally {
+      await app.close()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    }
+  }
+
+  test.each([true, false])('has all limits (registered by the application: %s)', (isShared) =>
+    withOwnServer(isShared, async (url, port, app, logs) => {
+      expect(await answersTo(url, 'hello')).toBe('hello')
+      const slow = [new RawClient(port), new RawClient(port)]
+      for (const client of slow) client.handshake('/slow')
+      await eventually(() => connect(url).then((client) => client.socket.terminate() === undefined && false, () => true), 'a refusal')
+      const refused = new RawClient(port)
+      refused.handshake('/ws')
+      expect((await refused.head()).status).toBe(503)
+      for (const client of slow) client.reset()
+      await eventually(() => connect(url).then(() => true, () => false), 'a place')
+      if (!isShared) {
+        // On a server that we do not know, @fastify/websocket stops listening.
+        void app.close()
+        const late = new RawClient(port)
+        late.handshake('/ws')
+        expect((await late.head()).status).toBe(503)
+      }
+      // A protection that cannot be given is named.
+      expect(logs.some((message) => message.includes('server of its own'))).toBe(isShared)
+    })
+  )
+})
+
+describe('no function name matters', () => {
+  test('limits and other listeners are as before if the names were minified', async () => {
+    let seen = 0
+    const { ws, port } = await startServer(
+      (app) => {
+        app.webSocket('/ws', echo)
+        app.webSocket('/slow', echo, { onRequest: () => new Promise(() => {}) })
+        app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => {
+          seen++
+          socket.destroy()
+        })
+      },
+      {
+        maxPendingUpgrades: 1,
+        shutdown: { timeout: 100 },
+        before: async (app: FastifyInstance) => {
+          await app.register(websocket)
+          for (const listener of app.server.listeners('upgrade')) Object.defineProperty(listener, 'name', { value: 'a' })
+        }
+      }
+    )
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+    new RawClient(port).handshake('/slow')
+    await eventually(() => seen === 2)
+    await expect(connect(ws('/ws'))).rejects.toThrow('503')
+  })
+
+  test('server.emit that was replaced later: a log line, and both go on', async () => {
+    const { ws, logs } = await startServer((app) => {
+      app.webSocket('/ws', echo)
+      // As some instrumentation does: it keeps the prototype's emit.
+      app.server.emit = function (this: Server, ...args: Parameters<Server['emit']>) {
+        return Reflect.apply(Server.prototype.emit, this, args)
+      } as never
+    })
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+    expect(logs.filter(({ msg }) => msg.includes('server.emit was replaced'))).toHaveLength(1)
+  })
+})
+
+describe('instances that are older than the plugin', () => {
+  const hello = (socket: { send: (data: string) => void }): void => socket.send('old')
+
+  test('plugins with and without routes: their upgrades and their plain requests work', async () => {
+    const { ws, http } = await startServer((app) => void app.webSocket('/new', echo), {
+      before: async (app: FastifyInstance) => {
+        await app.register(websocket)
+        await app.register(async (old) => {
+          old.get('/old', { websocket: true }, hello)
+          old.get('/page', (request) => `page, ws: ${String(request.ws)}`)
+          old.setNotFoundHandler((_request, reply) => reply.code(404).send('nothing'))
+        }, { prefix: '/a' })
+        await app.register(async () => {})
+      }
+    })
+    expect(await (await connect(ws('/a/old'))).next()).toBe('old')
+    expect(await answersTo(ws('/new'), 'hello')).toBe('hello')
+    for (const headers of [{}, H2C]) {
+      expect(await request(http('/a/page'), headers)).toMatchObject({ status: 200, body: 'page, ws: false' })
+      expect(await request(http('/a/nowhere'), headers)).toMatchObject({ status: 404, body: 'nothing' })
+    }
+    await expect(connect(ws('/a/nowhere'))).rejects.toThrow('404')
+  })
+
+  test.each([true, false])('can add routes of ours, with hooks that refuse (@fastify/websocket before: %s)', async (isShared) => {
+    let old: FastifyInstance | undefined
+    const { ws } = await startServer(
+      (app) => {
+        const instance = old as FastifyInstance
+        instance.addHook('onRequest', async (received) => {
+          if (received.url.endsWith('?no')) received.refuseWebSocket(4000, 'not you')
+        })
+        instance.webSocket('/child', echo)
+        app.webSocket('/root', echo)
+      },
+      {
+        before: async (app: FastifyInstance) => {
+          if (isShared) await app.register(websocket)
+          await app.register(async (instance) => {
+            old = instance
+          }, { prefix: '/api' })
+        }
+      }
+    )
+    expect(await answersTo(ws('/api/child'), 'hello')).toBe('hello')
+    expect(await answersTo(ws('/root'), 'hello')).toBe('hello')
+    const refused = await connect(ws('/api/child?no'))
+    expect(await refused.close()).toEqual({ code: 4000, reason: 'not you' })
+  })
+
+  test.each(['before', 'after'])('mercurius, registered %s: queries, subscriptions and our routes', async (order) => {
+    ensureDist()
+    const child = fork(join(__dirname, '..', 'support', 'mercurius-child.mjs'), [order], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const [port] = (await once(child, 'message')) as [number]
+    try {
+      const answer = await fetch(`http://127.0.0.1:${port}/graphql?query={hello}`)
+      expect(await answer.json()).toEqual({ data: { hello: 'world' } })
+      const client = await connect(`ws://127.0.0.1:${port}/graphql`, ['graphql-transport-ws'])
+      client.socket.send(JSON.stringify({ type: 'connection_init' }))
+      expect(JSON.parse(await client.next())).toMatchObject({ type: 'connection_ack' })
+      client.socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: 'subscription { ticks }' } }))
+      expect(JSON.parse(await client.next())).toMatchObject({ type: 'next', payload: { data: { ticks: 1 } } })
+      client.socket.terminate()
+      expect(await answersTo(`ws://127.0.0.1:${port}/ws`, 'hello')).toBe('hello')
+      await expect(connect(`ws://127.0.0.1:${port}/nowhere`)).rejects.toThrow('404')
+      expect(await request(`http://127.0.0.1:${port}/graphql?query={hello}`, H2C)).toMatchObject({ status: 200 })
+    } finally {
+      child.kill('SIGKILL')
+    }
+  })
+})
+
+describe('HTTP/2 and hop-by-hop headers', () => {
+  test('a plain HTTP/2 request to a WebSocket route gets 426 without headers that belong to HTTP/1', async () => {
+    const { port, app } = await startServer((server) => void server.webSocket('/ws', echo), { fastify: { http2: true, https: { cert, key, allowHTTP1: true } } as never })
+    const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
+    for (const headers of [{}, { origin: 'https://example.com' }]) {
+      const stream = session.request({ ':path': '/ws', ...headers })
+      const [answer] = (await once(stream, 'response')) as [Record<string, unknown>]
+      expect([answer[':status'], answer['connection'], answer['upgrade']]).toEqual([426, undefined, undefined])
+      stream.close()
+    }
+    session.close()
+    const client = new WebSocket(`wss://127.0.0.1:${port}/ws`, { rejectUnauthorized: false })
+    await once(client, 'open')
+    client.terminate()
+    await app.close()
+  })
+
+  test('HTTP/2 without TLS', async () => {
+    const { port } = await startServer((server) => void server.webSocket('/ws', echo), { fastify: { http2: true } as never })
+    const session = connectHttp2(`http://127.0.0.1:${port}`)
+    const stream = session.request({ ':path': '/ws' })
+    const [answer] = (await once(stream, 'response')) as [Record<string, unknown>]
+    expect(answer[':status']).toBe(426)
+    stream.close()
+    session.close()
+  })
+
+  test.each(['close', 'Close', 'keep-alive, close'])('a client that says Connection: %s gets its end', async (connection) => {
+    const { port } = await startServer((server) => void server.webSocket('/ws', echo))
+    const client = new RawClient(port)
+    client.socket.write(`GET /ws HTTP/1.1\r\nHost: a\r\nConnection: ${connection}\r\n\r\n`)
+    const { status, headers } = await client.head()
+    expect([status, headers.get('upgrade')]).toEqual([426, 'websocket'])
+    expect(headers.get('connection')).toMatch(/close/)
+    expect(headers.get('connection')).toMatch(/upgrade/i)
+    await eventually(() => client.isEnded, 'the end')
+  })
+
+  test('HTTP/1.0 ends, and HTTP/1.1 goes on', async () => {
+    const { port } = await startServer((server) => void server.webSocket('/ws', echo))
+    const old = new RawClient(port)
+    old.socket.write('GET /ws HTTP/1.0\r\nHost: a\r\n\r\n')
+    expect((await old.head()).status).toBe(426)
+    await eventually(() => old.isEnded, 'the end')
+    const client = new RawClient(port)
+    client.socket.write('GET /ws HTTP/1.1\r\nHost: a\r\n\r\n')
+    expect((await client.head()).headers.get('connection')).toBe('Upgrade')
+    expect(client.isEnded).toBe(false)
+  })
+
+  test('a Unix socket serves WebSockets, too', async () => {
+    const path = join(tmpdir(), `blaze-${process.pid}-${Date.now()}.sock`)
+    const app = Fastify()
+    await app.register(blazeWs)
+    app.webSocketWithConfig('/ws', echo, { maxConnections: 1, maxConnectionsPerIp: 1 })
+    await app.listen({ path })
+    expect(await answersTo(`ws+unix:${path}:/ws`, 'hello')).toBe('hello')
+    await app.close()
+  })
+})
