@@ -33,8 +33,11 @@ export function networkOf(ip: string): string {
 function groupsOf(address: string): number[] {
   // WHATWG's URL parser writes every IPv6 address in one way, without an IPv4 address at its end.
   const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
-  const parse = (part = ''): number[] => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)))
-  const front = parse(head)
-  const back = parse(tail)
+  const front = parseGroups(head)
+  const back = parseGroups(tail)
   return [...front, ...Array.from({ length: 8 - front.length - back.length }, () => 0), ...back]
+}
+
+function parseGroups(part = ''): number[] {
+  return part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16))
 }

@@ -60,8 +60,8 @@ function withTarget(config: object | undefined, target: UpgradeTarget): object {
 }
 
 /** The target in the `config` of a route; undefined if the route is not ours. */
-export function targetOf(config: object | undefined): UpgradeTarget | undefined {
-  return (config as { [TARGET]?: UpgradeTarget } | undefined)?.[TARGET]
+export function targetOf(config: { [TARGET]?: UpgradeTarget } | undefined): UpgradeTarget | undefined {
+  return config?.[TARGET]
 }
 
 /** Adds a WebSocket route to an instance, with its prefix, its hooks and its decorators. */

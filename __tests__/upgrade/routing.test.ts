@@ -67,9 +67,9 @@ describe('with another listener, routes are found as Fastify finds them', () => 
       (app) => {
         app.webSocket('/version', echo, { constraints: { version: '2.0.0' } })
         app.webSocket('/host', echo, { constraints: { host: 'chat.example' } })
-        app.webSocket('/tenant', echo, { constraints: { tenant: 'a' } as never })
+        app.webSocket('/tenant', echo, { constraints: { tenant: 'a' } })
       },
-      { routerOptions: { constraints: { tenant } as never } }
+      { routerOptions: { constraints: { tenant } } }
     )
     expect(await answersTo(ws('/version'), 'hello', { 'accept-version': '2.x' })).toBe('hello')
     await expect(connect(ws('/version'))).rejects.toThrow('socket hang up')
@@ -92,7 +92,7 @@ describe('with another listener, routes are found as Fastify finds them', () => 
     }
     const { ws, logs } = await serve(
       (app) => {
-        app.webSocket('/ws', echo, { constraints: { secret: 'a' } as never })
+        app.webSocket('/ws', echo, { constraints: { secret: 'a' } })
         app.get('/plain', () => 'plain')
       },
       { routerOptions: { constraints: { secret } as never } }
@@ -224,9 +224,9 @@ describe('nothing is thrown into the event', () => {
         }
       }
     )
-    for (const path of ['/throws', '/number']) await expect(connect(ws(path))).rejects.toThrow()
+    for (const path of ['/throws', '/number']) await expect(connect(ws(path))).rejects.toThrow(/hang up|ECONNRESET/)
     expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
-    if (!isForeign) expect(logs.filter(({ msg }) => msg === 'an upgrade failed')).toHaveLength(1)
+    expect(logs.filter(({ msg }) => msg === 'an upgrade failed')).toHaveLength(isForeign ? 0 : 1)
   })
 
   test('a client that resets at once, and a malformed request line', async () => {
@@ -334,7 +334,7 @@ describe('what other listeners are shown of our upgrades', () => {
         socket.write('too much')
         socket.destroySoon()
       })
-      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => void socket.unshift('rubbish'))
+      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) =>  socket.unshift('rubbish'))
       app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => void socket.destroy(new Error('not for me')))
     })
     expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')

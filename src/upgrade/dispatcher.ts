@@ -51,8 +51,8 @@ export class UpgradeDispatcher {
     this.#pending = pending
     this.#routes = routes
     this.#foreign = new ForeignUpgrades(clock, (upgrade) => this.#answer(upgrade))
-    this.#routing = app.routing.bind(app) as Routing
-    app.routing = (request, response) => this.#routed(request as IncomingMessage, response as ServerResponse)
+    this.#routing = app.routing.bind(app)
+    app.routing = (request, response) => this.#routed(request, response)
     const { server } = websocket
     if (server === undefined) this.#warn('@fastify/websocket listens to a server of its own: other listeners of its upgrade event are not kept from ours')
     else this.#takeOver(server)

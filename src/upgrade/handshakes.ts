@@ -71,7 +71,7 @@ export class Handshakes {
     keepValidOffers(request.raw)
     this.#headers.set(request.raw, headerLines(reply))
     const { raw: response } = reply.hijack()
-    this.#serverFor(target.config).handleUpgrade(request.raw, upgrade.socket as Socket, upgrade.head, (socket) => {
+    this.#serverFor(target.config).handleUpgrade(request.raw, upgrade.socket, upgrade.head, (socket) => {
       // Of the HTTP exchange only the request is kept for as long as the connection lives.
       this.#headers.delete(request.raw)
       response.detachSocket(upgrade.socket as Socket)

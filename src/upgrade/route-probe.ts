@@ -6,7 +6,6 @@ export type RouteKind = 'webSocket' | 'plain' | 'none'
 
 type Routing = (request: IncomingMessage, response: ServerResponse) => void
 type Answer = (kind: RouteKind | undefined) => void
-type ChildLoggerFactory = NonNullable<RouteOptions['childLoggerFactory']>
 
 /** What a probe throws to leave Fastify as soon as the route is known, before anything is logged and any hook runs. */
 const FOUND = new Error('a probe has found its route')
@@ -27,7 +26,7 @@ export class RouteProbe {
 
   constructor(app: FastifyInstance, hasOlderRoutes: boolean) {
     this.#app = app
-    this.#routing = app.routing.bind(app) as Routing
+    this.#routing = app.routing.bind(app)
     this.#hasOlderRoutes = hasOlderRoutes
   }
 
@@ -37,11 +36,11 @@ export class RouteProbe {
     // An ordinary route needs no mark if all routes without one are ordinary.
     if (!isWebSocket && !this.#hasOlderRoutes) return
     const kind = isWebSocket ? 'webSocket' : 'plain'
-    const given = options.childLoggerFactory as ChildLoggerFactory | undefined
+    const given = options.childLoggerFactory
     options.childLoggerFactory = function (this: FastifyInstance, logger, bindings, childOptions, request) {
       turnBack(request, kind)
       return (given ?? this.childLoggerFactory).call(this, logger, bindings, childOptions, request)
-    } as ChildLoggerFactory
+    }
   }
 
   /** Calls back at once, or later if the application has asynchronous constraints. */

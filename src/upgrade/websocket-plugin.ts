@@ -43,7 +43,7 @@ export class WebsocketPlugin {
     await app.register(websocket, { ...options, options: { ...wsOptions, server: standIn as unknown as Server } })
     const marks = learnMarks(app, standIn)
     if (marks === undefined) throw new Error('this version of @fastify/websocket does not mark the requests of upgrades as expected')
-    return new WebsocketPlugin(false, server as Server, marks)
+    return new WebsocketPlugin(false, server, marks)
   }
 
   /** Does to an upgrade what its listener does. */
