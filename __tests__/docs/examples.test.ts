@@ -12,8 +12,8 @@ beforeAll(() => writeExamples(blocks))
 afterEach(closeExamples)
 afterAll(removeExamples)
 
-/** The examples that no test has started yet. */
-const untouched = new Set(blocks)
+/** The examples that no test has started yet; those of docs/deployment.md have a test file of their own. */
+const untouched = new Set(blocks.filter(({ page }) => page !== 'docs/deployment.md'))
 
 function blockBelow(page: string, heading: string, index = 0): Block {
   const block = blocks.filter((block) => block.page === page && block.heading === heading)[index]
@@ -51,8 +51,8 @@ test('all examples type-check', async () => {
 })
 
 describe('README.md', () => {
-  test.each([0, 1])('Install: example %i is an echo server', async (index) => {
-    const { ws } = await startBelow('README.md', 'Install', index).then(bound)
+  test.each(['Install', 'CommonJS'])('%s: an echo server', async (heading) => {
+    const { ws } = bound(await tour(heading))
     const client = await connect(ws('/echo'))
     expect(await ask(client, 'hello')).toBe('hello')
   })
