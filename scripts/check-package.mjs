@@ -1,9 +1,9 @@
 // Packs the package, installs the tarball in an empty project, and uses it there as its users do: imported, required, and
-// type-checked from ESM and from CommonJS.
+// type-checked from ESM and from CommonJS. The links of its pages must lead to files that are in the tarball.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -49,10 +49,30 @@ app.after(() => {
 })
 `
 
+/** Where the links and images of a page lead, those to other sites left out. */
+function linksOf(page) {
+  const text = readFileSync(page, 'utf8').replaceAll(/^```[\s\S]*?^```/gm, '')
+  const links = [...text.matchAll(/\]\(([^)\s]+)[^)]*\)|\b(?:src|href)="([^"]+)"/g)].map(([, markdown, html]) => markdown ?? html)
+  return links.filter((link) => !/^[a-z]+:/.test(link)).map((link) => link.split('#')[0])
+}
+
+/** The links of the Markdown files in a folder that lead to nothing in it. */
+function brokenLinks(folder) {
+  const pages = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
+  return pages.flatMap((name) => {
+    const page = join(folder, name)
+    const isThere = (path) => !relative(folder, path).startsWith('..') && existsSync(path)
+    return linksOf(page).filter((link) => link !== '' && !isThere(join(dirname(page), link))).map((link) => `${name}: ${link}`)
+  })
+}
+
 try {
   const [{ filename }] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', work], root))
   writeFileSync(join(work, 'package.json'), JSON.stringify({ name: 'user', private: true }))
   run('npm', ['install', '--silent', '--no-audit', '--no-fund', '--omit=peer', '--legacy-peer-deps', join(work, filename)])
+  const broken = brokenLinks(join(work, 'node_modules', 'fastify-blaze-ws'))
+  if (broken.length > 0) throw new Error(`not in the tarball:\n${broken.join('\n')}`)
+
   // Fastify and the types come from this repository: what is tested is the tarball.
   symlinkSync(join(root, 'node_modules', 'fastify'), join(work, 'node_modules', 'fastify'))
 
@@ -72,7 +92,7 @@ try {
     writeFileSync(join(work, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [file] }))
     process.stdout.write(run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']))
   }
-  process.stdout.write('the packed tarball works: imported, required and type-checked\n')
+  process.stdout.write('the packed tarball works: imported, required and type-checked, and its links lead to its files\n')
 } finally {
   rmSync(work, { recursive: true, force: true })
 }

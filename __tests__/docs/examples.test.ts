@@ -8,12 +8,15 @@ import { type Block, blocksOf, PAGES } from './support/markdown.ts'
 
 const blocks = PAGES.flatMap(blocksOf)
 
-beforeAll(() => writeExamples(blocks))
+beforeAll(() => writeExamples([...blocks, unawaited]))
 afterEach(closeExamples)
 afterAll(removeExamples)
 
-/** The examples that no test has started yet. */
-const untouched = new Set(blocks)
+/** The examples that no test has started yet; those of docs/deployment.md have a test file of their own. */
+const untouched = new Set(blocks.filter(({ page }) => page !== 'docs/deployment.md'))
+
+/** The example for several messages at once, spoilt: its handler does not wait for what it has started. */
+const unawaited = variantOf('Several messages at once', 'await Promise.all(running)')
 
 function blockBelow(page: string, heading: string, index = 0): Block {
   const block = blocks.filter((block) => block.page === page && block.heading === heading)[index]
@@ -25,6 +28,13 @@ function blockBelow(page: string, heading: string, index = 0): Block {
 /** Starts the example below a heading; the first one where no other is asked for. */
 async function startBelow(page: string, heading: string, index = 0, env: Record<string, string> = {}): Promise<Example> {
   return start(blockBelow(page, heading, index), env)
+}
+
+/** An example of docs/routes.md without a part of its code. */
+function variantOf(heading: string, part: string): Block {
+  const block = blockBelow('docs/routes.md', heading)
+  if (!block.code.includes(part)) throw new Error(`the example below "${heading}" has no "${part}"`)
+  return { ...block, line: block.line + 1, code: block.code.replace(part, '') }
 }
 
 const tour = (heading: string) => startBelow('README.md', heading)
@@ -51,8 +61,8 @@ test('all examples type-check', async () => {
 })
 
 describe('README.md', () => {
-  test.each([0, 1])('Install: example %i is an echo server', async (index) => {
-    const { ws } = await startBelow('README.md', 'Install', index).then(bound)
+  test.each(['Install', 'CommonJS'])('%s: an echo server', async (heading) => {
+    const { ws } = bound(await tour(heading))
     const client = await connect(ws('/echo'))
     expect(await ask(client, 'hello')).toBe('hello')
   })
@@ -218,6 +228,50 @@ describe('docs', () => {
     expect(await ask(client, 'hello')).toBe('hello')
     client.socket.send('hello, and so on')
     expect(await client.close()).toEqual({ code: 4001, reason: 'be brief' })
+  })
+
+  describe('several messages at once', () => {
+    const jobs = Array.from({ length: 20 }, (_, i) => `job ${i}`)
+
+    /** Sends all jobs, closes the server after the first answer, and gives the answers that came. */
+    async function answersOf(block: Block): Promise<string[]> {
+      const example = await start(block)
+      const client = await connect(example.ws('/jobs'))
+      for (const job of jobs) client.socket.send(job)
+      const answers = [await client.next()]
+      const closing = example.close()
+      expect((await client.close()).code).toBe(1001)
+      await closing
+      return [...answers, ...client.messages.map(({ data }) => data)]
+    }
+
+    test('a shutdown loses nothing', async () => {
+      const answers = await answersOf(blockBelow('docs/routes.md', 'Several messages at once'))
+      expect(answers.toSorted()).toEqual(jobs.map((job) => JSON.stringify({ job, state: 'done' })).toSorted())
+    })
+
+    test('without the await it loses answers', async () => {
+      expect((await answersOf(unawaited)).length).toBeLessThan(jobs.length)
+    })
+
+    test('a job that fails is told, and the others go on', async () => {
+      const client = await connect((await startBelow('docs/routes.md', 'Several messages at once')).ws('/jobs'))
+      for (const job of ['', 'one']) client.socket.send(job)
+      expect([await client.next(), await client.next()]).toEqual(['{"job":"","state":"failed"}', '{"job":"one","state":"done"}'])
+      // Nor does it matter to the process that a client leaves in the middle of its work.
+      client.socket.send('two')
+      client.socket.terminate()
+    })
+  })
+
+  test('what to use instead of onResponse', async () => {
+    const { ws, http } = bound(await startBelow('docs/routes.md', 'Hooks'))
+    const openOnes = async (): Promise<unknown> => (await fetch(http('/open'))).json()
+    const client = await connect(ws('/counted'))
+    expect(await ask(client, 'hello')).toBe('hello')
+    expect(await openOnes()).toEqual({ open: 1 })
+    client.socket.close()
+    await eventually(async () => JSON.stringify(await openOnes()) === '{"open":0}')
   })
 
   test('route options', async () => {

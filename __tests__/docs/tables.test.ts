@@ -65,7 +65,7 @@ test('the close codes of docs/errors.md have their names', () => {
 test('links between the pages and to their headings lead somewhere', () => {
   const broken: string[] = []
   for (const page of [...PAGES, 'CHANGELOG.md']) {
-    for (const [, link = ''] of read(page).matchAll(/\]\(([^)]+)\)/g)) {
+    for (const [, link = ''] of read(page).matchAll(/(?:\]\(|src=")([^)"]+)[)"]/g)) {
       if (/^https?:/.test(link)) continue
       const [path = '', hash] = link.split('#')
       const target = path === '' ? page : join(page, '..', path)

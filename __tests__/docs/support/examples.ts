@@ -74,6 +74,16 @@ function runnablePathOf(block: Block): string {
   return pathOf(block).replace(/mts$/, 'mjs')
 }
 
+/** Runs before a program: whatever port it asks for, it gets a free one of loopback. */
+export const PRELOAD = join(__dirname, 'preload.mjs')
+
+export interface ProgramOptions {
+  env?: Record<string, string>
+  cwd?: string
+  /** Arguments in front of the file. */
+  execArgv?: string[]
+}
+
 /** An example that runs in a process of its own. */
 export class Example {
   readonly #child: ChildProcess
@@ -82,9 +92,8 @@ export class Example {
   output = ''
   port = 0
 
-  constructor(block: Block, env: Record<string, string>) {
-    const preload = join(__dirname, 'preload.mjs')
-    this.#child = fork(runnablePathOf(block), { execArgv: ['--import', `file://${preload}`], stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: { ...process.env, ...env } })
+  constructor(file: string, { env, cwd, execArgv = [] }: ProgramOptions) {
+    this.#child = fork(file, { cwd, execArgv: ['--import', `file://${PRELOAD}`, ...execArgv], stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: { ...process.env, ...env } })
     for (const stream of [this.#child.stdout, this.#child.stderr]) stream?.on('data', (chunk) => (this.output += String(chunk)))
     this.#ended = new Promise((resolve) => {
       this.#child.once('close', (code, signal) => resolve(code ?? signal ?? 1))
@@ -101,7 +110,9 @@ export class Example {
       })
     })
     const code = await Promise.race([listening, this.#ended])
-    if (code !== undefined && code !== 0) throw new Error(`the example ended with ${code}:\n${this.output}`)
+    if (code === undefined || code === 0) return
+    running.delete(this)
+    throw new Error(`the example ended with ${code}:\n${this.output}`)
   }
 
   ws(path: string): string {
@@ -134,8 +145,13 @@ export class Example {
 const running = new Set<Example>()
 
 /** Starts an example, with what it finds in its environment; `closeExamples` closes it. */
-export async function start(block: Block, env: Record<string, string> = {}): Promise<Example> {
-  const example = new Example(block, env)
+export function start(block: Block, env: Record<string, string> = {}): Promise<Example> {
+  return startFile(runnablePathOf(block), { env })
+}
+
+/** Starts a file as an example; `closeExamples` closes it. */
+export async function startFile(file: string, options: ProgramOptions = {}): Promise<Example> {
+  const example = new Example(file, options)
   await example.ready()
   return example
 }

@@ -7,38 +7,55 @@ export const ROOT = join(__dirname, '..', '..', '..')
 export const PAGES = ['README.md', ...readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
 
 /** A code block of a page. */
-export interface Block {
+export interface Fence {
   page: string
   /** The nearest heading above it. */
   heading: string
-  lang: 'ts' | 'js'
+  lang: string
   code: string
   /** The line of the page that its first line of code is on, from 1. */
   line: number
+}
+
+/** A code block that is a program. */
+export interface Block extends Fence {
+  lang: 'ts' | 'js'
 }
 
 export function read(page: string): string {
   return readFileSync(join(ROOT, page), 'utf8')
 }
 
-/** The `ts` and `js` blocks of a page. */
-export function blocksOf(page: string): Block[] {
-  const blocks: Block[] = []
+/** All code blocks of a page. */
+export function fencesOf(page: string): Fence[] {
+  const fences: Fence[] = []
   let heading = ''
-  let fence: { lang: string; start: number } | undefined
+  let open: { lang: string; start: number } | undefined
   const lines = read(page).split('\n')
   for (const [i, line] of lines.entries()) {
-    const open = /^```(\w*)/.exec(line)
-    if (fence === undefined) {
+    const mark = /^```(\w*)/.exec(line)
+    if (open === undefined) {
       heading = /^#+ (.+)$/.exec(line)?.[1] ?? heading
-      if (open !== null) fence = { lang: open[1] as string, start: i + 1 }
-    } else if (open !== null) {
-      const { lang, start } = fence
-      if (lang === 'ts' || lang === 'js') blocks.push({ page, heading, lang, code: lines.slice(start, i).join('\n'), line: start + 1 })
-      fence = undefined
+      if (mark !== null) open = { lang: mark[1] as string, start: i + 1 }
+    } else if (mark !== null) {
+      const { lang, start } = open
+      fences.push({ page, heading, lang, code: lines.slice(start, i).join('\n'), line: start + 1 })
+      open = undefined
     }
   }
-  return blocks
+  return fences
+}
+
+/** The `ts` and `js` blocks of a page. */
+export function blocksOf(page: string): Block[] {
+  return fencesOf(page).filter((fence): fence is Block => fence.lang === 'ts' || fence.lang === 'js')
+}
+
+/** The first code block of a language below a heading. */
+export function fenceBelow(page: string, heading: string, lang: string): Fence {
+  const fence = fencesOf(page).find((fence) => fence.heading === heading && fence.lang === lang)
+  if (fence === undefined) throw new Error(`${page} has no ${lang} block below "${heading}"`)
+  return fence
 }
 
 /** The rows of the first table below a heading, without its head; cells are trimmed. */
