@@ -60,8 +60,9 @@ function withTarget(config: object | undefined, target: UpgradeTarget): object {
 }
 
 /** The target in the `config` of a route; undefined if the route is not ours. */
-export function targetOf(config: { [TARGET]?: UpgradeTarget } | undefined): UpgradeTarget | undefined {
-  return config?.[TARGET]
+export function targetOf(config: object | undefined): UpgradeTarget | undefined {
+  const ours: { [TARGET]?: UpgradeTarget } = config ?? {}
+  return ours[TARGET]
 }
 
 /** Adds a WebSocket route to an instance, with its prefix, its hooks and its decorators. */
