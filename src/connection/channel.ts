@@ -186,7 +186,9 @@ export class Channel implements SocketOwner {
     else if (code === 'WS_ERR_INVALID_UTF8') this.#findClose(0)
   }
 
-  onClosed(received: number): void {
+  onClosed(received: number, reason: string): void {
+    // A close frame behind messages that were still being inflated when the peer ended TCP is first heard of here.
+    this.ending.begin(received, reason)
     this.#clocks.watchdog.delete(this.#liveness)
     if (this.#expiry !== undefined) this.#clocks.watchdog.delete(this.#expiry)
     const hasReceived = received !== CloseCode.AbnormalClosure || this.#closeFinder?.isFound === true
@@ -204,7 +206,10 @@ export class Channel implements SocketOwner {
   }
 
   onListenerError(event: string, error: unknown): void {
-    this.#pump?.stop()
+    const pump = this.#requirePump()
+    if (pump.hasFailed) return
+    pump.hasFailed = true
+    pump.stop()
     this.close(CloseCode.InternalServerError, 'internal error')
     try {
       this.log.error({ err: error, event }, 'a listener of ws.socket failed')

@@ -13,6 +13,8 @@ export interface PumpTarget {
 export class Pump implements Reader {
   /** True from `socket.pause()` to `socket.resume()`. */
   isPaused = false
+  /** True once a listener has failed: then the connection is closed, and further failures tell nothing new. */
+  hasFailed = false
   readonly #inbound: Inbound
   readonly #target: PumpTarget
   #isOn = false

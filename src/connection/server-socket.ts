@@ -21,8 +21,8 @@ export interface SocketOwner {
   onPing(data: Buffer): void
   onPong(): void
   onError(error: Error): void
-  /** The connection is fully closed; `received` is the code of the peer's close frame, 1006 where none came. */
-  onClosed(received: number): void
+  /** The connection is fully closed; `received` is the code of the peer's close frame, with its reason, or 1006 where none came. */
+  onClosed(received: number, reason: string): void
   /** A `message` listener was added, or the last one removed. */
   onListening(isListening: boolean): void
   /** A listener has thrown, or returned a promise that was rejected. */
@@ -59,7 +59,7 @@ export class ServerSocket extends WebSocket {
     else if (event === 'ping') owner.onPing(args[0] as Buffer)
     else if (event === 'pong') owner.onPong()
     else if (event === 'error') owner.onError(args[0] as Error)
-    else if (event === 'close') owner.onClosed(args[0] as number)
+    else if (event === 'close') owner.onClosed(args[0] as number, String(args[1]))
     else return super.emit(event, ...args)
     return event === 'message' || this.#callListeners(event, args)
   }
