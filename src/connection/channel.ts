@@ -19,7 +19,7 @@ import { closeOnFinish } from './raw-socket.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { SendClose, ServerSocket, SocketOwner } from './server-socket.ts'
 import { now, type Watchdog } from './watchdog.ts'
-import { bytesBehindLength, hasSentClose, keepHalfOpen, unparsed } from './ws-private.ts'
+import { bytesBehindLength, hasPeerEnded, hasSentClose, keepHalfOpen, unparsed } from './ws-private.ts'
 
 const EMPTY_PING = frameOf(PingMessage, '')
 
@@ -64,7 +64,7 @@ export class Channel implements SocketOwner {
   #flood: Flood | undefined
   /** The close code for a message that could not be inflated. */
   #failure: number | undefined
-  /** Reads for the listeners of `socket`; made when it is used as a bare socket. */
+  /** Made when `socket` is used as a bare socket. */
   #pump: Pump | undefined
   /** Made where we refuse a message for good. */
   #closeFinder: CloseFinder | undefined
@@ -130,16 +130,18 @@ export class Channel implements SocketOwner {
 
   // ---- From the socket
 
+  get pump(): Pump {
+    return (this.#pump ??= new Pump(this.inbound, this.socket))
+  }
+
   get queuedBytes(): number {
     return this.outbound.unsent - this.raw.writableLength
   }
 
-  onClose(code: number | undefined, reason: string, isByPeer: boolean, send: SendClose): void {
+  onClose(code: number | undefined, reason: string, send: SendClose): void {
     const due = this.#failure ?? code ?? CloseCode.NoStatusReceived
-    if (isByPeer && (this.ending.isHeld || this.inbound.isBusy)) {
-      keepHalfOpen(this.raw)
-      return this.#hold(due, reason)
-    }
+    const isByPeer = !this.ending.hasBegun && !this.ending.isHeldForPeer && hasPeerEnded(this.socket)
+    if (isByPeer && (this.ending.isHeld || this.inbound.isBusy)) return this.#hold(due, reason, true)
     this.ending.begin(due, reason, true)
     this.#stopReceiving()
     // What comes now is dropped, and the peer's answer must not wait for who has paused the socket.
@@ -201,12 +203,12 @@ export class Channel implements SocketOwner {
 
   onListening(isListening: boolean): void {
     if (this.ending.info !== undefined) return
-    if (isListening) this.#requirePump().start()
+    if (isListening) this.pump.start()
     else this.#pump?.stop()
   }
 
   onListenerError(event: string, error: unknown): void {
-    const pump = this.#requirePump()
+    const { pump } = this
     if (pump.hasFailed) return
     pump.hasFailed = true
     pump.stop()
@@ -219,7 +221,7 @@ export class Channel implements SocketOwner {
   }
 
   onPause(): void {
-    this.#requirePump().pause()
+    this.pump.pause()
     this.socket.pauseSource()
   }
 
@@ -280,15 +282,16 @@ export class Channel implements SocketOwner {
 
   /** The client has broken a rule: it gets 1008, and before that the answers to what came earlier. */
   #refuse(reason: string): void {
-    if (this.inbound.isBusy) this.#hold(CloseCode.PolicyViolation, reason)
+    if (this.inbound.isBusy) this.#hold(CloseCode.PolicyViolation, reason, false)
     else this.close(CloseCode.PolicyViolation, reason)
   }
 
   /** Nothing more is taken. Our close frame waits until the handler asks for more or settles, `closeTimeout` at most. */
-  #hold(code: number, reason: string): void {
-    if (this.ending.isHeld) return
-    this.ending.hold(code, reason)
-    this.#stopReceiving()
+  #hold(code: number, reason: string, isPeerDone: boolean): void {
+    if (isPeerDone) keepHalfOpen(this.raw)
+    const isFirst = !this.ending.isHeld
+    this.ending.hold(code, reason, isPeerDone)
+    if (isFirst) this.#stopReceiving()
   }
 
   #stopReceiving(): void {
@@ -314,10 +317,6 @@ export class Channel implements SocketOwner {
     const finder = (this.#closeFinder = new CloseFinder(skip))
     for (const chunk of unparsed(this.socket)) finder.read(chunk)
     this.raw.on('data', (chunk: Buffer) => finder.read(chunk))
-  }
-
-  #requirePump(): Pump {
-    return (this.#pump ??= new Pump(this.inbound, this.socket))
   }
 
   /** Until the peer's close frame comes, all else is read for nothing; who sends that much is not waited for. */

@@ -13,8 +13,8 @@ export class Ending {
   /** How it ended; undefined until it is fully closed. */
   info: CloseInfo | undefined
   #cause: CloseInfo | undefined
-  /** True while the handler may still answer what came before the cause. */
-  isHeld = false
+  /** While the handler may still answer what came before the cause: whether more can come of the peer, which is dropped then. */
+  #held: 'peer open' | 'peer done' | undefined
   // Made when first used: most connections never need them.
   #abort: AbortController | undefined
   #promise: Promise<void> | undefined
@@ -24,7 +24,17 @@ export class Ending {
 
   /** True once the connection is closing or closed. */
   get hasBegun(): boolean {
-    return this.#cause !== undefined && !this.isHeld
+    return this.#cause !== undefined && this.#held === undefined
+  }
+
+  /** True while the end waits for the handler. */
+  get isHeld(): boolean {
+    return this.#held !== undefined
+  }
+
+  /** True while the end waits for the handler and nothing more can come from the peer. */
+  get isHeldForPeer(): boolean {
+    return this.#held === 'peer done'
   }
 
   /** Why the connection ends, from when that is known: before the end begins, while it is held. */
@@ -32,17 +42,16 @@ export class Ending {
     return this.#cause
   }
 
-  /** The peer has closed or broken a rule, and the end waits for the handler: `begin` ends the wait. */
-  hold(code: number, reason: string): void {
-    if (this.#cause !== undefined) return
-    this.#cause = { code, reason, wasClean: true }
-    this.isHeld = true
+  /** The peer has closed or broken a rule, and the end waits for the handler: `begin` ends the wait. The first cause stands. */
+  hold(code: number, reason: string, isPeerDone: boolean): void {
+    this.#cause ??= { code, reason, wasClean: true }
+    this.#held = isPeerDone ? 'peer done' : 'peer open'
   }
 
   /** The end begins. The first cause stands, whatever comes after it. */
   begin(code: number, reason: string, wasClean = false): void {
     this.#cause ??= { code, reason, wasClean }
-    this.isHeld = false
+    this.#held = undefined
   }
 
   /** The connection is fully closed. `isComplete`: both sides have sent a close frame. */

@@ -1,9 +1,12 @@
 import type { WebSocketMessage } from '../message.ts'
 import type { Inbound, Reader } from './inbound.ts'
 
+/** The forms in which `ws` can give a binary message to its listeners. */
+export type BinaryType = 'nodebuffer' | 'arraybuffer' | 'fragments' | 'blob'
+
 /** Takes what a pump gives. */
 export interface PumpTarget {
-  emitMessage(message: WebSocketMessage): void
+  emitMessage(message: WebSocketMessage, form: BinaryType): void
 }
 
 /**
@@ -11,6 +14,7 @@ export interface PumpTarget {
  * arrived before them comes first, and what they leave stays for others.
  */
 export class Pump implements Reader {
+  binaryType: BinaryType = 'nodebuffer'
   /** True from `socket.pause()` to `socket.resume()`. */
   isPaused = false
   /** True once a listener has failed: then the connection is closed, and further failures tell nothing new. */
@@ -85,7 +89,7 @@ export class Pump implements Reader {
 
   #emit(message: WebSocketMessage): void {
     this.#isEmitting = true
-    this.#target.emitMessage(message)
+    this.#target.emitMessage(message, this.binaryType)
     this.#isEmitting = false
   }
 }

@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws'
 import { assertSendable, fitReason } from '../close.ts'
 import { BinaryMessage, type WebSocketMessage } from '../message.ts'
-import { hasPeerEnded } from './ws-private.ts'
+import type { BinaryType, Pump } from './pump.ts'
 
 /** Sends a close frame; without a code, an empty one. */
 export type SendClose = (code: number | undefined, reason: string) => void
@@ -10,11 +10,13 @@ export type SendClose = (code: number | undefined, reason: string) => void
 export interface SocketOwner {
   /** How many bytes wait that the socket's stream does not have yet. */
   readonly queuedBytes: number
+  /** Reads for the `message` listeners. */
+  readonly pump: Pump
   /**
-   * A closing handshake begins: by us or, with `isByPeer`, by the peer's close frame or a frame that breaks the protocol.
+   * A closing handshake begins: by us, by the peer's close frame, or by a frame that breaks the protocol.
    * `send` sends our close frame; what was written before must go first.
    */
-  onClose(code: number | undefined, reason: string, isByPeer: boolean, send: SendClose): void
+  onClose(code: number | undefined, reason: string, send: SendClose): void
   /** Something is sent past the connection. */
   beforeSend(): void
   onMessage(data: Buffer, isBinary: boolean): void
@@ -36,7 +38,6 @@ type Data = Parameters<WebSocket['send']>[0]
 type SendOptions = Parameters<WebSocket['send']>[1]
 type Callback = (error?: Error) => void
 type Listener = (this: WebSocket, ...args: unknown[]) => unknown
-type BinaryType = 'nodebuffer' | 'arraybuffer' | 'fragments' | 'blob'
 
 const BINARY_TYPES: readonly unknown[] = ['nodebuffer', 'arraybuffer', 'fragments', 'blob'] satisfies BinaryType[]
 
@@ -46,10 +47,6 @@ const BINARY_TYPES: readonly unknown[] = ['nodebuffer', 'arraybuffer', 'fragment
  */
 export class ServerSocket extends WebSocket {
   owner: SocketOwner | undefined
-  /** True once `ws` has closed on behalf of the peer. */
-  #hasPeerEnded = false
-  /** What `binaryType` was set to. The owner needs buffers, whatever the listeners want. */
-  #binaryType: BinaryType = 'nodebuffer'
 
   /** The owner hears of everything before the listeners do, whoever adds or removes them, and at less cost than as one of them. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
@@ -64,10 +61,10 @@ export class ServerSocket extends WebSocket {
     return event === 'message' || this.#callListeners(event, args)
   }
 
-  /** Gives a message to the `message` listeners, in the form that `binaryType` asks for. */
-  emitMessage({ type, data }: WebSocketMessage): void {
+  /** Gives a message to the `message` listeners, in this form where it is binary. */
+  emitMessage({ type, data }: WebSocketMessage, form: BinaryType): void {
     const isBinary = type === BinaryMessage
-    this.#callListeners('message', [isBinary ? binaryAs(this.#binaryType, data) : data, isBinary])
+    this.#callListeners('message', [isBinary ? binaryAs(form, data) : data, isBinary])
   }
 
   /** A listener that fails must not take the others, and the process, along: `ws` calls from where nobody catches. */
@@ -150,9 +147,7 @@ export class ServerSocket extends WebSocket {
     const text = reason === undefined ? '' : reason.toString()
     // Here, where the caller still is: `ws` would throw when what was written before has gone out.
     if (code !== undefined) assertSendable(code, text)
-    const isByPeer = !this.#hasPeerEnded && hasPeerEnded(this)
-    if (isByPeer) this.#hasPeerEnded = true
-    this.owner.onClose(code, fitReason(text), isByPeer, (...args) => super.close(...args))
+    this.owner.onClose(code, fitReason(text), (...args) => super.close(...args))
   }
 
   /** Not compressed: whoever sends past the connection gets exactly the frame that was asked for. */
@@ -185,11 +180,11 @@ export class ServerSocket extends WebSocket {
       },
       binaryType: {
         get(this: ServerSocket) {
-          return this.#binaryType
+          return this.owner?.pump.binaryType ?? 'nodebuffer'
         },
         set(this: ServerSocket, type: BinaryType) {
-          // `ws` ignores what it does not know.
-          if (BINARY_TYPES.includes(type)) this.#binaryType = type
+          // Like `ws`, which ignores what it does not know. Its own receiver keeps to buffers: the owner needs them.
+          if (this.owner !== undefined && BINARY_TYPES.includes(type)) this.owner.pump.binaryType = type
         }
       }
     })
