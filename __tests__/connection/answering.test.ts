@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { isCloseError, type WebSocketConfig, type WebSocketConnection } from '../../src/index.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer, type TestServer } from '../support/server.ts'
+import { cert, key } from '../support/tls.ts'
 
 afterEach(closeServers)
 
@@ -158,6 +159,15 @@ describe('a client sends ten messages and closes', () => {
     client.socket.end(Buffer.concat([...texts(10).map((text) => clientFrame(1, deflate(text), { rsv: 4 })), clientFrame(8, Buffer.from('\x0f\xa1bye', 'latin1'))]))
     expect(await closed(connections[0])).toMatchObject({ code: 4001, reason: 'bye' })
     expect(connections[0]?.channel.messagesIn).toBe(10)
+  })
+
+  test('over TLS', async () => {
+    const { url } = await route(ECHOES['for await, with work to do'] as () => unknown, {}, { fastify: { https: { cert, key } } })
+    const client = await connect(url.replace('ws:', 'wss:'), [], { rejectUnauthorized: false })
+    for (const text of texts(10)) client.socket.send(text)
+    client.socket.close(1000)
+    expect((await client.close()).code).toBe(1000)
+    expect(client.messages.map(({ data }) => data)).toEqual(texts(10))
   })
 
   test('under a rate limit that makes messages wait', async () => {
