@@ -165,6 +165,7 @@ test('configuration', () => {
     | 'writeTimeout'
     | 'pingInterval'
     | 'pongTimeout'
+    | 'closeTimeout'
     | 'maxMessageSize'
     | 'compressionLevel'
     | 'compressionThreshold'

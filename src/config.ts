@@ -29,6 +29,11 @@ export interface WebSocketConfig {
   pingInterval: number
   /** Dropped when a ping stays unanswered for this long. 0 = never. @default 60000 */
   pongTimeout: number
+  /**
+   * How long a closing handshake may take: for the handler to answer what came before the client's close frame, after which
+   * ours is sent, and for the client to answer our close frame, after which it is dropped. At least 1. @default 5000
+   */
+  closeTimeout: number
   /** A larger message, also one that is larger only after inflation, closes with 1009. @default 1048576 */
   maxMessageSize: number
   /** permessage-deflate level 1 to 9; 0 = not negotiated (RFC 7692). @default 6 */
@@ -74,6 +79,7 @@ const DEFAULTS: Readonly<WebSocketConfig> = {
   writeTimeout: 10_000,
   pingInterval: 30_000,
   pongTimeout: 60_000,
+  closeTimeout: 5_000,
   maxMessageSize: 1_048_576,
   compressionLevel: 6,
   compressionThreshold: 1024,
@@ -106,6 +112,7 @@ const CHECKS: { [K in keyof WebSocketConfig]: Check } = {
   writeTimeout: duration,
   pingInterval: duration,
   pongTimeout: duration,
+  closeTimeout: integer(1, undefined, ' (milliseconds)'),
   maxMessageSize: size(1),
   compressionLevel: integer(0, 9, ' (0 = not negotiated)'),
   compressionThreshold: size(0),

@@ -62,10 +62,10 @@ export const errors: Record<ErrorName, FastifyErrorConstructor<{ code: string; s
   ),
   /** A ticket is missing, wrong, expired or already spent. */
   INVALID_TICKET: createError('FST_BLAZE_WS_INVALID_TICKET', 'The ticket is missing, expired or already used', 401),
-  /** A second read was started while one was waiting. */
+  /** A second read was started while one was waiting, or while `ws.socket` has `message` listeners. */
   CONCURRENT_READ: createError(
     'FST_BLAZE_WS_CONCURRENT_READ',
-    'Another read of this connection is still waiting; a connection has one reader at a time',
+    'This connection has another reader, and can only have one: wait for the earlier read, or remove the "message" listeners of ws.socket, which get every message while they are there',
     500
   ),
   /** A message read by `readJSON` is not JSON; `closeCode` is 1007. */

@@ -3,7 +3,6 @@ import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { ContextConfigDefault, FastifyInstance, FastifyRequest, RouteGenericInterface } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { defaultWebSocketConfig, resolveConfig, type WebSocketConfig } from './config.ts'
-import { CLOSE_TIMEOUT } from './connection/liveness.ts'
 import { Watchdog } from './connection/watchdog.ts'
 import { errors, invalidOption } from './errors.ts'
 import { WebSocketHub } from './hub/hub.ts'
@@ -52,7 +51,6 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   registered.add(app.server)
 
   const clocks = { watchdog: new Watchdog(), throttle: new Watchdog() }
-  clocks.watchdog.require(CLOSE_TIMEOUT)
   clocks.throttle.require(THROTTLE_TIME)
   const pending = new PendingUpgrades(options.maxPendingUpgrades ?? MAX_PENDING_UPGRADES)
   const websocketPlugin = await WebsocketPlugin.register(app, options.websocket, (...args) => dispatcher.inject(...args))

@@ -50,7 +50,7 @@ export interface RouteHost {
   reach(instance: FastifyInstance): void
 }
 
-const TIMES = ['readTimeout', 'writeTimeout', 'pingInterval', 'pongTimeout', 'firstMessageTimeout', 'maxLifetime'] as const
+const TIMES = ['readTimeout', 'writeTimeout', 'pingInterval', 'pongTimeout', 'closeTimeout', 'firstMessageTimeout', 'maxLifetime'] as const
 
 /** Where the `config` of a route, which every request of it has, keeps our side of the route. */
 const TARGET = Symbol('fastify-blaze-ws.target')

@@ -66,7 +66,8 @@ describe('RFC 6455, 5.5.1: what comes around a close frame', () => {
     ])('%s behind it: ignored', async (_what, frames) => {
       const session = await server.open(variant)
       const outcome = await session.send(...session.encode(TEXT, 'before'), closeFrame(4000), ...frames).outcome()
-      expect(outcome).toMatchObject({ code: 4000, received: [message(TEXT, 'before')], closeInfo: { code: 4000, wasClean: true } })
+      const before = [message(TEXT, 'before')]
+      expect(outcome).toMatchObject({ code: 4000, received: before, echoes: before, closeInfo: { code: 4000, wasClean: true } })
     })
 
     test('in the middle of a fragmented message: answered, and the handler gets none of the message', async () => {
@@ -76,12 +77,13 @@ describe('RFC 6455, 5.5.1: what comes around a close frame', () => {
       expect(outcome).toMatchObject({ code: 1000, received: [], answers: [], closeInfo: { code: 1000, wasClean: true } })
     })
 
-    test('behind a hundred messages in the same segment: the handler still gets all of them', async () => {
+    test('behind a hundred messages in the same segment: the handler still gets all of them, and answers all of them', async () => {
       const session = await server.open(variant)
       const all = Array.from({ length: 100 }, (_, i) => message(TEXT, `message ${i}`))
-      const { code, received } = await session.send(...all.flatMap(({ type, data }) => session.encode(type, data)), closeFrame(1000)).outcome()
+      const { code, received, echoes } = await session.send(...all.flatMap(({ type, data }) => session.encode(type, data)), closeFrame(1000)).outcome()
       expect(code).toBe(1000)
       expect(received).toEqual(all)
+      expect(echoes).toEqual(all)
     })
 
     test('the end of TCP without one: 1006', async () => {

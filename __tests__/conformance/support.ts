@@ -131,6 +131,8 @@ export interface Outcome {
   reason: string
   /** What came before the close frame. */
   answers: WireFrame[]
+  /** The messages among them. */
+  echoes: Message[]
   received: Message[]
   closeInfo: CloseInfo
 }
@@ -161,7 +163,10 @@ export class Session {
 
   /** The next frame, which must be a whole message. */
   async message(): Promise<Message> {
-    const { fin, rsv1, opcode, payload } = await this.client.frame()
+    return this.#decode(await this.client.frame())
+  }
+
+  #decode({ fin, rsv1, opcode, payload }: WireFrame): Message {
     if (!fin || opcode > BINARY || opcode === CONTINUATION) throw new Error(`no whole message: opcode ${opcode}, fin ${fin}`)
     if (rsv1 && !this.#isCompressed) throw new Error('compressed, and that was not negotiated')
     return message(opcode, rsv1 ? inflated(payload) : payload)
@@ -175,7 +180,8 @@ export class Session {
     const { payload } = frame
     if (await this.client.frame().catch(() => undefined)) throw new Error('a frame came behind the close frame')
     const code = payload.length === 0 ? 1005 : payload.readUInt16BE(0)
-    return { code, reason: payload.toString('utf8', 2), answers, received: this.witness.received, closeInfo: await this.witness.ended }
+    const echoes = answers.filter(({ opcode }) => opcode < CLOSE).map((frame) => this.#decode(frame))
+    return { code, reason: payload.toString('utf8', 2), answers, echoes, received: this.witness.received, closeInfo: await this.witness.ended }
   }
 }
 
@@ -187,11 +193,15 @@ export async function expectEchoes(session: Session, ...echoed: Message[]): Prom
   expect(session.witness.received).toEqual(echoed)
 }
 
-/** Sends a good message and then frames that the server fails for: both sides learn this code, the handler got the good message only. */
+/**
+ * Sends a good message and then frames that the server fails for: both sides learn this code, the handler got the good message
+ * only, and its answer came before the close frame.
+ */
 export async function expectFailure(session: Session, frames: Buffer[], code: number): Promise<void> {
   const outcome = await session.send(clientFrame(TEXT, 'before'), ...frames).outcome()
   expect(outcome.code).toBe(code)
   expect(outcome.received).toEqual([message(TEXT, 'before')])
+  expect(outcome.echoes).toEqual([message(TEXT, 'before')])
   expect(outcome.closeInfo.code).toBe(code)
 }
 

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import type { ServerSocket } from '../../src/connection/server-socket.ts'
 import { CloseError, isCloseError, type WebSocketConnection, type WebSocketMessage } from '../../src/index.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, startServer } from '../support/server.ts'
@@ -65,12 +66,12 @@ test('messages arrive in order whatever is compressed, fragmented or empty, and 
 test('what had arrived is read before the end is told', async () => {
   const result = deferred<unknown[]>()
   const { ws } = await startServer((app) => {
-    app.webSocket('/ws', async (ws) => {
+    app.webSocketWithConfig('/ws', async (ws) => {
       await new Promise((resolve) => ws.signal.addEventListener('abort', resolve))
       const all: unknown[] = []
       for (let i = 0; i < 4; i++) all.push(await ws.readMessage().then(({ data }) => data.toString(), (error: unknown) => error))
       result.resolve(all)
-    })
+    }, { closeTimeout: 50 })
   })
   const client = await connect(ws('/ws'))
   for (const text of ['one', 'two', 'three']) client.socket.send(text)
@@ -196,8 +197,9 @@ test('a handler that keeps up is never paused; one that does not, is, and gets e
   let pauses = 0
   const { ws } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => {
-      const pause = ws.socket.pause.bind(ws.socket)
-      ws.socket.pause = () => {
+      const socket = ws.socket as ServerSocket
+      const pause = socket.pauseSource.bind(socket)
+      socket.pauseSource = () => {
         pauses++
         pause()
       }

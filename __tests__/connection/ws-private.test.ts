@@ -1,5 +1,7 @@
+import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
-import { negotiatedDeflate, replaceDeflate } from '../../src/connection/ws-private.ts'
+import { bytesBehindLength, hasPeerEnded, hasSentClose, keepHalfOpen, negotiatedDeflate, replaceDeflate, unparsed } from '../../src/connection/ws-private.ts'
+import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
@@ -8,6 +10,83 @@ afterEach(closeServers)
 
 // oxlint-disable-next-line typescript/no-require-imports -- the version that is installed, for the name
 const { version } = require('ws/package.json') as { version: string }
+
+/** A plain connection of ws, its stream, and a client that can send anything. */
+async function plainConnection(maxPayload = 0): Promise<{ client: RawClient; socket: WebSocket; raw: Socket }> {
+  let open: (socket: WebSocket, raw: Socket) => void = () => {}
+  const opened = new Promise<{ socket: WebSocket; raw: Socket }>((resolve) => {
+    open = (socket, raw) => resolve({ socket, raw })
+  })
+  const { port } = await startServer((app) => {
+    app.get('/plain', { websocket: true }, (socket: WebSocket, request) => {
+      socket.on('error', () => {})
+      open(socket, request.raw.socket)
+    })
+  }, { websocket: { options: { maxPayload } } })
+  const client = await new RawClient(port).open('/plain')
+  return { client, ...(await opened) }
+}
+
+describe(`ws ${version} tells how far its closing handshake has got where we expect it`, () => {
+  test('the close frames of both sides', async () => {
+    const { client, socket } = await plainConnection()
+    expect([hasPeerEnded(socket), hasSentClose(socket)]).toEqual([false, false])
+    client.socket.write(clientFrame(8, Buffer.from([0x03, 0xe8])))
+    expect(await client.closeCode()).toBe(1000)
+    expect([hasPeerEnded(socket), hasSentClose(socket)]).toEqual([true, true])
+  })
+
+  test('ws closes when the error is known, and keeps what it has not looked at', async () => {
+    const { client, socket } = await plainConnection(100)
+    const seen: unknown[] = []
+    const close = socket.close.bind(socket)
+    socket.close = (...args) => {
+      seen.push(hasPeerEnded(socket), args[0])
+      close(...args)
+    }
+    socket.prependListener('error', () => seen.push(bytesBehindLength(socket), Buffer.concat(unparsed(socket)).length))
+    client.socket.write(Buffer.concat([clientFrame(2, Buffer.alloc(1_000)), clientFrame(1, 'behind')]))
+    expect(await client.closeCode()).toBe(1009)
+    // The head of the large frame, four bytes, is gone; that of the short one is six.
+    expect(seen).toEqual([true, 1009, 4 + 1_000, 4 + 1_000 + 6 + 6])
+  })
+
+  test('what comes while a message is inflated waits in the receiver', async () => {
+    let waiting = -1
+    const { port } = await startServer((app) => {
+      app.get('/plain', { websocket: true }, (socket: WebSocket) => {
+        replaceDeflate(socket, {
+          decompress(_data, _isLast, callback) {
+            setTimeout(() => {
+              waiting = Buffer.concat(unparsed(socket)).length
+              callback(null, Buffer.from('inflated'))
+            }, 100)
+          },
+          cleanup: () => {}
+        })
+        socket.on('message', () => socket.send('done', { compress: false }))
+      })
+    }, { websocket: { options: { perMessageDeflate: true } } })
+    const client = await new RawClient(port).open('/plain', { 'Sec-WebSocket-Extensions': 'permessage-deflate' })
+    client.socket.setNoDelay(true)
+    client.socket.write(Buffer.concat([clientFrame(1, 'x', { rsv: 4 }), clientFrame(9, 'same packet')]))
+    setTimeout(() => client.socket.write(clientFrame(9, 'next packet')), 20)
+    while ((await client.frame()).opcode !== 1);
+    expect(waiting).toBe(2 * (6 + 11))
+  })
+
+  test('it ends our side of TCP at the end of the other one, unless it is kept from it', async () => {
+    const { client, socket, raw } = await plainConnection()
+    keepHalfOpen(raw)
+    client.socket.allowHalfOpen = true
+    client.socket.end()
+    await new Promise((resolve) => raw.once('end', resolve))
+    expect(socket.readyState).toBe(socket.OPEN)
+    socket.send('still here')
+    expect((await client.frame()).payload.toString()).toBe('still here')
+    raw.destroy()
+  })
+})
 
 describe(`ws ${version} keeps its extensions where we expect them`, () => {
   test('a negotiated permessage-deflate stands in _extensions, with its parameters', async () => {

@@ -344,6 +344,13 @@ describe('docs', () => {
     expect(await ask(client, 'why?')).toBe('after some thought: why?')
   })
 
+  test('The socket below', async () => {
+    const client = await connect((await startBelow('docs/connection.md', 'The socket below')).ws('/listeners'))
+    expect([await ask(client, 'one'), await ask(client, 'two')]).toEqual(['one', 'two'])
+    client.socket.close(4000)
+    expect((await client.close()).code).toBe(4000)
+  })
+
   test('typed locals', async () => {
     const client = await connect((await startBelow('docs/connection.md', 'Locals')).ws('/visits'))
     expect([await ask(client, 'a'), await ask(client, 'b')]).toEqual(['{"visits":1}', '{"visits":2}'])

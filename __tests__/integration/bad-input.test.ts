@@ -273,7 +273,7 @@ describe('requests', () => {
     ['no version', '/echo', { 'Sec-WebSocket-Version': '' }, 'GET', 426],
     ['no key', '/echo', { 'Sec-WebSocket-Key': '' }, 'GET', 400],
     ['a key that is none', '/echo', { 'Sec-WebSocket-Key': 'x' }, 'GET', 400],
-    ['Upgrade: h2c', '/echo', { Upgrade: 'h2c' }, 'GET', 400],
+    ['Upgrade: h2c', '/echo', { Upgrade: 'h2c' }, 'GET', 426],
     ['Upgrade: websocket, h2c', '/echo', { Upgrade: 'websocket, h2c' }, 'GET', 400],
     ['an upgrade by POST', '/echo', {}, 'POST', 404],
     ['an upgrade by HEAD', '/echo', {}, 'HEAD', 426],

@@ -429,7 +429,8 @@ describe('HTTP/2 and hop-by-hop headers', () => {
       const stream = session.request({ ':path': '/ws', ...headers })
       const [answer] = (await once(stream, 'response')) as [Record<string, unknown>]
       expect([answer[':status'], answer['connection'], answer['upgrade']]).toEqual([426, undefined, undefined])
-      stream.close()
+      stream.resume()
+      await once(stream, 'close')
     }
     session.close()
     const client = new WebSocket(`wss://127.0.0.1:${port}/ws`, { rejectUnauthorized: false })
@@ -444,7 +445,8 @@ describe('HTTP/2 and hop-by-hop headers', () => {
     const stream = session.request({ ':path': '/ws' })
     const [answer] = (await once(stream, 'response')) as [Record<string, unknown>]
     expect(answer[':status']).toBe(426)
-    stream.close()
+    stream.resume()
+    await once(stream, 'close')
     session.close()
   })
 

@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
-import { CloseCode, CloseError } from '../close.ts'
+import { CloseCode, CloseError, type CloseInfo } from '../close.ts'
 import type { WebSocketConfig } from '../config.ts'
 import { BinaryMessage, PingMessage, PongMessage, TextMessage, type WebSocketMessage } from '../message.ts'
+import { CloseFinder } from './close-finder.ts'
 import { setUpDeflate } from './compression.ts'
 import type { DeflateParams } from './deflate.ts'
 import { Ending } from './ending.ts'
@@ -13,10 +14,12 @@ import { type Frame, frameOf } from './frame.ts'
 import { Inbound } from './inbound.ts'
 import { Liveness } from './liveness.ts'
 import { MAX_UNSENT, Outbound } from './outbound.ts'
+import { Pump } from './pump.ts'
 import { closeOnFinish } from './raw-socket.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { SendClose, ServerSocket, SocketOwner } from './server-socket.ts'
 import { now, type Watchdog } from './watchdog.ts'
+import { bytesBehindLength, hasPeerEnded, hasSentClose, keepHalfOpen, unparsed } from './ws-private.ts'
 
 const EMPTY_PING = frameOf(PingMessage, '')
 
@@ -61,6 +64,10 @@ export class Channel implements SocketOwner {
   #flood: Flood | undefined
   /** The close code for a message that could not be inflated. */
   #failure: number | undefined
+  /** Made when `socket` is used as a bare socket. */
+  #pump: Pump | undefined
+  /** Made where we refuse a message for good. */
+  #closeFinder: CloseFinder | undefined
 
   constructor(socket: ServerSocket, raw: Duplex, config: WebSocketConfig, clocks: Clocks, log: FastifyBaseLogger) {
     this.socket = socket
@@ -87,11 +94,11 @@ export class Channel implements SocketOwner {
     return this.outbound.write(frame)
   }
 
-  /** Begins the closing handshake. */
+  /** Begins the closing handshake, or completes it: where the peer has begun, its code stands. */
   close(code: number, reason: string): void {
     if (this.ending.hasBegun) return
     this.ending.begin(code, reason)
-    this.socket.close(code, reason)
+    this.#closeSocket()
   }
 
   /** Drops what waits and closes with 1013. Says how many messages were dropped. */
@@ -100,7 +107,7 @@ export class Channel implements SocketOwner {
     this.ending.begin(CloseCode.TryAgainLater, 'too slow')
     const dropped = this.outbound.clear(() => this.ending.error())
     this.dropped += dropped
-    this.socket.close(CloseCode.TryAgainLater, 'too slow')
+    this.#closeSocket()
     return dropped
   }
 
@@ -112,7 +119,7 @@ export class Channel implements SocketOwner {
 
   /** No more messages are taken, but it can still be written to; reads end with this code once all was read. */
   stopReading(code: number, reason: string): void {
-    if (!this.ending.hasBegun) this.inbound.end(() => new CloseError({ code, reason, wasClean: true }))
+    if (!this.ending.hasBegun) this.inbound.end(() => new CloseError(this.ending.cause ?? { code, reason, wasClean: true }))
   }
 
   /** Closes with 4401 at this time, in milliseconds since 1970; called again, it moves the time. */
@@ -123,17 +130,25 @@ export class Channel implements SocketOwner {
 
   // ---- From the socket
 
+  get pump(): Pump {
+    return (this.#pump ??= new Pump(this.inbound, this.socket))
+  }
+
+  get queuedBytes(): number {
+    return this.outbound.unsent - this.raw.writableLength
+  }
+
   onClose(code: number | undefined, reason: string, send: SendClose): void {
-    const failure = this.#failure
-    // Where it was not us who began, the peer's close frame is here, or a frame of its that breaks the protocol.
-    this.ending.begin(failure ?? code ?? CloseCode.NoStatusReceived, reason, true)
-    this.inbound.stop()
-    this.#liveness.closing()
-    // Node remembers the address of a socket that is gone only where it was asked for it before.
-    void (this.raw as Partial<Socket>).localAddress
+    const due = this.#failure ?? code ?? CloseCode.NoStatusReceived
+    const isByPeer = !this.ending.hasBegun && !this.ending.isHeldForPeer && hasPeerEnded(this.socket)
+    if (isByPeer && (this.ending.isHeld || this.inbound.isBusy)) return this.#hold(due, reason, true)
+    this.ending.begin(due, reason, true)
+    this.#stopReceiving()
+    // What comes now is dropped, and the peer's answer must not wait for who has paused the socket.
+    if (this.socket.isPaused) this.socket.resumeSource()
     this.outbound.end(
       () => this.ending.error(),
-      () => send(failure ?? code, reason)
+      () => this.#sendClose(send)
     )
   }
 
@@ -142,40 +157,77 @@ export class Channel implements SocketOwner {
   }
 
   onMessage(data: Buffer, isBinary: boolean): void {
-    if (this.ending.hasBegun) return this.#countLate()
+    if (this.ending.cause !== undefined) return this.#countLate()
     this.#liveness.heard()
     this.messagesIn++
     this.bytesIn += data.length
     this.#expiry?.heard()
     const message: WebSocketMessage = { type: isBinary ? BinaryMessage : TextMessage, data }
     if (this.#limiter?.takes(message) ?? true) this.inbound.push(message)
-    else this.close(CloseCode.PolicyViolation, 'rate limit exceeded')
+    else this.#refuse('rate limit exceeded')
   }
 
   onPing(data: Buffer): void {
-    if (this.ending.hasBegun) return this.#countLate()
+    if (this.ending.cause !== undefined) return this.#countLate()
     this.#liveness.heard()
     this.#countControl()
     this.outbound.pong(frameOf(PongMessage, data))
   }
 
   onPong(): void {
-    if (this.ending.hasBegun) return this.#countLate()
+    if (this.ending.cause !== undefined) return this.#countLate()
     this.#liveness.ponged()
     this.#countControl()
   }
 
   onError(error: Error): void {
     this.log.debug({ err: error }, 'websocket failed by its client')
+    const { code } = error as NodeJS.ErrnoException
+    // Behind these the next frame can be found.
+    if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#findClose(bytesBehindLength(this.socket))
+    else if (code === 'WS_ERR_INVALID_UTF8') this.#findClose(0)
   }
 
-  onClosed(received: number): void {
+  onClosed(received: number, reason: string): void {
+    // A close frame behind messages that were still being inflated when the peer ended TCP is first heard of here.
+    this.ending.begin(received, reason)
     this.#clocks.watchdog.delete(this.#liveness)
     if (this.#expiry !== undefined) this.#clocks.watchdog.delete(this.#expiry)
-    this.ending.finish(received)
+    const hasReceived = received !== CloseCode.AbnormalClosure || this.#closeFinder?.isFound === true
+    this.ending.finish(hasReceived && hasSentClose(this.socket))
     const error = (): CloseError => this.ending.error()
     this.inbound.end(error)
     this.outbound.fail(error)
+    this.#pump?.finish()
+  }
+
+  onListening(isListening: boolean): void {
+    if (this.ending.info !== undefined) return
+    if (isListening) this.pump.start()
+    else this.#pump?.stop()
+  }
+
+  onListenerError(event: string, error: unknown): void {
+    const { pump } = this
+    if (pump.hasFailed) return
+    pump.hasFailed = true
+    pump.stop()
+    this.close(CloseCode.InternalServerError, 'internal error')
+    try {
+      this.log.error({ err: error, event }, 'a listener of ws.socket failed')
+    } catch {
+      // Anything can be thrown, also what cannot be logged.
+    }
+  }
+
+  onPause(): void {
+    this.pump.pause()
+    this.socket.pauseSource()
+  }
+
+  onResume(): void {
+    this.#pump?.resume()
+    if (!this.inbound.isPaused) this.socket.resumeSource()
   }
 
   reopen(): void {
@@ -188,19 +240,28 @@ export class Channel implements SocketOwner {
 
   onBadMessage(closeCode: number): void {
     this.#failure = closeCode
+    this.#findClose(0)
   }
 
   // ---- From the unread messages
 
   pause(): void {
-    this.socket.pause()
+    this.socket.pauseSource()
   }
 
   resume(): void {
-    this.socket.resume()
+    if (this.#pump?.isPaused !== true) this.socket.resumeSource()
+  }
+
+  exhausted(): void {
+    if (this.ending.isHeld) this.overdue()
   }
 
   // ---- From the deadlines
+
+  get isPaused(): boolean {
+    return this.socket.isPaused
+  }
 
   ping(): void {
     void this.outbound.write(EMPTY_PING)
@@ -210,18 +271,62 @@ export class Channel implements SocketOwner {
     this.close(CloseCode.PolicyViolation, 'read timeout')
   }
 
+  overdue(): void {
+    // The cause is known: it stands.
+    this.close(CloseCode.NormalClosure, '')
+  }
+
   dead(reason: string): void {
     this.terminate(reason)
   }
 
+  /** The client has broken a rule: it gets 1008, and before that the answers to what came earlier. */
+  #refuse(reason: string): void {
+    if (this.inbound.isBusy) this.#hold(CloseCode.PolicyViolation, reason, false)
+    else this.close(CloseCode.PolicyViolation, reason)
+  }
+
+  /** Nothing more is taken. Our close frame waits until the handler asks for more or settles, `closeTimeout` at most. */
+  #hold(code: number, reason: string, isPeerDone: boolean): void {
+    if (isPeerDone) keepHalfOpen(this.raw)
+    const isFirst = !this.ending.isHeld
+    this.ending.hold(code, reason, isPeerDone)
+    if (isFirst) this.#stopReceiving()
+  }
+
+  #stopReceiving(): void {
+    this.inbound.stop()
+    this.#liveness.closing()
+    // Node remembers the address of a socket that is gone only where it was asked for it before.
+    void (this.raw as Partial<Socket>).localAddress
+  }
+
+  /** Has the socket close with the code of the cause. */
+  #closeSocket(): void {
+    this.#sendClose((code, reason) => this.socket.close(code, reason))
+  }
+
+  #sendClose(send: SendClose): void {
+    const { code, reason } = this.ending.cause as CloseInfo
+    send(code === CloseCode.NoStatusReceived ? undefined : code, reason)
+  }
+
+  /** Looks for the peer's close frame past `ws`, `skip` bytes from here. */
+  #findClose(skip: number): void {
+    if (this.#closeFinder !== undefined) return
+    const finder = (this.#closeFinder = new CloseFinder(skip))
+    for (const chunk of unparsed(this.socket)) finder.read(chunk)
+    this.raw.on('data', (chunk: Buffer) => finder.read(chunk))
+  }
+
   /** Until the peer's close frame comes, all else is read for nothing; who sends that much is not waited for. */
   #countLate(): void {
-    if ((this.#flood ??= new Flood()).isLastLate()) this.socket.pause()
+    if ((this.#flood ??= new Flood()).isLastLate()) this.socket.pauseSource()
   }
 
   #countControl(): void {
     const { maxControlFrames } = this.config
-    if (maxControlFrames > 0 && (this.#flood ??= new Flood()).isOver(maxControlFrames)) this.close(CloseCode.PolicyViolation, 'too many control frames')
+    if (maxControlFrames > 0 && (this.#flood ??= new Flood()).isOver(maxControlFrames)) this.#refuse('too many control frames')
   }
 
   #setUpLimits(): void {

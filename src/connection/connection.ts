@@ -40,7 +40,7 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
    *
    * @param options.signal gives up waiting when it is aborted; no message is lost by that.
    * @throws CloseError once the connection is closed and all that had arrived was read.
-   * @throws FST_BLAZE_WS_CONCURRENT_READ while another read waits.
+   * @throws FST_BLAZE_WS_CONCURRENT_READ while another read waits, or while `socket` has `message` listeners.
    */
   readMessage(options?: { signal?: AbortSignal }): Promise<WebSocketMessage> {
     const signal = options?.signal
@@ -143,8 +143,9 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
   // ---- Closing
 
   /**
-   * Closes the connection: what was written goes out, then the close frame. Resolves when it is fully closed; the peer's close
-   * frame is waited for 5 seconds. Calling it again is harmless. A reason is cut to the 123 bytes that fit.
+   * Closes the connection: what was written goes out, then the close frame. Resolves when it is fully closed; a peer that does
+   * not answer within `closeTimeout` is dropped. Calling it again is harmless, and so is calling it when the peer has closed:
+   * the first code stands. A reason is cut to the 123 bytes that fit.
    *
    * @throws TypeError or RangeError (as a rejection) where the code cannot be sent (RFC 6455, 7.4).
    */
@@ -207,7 +208,11 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
 
   // ---- State
 
-  /** The underlying socket of `ws`, for what this class lacks. What is sent on it goes out behind what was written here. */
+  /**
+   * The underlying socket of `ws`, for what this class lacks and for libraries that want such a socket. What is sent on it goes
+   * out behind what was written here. While it has `message` listeners they get every message and reads are refused. The
+   * connection still closes when the handler settles: let it wait for the `close` event.
+   */
   get socket(): WebSocket {
     return this.channel.socket
   }

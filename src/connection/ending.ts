@@ -13,6 +13,8 @@ export class Ending {
   /** How it ended; undefined until it is fully closed. */
   info: CloseInfo | undefined
   #cause: CloseInfo | undefined
+  /** While the handler may still answer what came before the cause: whether more can come of the peer, which is dropped then. */
+  #held: 'peer open' | 'peer done' | undefined
   // Made when first used: most connections never need them.
   #abort: AbortController | undefined
   #promise: Promise<void> | undefined
@@ -22,19 +24,41 @@ export class Ending {
 
   /** True once the connection is closing or closed. */
   get hasBegun(): boolean {
-    return this.#cause !== undefined
+    return this.#cause !== undefined && this.#held === undefined
+  }
+
+  /** True while the end waits for the handler. */
+  get isHeld(): boolean {
+    return this.#held !== undefined
+  }
+
+  /** True while the end waits for the handler and nothing more can come from the peer. */
+  get isHeldForPeer(): boolean {
+    return this.#held === 'peer done'
+  }
+
+  /** Why the connection ends, from when that is known: before the end begins, while it is held. */
+  get cause(): CloseInfo | undefined {
+    return this.#cause
+  }
+
+  /** The peer has closed or broken a rule, and the end waits for the handler: `begin` ends the wait. The first cause stands. */
+  hold(code: number, reason: string, isPeerDone: boolean): void {
+    this.#cause ??= { code, reason, wasClean: true }
+    this.#held = isPeerDone ? 'peer done' : 'peer open'
   }
 
   /** The end begins. The first cause stands, whatever comes after it. */
   begin(code: number, reason: string, wasClean = false): void {
     this.#cause ??= { code, reason, wasClean }
+    this.#held = undefined
   }
 
-  /** The connection is fully closed; `received` is the code of the peer's close frame, 1006 where none came. */
-  finish(received: number): void {
+  /** The connection is fully closed. `isComplete`: both sides have sent a close frame. */
+  finish(isComplete: boolean): void {
     this.begin(CloseCode.AbnormalClosure, '')
     const { code, reason } = this.#cause as CloseInfo
-    this.info = { code, reason, wasClean: received !== CloseCode.AbnormalClosure && code !== CloseCode.AbnormalClosure }
+    this.info = { code, reason, wasClean: isComplete && code !== CloseCode.AbnormalClosure }
     const keepers = this.#keepers
     this.#keepers = NOBODY
     for (const keeper of keepers) keeper.forget(this.#connection as object)

@@ -29,6 +29,8 @@ export interface Gate {
 export interface Source {
   pause(): void
   resume(): void
+  /** A reader has asked for more when nothing was left and nothing more is taken: all that came is answered. */
+  exhausted(): void
 }
 
 /**
@@ -41,6 +43,10 @@ export class Inbound {
   #messages = NONE
   #head = 0
   #reader: Reader | undefined
+  /** The only one who may read, where there is one. */
+  #owner: Reader | undefined
+  /** True from when a message was given out until the next one is asked for. */
+  #isAnswering = false
   #end: (() => Error) | undefined
   #stopped = false
   #checking = false
@@ -70,13 +76,24 @@ export class Inbound {
     if (this.isFull && !this.isPaused) this.#checkLater()
   }
 
-  /** Gives the next message to `reader`, now or when it comes; an error where another reader waits. */
+  /** Gives the next message to `reader`, now or when it comes; an error where another reader waits or owns the messages. */
   read(reader: Reader): void {
-    if (this.#reader !== undefined) return reader.end(new errors.CONCURRENT_READ())
-    const message = this.take()
-    if (message !== undefined) reader.message(message)
-    else if (this.#end !== undefined) reader.end(this.#end())
-    else this.#reader = reader
+    if (this.#reader !== undefined || (this.#owner !== undefined && this.#owner !== reader)) reader.end(new errors.CONCURRENT_READ())
+    else this.#read(reader)
+  }
+
+  /** Makes `reader` the only one who may read, until `release`; one that waits gets an error. */
+  seize(reader: Reader): void {
+    const waiting = this.#reader
+    this.#reader = undefined
+    this.#owner = reader
+    waiting?.end(new errors.CONCURRENT_READ())
+  }
+
+  /** Takes `seize` back. What is unread stays for others. */
+  release(): void {
+    this.#reader = undefined
+    this.#owner = undefined
   }
 
   /** Lets go of a reader that does not want to wait any longer; nothing is lost by it. */
@@ -87,6 +104,11 @@ export class Inbound {
   /** True while a reader waits. */
   get isAwaited(): boolean {
     return this.#reader !== undefined
+  }
+
+  /** True while messages are unread, or one was read and the next one not asked for: its reader may still answer it. */
+  get isBusy(): boolean {
+    return this.#isAnswering || this.#head < this.#messages.length
   }
 
   /** True while more than `readBufferSize` is unread and still wanted. */
@@ -114,7 +136,7 @@ export class Inbound {
     this.gate = undefined
     const reader = this.#reader
     this.#reader = undefined
-    if (reader !== undefined) this.read(reader)
+    if (reader !== undefined) this.#read(reader)
   }
 
   /** The gate may let something through again. */
@@ -122,7 +144,7 @@ export class Inbound {
     const reader = this.#reader
     if (reader === undefined) return
     this.#reader = undefined
-    this.read(reader)
+    this.#read(reader)
   }
 
   /** The handler, whose continuations run before the end of the tick, has had its chance to read: now unread is unread. */
@@ -140,20 +162,34 @@ export class Inbound {
     queueMicrotask(() => atEndOfTick(this))
   }
 
-  /** The next message, where there is one that may be read and no other reader waits. */
-  take(): WebSocketMessage | undefined {
-    while (this.#head < this.#messages.length && this.#reader === undefined) {
+  /** The next message, where there is one that may be read and no other reader waits or owns the messages. */
+  take(owner?: Reader): WebSocketMessage | undefined {
+    if (this.#reader !== undefined || this.#owner !== owner) return undefined
+    this.#isAnswering = false
+    while (this.#head < this.#messages.length) {
       const verdict = this.gate?.judge(this.#messages[this.#head] as WebSocketMessage) ?? 'pass'
       if (verdict === 'wait') return undefined
       const message = this.#shift()
-      if (verdict === 'pass') return message
+      if (verdict === 'pass') {
+        this.#isAnswering = true
+        return message
+      }
     }
+    if (this.#stopped) this.#source.exhausted()
     return undefined
+  }
+
+  #read(reader: Reader): void {
+    const message = this.take(this.#owner)
+    if (message !== undefined) reader.message(message)
+    else if (this.#end !== undefined) reader.end(this.#end())
+    else this.#reader = reader
   }
 
   #give(message: WebSocketMessage): void {
     const reader = this.#reader
     this.#reader = undefined
+    this.#isAnswering = true
     reader?.message(message)
   }
 

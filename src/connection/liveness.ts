@@ -1,9 +1,6 @@
-import type { Inbound } from './inbound.ts'
+import type { Ending } from './ending.ts'
 import type { Outbound } from './outbound.ts'
 import { now, type Watched } from './watchdog.ts'
-
-/** How long we wait for the peer's close frame, and for the end of its side of the TCP connection, in milliseconds. */
-export const CLOSE_TIMEOUT = 5_000
 
 /** What of a route's configuration concerns time, in milliseconds. */
 export interface LivenessLimits {
@@ -11,16 +8,21 @@ export interface LivenessLimits {
   writeTimeout: number
   pingInterval: number
   pongTimeout: number
+  closeTimeout: number
 }
 
 /** A connection as its deadlines know it. */
 export interface LivenessSubject {
   readonly config: LivenessLimits
-  readonly inbound: Inbound
   readonly outbound: Outbound
+  readonly ending: Ending
+  /** True while nothing is read from the peer. */
+  readonly isPaused: boolean
   ping(): void
   /** Nothing was read for `readTimeout`. */
   idle(): void
+  /** The handler has not answered in time what came before the peer's close frame. */
+  overdue(): void
   /** The peer is gone: no handshake is of use. */
   dead(reason: string): void
 }
@@ -55,7 +57,7 @@ export class Liveness implements Watched {
     this.#hasHeard = true
   }
 
-  /** From now on only the rest of the closing handshake is waited for. */
+  /** From now on only the closing handshake is waited for: for the handler while the end is held, then for the peer. */
   closing(): void {
     this.#closingSince = now()
   }
@@ -70,21 +72,24 @@ export class Liveness implements Watched {
   check(time: number): void {
     const isClosing = this.#closingSince > 0
     // Where writes may take for ever, a close still may not.
-    const writeTimeout = this.#subject.config.writeTimeout || (isClosing ? CLOSE_TIMEOUT : Infinity)
+    const writeTimeout = this.#subject.config.writeTimeout || (isClosing ? this.#subject.config.closeTimeout : Infinity)
     const since = this.#subject.outbound.stall?.since ?? 0
     if (since > 0 && time - since >= writeTimeout) return this.#subject.dead('write timeout')
     if (isClosing) return this.#checkClosing(time)
     if (this.#hasHeard) this.#lastReadAt = time
     this.#hasHeard = false
-    if (this.#subject.inbound.isPaused) this.#excuse(time)
+    if (this.#subject.isPaused) this.#excuse(time)
     else if (this.#checkReads(time)) return
     if (time >= this.#nextPingAt) this.#ping(time)
   }
 
   #checkClosing(time: number): void {
-    // What was written before goes out first; how long that may take is the write timeout's matter.
-    if (this.#subject.outbound.unsent > 0) this.#closingSince = time
-    if (time - this.#closingSince >= CLOSE_TIMEOUT) this.#subject.dead('close timeout')
+    const { ending, outbound, config } = this.#subject
+    // What was written before our close frame goes out first; how long that may take is the write timeout's matter.
+    if (!ending.isHeld && outbound.unsent > 0) this.#closingSince = time
+    if (time - this.#closingSince < config.closeTimeout) return
+    if (ending.isHeld) this.#subject.overdue()
+    else this.#subject.dead('close timeout')
   }
 
   /** While we do not read, the peer cannot be blamed for what we do not see. */

@@ -1,9 +1,12 @@
+import type { Duplex, Writable } from 'node:stream'
 import type { WebSocket } from 'ws'
 
 /**
- * The one private part of `ws` that this package touches: where a socket keeps its extensions. `ws`'s own permessage-deflate
- * keeps zlib's state for as long as the connection lives and cannot be held back, so that ours takes its place.
- * A test fails where a new version of `ws` keeps them elsewhere or calls them otherwise.
+ * The private parts of `ws` that this package touches: its extensions, and how far its closing handshake has got. A test fails
+ * where a new version of `ws` keeps them elsewhere or calls them otherwise.
+ *
+ * `ws`'s own permessage-deflate keeps zlib's state for as long as the connection lives and cannot be held back, so that ours
+ * takes its place.
  */
 const NAME = 'permessage-deflate'
 
@@ -21,16 +24,57 @@ export interface DeflateNegotiated {
   client_no_context_takeover?: boolean
 }
 
-interface WithExtensions {
+interface Receiver extends Writable {
+  _buffers: Buffer[]
+  _payloadLength: number
+  _writableState: { errorEmitted: boolean; getBuffer(): { chunk: Buffer }[] }
+}
+
+interface Private {
   _extensions: { [NAME]?: DeflateExtension & { params?: DeflateNegotiated } }
+  _closeFrameReceived: boolean
+  _closeFrameSent: boolean
+  _receiver: Receiver
+}
+
+function privateOf(socket: WebSocket): Private {
+  return socket as unknown as Private
 }
 
 /** What was negotiated, or undefined where compression was not. */
 export function negotiatedDeflate(socket: WebSocket): DeflateNegotiated | undefined {
-  return (socket as unknown as WithExtensions)._extensions[NAME]?.params
+  return privateOf(socket)._extensions[NAME]?.params
 }
 
 /** Puts an extension in the place of `ws`'s own. */
 export function replaceDeflate(socket: WebSocket, extension: DeflateExtension): void {
-  ;(socket as unknown as WithExtensions)._extensions[NAME] = extension
+  privateOf(socket)._extensions[NAME] = extension
+}
+
+/** True once the peer's close frame has come, or a frame that breaks the protocol: `ws` reads nothing behind it. */
+export function hasPeerEnded(socket: WebSocket): boolean {
+  const { _closeFrameReceived, _receiver } = privateOf(socket)
+  return _closeFrameReceived || _receiver._writableState.errorEmitted
+}
+
+/** True once the kernel has our close frame. */
+export function hasSentClose(socket: WebSocket): boolean {
+  return privateOf(socket)._closeFrameSent
+}
+
+/** What has come and `ws` has not looked at. */
+export function unparsed(socket: WebSocket): Buffer[] {
+  const { _buffers, _writableState } = privateOf(socket)._receiver
+  return [..._buffers, ..._writableState.getBuffer().map(({ chunk }) => chunk)]
+}
+
+/** How many bytes follow the length of the frame that `ws` looked at last: mask and payload. */
+export function bytesBehindLength(socket: WebSocket): number {
+  return 4 + privateOf(socket)._receiver._payloadLength
+}
+
+/** Keeps `ws` from ending our side of TCP as soon as the peer ends its own: there is still something to send. */
+export function keepHalfOpen(raw: Duplex): void {
+  const listener = raw.listeners('end').find(({ name }) => name === 'socketOnEnd')
+  if (listener !== undefined) raw.removeListener('end', listener as () => void)
 }
