@@ -5,6 +5,7 @@ import fastifyPlugin from 'fastify-plugin'
 import { defaultWebSocketConfig, resolveConfig, type WebSocketConfig } from './config.ts'
 import { CLOSE_TIMEOUT } from './connection/liveness.ts'
 import { Watchdog } from './connection/watchdog.ts'
+import { shared } from './copies.ts'
 import { errors, invalidOption } from './errors.ts'
 import { WebSocketHub } from './hub/hub.ts'
 import { type HubOptions, resolveHubOptions } from './hub/options.ts'
@@ -41,7 +42,7 @@ const checkPendingUpgrades = integer(1, undefined, ' (upgrades)')
 const THROTTLE_TIME = 160
 
 /** Servers that have the plugin: a second registration, also in another context, would handle each upgrade twice. */
-const registered = new WeakSet<object>()
+const registered = shared('servers', () => new WeakSet<object>())
 
 async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<void> {
   if (registered.has(app.server)) throw new errors.ALREADY_REGISTERED()

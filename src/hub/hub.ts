@@ -6,6 +6,7 @@ import { assertSendable, assertTimeout, CloseCode, fitReason } from '../close.ts
 import { WebSocketConnection } from '../connection/connection.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
 import { Prepared } from '../connection/prepared.ts'
+import { brand } from '../copies.ts'
 import { TextMessage } from '../message.ts'
 import { assertRoom, assertRooms } from '../room.ts'
 import { closeAll } from './close-all.ts'
@@ -30,6 +31,10 @@ import { Rooms } from './rooms.ts'
  * because of one. `app.wsHub` is one; make others where the sets of clients have nothing to do with each other.
  */
 export class WebSocketHub extends EventEmitter<HubEvents> {
+  static {
+    brand(this, 'hub')
+  }
+
   readonly #clients = new Set<WebSocketConnection>()
   readonly #rooms = new Rooms()
   readonly #events = new Events(this)
