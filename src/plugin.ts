@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import type { ContextConfigDefault, FastifyInstance, FastifyRequest, RouteGenericInterface } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
@@ -11,6 +10,7 @@ import { WebSocketHub } from './hub/hub.ts'
 import { type HubOptions, resolveHubOptions } from './hub/options.ts'
 import { entriesOf, integer } from './options.ts'
 import { allowAllOrigins } from './origin.ts'
+import { atMost, hookPatience } from './patience.ts'
 import { addRoute, RefusedTarget, type RouteHost, RouteTargets, targetOf, type WebSocketHandler, type WebSocketRouteOptions } from './route.ts'
 import { resolveShutdownOptions, Shutdown, type ShutdownOptions } from './shutdown.ts'
 import { Paths } from './upgrade/paths.ts'
@@ -35,7 +35,7 @@ export interface BlazeWsOptions {
 
 const OPTIONS = ['config', 'shutdown', 'hub', 'websocket', 'maxPendingUpgrades']
 const MAX_PENDING_UPGRADES = 1024
-/** How long a server waits for its cluster before it listens, in milliseconds. */
+/** How long a server waits for its cluster before it listens, in milliseconds; less where its `pluginTimeout` is shorter. */
 const CLUSTER_PATIENCE = 2_000
 const checkPendingUpgrades = integer(1, undefined, ' (upgrades)')
 /** Who waits for tokens is looked after eight times in this, in milliseconds. */
@@ -86,17 +86,22 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
     shutdown.begin()
   }
   onCloseCalled(app, begin)
+  let drained = Promise.resolve()
   app.addHook('preClose', async () => {
     begin()
-    await shutdown.drain()
-    await hub.closeClients(0)
+    drained = shutdown.drain().then(() => hub.closeClients(0))
+    // What takes longer is waited for in onClose, which Fastify gives all the time it needs.
+    await atMost(hookPatience(app), drained)
   })
   if (options.hub?.broker !== undefined) {
     // Who connects first is to miss nothing, and a server without its engine starts all the same.
-    app.addHook('onReady', () => joined(hub))
+    app.addHook('onReady', () => joined(hub, Math.min(CLUSTER_PATIENCE, hookPatience(app))))
   }
   // Behind the last request, which may still have something to say to the clients of other nodes.
-  app.addHook('onClose', () => hub.leaveCluster())
+  app.addHook('onClose', async () => {
+    await drained
+    await hub.leaveCluster()
+  })
 }
 
 /** Registers `@fastify/websocket` where the application has not, and keeps its listener from others and others from it. */
@@ -135,11 +140,11 @@ function onCloseCalled(app: FastifyInstance, begin: () => void): void {
   }) as FastifyInstance['close']
 }
 
-/** Waits until a hub is told what other nodes say, but not for an engine that is away. */
-async function joined(hub: WebSocketHub): Promise<void> {
+/** Waits until a hub is told what other nodes say, but not for an engine that is away, and not longer than `patience` milliseconds. */
+async function joined(hub: WebSocketHub, patience: number): Promise<void> {
   if (hub.cluster.stats().isDegraded) return
   const isAway = new Promise<void>((resolve) => hub.once('degraded', () => resolve()))
-  await Promise.race([hub.cluster.ready(), isAway, sleep(CLUSTER_PATIENCE, undefined, { ref: false })])
+  await atMost(patience, Promise.race([hub.cluster.ready(), isAway]))
 }
 
 function resolveOptions(app: FastifyInstance, options: BlazeWsOptions): WebSocketConfig {

@@ -38,7 +38,7 @@ async function join(port) {
   client.once('close', early)
   await once(client, 'message')
   client.off('close', early)
-  client.on('message', (data) => messages.push(String(data)))
+  client.on('message', (data) => messages.push(Buffer.from(data).toString()))
   const closed = once(client, 'close').then(([code, reason]) => ({ code, reason: String(reason) }))
   return { client, messages, closed }
 }
