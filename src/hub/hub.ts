@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events'
 import { Backplane } from '../cluster/backplane.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Presence } from '../cluster/presence.ts'
@@ -7,11 +6,12 @@ import { WebSocketConnection } from '../connection/connection.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
 import { Prepared } from '../connection/prepared.ts'
 import { brand } from '../copies.ts'
+import { emit, Emitter } from '../emitter.ts'
 import { TextMessage } from '../message.ts'
 import { assertRoom, assertRooms } from '../room.ts'
 import { closeAll } from './close-all.ts'
 import { Delivery, type HubStats } from './delivery.ts'
-import { Events, type HubEvents, logFailure } from './events.ts'
+import { Events, HUB_EVENTS, type HubEvents, logFailure } from './events.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
 import {
   assertConnection,
@@ -30,7 +30,7 @@ import { Rooms } from './rooms.ts'
  * Broadcasts to many connections, in rooms or to all, in the same order for all. It never blocks on a client and never throws
  * because of one. `app.wsHub` is one; make others where the sets of clients have nothing to do with each other.
  */
-export class WebSocketHub extends EventEmitter<HubEvents> {
+export class WebSocketHub extends Emitter<HubEvents> {
   static {
     brand(this, 'hub')
   }
@@ -52,7 +52,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
 
   /** @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a wrong value. */
   constructor(options?: HubOptions) {
-    super({ captureRejections: true })
+    super(HUB_EVENTS, 'to send to clients, call broadcast()')
     this.#options = resolveHubOptions(options)
     this.#delivery = new Delivery(this.#options.slowConsumer, this.#events, (ws) => void this.#remove(ws))
     this.#done = new Promise((resolve) => {
@@ -220,7 +220,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
         getRooms: () => this.getRooms(),
         deliver: (type, payload, rooms, excluded) => this.#deliverHere(new Prepared(type, payload), rooms, excluded),
         disconnect: (rooms, code, reason) => this.disconnect(rooms, code, reason, { local: true }),
-        emit: (event: 'degraded' | 'recovered', ...args: []) => this.emit(event, ...args)
+        emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)
       },
       broker,
       lease,
