@@ -1,5 +1,5 @@
 import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
-import type { ContextConfigDefault, FastifyInstance, FastifyRequest, RouteGenericInterface } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { defaultWebSocketConfig, resolveConfig, type WebSocketConfig } from './config.ts'
 import { CLOSE_TIMEOUT } from './connection/liveness.ts'
@@ -11,7 +11,7 @@ import { type HubOptions, resolveHubOptions } from './hub/options.ts'
 import { entriesOf, integer } from './options.ts'
 import { allowAllOrigins } from './origin.ts'
 import { atMost, hookPatience } from './patience.ts'
-import { addRoute, RefusedTarget, type RouteHost, RouteTargets, targetOf, type WebSocketHandler, type WebSocketRouteOptions } from './route.ts'
+import { addRoute, RefusedTarget, type RouteHost, RouteTargets, targetOf, type WebSocketMethod, type WebSocketWithConfigMethod } from './route.ts'
 import { resolveShutdownOptions, Shutdown, type ShutdownOptions } from './shutdown.ts'
 import { Paths } from './upgrade/paths.ts'
 import { PendingUpgrades } from './upgrade/pending-upgrades.ts'
@@ -193,27 +193,13 @@ declare module 'fastify' {
      */
     refuseWebSocket(code?: number, reason?: string): void
   }
-  interface FastifyInstance {
+  interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {
     /** The hub of this server; it is shut down with it. */
     wsHub: WebSocketHub
     /** Adds a WebSocket route with the plugin's configuration. */
-    webSocket<Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault>(
-      path: string,
-      handler: WebSocketHandler<Route>,
-      options?: WebSocketRouteOptions<Route, Config>
-    ): this
-    webSocket<Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault>(
-      path: string,
-      options: WebSocketRouteOptions<Route, Config>,
-      handler: WebSocketHandler<Route>
-    ): this
+    webSocket: WebSocketMethod<FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>, TypeProvider, Logger>
     /** Adds a WebSocket route with a configuration of its own; what it leaves out comes from the plugin's. */
-    webSocketWithConfig<Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault>(
-      path: string,
-      handler: WebSocketHandler<Route>,
-      config?: Partial<WebSocketConfig>,
-      options?: WebSocketRouteOptions<Route, Config>
-    ): this
+    webSocketWithConfig: WebSocketWithConfigMethod<FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>, TypeProvider, Logger>
   }
 }
 
