@@ -136,8 +136,14 @@ export function addRoute(
     method: 'GET',
     url: path,
     config: withTarget(options.config, target),
+    schema: hidden(options.schema),
     wsHandler: host.targets.mark(target)
   })
+}
+
+/** OpenAPI has no words for a WebSocket route: `@fastify/swagger` leaves it out, unless the schema itself says `hide: false`. */
+function hidden<Schema extends FastifySchema & { hide?: boolean }>(schema: Schema | null | undefined): FastifySchema & { hide: boolean } {
+  return { ...schema, hide: schema?.hide ?? true }
 }
 
 /** Our routes among all that are added, found again by the `wsHandler` that each of them has for itself. */
