@@ -190,7 +190,7 @@ function refusePlainRequest(_request: FastifyRequest, reply: FastifyReply): neve
 /** Where another plugin has replaced `handleUpgrade` behind our back, the connection must not stay open without a handler. */
 function refuseUnguarded(socket: WebSocket, request: FastifyRequest): void {
   request.log.error('an upgrade passed by fastify-blaze-ws: websocketServer.handleUpgrade was replaced after it was registered')
-  socket.close(CloseCode.InternalServerError)
+  socket.close(CloseCode.InternalServerError, 'internal error')
 }
 
 /** Runs a route's handler for each of its connections. */
@@ -293,8 +293,12 @@ function fail(ws: WebSocketConnection, request: FastifyRequest, error: unknown):
   request.log[own ? 'warn' : 'error']({ err: error, closeCode: own ? code : CloseCode.InternalServerError }, 'websocket handler failed')
 }
 
-/** Only an error that was made for the peer, with a code and a reason of its own, tells it something. */
+/**
+ * Only an error that was made for the peer, with a code and a reason of its own, tells it something. The reason of a
+ * `CloseError` was chosen by the client of another connection.
+ */
 function reasonOf(error: unknown): string {
+  if (isCloseError(error)) return ''
   const { reason } = error as { reason?: unknown }
   return typeof reason === 'string' ? reason : ''
 }

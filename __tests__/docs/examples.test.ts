@@ -280,7 +280,7 @@ describe('docs', () => {
 
   test('writing', async () => {
     const client = await connect((await startBelow('docs/connection.md', 'Writing')).ws('/countdown'))
-    expect(await client.close()).toEqual({ code: 1000, reason: '' })
+    expect(await client.close()).toEqual({ code: 1000, reason: 'handler returned' })
     expect(client.messages.map(({ data }) => data)).toEqual(['3', '2', '1', 'go'])
   })
 

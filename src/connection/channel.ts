@@ -59,8 +59,8 @@ export class Channel implements SocketOwner {
   #limiter: RateLimiter | undefined
   /** Made at the first frame that it counts. */
   #flood: Flood | undefined
-  /** The close code for a message that could not be inflated. */
-  #failure: number | undefined
+  /** What to close with for a message that could not be inflated. */
+  #failure: { code: number; reason: string } | undefined
 
   constructor(socket: ServerSocket, raw: Duplex, config: WebSocketConfig, clocks: Clocks, log: FastifyBaseLogger) {
     this.socket = socket
@@ -124,16 +124,16 @@ export class Channel implements SocketOwner {
   // ---- From the socket
 
   onClose(code: number | undefined, reason: string, send: SendClose): void {
-    const failure = this.#failure
+    if (this.#failure !== undefined) ({ code, reason } = this.#failure)
     // Where it was not us who began, the peer's close frame is here, or a frame of its that breaks the protocol.
-    this.ending.begin(failure ?? code ?? CloseCode.NoStatusReceived, reason, true)
+    this.ending.begin(code ?? CloseCode.NoStatusReceived, reason, true)
     this.inbound.stop()
     this.#liveness.closing()
     // Node remembers the address of a socket that is gone only where it was asked for it before.
     void (this.raw as Partial<Socket>).localAddress
     this.outbound.end(
       () => this.ending.error(),
-      () => send(failure ?? code, reason)
+      () => send(code, reason)
     )
   }
 
@@ -186,8 +186,8 @@ export class Channel implements SocketOwner {
     this.onLimit?.()
   }
 
-  onBadMessage(closeCode: number): void {
-    this.#failure = closeCode
+  onBadMessage(code: number, reason: string): void {
+    this.#failure = { code, reason }
   }
 
   // ---- From the unread messages

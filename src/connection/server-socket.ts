@@ -1,5 +1,6 @@
 import { WebSocket } from 'ws'
 import { assertSendable, fitReason } from '../close.ts'
+import { hasBadFrame } from './ws-private.ts'
 
 /** Sends a close frame; without a code, an empty one. */
 export type SendClose = (code: number | undefined, reason: string) => void
@@ -19,6 +20,14 @@ export interface SocketOwner {
   onError(error: Error): void
   /** The connection is fully closed; `received` is the code of the peer's close frame, 1006 where none came. */
   onClosed(received: number): void
+}
+
+/** What is wrong with a frame that `ws` closes for, which gives a code and no reason. */
+const BAD_FRAME: Record<number, string> = {
+  1002: 'protocol error',
+  1007: 'invalid UTF-8',
+  1008: 'too many fragments',
+  1009: 'message too big'
 }
 
 type Data = Parameters<WebSocket['send']>[0]
@@ -47,10 +56,14 @@ export class ServerSocket extends WebSocket {
   /** `ws` calls this, too: with the peer's code once its close frame came, and with 1002, 1007, 1008 or 1009 on a bad frame. */
   override close(code?: number, reason?: string | Buffer): void {
     if (this.owner === undefined || this.readyState !== WebSocket.OPEN) return super.close(code, reason)
-    const text = reason === undefined ? '' : reason.toString()
+    const text = reason === undefined ? this.#reasonFor(code) : reason.toString()
     // Here, where the caller still is: `ws` would throw when what was written before has gone out.
     if (code !== undefined) assertSendable(code, text)
     this.owner.onClose(code, fitReason(text), (...args) => super.close(...args))
+  }
+
+  #reasonFor(code: number | undefined): string {
+    return code !== undefined && hasBadFrame(this) ? (BAD_FRAME[code] ?? '') : ''
   }
 
   /** Not compressed: whoever sends past the connection gets exactly the frame that was asked for. */

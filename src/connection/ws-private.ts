@@ -1,9 +1,10 @@
+import type { Writable } from 'node:stream'
 import type { WebSocket } from 'ws'
 
 /**
- * The one private part of `ws` that this package touches: where a socket keeps its extensions. `ws`'s own permessage-deflate
- * keeps zlib's state for as long as the connection lives and cannot be held back, so that ours takes its place.
- * A test fails where a new version of `ws` keeps them elsewhere or calls them otherwise.
+ * The private parts of `ws` that this package touches. One is where a socket keeps its extensions: `ws`'s own permessage-deflate
+ * keeps zlib's state for as long as the connection lives and cannot be held back, so that ours takes its place. The other is the
+ * receiver, which knows whether `ws` closes because of a bad frame. Tests fail where a new version of `ws` keeps them elsewhere.
  */
 const NAME = 'permessage-deflate'
 
@@ -19,6 +20,11 @@ export interface DeflateNegotiated {
   client_max_window_bits?: number
   server_no_context_takeover?: boolean
   client_no_context_takeover?: boolean
+}
+
+/** True once a frame of the peer could not be accepted. */
+export function hasBadFrame(socket: WebSocket): boolean {
+  return (socket as unknown as { _receiver?: Partial<Writable> })._receiver?.errored instanceof Error
 }
 
 interface WithExtensions {

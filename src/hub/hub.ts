@@ -90,7 +90,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   /** Takes a connection out of the hub and its rooms and closes it with 1000. Nothing happens where it is not registered. */
   unregister(ws: WebSocketConnection): void {
     assertConnection(ws)
-    if (this.#remove(ws)) void ws.close()
+    if (this.#remove(ws)) void ws.close(CloseCode.NormalClosure, 'unregistered')
   }
 
   /** Adds a connection to a room, and to the hub where it is not registered. False as with `register`. */
@@ -167,10 +167,10 @@ export class WebSocketHub extends Emitter<HubEvents> {
    * for, or those given. Says how many they were on this node. With a room for each user, this is how a user is thrown out everywhere.
    *
    * @param code 1000 to 1003, 1007 to 1014 or 3000 to 4999. @default 1008
-   * @param reason cut to the 123 bytes that fit. @default ''
+   * @param reason cut to the 123 bytes that fit. @default 'disconnected'
    * @param options with a broker, the members of rooms are closed on all nodes unless `local` is true.
    */
-  disconnect(target: DisconnectTarget, code: number = CloseCode.PolicyViolation, reason = '', { local = false }: DisconnectOptions = {}): number {
+  disconnect(target: DisconnectTarget, code: number = CloseCode.PolicyViolation, reason = 'disconnected', { local = false }: DisconnectOptions = {}): number {
     assertSendable(code, reason)
     const connections = connectionsOf(this.#clients, this.#rooms, target)
     const rooms = roomsOf(target)
@@ -202,7 +202,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   async closeClients(timeout: number): Promise<void> {
     assertTimeout(timeout)
     this.#isShutDown = true
-    await closeAll(this.getClients(), timeout)
+    await closeAll(this.getClients(), timeout, 'hub shutting down')
   }
 
   /** @internal The second half. */
