@@ -9,9 +9,9 @@ import { errors, invalidOption } from './errors.ts'
 import { WebSocketHub } from './hub/hub.ts'
 import { type HubOptions, resolveHubOptions } from './hub/options.ts'
 import { entriesOf, integer } from './options.ts'
-import { allowAllOrigins } from './origin.ts'
+import { allowAllOrigins, loggingRefusals } from './origin.ts'
 import { atMost, hookPatience } from './patience.ts'
-import { addRoute, RefusedTarget, type RouteHost, RouteTargets, targetOf, type WebSocketMethod, type WebSocketWithConfigMethod } from './route.ts'
+import { addRoute, RefusedTarget, type RouteHost, RouteTargets, targetIn, targetOf, type WebSocketMethod, type WebSocketWithConfigMethod } from './route.ts'
 import { resolveShutdownOptions, Shutdown, type ShutdownOptions } from './shutdown.ts'
 import { Paths } from './upgrade/paths.ts'
 import { PendingUpgrades } from './upgrade/pending-upgrades.ts'
@@ -161,20 +161,37 @@ function resolveOptions(app: FastifyInstance, options: BlazeWsOptions): WebSocke
   return resolveConfig(options.config, defaultWebSocketConfig(), 'config')
 }
 
-/** Says once that a production server has a route that any web page may connect to. */
+/** How many routes the warning names, and how much of each, in characters. */
+const MAX_NAMED = 10
+const MAX_NAME = 80
+
+/** Says whom the checks of origins refuse, and once that a production server has routes that any web page may connect to. */
 class OriginWarning {
-  #isNeeded = false
+  readonly #open = new Set<string>()
+  readonly #logging = new Map<WebSocketConfig, WebSocketConfig>()
 
   constructor(app: FastifyInstance) {
+    app.addHook('onRoute', (route) => {
+      if (targetIn(route)?.config.checkOrigin === allowAllOrigins) this.#open.add(route.url)
+    })
     app.addHook('onReady', async () => {
-      if (!this.#isNeeded || process.env['NODE_ENV'] !== 'production') return
-      app.log.warn('a WebSocket route allows all origins: any web page can connect with the cookies of its visitor; set checkOrigin')
+      if (this.#open.size === 0 || process.env['NODE_ENV'] !== 'production') return
+      app.log.warn(`WebSocket routes allow all origins: any web page can connect with the cookies of its visitor; set checkOrigin for ${this.#names()}`)
     })
   }
 
+  /** The configuration whose check logs its refusals: one for each, because routes with the same one share what they can. */
   note(config: WebSocketConfig): WebSocketConfig {
-    if (config.checkOrigin === allowAllOrigins) this.#isNeeded = true
-    return config
+    if (config.checkOrigin === allowAllOrigins) return config
+    const logging = this.#logging.get(config) ?? { ...config, checkOrigin: loggingRefusals(config.checkOrigin) }
+    this.#logging.set(config, logging)
+    return logging
+  }
+
+  #names(): string {
+    const names = [...this.#open].slice(0, MAX_NAMED).map((name) => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME)}…` : name))
+    const more = this.#open.size - names.length
+    return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ')
   }
 }
 

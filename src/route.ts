@@ -113,7 +113,12 @@ function withTarget(config: object | undefined, target: UpgradeTarget): object {
 
 /** The target of the route that a request is for; undefined where that is none of ours. */
 export function targetOf(request: FastifyRequest): UpgradeTarget | undefined {
-  return (request.routeOptions.config as { [TARGET]?: UpgradeTarget } | undefined)?.[TARGET]
+  return targetIn(request.routeOptions)
+}
+
+/** The target of a route; undefined where it is none of ours. */
+export function targetIn({ config }: { config?: unknown }): UpgradeTarget | undefined {
+  return (config as { [TARGET]?: UpgradeTarget } | undefined)?.[TARGET]
 }
 
 /** Adds a WebSocket route to an instance, with its prefix, its hooks and its decorators. */

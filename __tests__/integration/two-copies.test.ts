@@ -18,6 +18,7 @@ describe.each(['esm', 'cjs'])('a server of the %s copy', (format) => {
     ['instances', 'instanceof knows connections, hubs, engines and errors of the other copy'],
     ['failures', 'listeners of the other copy that fail are logged'],
     ['brokers', 'memory brokers of both copies reach each other, and a broker has one owner'],
+    ['origins', 'checks of origins of the other copy are known'],
     ['registration', 'the plugin of the other copy is not registered beside it']
   ])('%s: %s', async (scenario) => {
     const { stdout } = await run(process.execPath, [CHILD, scenario, format], { timeout: 25_000 })

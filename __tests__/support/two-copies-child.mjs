@@ -173,6 +173,16 @@ const scenarios = {
     await Promise.all([...hubs, named].map((hub) => hub.shutdown(100)))
   },
 
+  async origins() {
+    process.env.NODE_ENV = 'production'
+    await start(own, () => {}, other.defaultWebSocketConfig())
+    assert.equal(logs.filter(({ msg }) => msg.includes('allow all origins')).length, 1)
+    const { port } = await start(own, () => {}, { checkOrigin: other.sameOrigin() })
+    const client = new WebSocket(`ws://127.0.0.1:${port}/ws`, { origin: 'https://evil.example' })
+    await assert.rejects(once(client, 'open'), /403/)
+    assert.equal(logs.find(({ origin }) => origin === 'https://evil.example').expected, `http://127.0.0.1:${port}`)
+  },
+
   async registration() {
     const app = Fastify()
     apps.push(app)
