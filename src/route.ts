@@ -20,6 +20,7 @@ import { CloseCode, isCloseError, isSendableCloseCode } from './close.ts'
 import { isConfigKey, type WebSocketConfig } from './config.ts'
 import { Channel, type Clocks } from './connection/channel.ts'
 import { WebSocketConnection } from './connection/connection.ts'
+import { shareSignal } from './connection/request-signal.ts'
 import type { ServerSocket } from './connection/server-socket.ts'
 import { describe, errors } from './errors.ts'
 import type { Shutdown } from './shutdown.ts'
@@ -278,6 +279,7 @@ export class RefusedTarget implements UpgradeTarget {
 function openConnection(host: RouteHost, socket: ServerSocket, raw: Duplex, config: WebSocketConfig, request: FastifyRequest): WebSocketConnection {
   const channel = new Channel(socket, raw, config, host.clocks, request.log)
   const ws = new WebSocketConnection(channel, request, host.shutdown)
+  shareSignal(request, ws)
   host.shutdown.add(ws)
   return ws
 }
