@@ -40,9 +40,9 @@ async function serve(handler: Handler, config = {}): Promise<{ port: number; url
 }
 
 test.each<[string, Handler, number, string]>([
-  ['returns at once', () => {}, 1000, ''],
-  ['returns a value', (() => 5) as unknown as Handler, 1000, ''],
-  ['resolves', async () => {}, 1000, ''],
+  ['returns at once', () => {}, 1000, 'handler returned'],
+  ['returns a value', (() => 5) as unknown as Handler, 1000, 'handler returned'],
+  ['resolves', async () => {}, 1000, 'handler returned'],
   ['throws', () => { throw new Error('a secret of ours') }, 1011, 'internal error'],
   ['rejects', async () => { throw new Error('a secret of ours') }, 1011, 'internal error'],
   ['rejects with nothing', async () => { throw undefined }, 1011, 'internal error'],
@@ -50,7 +50,7 @@ test.each<[string, Handler, number, string]>([
   ['rejects with a code of its own', async () => { throw Object.assign(new Error('not you'), { closeCode: 1008, reason: 'not you' }) }, 1008, 'not you'],
   ['rejects with a code of an application', async () => { throw Object.assign(new Error('x'), { closeCode: 4400 }) }, 4400, ''],
   ['rejects with a code that cannot be sent', async () => { throw Object.assign(new Error('x'), { closeCode: 1005 }) }, 1011, 'internal error'],
-  ['rejects with the CloseError of another connection', async () => { throw new CloseError({ code: 1000, reason: '', wasClean: true }) }, 1000, '']
+  ['rejects with the CloseError of another connection', async () => { throw new CloseError({ code: 1000, reason: 'chosen by the client of that one', wasClean: true }) }, 1000, '']
 ])('a handler that %s', async (_name, handler, code, reason) => {
   const { url, logs } = await serve(handler)
   const client = await connect(url)

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { allowOrigins, sameOrigin, type WebSocketConfig } from '../src/index.ts'
-import { closeServers, connect, startServer, type TestServer, type TestServerOptions } from './support/server.ts'
+import { closeServers, connect, type LogLine, startServer, type TestServer, type TestServerOptions } from './support/server.ts'
 
 afterEach(closeServers)
 
@@ -193,5 +193,85 @@ describe('allowOrigins()', () => {
 
   test.each([undefined, 'https://example.com', {}])('a list that is none (%p) fails at once', (origins) => {
     expect(() => allowOrigins(origins as never)).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION' }))
+  })
+})
+
+describe('a refusal is logged', () => {
+  const refusals = ({ logs }: TestServer): LogLine[] => logs.filter(({ msg }) => msg.startsWith('websocket refused with 403'))
+
+  test('by allowOrigins, with the origin and the list', async () => {
+    const allowed = ['https://example.com', 'https://*.example.org']
+    const server = await serve(allowOrigins(allowed))
+    await status(server, 'https://evil.example')
+    await status(server, 'null')
+    await status(server, 'https://example.com')
+    expect(refusals(server)).toMatchObject([{ level: 30, origin: 'https://evil.example', allowed }, { origin: 'null', allowed }])
+    expect(refusals(server)[0]).toHaveProperty('reqId')
+  })
+
+  test('by sameOrigin, with the origin of the server', async () => {
+    const server = await serve(sameOrigin())
+    await status(server, 'https://evil.example')
+    await status(server, `http://127.0.0.1:${server.port}`)
+    expect(refusals(server)).toMatchObject([{ origin: 'https://evil.example', expected: `http://127.0.0.1:${server.port}` }])
+    expect(refusals(server)[0]).not.toHaveProperty('hint')
+  })
+
+  test.each<[string, Record<string, string>]>([
+    ['X-Forwarded-Host', { 'x-forwarded-host': 'chat.example.com' }],
+    ['X-Forwarded-Proto', { 'x-forwarded-proto': 'https', 'host': 'chat.example.com' }],
+    ['Forwarded', { forwarded: 'host=chat.example.com;proto=https' }]
+  ])('by sameOrigin behind a proxy that sends %s, with a hint at trustProxy', async (_, headers) => {
+    const server = await serve(sameOrigin())
+    expect(await status(server, 'https://chat.example.com', headers)).toBe(403)
+    expect(refusals(server)).toMatchObject([{ origin: 'https://chat.example.com', hint: expect.stringContaining('trustProxy is off') }])
+    const distrusting = await serve(sameOrigin(), { fastify: { trustProxy: '10.0.0.1' } })
+    expect(await status(distrusting, 'https://chat.example.com', headers)).toBe(403)
+    expect(refusals(distrusting)).toMatchObject([{ hint: expect.stringMatching(/look at trustProxy/) }])
+    expect(await status(distrusting, 'https://chat.example.com')).toBe(403)
+    expect(refusals(distrusting)[1]).not.toHaveProperty('hint')
+  })
+
+  test.each<[string, WebSocketConfig['checkOrigin']]>([
+    ['that answers at once', () => false],
+    ['that answers later', async () => false],
+    ['that answers what is not true', () => 'yes' as never]
+  ])('by a check of the application %s', async (_, checkOrigin) => {
+    const server = await serve(checkOrigin)
+    await status(server, 'https://evil.example')
+    await status(server)
+    expect(refusals(server)).toHaveLength(2)
+    expect(refusals(server)[0]).toMatchObject({ origin: 'https://evil.example' })
+    expect(refusals(server)[1]).not.toHaveProperty('origin')
+  })
+
+  test('once, also where the application has put a check of ours into its own, and not where that allows it', async () => {
+    const own = sameOrigin()
+    const server = await serve((request) => own(request) || request.headers['x-app'] === 'yes', { config: { checkOrigin: () => false } })
+    expect(await status(server, 'https://evil.example', { 'x-app': 'yes' })).toBe(101)
+    expect(await status(server, 'https://evil.example')).toBe(403)
+    expect(refusals(server)).toHaveLength(1)
+  })
+
+  test('on all routes that have the check of the plugin', async () => {
+    const server = await startServer((app) => {
+      app.webSocket('/ws', () => {})
+      app.webSocketWithConfig('/other', () => {}, { maxMessageSize: 5 })
+    }, { config: { checkOrigin: allowOrigins([]) } })
+    await status(server, 'https://evil.example')
+    await connect(server.ws('/other'), [], { origin: 'https://evil.example' }).catch(() => {})
+    expect(refusals(server)).toMatchObject([{ allowed: [] }, { allowed: [] }])
+  })
+
+  test('in a line of bounded length, on one line', async () => {
+    const server = await serve(allowOrigins(Array.from({ length: 500 }, (_, i) => `https://host${i}.example`)))
+    await status(server, `https://${'x'.repeat(5_000)}`)
+    const [line] = refusals(server)
+    expect(line).toMatchObject({ more: 480 })
+    expect(line?.['allowed']).toHaveLength(20)
+    expect(JSON.stringify(line).length).toBeLessThan(2_000)
+    const same = await serve(sameOrigin())
+    await status(same, 'https://evil.example', { host: 'x'.repeat(5_000) })
+    expect(JSON.stringify(refusals(same)[0]).length).toBeLessThan(1_000)
   })
 })

@@ -435,6 +435,25 @@ describe('the warning about origins', () => {
     expect(warnings(logs)).toHaveLength(1)
   })
 
+  test('names the routes that it is about, with their prefixes, in one line of bounded length', async () => {
+    process.env['NODE_ENV'] = 'production'
+    const { logs } = await startServer(async (app) => {
+      app.webSocket('/a', echo)
+      app.webSocketWithConfig('/checked', echo, { checkOrigin: () => true })
+      app.webSocketWithConfig('/default', echo, defaultWebSocketConfig())
+      await app.register(async (child) => child.webSocket('/c/:id', echo), { prefix: '/v1' })
+      app.get('/http', async () => 'x')
+    })
+    expect(warnings(logs).map(({ msg }) => msg)).toEqual([expect.stringMatching(/set checkOrigin for \/a, \/default, \/v1\/c\/:id$/)])
+
+    const many = await startServer((app) => {
+      for (let i = 0; i < 100; i++) app.webSocket(`/${'x'.repeat(200)}${i}`, echo)
+    })
+    const [line] = warnings(many.logs)
+    expect(line?.msg).toMatch(/and 90 more$/)
+    expect(line?.msg.length).toBeLessThan(1_200)
+  })
+
   test('is not logged where every route checks', async () => {
     process.env['NODE_ENV'] = 'production'
     const { logs } = await startServer((app) => {

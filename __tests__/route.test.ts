@@ -112,7 +112,7 @@ describe('webSocket()', () => {
     })
     const client = await connect(ws('/ws'))
     expect(await client.next()).toBe('bye')
-    expect(await client.close()).toEqual({ code: 1000, reason: '' })
+    expect(await client.close()).toEqual({ code: 1000, reason: 'handler returned' })
   })
 
   test('an added route is a Fastify route', async () => {

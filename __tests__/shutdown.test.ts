@@ -32,7 +32,7 @@ test('a reply to a message that is being handled goes out, then the close frame'
   expect(await client.next()).toBe('reply to one, true')
   replying()
   expect([await client.next(), await client.next()]).toEqual(['reply to two, true', 'good-bye'])
-  expect(await client.close()).toEqual({ code: 1001, reason: '' })
+  expect(await client.close()).toEqual({ code: 1001, reason: 'server shutting down' })
   await closing
 })
 

@@ -1,7 +1,11 @@
+import { once } from 'node:events'
 import { expectTypeOf } from 'expect-type'
 // It adds to FastifyContextConfig, which takes anything only as long as it is empty.
 import '@fastify/rate-limit'
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
+import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Type as TypeBox } from 'typebox'
 import type { WebSocket } from 'ws'
 import blazeWs, {
   allowOrigins,
@@ -37,6 +41,9 @@ import blazeWs, {
 
 // What is asserted here, tsc asserts; Jest only sees that nothing of it throws. What must not compile is marked as an
 // expected error, in functions that are never called.
+
+// TypeBox is there in ESM only, which Jest cannot load: its types are all that is needed here.
+const Type = {} as typeof TypeBox
 
 interface User {
   id: number
@@ -107,11 +114,14 @@ test('adding routes', () => {
 
 test('handlers', () => {
   expectTypeOf<WebSocketHandler>().parameters.toEqualTypeOf<[WebSocketConnection, FastifyRequest]>()
-  expectTypeOf<WebSocketHandler>().returns.toEqualTypeOf<void | Promise<void>>()
   expectTypeOf<WebSocketHandler>().thisParameter.toEqualTypeOf<FastifyInstance>()
   expectTypeOf<() => void>().toExtend<WebSocketHandler>()
   expectTypeOf<(ws: WebSocketConnection) => Promise<void>>().toExtend<WebSocketHandler>()
   expectTypeOf<(ws: string) => void>().not.toExtend<WebSocketHandler>()
+  // What a handler returns is ignored.
+  expectTypeOf<() => boolean | undefined>().toExtend<WebSocketHandler>()
+  expectTypeOf<() => unknown>().toExtend<WebSocketHandler>()
+  expectTypeOf<() => Promise<number | null>>().toExtend<WebSocketHandler>()
 
   const never = (app: FastifyInstance): void => {
     app.webSocket('/ws', async function (ws, request) {
@@ -120,6 +130,12 @@ test('handlers', () => {
       expectTypeOf(request).toEqualTypeOf<FastifyRequest>()
       for await (const message of ws) expectTypeOf(message).toEqualTypeOf<WebSocketMessage>()
     })
+    app.webSocket('/ws', (ws) => app.wsHub.register(ws))
+    app.webSocket('/ws', { preHandler: async () => {} }, (ws) => app.wsHub.join(ws, 'room'))
+    app.webSocket('/ws', async (ws) => (await ws.readMessage()).data.length)
+    app.webSocket('/ws', (ws) => new Promise((resolve) => ws.signal.addEventListener('abort', () => resolve())))
+    app.webSocket('/ws', async (ws) => new Promise((resolve) => ws.signal.addEventListener('abort', () => resolve())))
+    app.webSocketWithConfig('/ws', async (ws) => [await ws.readMessage()])
     app.webSocket('/ws', { handler: async (request, reply) => reply.send(request.id) }, (ws) => {
       expectTypeOf(ws).toEqualTypeOf<WebSocketConnection>()
     })
@@ -143,6 +159,96 @@ test('a route generic types the request, as on any Fastify route', () => {
     app.webSocketWithConfig<{ Params: { room: string } }>('/:room', (_ws, request) => {
       expectTypeOf(request.params.room).toEqualTypeOf<string>()
     }, {}, {})
+  }
+  expect(never).toBeDefined()
+})
+
+const QUERY = { type: 'object', properties: { limit: { type: 'integer' }, tag: { type: 'string' } }, required: ['limit'] } as const
+
+test('a type provider types the request by the schema, in handlers and hooks', () => {
+  const never = (plain: FastifyInstance): void => {
+    const app = plain.withTypeProvider<JsonSchemaToTsProvider>()
+    const schema = {
+      querystring: QUERY,
+      params: { type: 'object', properties: { room: { type: 'string' } }, required: ['room'] },
+      headers: { type: 'object', properties: { 'X-User': { type: 'string' } }, required: ['X-User'] }
+    } as const
+    app.webSocket('/rooms/:room', async function (ws, request) {
+      expectTypeOf(this.wsHub).toEqualTypeOf<WebSocketHub>()
+      expectTypeOf(ws).toEqualTypeOf<WebSocketConnection>()
+      expectTypeOf(request.params).toExtend<{ room: string }>()
+      expectTypeOf(request.query.limit).toEqualTypeOf<number>()
+      expectTypeOf(request.query.tag).toEqualTypeOf<string | undefined>()
+      expectTypeOf(request.headers['x-user']).toEqualTypeOf<string>()
+    }, { schema, preHandler: async (request) => expectTypeOf(request.query.limit).toEqualTypeOf<number>() })
+    app.webSocket('/rooms/:room', {
+      schema,
+      onRequest: (request, _reply, done) => {
+        expectTypeOf(request.params.room).toEqualTypeOf<string>()
+        done()
+      },
+      preValidation: [async (request) => expectTypeOf(request.query.tag).toEqualTypeOf<string | undefined>()],
+      handler: (request, reply) => reply.send(expectTypeOf(request.query.limit).toEqualTypeOf<number>())
+    }, (_ws, request) => {
+      expectTypeOf(request.query.limit).toEqualTypeOf<number>()
+    })
+    app.webSocketWithConfig('/rooms/:room', async (_ws, { query, params }) => {
+      expectTypeOf(query.limit).toEqualTypeOf<number>()
+      expectTypeOf(params.room).toEqualTypeOf<string>()
+    }, { maxMessageSize: 1 }, { schema, onRequest: async ({ query }) => expectTypeOf(query.limit).toEqualTypeOf<number>() })
+    // A schema in its place needs no `as const`.
+    app.webSocket('/inline', (_ws, request) => expectTypeOf(request.query.limit).toEqualTypeOf<number>(), {
+      schema: { querystring: { type: 'object', properties: { limit: { type: 'integer' } }, required: ['limit'] } }
+    })
+    app.webSocket('/wrong', (_ws, request) => {
+      // @ts-expect-error a number has no length
+      void request.query.limit.length
+    }, { schema })
+    // A route without a schema, and one with generics of its own.
+    app.webSocket('/plain', (_ws, request) => expectTypeOf(request.query).toEqualTypeOf<unknown>())
+    app.webSocket<{ Querystring: { limit: string } }>('/own', (_ws, request) => expectTypeOf(request.query).toEqualTypeOf<{ limit: string }>())
+    expectTypeOf(app.webSocket('/ws', () => {})).toEqualTypeOf<typeof app>()
+  }
+  expect(never).toBeDefined()
+})
+
+test('so does the provider of TypeBox, also in plugins and over several routes', () => {
+  const never = async (plain: FastifyInstance): Promise<void> => {
+    const app = plain.withTypeProvider<TypeBoxTypeProvider>()
+    const Query = Type.Object({ limit: Type.Integer(), tags: Type.Array(Type.String()) })
+    app
+      .webSocket('/a', { schema: { querystring: Query }, preHandler: async (request) => expectTypeOf(request.query.tags).toEqualTypeOf<string[]>() }, (_ws, request) => {
+        expectTypeOf(request.query).toEqualTypeOf<{ limit: number; tags: string[] }>()
+      })
+      .webSocketWithConfig('/b/:id', (_ws, request) => {
+        expectTypeOf(request.params).toEqualTypeOf<{ id: number }>()
+      }, {}, { schema: { params: Type.Object({ id: Type.Integer() }) } })
+    const plugin: FastifyPluginAsyncTypebox = async (scope) => {
+      scope.webSocket('/c', (_ws, request) => expectTypeOf(request.query.limit).toEqualTypeOf<number>(), { schema: { querystring: Query } })
+    }
+    await app.register(plugin)
+  }
+  expect(never).toBeDefined()
+})
+
+test('handlers and hooks that were written without a schema fit any instance and any route', () => {
+  const handler: WebSocketHandler = async () => {}
+  const auth = async (_request: FastifyRequest, _reply: FastifyReply): Promise<void> => {}
+  const never = (plain: FastifyInstance): void => {
+    const schema = { querystring: QUERY }
+    plain.webSocket('/ws', handler, { schema, preHandler: auth })
+    plain.withTypeProvider<JsonSchemaToTsProvider>().webSocket('/ws', handler, { schema, preHandler: auth })
+    plain.withTypeProvider<TypeBoxTypeProvider>().webSocket('/ws', { schema: { querystring: Type.Object({ a: Type.String() }) }, preHandler: [auth] }, handler)
+    plain.withTypeProvider<TypeBoxTypeProvider>().webSocketWithConfig('/ws', handler, {}, { preHandler: auth })
+    Fastify({ https: {} }).webSocket('/ws', handler, { schema, preHandler: auth })
+  }
+  expect(never).toBeDefined()
+})
+
+test('a logger of its own reaches the handlers of its instance', () => {
+  const never = (): void => {
+    const loggerInstance = {} as FastifyBaseLogger & { audit(text: string): void }
+    Fastify({ loggerInstance }).webSocket('/ws', (_ws, request) => request.log.audit('open'), { preHandler: async (request) => request.log.audit('asked') })
   }
   expect(never).toBeDefined()
 })
@@ -316,6 +422,35 @@ test('the hub', () => {
     hub.broadcast('x', { room: 'a' })
     // @ts-expect-error an unknown event
     hub.on('fast', () => {})
+    hub.once('degraded', (error) => expectTypeOf(error).toEqualTypeOf<Error>())
+    hub.prependListener('recovered', async () => {})
+    for (const event of ['register', 'unregister'] as const) hub.on(event, (ws) => expectTypeOf(ws).toEqualTypeOf<WebSocketConnection>())
+    hub.presence.on('join', (room, present) => expectTypeOf([room, present]).toExtend<unknown[]>())
+    // What node:events offers for emitters takes a hub.
+    void once(hub, 'slow')
+    const anything = (): void => {}
+    // @ts-expect-error a mistyped event
+    hub.on('mesage', anything)
+    // @ts-expect-error a mistyped event
+    hub.once('registered', anything)
+    // @ts-expect-error a mistyped event
+    hub.addListener('Slow', anything)
+    // @ts-expect-error a mistyped event
+    hub.prependListener('message', anything)
+    // @ts-expect-error a mistyped event
+    hub.prependOnceListener('message', anything)
+    // @ts-expect-error a mistyped event
+    hub.off('message', anything)
+    // @ts-expect-error the hub emits no errors
+    hub.on('error', anything)
+    // @ts-expect-error a mistyped event
+    hub.presence.on('jion', anything)
+    // @ts-expect-error clients are sent to with broadcast
+    hub.emit('news')
+    // @ts-expect-error its events are the hub's own
+    hub.emit('register', ws)
+    // @ts-expect-error its events are its own
+    hub.presence.emit('join', 'room')
     // @ts-expect-error an id is no connection
     hub.join(ws.id, 'room')
     // @ts-expect-error an unknown option

@@ -94,7 +94,7 @@ export function fitReason(reason: string): string {
   return bytes.toString('utf8', 0, end)
 }
 
-/** An error that closes the connection with 1008 where nobody catches it: what is wrong often comes from the client. */
-export function violation(error: Error): Error {
-  return Object.assign(error, { closeCode: CloseCode.PolicyViolation })
+/** An error that closes the connection with 1008 and this reason where nobody catches it: what is wrong often comes from the client. */
+export function violation(error: Error, reason: string): Error {
+  return Object.assign(error, { closeCode: CloseCode.PolicyViolation, reason })
 }

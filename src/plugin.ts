@@ -1,15 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { WebsocketPluginOptions } from '@fastify/websocket'
-import type { ContextConfigDefault, FastifyInstance, FastifyRequest, RouteGenericInterface } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { defaultWebSocketConfig, resolveConfig, type WebSocketConfig } from './config.ts'
 import { Watchdog } from './connection/watchdog.ts'
+import { shared } from './copies.ts'
 import { errors, invalidOption } from './errors.ts'
 import { WebSocketHub } from './hub/hub.ts'
 import { type HubOptions, resolveHubOptions } from './hub/options.ts'
 import { entriesOf, integer } from './options.ts'
-import { allowAllOrigins } from './origin.ts'
-import { addRoute, RefusedTarget, RouteGuards, type RouteHost, targetOf, type WebSocketHandler, type WebSocketRouteOptions } from './route.ts'
+import { allowAllOrigins, loggingRefusals } from './origin.ts'
+import { atMost, hookPatience } from './patience.ts'
+import { addRoute, RefusedTarget, RouteGuards, type RouteHost, targetOf, type WebSocketMethod, type WebSocketWithConfigMethod } from './route.ts'
 import { resolveShutdownOptions, Shutdown, type ShutdownOptions } from './shutdown.ts'
 import { UpgradeDispatcher } from './upgrade/dispatcher.ts'
 import { Handshakes } from './upgrade/handshakes.ts'
@@ -34,14 +35,14 @@ export interface BlazeWsOptions {
 
 const OPTIONS = ['config', 'shutdown', 'hub', 'websocket', 'maxPendingUpgrades']
 const MAX_PENDING_UPGRADES = 1024
-/** How long a server waits for its cluster before it listens, in milliseconds. */
+/** How long a server waits for its cluster before it listens, in milliseconds; less where its `pluginTimeout` is shorter. */
 const CLUSTER_PATIENCE = 2_000
 const checkPendingUpgrades = integer(1, undefined, ' (upgrades)')
 /** Who waits for tokens is looked after eight times in this, in milliseconds. */
 const THROTTLE_TIME = 160
 
 /** Servers that have the plugin: a second registration, also in another context, would handle each upgrade twice. */
-const registered = new WeakSet<object>()
+const registered = shared('servers', () => new WeakSet<object>())
 
 async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<void> {
   if (registered.has(app.server)) throw new errors.ALREADY_REGISTERED()
@@ -86,17 +87,20 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
     shutdown.begin()
   }
   onCloseCalled(app, begin)
+  let drained = Promise.resolve()
   app.addHook('preClose', async () => {
     begin()
-    await Promise.all([shutdown.drain(), pending.drain(shutdown.timeout)])
-    await hub.closeClients(0)
+    drained = Promise.all([shutdown.drain(), pending.drain(shutdown.timeout)]).then(() => hub.closeClients(0))
+    // What takes longer is waited for in onClose, which Fastify gives all the time it needs.
+    await atMost(hookPatience(app), drained)
   })
   if (options.hub?.broker !== undefined) {
     // Who connects first is to miss nothing, and a server without its engine starts all the same.
-    app.addHook('onReady', () => joined(hub))
+    app.addHook('onReady', () => joined(hub, Math.min(CLUSTER_PATIENCE, hookPatience(app))))
   }
   // Behind the last request, which may still have something to say to the clients of other nodes.
   app.addHook('onClose', async () => {
+    await drained
     dispatcher.release()
     registered.delete(app.server)
     await hub.leaveCluster()
@@ -141,11 +145,11 @@ function onCloseCalled(app: FastifyInstance, begin: () => void): void {
   }) as FastifyInstance['close']
 }
 
-/** Waits until a hub is told what other nodes say, but not for an engine that is away. */
-async function joined(hub: WebSocketHub): Promise<void> {
+/** Waits until a hub is told what other nodes say, but not for an engine that is away, and not longer than `patience` milliseconds. */
+async function joined(hub: WebSocketHub, patience: number): Promise<void> {
   if (hub.cluster.stats().isDegraded) return
   const isAway = new Promise<void>((resolve) => hub.once('degraded', () => resolve()))
-  await Promise.race([hub.cluster.ready(), isAway, sleep(CLUSTER_PATIENCE, undefined, { ref: false })])
+  await atMost(patience, Promise.race([hub.cluster.ready(), isAway]))
 }
 
 function resolveOptions(app: FastifyInstance, options: BlazeWsOptions): WebSocketConfig {
@@ -162,20 +166,37 @@ function resolveOptions(app: FastifyInstance, options: BlazeWsOptions): WebSocke
   return resolveConfig(options.config, defaultWebSocketConfig(), 'config')
 }
 
-/** Says once that a production server has a route that any web page may connect to. */
+/** How many routes the warning names, and how much of each, in characters. */
+const MAX_NAMED = 10
+const MAX_NAME = 80
+
+/** Says whom the checks of origins refuse, and once that a production server has routes that any web page may connect to. */
 class OriginWarning {
-  #isNeeded = false
+  readonly #open = new Set<string>()
+  readonly #logging = new Map<WebSocketConfig, WebSocketConfig>()
 
   constructor(app: FastifyInstance) {
+    app.addHook('onRoute', (route) => {
+      if (targetOf(route.config)?.config.checkOrigin === allowAllOrigins) this.#open.add(route.url)
+    })
     app.addHook('onReady', async () => {
-      if (!this.#isNeeded || process.env['NODE_ENV'] !== 'production') return
-      app.log.warn('a WebSocket route allows all origins: any web page can connect with the cookies of its visitor; set checkOrigin')
+      if (this.#open.size === 0 || process.env['NODE_ENV'] !== 'production') return
+      app.log.warn(`WebSocket routes allow all origins: any web page can connect with the cookies of its visitor; set checkOrigin for ${this.#names()}`)
     })
   }
 
+  /** The configuration whose check logs its refusals: one for each, because routes with the same one share what they can. */
   note(config: WebSocketConfig): WebSocketConfig {
-    if (config.checkOrigin === allowAllOrigins) this.#isNeeded = true
-    return config
+    if (config.checkOrigin === allowAllOrigins) return config
+    const logging = this.#logging.get(config) ?? { ...config, checkOrigin: loggingRefusals(config.checkOrigin) }
+    this.#logging.set(config, logging)
+    return logging
+  }
+
+  #names(): string {
+    const names = [...this.#open].slice(0, MAX_NAMED).map((name) => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME)}…` : name))
+    const more = this.#open.size - names.length
+    return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ')
   }
 }
 
@@ -194,27 +215,13 @@ declare module 'fastify' {
      */
     refuseWebSocket(code?: number, reason?: string): void
   }
-  interface FastifyInstance {
+  interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {
     /** The hub of this server; it is shut down with it. */
     wsHub: WebSocketHub
     /** Adds a WebSocket route with the plugin's configuration. */
-    webSocket<Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault>(
-      path: string,
-      handler: WebSocketHandler<Route>,
-      options?: WebSocketRouteOptions<Route, Config>
-    ): this
-    webSocket<Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault>(
-      path: string,
-      options: WebSocketRouteOptions<Route, Config>,
-      handler: WebSocketHandler<Route>
-    ): this
+    webSocket: WebSocketMethod<FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>, TypeProvider, Logger>
     /** Adds a WebSocket route with a configuration of its own; what it leaves out comes from the plugin's. */
-    webSocketWithConfig<Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault>(
-      path: string,
-      handler: WebSocketHandler<Route>,
-      config?: Partial<WebSocketConfig>,
-      options?: WebSocketRouteOptions<Route, Config>
-    ): this
+    webSocketWithConfig: WebSocketWithConfigMethod<FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>, TypeProvider, Logger>
   }
 }
 

@@ -1,9 +1,13 @@
 import type { Duplex } from 'node:stream'
 import type {
   ContextConfigDefault,
+  FastifyBaseLogger,
   FastifyInstance,
   FastifyReply,
   FastifyRequest,
+  FastifySchema,
+  FastifyTypeProvider,
+  FastifyTypeProviderDefault,
   RawReplyDefaultExpression,
   RawRequestDefaultExpression,
   RawServerDefault,
@@ -15,31 +19,79 @@ import { CloseCode, isCloseError, isSendableCloseCode } from './close.ts'
 import { isConfigKey, type WebSocketConfig } from './config.ts'
 import { Channel, type Clocks } from './connection/channel.ts'
 import { WebSocketConnection } from './connection/connection.ts'
+import { shareSignal } from './connection/request-signal.ts'
 import type { ServerSocket } from './connection/server-socket.ts'
 import { describe, errors } from './errors.ts'
 import type { Shutdown } from './shutdown.ts'
 import { Admission } from './upgrade/admission.ts'
 import type { Handshakes, OpenConnection, UpgradeTarget } from './upgrade/handshakes.ts'
 
+type InstanceOf<Provider extends FastifyTypeProvider, Logger extends FastifyBaseLogger> =
+  FastifyInstance<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, Logger, Provider>
+
+/** Anything at all. `unknown` would make `resolve` want an argument in a handler that returns `new Promise((resolve) => …)`. */
+// oxlint-disable-next-line typescript/no-empty-object-type -- every value but null and undefined
+type Ignored = void | Promise<void> | {} | null | undefined
+
 /**
- * What a route does with a connection, which is closed with 1000 when it settles. An error closes with 1011, or with the
- * error's own `closeCode`, and is logged; one that only says that the peer went away is neither.
+ * What a route does with a connection, which is closed with 1000 when it settles; what it returns is ignored. An error closes
+ * with 1011, or with the error's own `closeCode`, and is logged; one that only says that the peer went away is neither.
  */
-export type WebSocketHandler<Route extends RouteGenericInterface = RouteGenericInterface> = (
-  this: FastifyInstance,
+export type WebSocketHandler<
+  Route extends RouteGenericInterface = RouteGenericInterface,
+  Config = ContextConfigDefault,
+  Schema extends FastifySchema = FastifySchema,
+  Provider extends FastifyTypeProvider = FastifyTypeProviderDefault,
+  Logger extends FastifyBaseLogger = FastifyBaseLogger
+> = (
+  this: InstanceOf<Provider, Logger>,
   ws: WebSocketConnection,
-  request: FastifyRequest<Route>
-) => void | Promise<void>
+  request: FastifyRequest<Route, RawServerDefault, RawRequestDefaultExpression, Schema, Provider, Config, Logger>
+) => Ignored
 
 /**
  * Fastify's route options. `handler` answers plain GET requests, which get 426 without it.
  * `method`, `url` and the options of `@fastify/websocket` are not among them.
  */
-export type WebSocketRouteOptions<Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault> = Omit<
-  RouteShorthandOptions<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, Route, Config>,
+export type WebSocketRouteOptions<
+  Route extends RouteGenericInterface = RouteGenericInterface,
+  Config = ContextConfigDefault,
+  Schema extends FastifySchema = FastifySchema,
+  Provider extends FastifyTypeProvider = FastifyTypeProviderDefault,
+  Logger extends FastifyBaseLogger = FastifyBaseLogger
+> = Omit<
+  RouteShorthandOptions<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, Route, Config, Schema, Provider, Logger>,
   'websocket' | 'wsHandler'
 > & {
-  handler?: (this: FastifyInstance, request: FastifyRequest<Route>, reply: FastifyReply<Route>) => unknown
+  handler?: (
+    this: InstanceOf<Provider, Logger>,
+    request: FastifyRequest<Route, RawServerDefault, RawRequestDefaultExpression, NoInfer<Schema>, Provider, Config, Logger>,
+    reply: FastifyReply<Route, RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, Config, NoInfer<Schema>, Provider>
+  ) => unknown
+}
+
+/** Adds a WebSocket route: `(path, handler, options?)`, or in Fastify's order. */
+export interface WebSocketMethod<Instance, Provider extends FastifyTypeProvider, Logger extends FastifyBaseLogger> {
+  <Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends FastifySchema = FastifySchema>(
+    path: string,
+    handler: WebSocketHandler<Route, Config, NoInfer<Schema>, Provider, Logger>,
+    options?: WebSocketRouteOptions<Route, Config, Schema, Provider, Logger>
+  ): Instance
+  <Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends FastifySchema = FastifySchema>(
+    path: string,
+    options: WebSocketRouteOptions<Route, Config, Schema, Provider, Logger>,
+    handler: WebSocketHandler<Route, Config, NoInfer<Schema>, Provider, Logger>
+  ): Instance
+}
+
+/** Adds a WebSocket route with a configuration of its own. */
+export interface WebSocketWithConfigMethod<Instance, Provider extends FastifyTypeProvider, Logger extends FastifyBaseLogger> {
+  <Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends FastifySchema = FastifySchema>(
+    path: string,
+    handler: WebSocketHandler<Route, Config, NoInfer<Schema>, Provider, Logger>,
+    config?: Partial<WebSocketConfig>,
+    options?: WebSocketRouteOptions<Route, Config, Schema, Provider, Logger>
+  ): Instance
 }
 
 /** What all routes of a server share. */
@@ -85,8 +137,14 @@ export function addRoute(
     ...options,
     method: 'GET',
     url: path,
-    config: withTarget(options.config, target)
+    config: withTarget(options.config, target),
+    schema: hidden(options.schema)
   })
+}
+
+/** OpenAPI has no words for a WebSocket route: `@fastify/swagger` leaves it out, unless the schema itself says `hide: false`. */
+function hidden<Schema extends FastifySchema & { hide?: boolean }>(schema: Schema | null | undefined): FastifySchema & { hide: boolean } {
+  return { ...schema, hide: schema?.hide ?? true }
 }
 
 /** Puts the guard of its handshakes in front of each route of ours. */
@@ -160,7 +218,7 @@ class RouteTarget implements UpgradeTarget {
 
   /** Not async: what an async function holds while it waits would stay for as long as the connection lives. */
   #run(ws: WebSocketConnection, request: FastifyRequest): void {
-    let settled: Promise<void>
+    let settled: Promise<unknown>
     try {
       settled = Promise.resolve(this.#handler.call(this.#instance, ws, request))
     } catch (error) {
@@ -210,6 +268,7 @@ export class RefusedTarget implements UpgradeTarget {
 function openConnection(host: RouteHost, socket: ServerSocket, raw: Duplex, config: WebSocketConfig, request: FastifyRequest): WebSocketConnection {
   const channel = new Channel(socket, raw, config, host.clocks, request.log)
   const ws = new WebSocketConnection(channel, request, host.shutdown)
+  shareSignal(request, ws)
   host.shutdown.add(ws)
   return ws
 }
@@ -230,8 +289,12 @@ function fail(ws: WebSocketConnection, request: FastifyRequest, error: unknown):
   request.log[own ? 'warn' : 'error']({ err: error, closeCode: own ? code : CloseCode.InternalServerError }, 'websocket handler failed')
 }
 
-/** Only an error that was made for the peer, with a code and a reason of its own, tells it something. */
+/**
+ * Only an error that was made for the peer, with a code and a reason of its own, tells it something. The reason of a
+ * `CloseError` was chosen by the client of another connection.
+ */
 function reasonOf(error: unknown): string {
+  if (isCloseError(error)) return ''
   const { reason } = error as { reason?: unknown }
   return typeof reason === 'string' ? reason : ''
 }

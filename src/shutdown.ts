@@ -16,13 +16,13 @@ export interface ShutdownOptions {
   timeout?: number
   /** The close code. @default 1001 */
   code?: number
-  /** The reason in the close frame, 123 bytes at most. @default '' */
+  /** The reason in the close frame, 123 bytes at most. @default 'server shutting down' */
   reason?: string
   /** A text message that every client gets before the close frame. @default none */
   message?: string
 }
 
-const DEFAULTS = { grace: 2_000, timeout: 10_000, code: CloseCode.GoingAway as number, reason: '', message: undefined as string | undefined }
+const DEFAULTS = { grace: 2_000, timeout: 10_000, code: CloseCode.GoingAway as number, reason: 'server shutting down', message: undefined as string | undefined }
 
 /** Checks a shutdown configuration and fills in what it leaves out. @throws FST_BLAZE_WS_INVALID_OPTION */
 export function resolveShutdownOptions(options: unknown): typeof DEFAULTS {
@@ -91,7 +91,7 @@ export class Shutdown implements ShutdownState, Keeper {
   /** Closes a connection whose handler has settled without an error. */
   settled(ws: WebSocketConnection): void {
     if (this.isShuttingDown) this.#sayGoodbye(ws)
-    else void ws.close()
+    else void ws.close(CloseCode.NormalClosure, 'handler returned')
   }
 
   /** From here on `isShuttingDown` is true and no handler gets a message that has not arrived yet. */
@@ -115,7 +115,7 @@ export class Shutdown implements ShutdownState, Keeper {
       )
     }
     after(Math.min(grace, timeout), (ws) => this.#sayGoodbye(ws))
-    after(timeout, (ws) => ws.terminate())
+    after(timeout, (ws) => ws.channel.terminate('shutdown timeout'))
     await empty
     timers.abort()
   }

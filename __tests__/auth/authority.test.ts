@@ -127,9 +127,9 @@ describe('hub.disconnect', () => {
     for (const user of ['a', 'b', 'c', 'd', 'e']) clients.set(user, await join(user))
     const closeOf = (user: string) => clients.get(user)?.close()
     expect(hub.disconnect(['user:a', 'user:nobody', 'user:a'])).toBe(1)
-    expect(await closeOf('a')).toEqual({ code: 1008, reason: '' })
+    expect(await closeOf('a')).toEqual({ code: 1008, reason: 'disconnected' })
     expect(hub.disconnect((ws) => ws.getLocal('user') === 'b', 1000)).toBe(1)
-    expect(await closeOf('b')).toEqual({ code: 1000, reason: '' })
+    expect(await closeOf('b')).toEqual({ code: 1000, reason: 'disconnected' })
     const [c] = hub.getClients('user:c') as [WebSocketConnection]
     expect(hub.disconnect(c)).toBe(1)
     expect(hub.disconnect(c)).toBe(0)

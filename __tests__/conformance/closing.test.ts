@@ -151,7 +151,7 @@ describe('RFC 6455, 7.1: the server closes', () => {
     })
 
     test.each<[string, string, Buffer]>([
-      ['returns', '/returns', closePayload(1000)],
+      ['returns', '/returns', closePayload(1000, 'handler returned')],
       ['throws', '/throws', closePayload(1011, 'internal error')],
       ['throws an error with a code', '/fails-with-a-code', closePayload(4444, 'told')]
     ])('when its handler %s', async (_what, path, payload) => {

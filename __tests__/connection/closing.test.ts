@@ -89,7 +89,7 @@ test('the peer breaks the protocol', async () => {
   client.socket.write(clientFrame(1, 'not masked', { masked: false }))
   expect(await client.closeCode()).toBe(1002)
   client.socket.end()
-  expectAgreement(await end, { code: 1002, reason: '', wasClean: false })
+  expectAgreement(await end, { code: 1002, reason: 'protocol error', wasClean: false })
 })
 
 test('we close: what was written goes out first, and the promise resolves at the end', async () => {

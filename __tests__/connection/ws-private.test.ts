@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
-import { bytesBehindLength, hasPeerEnded, hasSentClose, keepHalfOpen, negotiatedDeflate, replaceDeflate, unparsed } from '../../src/connection/ws-private.ts'
+import { bytesBehindLength, hasBadFrame, hasPeerEnded, hasSentClose, keepHalfOpen, negotiatedDeflate, replaceDeflate, unparsed } from '../../src/connection/ws-private.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, startServer } from '../support/server.ts'
 
@@ -100,6 +100,25 @@ describe(`ws ${version} keeps its extensions where we expect them`, () => {
     }, { websocket: { options: { perMessageDeflate: { serverNoContextTakeover: true } } } })
     expect(JSON.parse(await (await connect(ws('/plain'))).next())).toEqual({ server_no_context_takeover: true })
     expect(JSON.parse(await (await connect(ws('/plain'), [], { perMessageDeflate: false })).next())).toBeNull()
+  })
+
+  test('its receiver keeps the error of a bad frame, before the close and the error event', async () => {
+    const seen: unknown[] = []
+    const { port } = await startServer((app) => {
+      app.get('/plain', { websocket: true }, (socket: WebSocket) => {
+        const close = socket.close.bind(socket)
+        socket.close = (...args) => {
+          seen.push(hasBadFrame(socket), ...args)
+          close(...args)
+        }
+        socket.on('message', () => seen.push(hasBadFrame(socket)))
+        socket.on('error', () => seen.push(hasBadFrame(socket)))
+      })
+    })
+    const client = await new RawClient(port).open('/plain')
+    client.socket.write(Buffer.concat([clientFrame(1, 'good'), clientFrame(3, 'bad')]))
+    expect(await client.closeCode()).toBe(1002)
+    expect(seen).toEqual([false, true, 1002, true])
   })
 
   test('what stands there is called for each compressed frame, and cleaned up', async () => {

@@ -323,6 +323,14 @@ describe('docs', () => {
     expect(await answer('/asked', 'https://example.com')).toBe(403)
   })
 
+  test('clients that cannot compress', async () => {
+    const { ws } = bound(await startBelow('docs/configuration.md', 'Compression'))
+    const broken = await connect(ws('/any-client'), [], { headers: { 'user-agent': 'Mojolicious (Perl)' } })
+    const working = await connect(ws('/any-client'))
+    expect([broken.socket.extensions, working.socket.extensions]).toEqual(['', expect.stringContaining('permessage-deflate')])
+    expect(await ask(broken, 'hello')).toBe('5 bytes')
+  })
+
   test('a read that gives up waiting', async () => {
     const { ws } = bound(await startBelow('docs/connection.md', 'Reading'))
     expect(await (await connect(ws('/patient'))).next()).toBe('you said nothing')
@@ -334,7 +342,7 @@ describe('docs', () => {
 
   test('writing', async () => {
     const client = await connect((await startBelow('docs/connection.md', 'Writing')).ws('/countdown'))
-    expect(await client.close()).toEqual({ code: 1000, reason: '' })
+    expect(await client.close()).toEqual({ code: 1000, reason: 'handler returned' })
     expect(client.messages.map(({ data }) => data)).toEqual(['3', '2', '1', 'go'])
   })
 

@@ -273,14 +273,14 @@ describe('slow consumers', () => {
     expect(ws.dropped).toBe(29)
   })
 
-  test('a coalesce function that throws is logged, and the message is treated as one of its own key', async () => {
+  test('a coalesce function that throws is logged once, and the message is treated as one of its own key', async () => {
     const { hub, slow, logs, tick } = await slowAndFast({ coalesce: () => { throw new Error('no key') } })
     for (let i = 0; i < 4; i++) {
       hub.broadcast(`message ${i}`)
       await tick()
     }
     expect(await texts(slow, 'message 3')).toEqual(['message 0', 'message 1', 'message 2', 'message 3'])
-    expect(logs.filter(({ msg }) => msg.startsWith('coalesce')).length).toBeGreaterThan(0)
+    expect(logs.filter(({ msg }) => msg.startsWith('coalesce'))).toHaveLength(1)
   })
 
   test('the policy of the hub stands over that of the route', async () => {

@@ -1,9 +1,10 @@
+import { shared } from '../copies.ts'
 import { describe, errors } from '../errors.ts'
 import type { Broker } from './broker.ts'
 
 const METHODS: readonly (keyof Broker)[] = ['open', 'publish', 'subscribe', 'unsubscribe', 'check', 'close']
 
-const claimed = new WeakSet<Broker>()
+const claimed = shared('claimed-brokers', () => new WeakSet<Broker>())
 
 /** True for what has all methods of a broker. */
 export function isBroker(value: unknown): value is Broker {

@@ -1,9 +1,14 @@
 import { originOf } from './envelope.ts'
+import { brand, shared } from '../copies.ts'
 import { errors, invalidOption } from '../errors.ts'
 import type { Broker, BrokerNode } from './broker.ts'
 
 /** What memory brokers have in common: those with the same engine reach each other. */
 export class MemoryEngine {
+  static {
+    brand(this, 'memory-engine')
+  }
+
   readonly #subscribers = new Map<string, Set<BrokerNode>>()
   #queue: (() => void)[] = []
 
@@ -35,11 +40,12 @@ export class MemoryEngine {
   }
 }
 
-const shared = new MemoryEngine()
+/** The engine of all brokers that name none. */
+const common = shared('common-engine', () => new MemoryEngine())
 
 /** Joins several hubs in one process, for tests and for servers that listen on several ports. */
 export function memoryBroker(options: { engine?: MemoryEngine | undefined } = {}): Broker {
-  const { engine = shared } = options
+  const { engine = common } = options
   if (!(engine instanceof MemoryEngine)) throw invalidOption('memoryBroker.engine', 'must be a MemoryEngine', engine)
   return new MemoryBroker(engine)
 }

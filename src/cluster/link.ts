@@ -1,5 +1,6 @@
 import type { Broker } from '../brokers/broker.ts'
 import { errors } from '../errors.ts'
+import { atMost } from '../patience.ts'
 
 /** What may be on its way to the engine at the same time, in messages and bytes; what is over is not published. */
 const MAX_PENDING = 65_536
@@ -155,9 +156,9 @@ export class Link {
     return wasDegraded
   }
 
-  /** Sends what is under way and gives the broker back. Nobody is told any more. */
+  /** Sends what is under way and gives the broker back, for as long as an answer may take. Nobody is told any more. */
   async close(): Promise<void> {
     this.isClosed = true
-    await this.#broker.close()
+    await atMost(CHECK_TIMEOUT, this.#broker.close())
   }
 }

@@ -1,6 +1,6 @@
-import { EventEmitter } from 'node:events'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { atEndOfTurn, type EndOfTurn } from '../connection/end-of-tick.ts'
+import { emit, Emitter } from '../emitter.ts'
 import { assertKeys } from '../options.ts'
 import { assertRoom } from '../room.ts'
 import { Announcer } from './announcer.ts'
@@ -36,12 +36,13 @@ export interface PresenceHost {
 
 /** What a node that has nobody in a room could have said there. */
 const NOBODY: Control = { type: 'snapshot', isFirst: true, isLast: true, entries: [] }
-const EVENTS = ['join', 'leave', 'update'] as const
+const EVENTS = ['join', 'leave', 'update'] as const satisfies (keyof PresenceEvents)[]
+
 /**
  * Who is in which room, on all nodes. Presence belongs to membership: it ends when a connection leaves the room or closes, and
  * when its node is no longer heard of.
  */
-export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn {
+export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
   readonly #rooms = new Map<string, PresenceRoom>()
   readonly #changed = new Set<string>()
   readonly #host: PresenceHost
@@ -56,7 +57,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
 
   /** @internal */
   constructor(host: PresenceHost, node: ClusterNode | undefined, failed: (error: unknown, event: string) => void) {
-    super({ captureRejections: true })
+    super(EVENTS, 'to say who is in a room, call set()')
     this.#host = host
     this.#node = node
     this.#announcer = node && new Announcer(node, (room) => this.#rooms.get(room))
@@ -234,7 +235,7 @@ export class Presence extends EventEmitter<PresenceEvents> implements EndOfTurn 
   #emit(room: string, changes: readonly Change[]): void {
     for (const { event, present } of changes) {
       try {
-        this.emit(event, room, present)
+        emit<PresenceEvents, typeof event>(this, event, room, present)
       } catch (error) {
         this.#failed(error, event)
       }

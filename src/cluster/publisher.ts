@@ -39,7 +39,7 @@ export interface Publisher {
   broadcastJSON(value: unknown, options?: PublishOptions): Promise<void>
   /** The members of a room, or of any of several, to publish to. */
   to(room: string | readonly string[]): PublisherTarget
-  /** Disconnects the members of a room, or of any of several, on all nodes. @default code 1008, reason '' */
+  /** Disconnects the members of a room, or of any of several, on all nodes. @default code 1008, reason 'disconnected' */
   disconnect(room: string | readonly string[], code?: number, reason?: string): Promise<void>
   /** Sends what is under way and gives back the broker's connections. */
   close(): Promise<void>
@@ -81,7 +81,7 @@ export function createPublisher(broker: Broker): Publisher {
       broadcast: (data, options) => publisher.broadcast(data, { ...options, to: room }),
       broadcastJSON: (value, options) => publisher.broadcastJSON(value, { ...options, to: room })
     }),
-    async disconnect(room, code = CloseCode.PolicyViolation, reason = '') {
+    async disconnect(room, code = CloseCode.PolicyViolation, reason = 'disconnected') {
       assertRooms(room)
       assertSendable(code, reason)
       await publish([room].flat(), { kind: Kind.Disconnect, payload: closePayload(code, fitReason(reason)), excluded: [] })

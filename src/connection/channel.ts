@@ -62,11 +62,11 @@ export class Channel implements SocketOwner {
   #limiter: RateLimiter | undefined
   /** Made at the first frame that it counts. */
   #flood: Flood | undefined
-  /** The close code for a message that could not be inflated. */
-  #failure: number | undefined
+  /** What to close with for a message that could not be inflated. */
+  #failure: { code: number; reason: string } | undefined
   /** Made when `socket` is used as a bare socket. */
   #pump: Pump | undefined
-  /** Made where we refuse a message for good. */
+  /** Made when we refuse a message for good. */
   #closeFinder: CloseFinder | undefined
 
   constructor(socket: ServerSocket, raw: Duplex, config: WebSocketConfig, clocks: Clocks, log: FastifyBaseLogger) {
@@ -139,12 +139,13 @@ export class Channel implements SocketOwner {
   }
 
   onClose(code: number | undefined, reason: string, send: SendClose): void {
-    const due = this.#failure ?? code ?? CloseCode.NoStatusReceived
+    if (this.#failure !== undefined) ({ code, reason } = this.#failure)
+    const due = code ?? CloseCode.NoStatusReceived
     const isByPeer = !this.ending.hasBegun && !this.ending.isHeldForPeer && hasPeerEnded(this.socket)
     if (isByPeer && (this.ending.isHeld || this.inbound.isBusy)) return this.#hold(due, reason, true)
     this.ending.begin(due, reason, true)
     this.#stopReceiving()
-    // What comes now is dropped, and the peer's answer must not wait for who has paused the socket.
+    // What comes now is dropped, and the peer's answer must not wait for whoever has paused the socket.
     if (this.socket.isPaused) this.socket.resumeSource()
     this.outbound.end(
       () => this.ending.error(),
@@ -238,8 +239,8 @@ export class Channel implements SocketOwner {
     this.onLimit?.()
   }
 
-  onBadMessage(closeCode: number): void {
-    this.#failure = closeCode
+  onBadMessage(code: number, reason: string): void {
+    this.#failure = { code, reason }
     this.#findClose(0)
   }
 

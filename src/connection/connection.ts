@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { assertSendable, assertTimeout, CloseCode, type CloseInfo, fitReason } from '../close.ts'
 import type { WebSocketConfig } from '../config.ts'
+import { brand } from '../copies.ts'
 import { describe, errors } from '../errors.ts'
 import type { LimitedConnection } from '../limits/rate-limit.ts'
 import { BinaryMessage, type MessageType, PingMessage, PongMessage, TextMessage, type WebSocketMessage } from '../message.ts'
@@ -25,6 +26,10 @@ import { harmless, silenced } from './silenced.ts'
  * ```
  */
 export class WebSocketConnection extends ConnectionIdentity implements AsyncIterable<WebSocketMessage> {
+  static {
+    brand(this, 'connection')
+  }
+
   /** @internal */
   constructor(channel: Channel, request: FastifyRequest, shutdown: ShutdownState) {
     super(channel, request, shutdown)

@@ -15,8 +15,8 @@ export interface InflaterSubject {
   readonly inbound: Inbound
   readonly raw: Duplex
   readonly config: { maxMessageSize: number }
-  /** A message could not be inflated: the connection is to be closed with this code. */
-  onBadMessage(closeCode: number): void
+  /** A message could not be inflated: the connection is to be closed with this. */
+  onBadMessage(closeCode: number, reason: string): void
 }
 
 /**
@@ -70,7 +70,8 @@ export class Inflater implements DeflateExtension {
     }
     if (error !== null) {
       const isTooLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
-      this.#subject.onBadMessage(isTooLarge ? CloseCode.MessageTooBig : CloseCode.InvalidFramePayloadData)
+      if (isTooLarge) this.#subject.onBadMessage(CloseCode.MessageTooBig, 'message too big')
+      else this.#subject.onBadMessage(CloseCode.InvalidFramePayloadData, 'invalid compressed data')
     }
     callback(error, result)
   }

@@ -58,7 +58,7 @@ export function valueOf({ type, data }: WebSocketMessage): unknown {
 }
 
 function invalidJson(detail: string): Error {
-  return Object.assign(new errors.INVALID_JSON(detail), { closeCode: CloseCode.InvalidFramePayloadData })
+  return Object.assign(new errors.INVALID_JSON(detail), { closeCode: CloseCode.InvalidFramePayloadData, reason: 'invalid JSON' })
 }
 
 /** The payload of a ping or pong. Throws where it is over the 125 bytes of a control frame (RFC 6455, 5.5). */

@@ -2,6 +2,7 @@ import { WebSocket } from 'ws'
 import { assertSendable, fitReason } from '../close.ts'
 import { BinaryMessage, type WebSocketMessage } from '../message.ts'
 import type { BinaryType, Pump } from './pump.ts'
+import { hasBadFrame } from './ws-private.ts'
 
 /** Sends a close frame; without a code, an empty one. */
 export type SendClose = (code: number | undefined, reason: string) => void
@@ -32,6 +33,14 @@ export interface SocketOwner {
   /** `pause()` and `resume()` were called from outside. */
   onPause(): void
   onResume(): void
+}
+
+/** What is wrong with a frame that `ws` closes for, which gives a code and no reason. */
+const BAD_FRAME: Record<number, string> = {
+  1002: 'protocol error',
+  1007: 'invalid UTF-8',
+  1008: 'too many fragments',
+  1009: 'message too big'
 }
 
 type Data = Parameters<WebSocket['send']>[0]
@@ -144,10 +153,14 @@ export class ServerSocket extends WebSocket {
   /** `ws` calls this, too: with the peer's code once its close frame came, and with 1002, 1007, 1008 or 1009 on a bad frame. */
   override close(code?: number, reason?: string | Buffer): void {
     if (this.owner === undefined || this.readyState !== WebSocket.OPEN) return super.close(code, reason)
-    const text = reason === undefined ? '' : reason.toString()
+    const text = reason === undefined ? this.#reasonFor(code) : reason.toString()
     // Here, where the caller still is: `ws` would throw when what was written before has gone out.
     if (code !== undefined) assertSendable(code, text)
     this.owner.onClose(code, fitReason(text), (...args) => super.close(...args))
+  }
+
+  #reasonFor(code: number | undefined): string {
+    return code !== undefined && hasBadFrame(this) ? (BAD_FRAME[code] ?? '') : ''
   }
 
   /** Not compressed: whoever sends past the connection gets exactly the frame that was asked for. */

@@ -2,8 +2,8 @@ import type { Duplex, Writable } from 'node:stream'
 import type { WebSocket } from 'ws'
 
 /**
- * The private parts of `ws` that this package touches: its extensions, and how far its closing handshake has got. A test fails
- * where a new version of `ws` keeps them elsewhere or calls them otherwise.
+ * The private parts of `ws` that this package touches: its extensions, how far its closing handshake has got, and whether a bad
+ * frame is why it closes. A test fails if a new version of `ws` keeps them elsewhere or calls them otherwise.
  *
  * `ws`'s own permessage-deflate keeps zlib's state for as long as the connection lives and cannot be held back, so that ours
  * takes its place.
@@ -28,6 +28,11 @@ interface Receiver extends Writable {
   _buffers: Buffer[]
   _payloadLength: number
   _writableState: { errorEmitted: boolean; getBuffer(): { chunk: Buffer }[] }
+}
+
+/** True once a frame of the peer could not be accepted. */
+export function hasBadFrame(socket: WebSocket): boolean {
+  return (socket as unknown as { _receiver?: Partial<Writable> })._receiver?.errored instanceof Error
 }
 
 interface Private {

@@ -16,6 +16,9 @@ export interface Delivery {
 const SENT: Delivery = { dropped: 0, sent: true, slow: false }
 const CLOSED: Delivery = { dropped: 0, sent: false, slow: false }
 
+/** Those that have thrown: an error for each message would fill the log. */
+const failed = new WeakSet<Coalesce>()
+
 /**
  * Gives a broadcast to one receiver, and where its queue is full does what the policy says. The only place where a broadcast
  * is written and where anyone is called slow.
@@ -49,7 +52,8 @@ function replaceWaiting(message: Prepared, channel: Channel, { coalesce }: { coa
     const key = message.keyFor(coalesce)
     while (channel.outbound.dropWaiting((broadcast) => broadcast.keyFor(coalesce) === key)) replaced++
   } catch (error) {
-    channel.log.error({ err: error }, 'coalesce of a slowConsumer policy failed')
+    if (!failed.has(coalesce)) channel.log.error({ err: error }, 'coalesce of a slowConsumer policy failed; this is logged once')
+    failed.add(coalesce)
   }
   return drop(channel, replaced)
 }

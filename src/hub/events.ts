@@ -1,5 +1,5 @@
-import type { EventEmitter } from 'node:events'
 import type { WebSocketConnection } from '../connection/connection.ts'
+import { emit, type Listenable } from '../emitter.ts'
 
 /** The events of a hub. A listener that throws is logged and disturbs nobody. */
 export interface HubEvents {
@@ -15,15 +15,17 @@ export interface HubEvents {
   recovered: []
 }
 
+export const HUB_EVENTS = ['register', 'unregister', 'slow', 'degraded', 'recovered'] as const satisfies (keyof HubEvents)[]
+
 type ConnectionEvent = 'register' | 'unregister' | 'slow'
 
 /** Emits a hub's events. Those of a broadcast wait for its end: what listeners broadcast comes behind it, for everybody. */
 export class Events {
-  readonly #hub: EventEmitter<HubEvents>
+  readonly #hub: Listenable<HubEvents>
   #isHeld = false
   #held: (() => void)[] = []
 
-  constructor(hub: EventEmitter<HubEvents>) {
+  constructor(hub: Listenable<HubEvents>) {
     this.#hub = hub
   }
 
@@ -35,7 +37,7 @@ export class Events {
   /** It has ended. */
   release(): void {
     this.#isHeld = false
-    for (const emit of this.#held.splice(0)) emit()
+    for (const emitHeld of this.#held.splice(0)) emitHeld()
   }
 
   /** A listener's error must not reach whoever broadcasts, and not the other receivers. */
@@ -45,7 +47,7 @@ export class Events {
       return
     }
     try {
-      this.#hub.emit(event, ws)
+      emit(this.#hub, event, ws)
     } catch (error) {
       logFailure(error, event, ws)
     }

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events'
 import { Backplane } from '../cluster/backplane.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Presence } from '../cluster/presence.ts'
@@ -6,11 +5,13 @@ import { assertSendable, assertTimeout, CloseCode, fitReason } from '../close.ts
 import { WebSocketConnection } from '../connection/connection.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
 import { Prepared } from '../connection/prepared.ts'
+import { brand } from '../copies.ts'
+import { emit, Emitter } from '../emitter.ts'
 import { TextMessage } from '../message.ts'
 import { assertRoom, assertRooms } from '../room.ts'
 import { closeAll } from './close-all.ts'
 import { Delivery, type HubStats } from './delivery.ts'
-import { Events, type HubEvents, logFailure } from './events.ts'
+import { Events, HUB_EVENTS, type HubEvents, logFailure } from './events.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
 import {
   assertConnection,
@@ -29,7 +30,11 @@ import { Rooms } from './rooms.ts'
  * Broadcasts to many connections, in rooms or to all, in the same order for all. It never blocks on a client and never throws
  * because of one. `app.wsHub` is one; make others where the sets of clients have nothing to do with each other.
  */
-export class WebSocketHub extends EventEmitter<HubEvents> {
+export class WebSocketHub extends Emitter<HubEvents> {
+  static {
+    brand(this, 'hub')
+  }
+
   readonly #clients = new Set<WebSocketConnection>()
   readonly #rooms = new Rooms()
   readonly #events = new Events(this)
@@ -47,7 +52,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
 
   /** @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a wrong value. */
   constructor(options?: HubOptions) {
-    super({ captureRejections: true })
+    super(HUB_EVENTS, 'to send to clients, call broadcast()')
     this.#options = resolveHubOptions(options)
     this.#delivery = new Delivery(this.#options.slowConsumer, this.#events, (ws) => void this.#remove(ws))
     this.#done = new Promise((resolve) => {
@@ -85,7 +90,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   /** Takes a connection out of the hub and its rooms and closes it with 1000. Nothing happens where it is not registered. */
   unregister(ws: WebSocketConnection): void {
     assertConnection(ws)
-    if (this.#remove(ws)) void ws.close()
+    if (this.#remove(ws)) void ws.close(CloseCode.NormalClosure, 'unregistered')
   }
 
   /** Adds a connection to a room, and to the hub where it is not registered. False as with `register`. */
@@ -162,10 +167,10 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
    * for, or those given. Says how many they were on this node. With a room for each user, this is how a user is thrown out everywhere.
    *
    * @param code 1000 to 1003, 1007 to 1014 or 3000 to 4999. @default 1008
-   * @param reason cut to the 123 bytes that fit. @default ''
+   * @param reason cut to the 123 bytes that fit. @default 'disconnected'
    * @param options with a broker, the members of rooms are closed on all nodes unless `local` is true.
    */
-  disconnect(target: DisconnectTarget, code: number = CloseCode.PolicyViolation, reason = '', { local = false }: DisconnectOptions = {}): number {
+  disconnect(target: DisconnectTarget, code: number = CloseCode.PolicyViolation, reason = 'disconnected', { local = false }: DisconnectOptions = {}): number {
     assertSendable(code, reason)
     const connections = connectionsOf(this.#clients, this.#rooms, target)
     const rooms = roomsOf(target)
@@ -197,7 +202,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
   async closeClients(timeout: number): Promise<void> {
     assertTimeout(timeout)
     this.#isShutDown = true
-    await closeAll(this.getClients(), timeout)
+    await closeAll(this.getClients(), timeout, 'hub shutting down')
   }
 
   /** @internal The second half. */
@@ -215,7 +220,7 @@ export class WebSocketHub extends EventEmitter<HubEvents> {
         getRooms: () => this.getRooms(),
         deliver: (type, payload, rooms, excluded) => this.#deliverHere(new Prepared(type, payload), rooms, excluded),
         disconnect: (rooms, code, reason) => this.disconnect(rooms, code, reason, { local: true }),
-        emit: (event: 'degraded' | 'recovered', ...args: []) => this.emit(event, ...args)
+        emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)
       },
       broker,
       lease,

@@ -1,0 +1,87 @@
+import { EventEmitter } from 'node:events'
+import { describe, errors } from './errors.ts'
+
+type Listener<Args> = Args extends unknown[] ? (...args: Args) => unknown : never
+type Name<Events> = keyof Events & string
+
+/** Node's `EventEmitter` for those who listen. Its owner emits the events. */
+export interface Listenable<Events> {
+  on<Event extends Name<Events>>(event: Event, listener: Listener<Events[Event]>): this
+  once<Event extends Name<Events>>(event: Event, listener: Listener<Events[Event]>): this
+  addListener<Event extends Name<Events>>(event: Event, listener: Listener<Events[Event]>): this
+  prependListener<Event extends Name<Events>>(event: Event, listener: Listener<Events[Event]>): this
+  prependOnceListener<Event extends Name<Events>>(event: Event, listener: Listener<Events[Event]>): this
+  off<Event extends Name<Events>>(event: Event, listener: Listener<Events[Event]>): this
+  removeListener<Event extends Name<Events>>(event: Event, listener: Listener<Events[Event]>): this
+  removeAllListeners(event?: Name<Events>): this
+  listeners<Event extends Name<Events>>(event: Event): Listener<Events[Event]>[]
+  rawListeners<Event extends Name<Events>>(event: Event): Listener<Events[Event]>[]
+  listenerCount<Event extends Name<Events>>(event: Event, listener?: Listener<Events[Event]>): number
+  eventNames(): Name<Events>[]
+  setMaxListeners(count: number): this
+  getMaxListeners(): number
+  /**
+   * Not for applications, so that nothing can be given to it: it is declared only because `once` and `on` of node:events ask for it.
+   *
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT always.
+   */
+  emit(event: never, ...args: never[]): never
+}
+
+/** What Node emits of itself, and listens to: `once` and `on` of node:events also wait for 'error'. */
+const NODE_EVENTS: ReadonlySet<unknown> = new Set(['newListener', 'removeListener', 'error'])
+
+type AnyListener = (...args: unknown[]) => void
+
+class KnownEvents extends EventEmitter {
+  readonly #names: readonly string[]
+  readonly #instead: string
+
+  constructor(names: readonly string[], instead: string) {
+    super({ captureRejections: true })
+    this.#names = names
+    this.#instead = instead
+  }
+
+  override on(event: string, listener: AnyListener): this {
+    return super.on(this.#known(event), listener)
+  }
+
+  override once(event: string, listener: AnyListener): this {
+    return super.once(this.#known(event), listener)
+  }
+
+  override addListener(event: string, listener: AnyListener): this {
+    return super.addListener(this.#known(event), listener)
+  }
+
+  override prependListener(event: string, listener: AnyListener): this {
+    return super.prependListener(this.#known(event), listener)
+  }
+
+  override prependOnceListener(event: string, listener: AnyListener): this {
+    return super.prependOnceListener(this.#known(event), listener)
+  }
+
+  /** Node calls it for what it emits of itself. */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    if (event === 'newListener' || event === 'removeListener') return super.emit(event, ...args)
+    throw new errors.INVALID_ARGUMENT('event', `emit() is not for applications, and reaches no client; ${this.#instead}`)
+  }
+
+  #known(event: string): string {
+    if (this.#names.includes(event) || NODE_EVENTS.has(event)) return event
+    throw new errors.INVALID_ARGUMENT('event', `there is no event ${describe(event)}; there are ${this.#names.join(', ')}`)
+  }
+}
+
+/**
+ * An `EventEmitter` that knows its events and refuses listeners for others: a mistyped name would be waited for in vain.
+ * `instead` tells whoever calls `emit` what to call in its place.
+ */
+export const Emitter = KnownEvents as unknown as abstract new <Events>(names: readonly Name<Events>[], instead: string) => Listenable<Events>
+
+/** Emits an event of an object's own. */
+export function emit<Events, Event extends Name<Events>>(emitter: Listenable<Events>, event: Event, ...args: Events[Event] & unknown[]): void {
+  EventEmitter.prototype.emit.call(emitter, event, ...args)
+}
