@@ -27,7 +27,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
   test('two whom the balancer has sent to different nodes see each other, talk, and hear who leaves', async () => {
     const ada = await Guest.join(cluster, 'Ada', 'tea')
     const grace = await Guest.join(cluster, 'Grace', 'tea')
-    expect((await Promise.all([cluster.status(0), cluster.status(1)])).map(({ clients }) => clients)).toEqual([1, 1])
+    expect((await Promise.all([cluster.status(0), cluster.status(1)])).map(({ node }) => node.people)).toEqual([1, 1])
     await eventually(() => ada.people.size === 2)
     expect(ada.people).toEqual(new Map([['ada', 'Ada'], ['grace', 'Grace']]))
     expect(grace.people).toEqual(new Map([['ada', 'Ada'], ['grace', 'Grace']]))
@@ -174,7 +174,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
         await page.keyboard.press('Enter')
         await Promise.all([sees(ada, text), sees(grace, text)])
       }
-      const guests = await Promise.all([0, 1].map(async (node) => (await cluster.status(node)).clients))
+      const guests = await Promise.all([0, 1].map(async (node) => (await cluster.status(node)).node.people))
       process.kill(cluster.nodes[guests.findIndex((count) => count > 0)]!.pid, 'SIGKILL')
       await Promise.race([ada, grace].map((page) => sees(page, 'Back again')))
       await eventually(async () => (await Promise.all([people(ada), people(grace)])).join(';') === 'Ada,Grace;Ada,Grace')

@@ -12,9 +12,12 @@ export const authorization = { authorization: `Bearer ${TOKEN}` }
 const root = join(__dirname, '../..')
 
 export interface Status {
-  clients: number
+  people: number
+  rooms: number
   nodes: number
+  missing: number
   isDegraded: boolean
+  node: { name: string; people: number }
   roomList: { name: string; members: number }[]
 }
 
@@ -24,6 +27,9 @@ export interface Said {
   text: string
   room: string
   receivers: number
+  node: string
+  quiet: boolean
+  active: boolean
   member: Member
   members: Member[]
   history: Said[]

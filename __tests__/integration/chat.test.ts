@@ -92,8 +92,10 @@ describe('the server of the chat', () => {
     const second = await newClient('/ws')
     send(second, { type: 'join', name: 'Late', room: 'archive', key: 'late' })
     expect(await nextOf(second, 'welcome')).toMatchObject({ history: [{ text: 'for the record', from: { name: 'Early' } }] })
-    first.socket.close()
-    second.socket.close()
+    for (const client of [first, second]) {
+      send(client, { type: 'leave' })
+      expect(await client.close()).toMatchObject({ code: 1000 })
+    }
     await eventually(async () => !(await status()).roomList.some(({ name }) => name === 'archive'))
     const third = await newClient('/ws')
     send(third, { type: 'join', name: 'Latest', room: 'archive', key: 'latest' })
@@ -120,8 +122,15 @@ describe('the server of the chat', () => {
 
   test('shows its numbers', async () => {
     await guest('Counted', 'counting')
-    expect(await status()).toMatchObject({ clients: expect.any(Number), drops: 0, slowDisconnects: 0 })
-    expect((await status()).roomList).toContainEqual({ name: 'counting', members: 1 })
+    const { people, rooms, roomList, nodes, node } = await status()
+    expect(roomList).toContainEqual({ name: 'counting', members: 1 })
+    // The rooms that keep names count nowhere: what the list shows is what the numbers say.
+    expect(roomList.some(({ name }) => name.includes(':'))).toBe(false)
+    expect(rooms).toBe(roomList.length)
+    expect(people).toBe(roomList.reduce((sum, { members }) => sum + members, 0))
+    expect(nodes).toBe(1)
+    expect(node).toMatchObject({ people, drops: 0, slowDisconnects: 0 })
+    expect(node).not.toHaveProperty('rooms')
     const page = await fetch(http('/status'))
     expect(page.headers.get('content-security-policy')).toContain("script-src 'self'")
     expect(page.headers.get('content-security-policy')).not.toContain('unsafe')
@@ -337,7 +346,8 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     await page.goto(http('/status'))
     await page.getByText('Slow clients closed').waitFor()
     await page.locator('#room-list').getByText('tea').waitFor()
-    expect(await page.locator('#numbers dd').first().innerText()).toBe('1')
+    expect(await page.locator('#all dd').allInnerTexts()).toEqual(['1', '1'])
+    expect(await page.locator('#all dt').allInnerTexts()).toEqual(['People', 'Rooms'])
   })
 
   test('looks as in the documentation', async () => {
@@ -401,10 +411,10 @@ async function picture(page: Page, name: string): Promise<void> {
 
 // ---- The server as a process of its own
 
-async function startChat(): Promise<void> {
+async function startChat(environment: Record<string, string> = {}): Promise<void> {
   const child = spawn(process.execPath, ['example-app/server.js'], {
     cwd: root,
-    env: { ...process.env, PORT: String(port), HOST: '127.0.0.1', CHAT_TOKEN: TOKEN },
+    env: { ...process.env, PORT: String(port), HOST: '127.0.0.1', CHAT_TOKEN: TOKEN, ...environment },
     stdio: ['ignore', 'pipe', 'inherit']
   })
   server = child
@@ -429,8 +439,11 @@ async function stopChat(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
 // ---- Clients without a browser
 
 interface Status {
-  clients: number
+  people: number
+  rooms: number
+  nodes: number
   roomList: { name: string; members: number }[]
+  node: { name?: string; people: number }
 }
 
 async function status(): Promise<Status> {
