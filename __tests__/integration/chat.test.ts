@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -138,6 +138,126 @@ describe('the server of the chat', () => {
   })
 })
 
+describe('a grace before somebody has left', () => {
+  // Longer than any test: what is silent here is silent however slow the machine is.
+  beforeAll(() => restartChat({ CHAT_GRACE: '60000' }))
+  afterAll(() => restartChat())
+
+  const gone = (room: string): Promise<void> => eventually(async () => (await status()).roomList.find(({ name }) => name === room)?.members === 1)
+
+  test('a return within it is silent, and whoever came meanwhile knows of everybody', async () => {
+    const watcher = await guest('Watcher', 'grace')
+    const first = await guest('Ada', 'grace', 'her key')
+    expect(await nextOf(watcher, 'joined')).toMatchObject({ member: { name: 'Ada' }, quiet: false })
+    first.socket.terminate()
+    await gone('grace')
+    const newcomer = await newClient('/ws')
+    send(newcomer, { type: 'join', name: 'Newcomer', room: 'grace', key: 'k' })
+    expect(await nextOf(newcomer, 'welcome')).toMatchObject({ members: expect.arrayContaining([{ id: 'ada', name: 'Ada' }]) })
+    await nextOf(watcher, 'joined')
+    await guest('Ada', 'grace', 'her key')
+    expect(await nextOf(watcher, 'joined', ['left'])).toMatchObject({ member: { name: 'Ada' }, quiet: true })
+  })
+
+  test('somebody else who takes the name is told as somebody else', async () => {
+    const watcher = await guest('Watcher', 'impostor')
+    const first = await guest('Ada', 'impostor', 'her key')
+    await nextOf(watcher, 'joined')
+    first.socket.terminate()
+    await gone('impostor')
+    await guest('Ada', 'impostor', 'another key')
+    expect(await nextOf(watcher, 'left', ['joined'])).toMatchObject({ member: { name: 'Ada' } })
+    expect(await nextOf(watcher, 'joined')).toMatchObject({ member: { name: 'Ada' }, quiet: false })
+  })
+
+  test('whoever leaves on purpose, for good or for another room, has left at once', async () => {
+    const watcher = await guest('Watcher', 'farewell')
+    const [ada, bob] = [await guest('Ada', 'farewell'), await guest('Bob', 'farewell')]
+    send(ada, { type: 'leave' })
+    expect(await nextOf(watcher, 'left')).toMatchObject({ member: { name: 'Ada' } })
+    expect(await ada.close()).toMatchObject({ code: 1000 })
+    send(bob, { type: 'join', name: 'Bob', room: 'elsewhere', key: 'Bob' })
+    expect(await nextOf(watcher, 'left')).toMatchObject({ member: { name: 'Bob' } })
+  })
+
+  test('what was said stays while somebody may be back', async () => {
+    const ada = await guest('Ada', 'alone', 'her key')
+    await speak(ada, 'note to self')
+    ada.socket.terminate()
+    await eventually(async () => !(await status()).roomList.some(({ name }) => name === 'alone'))
+    const again = await newClient('/ws')
+    send(again, { type: 'join', name: 'Ada', room: 'alone', key: 'her key' })
+    expect(await nextOf(again, 'welcome')).toMatchObject({ history: [{ text: 'note to self' }] })
+  })
+
+  test('the server stops while it runs, and nothing waits for it', async () => {
+    const ada = await guest('Ada', 'stop')
+    ada.socket.terminate()
+    await eventually(async () => !(await status()).roomList.some(({ name }) => name === 'stop'))
+    await restartChat({ CHAT_GRACE: '60000' })
+  })
+})
+
+test('the absences are bounded, end in the order they began, and keep no process alive', () => {
+  const program = `
+    import { Absences } from '${join(root, 'example-app/absences.js')}'
+    const told = []
+    const many = new Absences(3_600_000, (room, gone) => told.push(...gone.map(({ id }) => id)))
+    for (let i = 0; i < 10_003; i++) many.add({ room: 'r' + i % 7, id: i })
+    const left = Array.from({ length: 7 }, (_, i) => many.in('r' + i).length).reduce((a, b) => a + b)
+    console.log(told.join(), left, many.take('r3', 3)?.id, many.take('r3', 3)?.id)
+    const short = new Absences(20, (room, gone) => console.log(room, gone.map(({ id }) => id).join()))
+    for (const id of ['a', 'b', 'a', 'c']) short.add({ room: 'short', id })
+    short.take('short', 'b')
+    const closed = new Absences(1, () => console.log('never'))
+    closed.add({ room: 'r', id: 'x' })
+    closed.close()
+    closed.add({ room: 'r', id: 'y' })
+    console.log(closed.in('r').length)
+    const end = setInterval(() => short.in('short').length === 0 && clearInterval(end), 5)`
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8', timeout: 20_000 })
+  expect(stderr).toBe('')
+  expect(stdout).toBe('0,1,2 10000 3 undefined\n0\nshort a,c\n')
+})
+
+describe('who is typing', () => {
+  test('is told to the others in the room, seldom, and never to oneself', async () => {
+    const [ada, bob, mary] = [await guest('Ada', 'typing'), await guest('Bob', 'typing'), await guest('Mary', 'not-typing')]
+    for (let i = 0; i < 6; i++) send(ada, { type: 'typing', active: true })
+    await speak(ada, 'here it is')
+    const heard = await typingUntil(bob, 'here it is')
+    // Two at once, and then one every two seconds.
+    expect(heard).toHaveLength(2)
+    expect(heard[0]).toMatchObject({ member: { id: 'ada', name: 'Ada' }, active: true })
+    send(ada, { type: 'typing', active: false })
+    expect(await nextOf(bob, 'typing')).toMatchObject({ active: false })
+    send(ada, { type: 'message', text: 'last', ref: 'last' })
+    await nextOf(ada, 'message', ['typing', 'error'])
+    await speak(mary, 'quiet here')
+    expect(mary.messages.map(({ data }) => data).join()).not.toContain('typing')
+  })
+
+  test('counts as any other message where there are too many, and is nothing outside a room', async () => {
+    const flood = await newClient('/ws')
+    for (let i = 0; i < 200; i++) send(flood, { type: 'typing', active: true })
+    expect(await flood.close()).toEqual({ code: 1008, reason: 'too many refused messages' })
+  })
+})
+
+test('suggests names that nobody has', async () => {
+  const free = async (like: string): Promise<string> => ((await (await fetch(http(`/name?like=${encodeURIComponent(like)}`))).json()) as { name: string }).name
+  expect(await free('Somebody new')).toBe('Somebody new')
+  await guest('Suggested', 'suggestions')
+  expect(await free('suggested')).toBe('suggested 2')
+  await guest('Suggested 2', 'suggestions')
+  expect(await free('Suggested')).toBe('Suggested 3')
+  expect(await free('Suggested 2')).toBe('Suggested 3')
+  const long = '🦊'.repeat(12)
+  await guest(long, 'suggestions')
+  expect(await free(long)).toBe(`${'🦊'.repeat(11)} 2`)
+  for (const like of ['', 'x'.repeat(25), '\u200B']) expect((await fetch(http(`/name?like=${encodeURIComponent(like)}`))).status).toBe(400)
+})
+
 describe('the admin group', () => {
   test('a ticket, which only the token gets, opens the feed once', async () => {
     expect((await post('/admin/ticket', {}, {})).status).toBe(401)
@@ -249,7 +369,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('a restart of the server: the pages come back by themselves, what was typed meanwhile is kept', async () => {
-    const [ada, grace] = await Promise.all([enter('Ada', 'tea'), enter('Grace', 'tea')])
+    const [ada, grace] = await Promise.all([enter('Ada', 'restarts'), enter('Grace', 'restarts')])
     await say(ada, 'before the restart')
     await stopChat()
     await ada.getByText('The server restarts. Connecting again…').waitFor()
@@ -271,7 +391,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('a server that dies: connection lost, and back', async () => {
-    const ada = await enter('Ada', 'tea')
+    const ada = await enter('Ada', 'crashes')
     await stopChat('SIGKILL')
     await ada.getByText('Connection lost, trying again…').waitFor()
     await startChat()
@@ -281,7 +401,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('a message that the connection did not carry over comes back to the box', async () => {
-    const ada = await enter('Ada', 'tea')
+    const ada = await enter('Ada', 'void')
     // Stopped, the server takes what is sent, and never answers.
     server?.kill('SIGSTOP')
     try {
@@ -296,7 +416,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('who is removed is told so, and may join again', async () => {
-    const ada = await enter('Ada', 'tea')
+    const ada = await enter('Ada', 'exit')
     await post('/admin/kick', { name: 'Ada' }, authorization)
     await ada.getByText('An operator removed you from the chat.').waitFor()
     await ada.getByRole('button', { name: 'Join again' }).click()
@@ -305,7 +425,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('a name that is taken is refused at the entrance', async () => {
-    await enter('Ada', 'tea')
+    await enter('Ada', 'names-here')
     const other = await open()
     await other.getByLabel('Your name').fill('ada')
     await other.getByRole('button', { name: 'Join the chat' }).click()
@@ -314,8 +434,8 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('a reload goes on in the same room under the same name', async () => {
-    const ada = await enter('Ada', 'tea')
-    const grace = await enter('Grace', 'tea')
+    const ada = await enter('Ada', 'reloads')
+    const grace = await enter('Grace', 'reloads')
     await say(grace, 'Do not go away')
     await ada.reload()
     await isOnline(ada)
@@ -341,16 +461,21 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('the status page shows the numbers', async () => {
-    await enter('Ada', 'tea')
+    await enter('Ada', 'status-room')
     const page = await open()
     await page.goto(http('/status'))
     await page.getByText('Slow clients closed').waitFor()
-    await page.locator('#room-list').getByText('tea').waitFor()
-    expect(await page.locator('#all dd').allInnerTexts()).toEqual(['1', '1'])
-    expect(await page.locator('#all dt').allInnerTexts()).toEqual(['People', 'Rooms'])
+    await page.locator('#room-list').getByText('status-room').waitFor()
+    const [people, rooms] = await page.locator('#all dd').allInnerTexts()
+    expect((await page.locator('#all dt').allInnerTexts()).slice(0, 2)).toEqual(['People', 'Rooms'])
+    expect(Number(rooms)).toBe(await page.locator('#room-list li').count())
+    const members = await page.locator('#room-list .count').allInnerTexts()
+    expect(Number(people)).toBe(members.map(Number).reduce((sum, count) => sum + count, 0))
+    expect(await page.locator('#node').isHidden()).toBe(true)
   })
 
   test('looks as in the documentation', async () => {
+    const others = await Promise.all(['Linus', 'Radia', 'ליאת'].map((name) => guest(name, 'launch-day')))
     const desktop = await enter('Ada', 'launch-day', { colorScheme: 'light' })
     const phone = await enter('Grace', 'launch-day', {
       viewport: { width: 390, height: 844 },
@@ -358,7 +483,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
       isMobile: true,
       hasTouch: true
     })
-    await showConversation(desktop, phone)
+    await showConversation(desktop, phone, others)
     expect(await phone.evaluate('document.documentElement.scrollWidth')).toBe(390)
     await box(phone).blur()
     await picture(desktop, 'chat-desktop.png')
@@ -385,21 +510,23 @@ async function say(page: Page, text: string): Promise<void> {
   await sees(page, text)
 }
 
-async function showConversation(desktop: Page, phone: Page): Promise<void> {
-  const [linus, radia] = await Promise.all([guest('Linus', 'launch-day'), guest('Radia', 'launch-day')])
+async function showConversation(desktop: Page, phone: Page, others: TestClient[]): Promise<void> {
+  const [linus, radia] = others as [TestClient, TestClient]
   await Promise.all([guest('Tim', 'lobby'), guest('Barbara', 'lobby'), guest('Ken', 'reading-club')])
   await speak(linus, 'Morning! The new build is on staging.')
   await speak(linus, 'Rooms, reconnects, the lot.')
-  await sees(desktop, 'Rooms, reconnects, the lot.')
+  await speak(linus, 'Notes are at https://fastify.dev/docs/latest/.')
+  await sees(phone, 'Notes are at')
   await say(phone, 'Trying it from the train.')
   await say(desktop, 'I pulled the plug on the server twice. Everybody was back within a second.')
-  await speak(radia, 'And the message I was typing was still there. That is how it should be.')
-  await sees(phone, 'That is how it should be.')
-  await say(phone, 'Even in the tunnel!')
+  await speak(radia, 'صباح الخير! جرّبت الإصدار الجديد.\nكل شيء يعمل بسرعة')
+  await sees(phone, 'كل شيء يعمل')
   await post('/broadcast', { message: 'We go live at 14:00. Cake in the kitchen.' })
   await Promise.all([sees(desktop, 'We go live'), sees(phone, 'We go live')])
   await say(desktop, 'Who said cake?')
   await sees(phone, 'Who said cake?')
+  send(radia, { type: 'typing', active: true })
+  await Promise.all([desktop, phone].map((page) => page.getByText('Radia is typing').waitFor()))
 }
 
 /** Written when it is missing or asked for, so that a test run leaves the working tree as it was. */
@@ -434,6 +561,11 @@ async function stopChat(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   child.kill(signal)
   const [code] = (await exit) as [number | null]
   if (signal === 'SIGTERM' && code !== 0) throw new Error(`the chat ended with ${code}`)
+}
+
+async function restartChat(environment?: Record<string, string>): Promise<void> {
+  await stopChat()
+  await startChat(environment)
 }
 
 // ---- Clients without a browser
@@ -482,5 +614,15 @@ async function nextOf(client: TestClient, type: string, unwanted: string[] = [])
     const message = JSON.parse(await client.next()) as { type: string }
     if (message.type === type) return message
     expect(unwanted).not.toContain(message.type)
+  }
+}
+
+/** The notes about typing that come before a message. */
+async function typingUntil(client: TestClient, text: string): Promise<unknown[]> {
+  const heard: unknown[] = []
+  for (;;) {
+    const said = JSON.parse(await client.next()) as { type: string; text?: string }
+    if (said.type === 'typing') heard.push(said)
+    if (said.text === text) return heard
   }
 }

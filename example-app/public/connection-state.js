@@ -31,6 +31,6 @@ export function showConnection(name, onAction) {
 
 /** Which node has us, where there are several. */
 export function showNode(name = '') {
-  byId('node').textContent = name
+  byId('node-name').textContent = name
   byId('node').hidden = name === ''
 }

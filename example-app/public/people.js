@@ -77,6 +77,6 @@ export class People {
   #summary() {
     const count = this.#members.size
     if (this.#isCurrent) return count === 1 ? 'Only you are here' : `${count.toLocaleString()} people here`
-    return count === 0 ? 'Not connected yet' : `Not connected · ${counted(count, 'person was', 'people were')} here`
+    return count === 0 ? 'Not connected yet' : `${counted(count, 'person was', 'people were')} here`
   }
 }

@@ -5,18 +5,18 @@ const EVERY = 2000
 /** Of the whole chat, on all nodes. */
 const ALL = [
   ['people', 'People', count],
-  ['rooms', 'Rooms', count],
-  ['nodes', 'Nodes', count]
+  ['rooms', 'Rooms', count]
 ]
+const NODES = ['nodes', 'Nodes', count]
+const PEOPLE = ['people', 'People', count]
+const UPTIME = ['uptime', 'Up for', duration]
 
 /** Of the node that answers. */
 const NODE = [
-  ['people', 'People', count],
   ['messagesSent', 'Messages sent', count],
   ['bytesSent', 'Bytes sent', bytes],
   ['drops', 'Messages dropped', count],
-  ['slowDisconnects', 'Slow clients closed', count],
-  ['uptime', 'Up for', duration]
+  ['slowDisconnects', 'Slow clients closed', count]
 ]
 
 async function refresh() {
@@ -32,15 +32,16 @@ async function refresh() {
   setTimeout(refresh, EVERY)
 }
 
+/** The only server there is counts everything: nobody needs to be told whose numbers these are. */
 function show({ node, roomList, ...all }) {
   const isCluster = node.name !== undefined
-  tiles('all', isCluster ? ALL : ALL.slice(0, 2), all)
-  // On the only server there is, all people are on it.
-  tiles('node-numbers', isCluster ? NODE : NODE.slice(1), node)
-  byId('all-title').textContent = isCluster ? 'The whole chat, on all nodes' : 'The chat'
-  byId('node-title').replaceChildren(...(isCluster ? [nameOf(node.name), ' only'] : ['This server']))
-  byId('node-remark').textContent = isCluster ? 'Each node counts for itself. These are the numbers of the one that has answered.' : ''
+  tiles('all', isCluster ? [...ALL, NODES] : [...ALL, ...NODE], { ...node, ...all })
+  tiles('node-numbers', isCluster ? [PEOPLE, ...NODE, UPTIME] : [], node)
   showRooms(roomList, all.rooms)
+  byId('node').hidden = !isCluster
+  byId('all-title').textContent = isCluster ? 'The whole chat, on all nodes' : 'The chat'
+  byId('node-title').replaceChildren(nameOf(node.name ?? ''), ' only')
+  byId('remark').textContent = isCluster ? 'Each node counts for itself. These are the numbers of the one that has answered.' : `Up for ${duration(node.uptime)}`
 }
 
 function tiles(id, numbers, values) {
