@@ -70,9 +70,10 @@ export async function buildApp({ token, node, grace, broker, history, ticketStor
     return { success: true, receivers }
   })
 
-  app.get('/name', { schema: nameSchema, config: { rateLimit: { max: 60, timeWindow: '1 minute' } } }, async (request) => ({
-    name: await chat.freeName(request.query.like)
-  }))
+  app.get('/name', { schema: nameSchema, config: { rateLimit: { max: 60, timeWindow: '1 minute' } } }, async (request, _reply) => {
+    const name = await chat.freeName(request.query.like)
+    return { name }
+  })
 
   app.get('/status', (_request, reply) => reply.sendFile('status.html'))
   app.get('/status.json', async (_request, reply) => {

@@ -1,25 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect as connectTo } from 'node:net'
-import { join } from 'node:path'
 import { ensureDist } from '../support/dist.ts'
 import { connect, eventually, type TestClient } from '../support/server.ts'
 import { freePort } from '../cluster/support/engines.ts'
-
-export const TOKEN = 'the token of this test'
-export const authorization = { authorization: `Bearer ${TOKEN}` }
-
-const root = join(__dirname, '../..')
-
-export interface Status {
-  people: number
-  rooms: number
-  nodes: number
-  missing: number
-  isDegraded: boolean
-  node: { name: string; people: number }
-  roomList: { name: string; members: number }[]
-}
+import { root, type Status, TOKEN } from './chat-server.ts'
 
 export interface Said {
   type: string
@@ -161,7 +146,12 @@ export class Guest {
 
   /** Who came and who went, without its own people list. */
   get moves(): string[] {
-    return this.heard.filter(({ type }) => type === 'joined' || type === 'left').map(({ type, member }) => `${member.name} ${type}`)
+    return movesAmong(this.heard)
+  }
+
+  /** The same of one room, for an operator, who hears of all. */
+  movesIn(room: string): string[] {
+    return movesAmong(this.heard.filter((said) => said.room === room))
   }
 
   async #closedEarly(): Promise<never> {
@@ -178,4 +168,8 @@ export class Guest {
     if (said.type === 'joined') this.people.set(said.member.id, said.member.name)
     if (said.type === 'left') this.people.delete(said.member.id)
   }
+}
+
+function movesAmong(heard: Said[]): string[] {
+  return heard.filter(({ type }) => type === 'joined' || type === 'left').map(({ type, member }) => `${member.name} ${type}`)
 }

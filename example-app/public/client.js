@@ -21,7 +21,9 @@ const state = {
   me: undefined,
   /** The server has taken us in, and the connection stands. */
   isOnline: false,
-  isShuttingDown: false
+  isShuttingDown: false,
+  /** The code of the server's last word: we do not come back by ourselves. */
+  endedWith: undefined
 }
 
 const connection = new Connection(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`, {
@@ -122,10 +124,14 @@ function onLost() {
 function onEnd(code) {
   onLost()
   if (code === NAME_TAKEN) return leave(`The name ${state.name} is taken. Please choose another.`)
-  showConnection(code, () => {
-    connection.open()
-    show()
-  })
+  state.endedWith = code
+  show()
+}
+
+function connect() {
+  state.endedWith = undefined
+  connection.open()
+  show()
 }
 
 addEventListener('online', show)
@@ -138,15 +144,14 @@ function enter(name, room) {
   entrance.hide()
   byId('app').hidden = false
   people.show()
-  show()
-  connection.open()
+  connect()
   composer.focus()
 }
 
 /** Back to the entrance; what is in the message box stays there. */
 function leave(why = '') {
   connection.close({ type: 'leave' })
-  Object.assign(state, { me: undefined, isOnline: false })
+  Object.assign(state, { me: undefined, isOnline: false, endedWith: undefined })
   composer.takeAllBack()
   othersTyping.clear()
   people.clear()
@@ -176,10 +181,11 @@ function show() {
   byId('log').setAttribute('aria-label', `Messages in #${state.room}`)
   composer.show(state)
   showRooms()
-  showConnection(connectionState(), () => connection.retryNow())
+  showConnection(connectionState(), connect)
 }
 
 function connectionState() {
+  if (state.endedWith !== undefined) return state.endedWith
   if (state.isOnline) return 'online'
   if (!navigator.onLine) return 'offline'
   if (state.isShuttingDown) return 'restarting'

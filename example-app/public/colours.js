@@ -10,7 +10,7 @@ export class Colours {
   #colours = new Map()
   #present = new Set()
   /** By how many of those who are here each colour is used. */
-  #uses = new Array(PALETTE).fill(0)
+  #uses = Array.from({ length: PALETTE }, () => 0)
 
   of(id) {
     if (!this.#colours.has(id)) this.#colours.set(id, this.#choose(id))
@@ -21,11 +21,11 @@ export class Colours {
   setPresent(ids) {
     const now = new Set(ids)
     for (const id of this.#present) if (!now.has(id)) this.#leave(id)
+    const newcomers = [...now].filter((id) => !this.#present.has(id))
     // In a fixed order, so that the same people have the same colours after a reload.
-    const newcomers = [...now].filter((id) => !this.#present.has(id)).toSorted()
-    const changed = newcomers.filter((id) => this.#enter(id))
+    for (const id of newcomers.toSorted((a, b) => (a < b ? -1 : 1))) this.#enter(id)
     this.#forgetSome()
-    return changed
+    return this.#separate()
   }
 
   clear() {
@@ -34,19 +34,30 @@ export class Colours {
     this.#uses.fill(0)
   }
 
-  /** True where the colour that was theirs is somebody else's now. */
   #enter(id) {
-    const had = this.#colours.get(id)
-    const isTaken = this.#uses[had] > 0 && this.#uses.includes(0)
-    if (had === undefined || isTaken) this.#colours.set(id, this.#choose(id))
+    this.#uses[this.of(id)]++
     this.#present.add(id)
-    this.#uses[this.#colours.get(id)]++
-    return isTaken
   }
 
   #leave(id) {
     this.#present.delete(id)
     this.#uses[this.#colours.get(id)]--
+  }
+
+  /** Where two have the same colour while another is free, whoever came last gets that one. */
+  #separate() {
+    const changed = []
+    for (const id of [...this.#present].toReversed()) {
+      if (!this.#uses.includes(0)) break
+      const colour = this.#colours.get(id)
+      if (this.#uses[colour] === 1) continue
+      const other = this.#choose(id)
+      this.#uses[colour]--
+      this.#uses[other]++
+      this.#colours.set(id, other)
+      changed.push(id)
+    }
+    return changed
   }
 
   #forgetSome() {

@@ -35,6 +35,7 @@ export class Connection {
     })
   }
 
+  /** Connects at once, and again, quickly at first, where that fails. */
   open() {
     this.#isWanted = true
     this.#attempt = 0
@@ -46,9 +47,10 @@ export class Connection {
     this.#isWanted = false
     const socket = this.#socket
     this.#forget()
-    if (socket?.readyState !== WebSocket.OPEN) return socket?.close()
-    socket.send(JSON.stringify(farewell))
-    setTimeout(() => socket.close(), FAREWELL_WITHIN)
+    if (socket?.readyState === WebSocket.OPEN) {
+      socket.send(JSON.stringify(farewell))
+      setTimeout(() => socket.close(), FAREWELL_WITHIN)
+    } else socket?.close()
   }
 
   /** True where the socket took it; whether it arrived only an answer tells. */
@@ -70,14 +72,10 @@ export class Connection {
     this.#attempt = 0
   }
 
-  /** At once, and quickly again where that fails: there is a reason to believe that it works now. */
-  retryNow() {
-    if (this.#isWanted) this.open()
-  }
-
-  /** The network is back, or somebody looks at us again. */
+  /** The network is back, or somebody looks at us again: a reason to believe that it works now. */
   #check() {
-    if (!this.send({ type: 'ping' }, { answerWithin: PONG_WITHIN })) this.retryNow()
+    if (!this.#isWanted || this.send({ type: 'ping' }, { answerWithin: PONG_WITHIN })) return
+    this.open()
   }
 
   #connect() {

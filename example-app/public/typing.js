@@ -56,7 +56,7 @@ export class OthersTyping {
   }
 
   clear() {
-    for (const id of [...this.#typing.keys()]) this.stopped(id)
+    for (const id of this.#typing.keys()) this.stopped(id)
   }
 
   /** Only where it has changed: it is read out. */
