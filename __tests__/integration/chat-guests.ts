@@ -125,7 +125,7 @@ export class Guest {
   static async join(cluster: ChatCluster, name: string, room: string, { node, key = name }: { node?: number; key?: string } = {}): Promise<Guest> {
     const guest = await Guest.connect(cluster, node)
     guest.send({ type: 'join', name, room, key })
-    await guest.next('welcome')
+    await Promise.race([guest.next('welcome'), guest.#refused()])
     return guest
   }
 
@@ -152,6 +152,12 @@ export class Guest {
   /** The same of one room, for an operator, who hears of all. */
   movesIn(room: string): string[] {
     return movesAmong(this.heard.filter((said) => said.room === room))
+  }
+
+  /** Rejects with what the server says, rather than to wait for ever. */
+  async #refused(): Promise<never> {
+    const { text } = await this.next('error')
+    throw new Error(`refused: ${text}`)
   }
 
   async #closedEarly(): Promise<never> {
