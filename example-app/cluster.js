@@ -26,7 +26,7 @@ const environment = {
 }
 const say = (line) => console.log(line)
 const events = { up: (port) => balancer.add(port), down: (port) => balancer.remove(port), say }
-const nodes = ['Node 1', 'Node 2'].map((name) => new ChatNode(name, environment, events))
+const nodes = ['Node 1', 'Node 2'].map((name) => new ChatNode(name, { ...environment, CHAT_NODE: name }, events))
 
 let closing
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => (closing ??= close()))

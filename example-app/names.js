@@ -1,10 +1,13 @@
-import { createHash } from 'node:crypto'
-import { Refusal } from './validate.js'
+import { createHash, randomInt } from 'node:crypto'
+import { MAX_NAME, Refusal } from './validate.js'
 
 /** Close codes of our own, 4000 to 4999 are free for that. A client does not come back by itself after these. */
 const REPLACED = 4000
 const KICKED = 4001
 const TAKEN = 4002
+
+/** How many names are tried at a time when somebody needs one that is free. */
+const NAMES_TRIED = 8
 
 /** A room of the chat has no colon in its name, see `checkRoom`. */
 const PREFIX = 'name:'
@@ -46,6 +49,13 @@ export class Names {
     return owners.length > 0
   }
 
+  /** The name itself, or one like it, that nobody has at this moment. */
+  async free(name) {
+    const names = [name, ...numbered(name)]
+    const answers = await Promise.all(names.map((one) => this.#hub.cluster.getClientCount(PREFIX + idOf(one))))
+    return names.find((_, i) => answers[i].count === 0) ?? withNumber(name, randomInt(100, 10_000))
+  }
+
   give(ws, { id, owner }) {
     this.#owners.set(ws, owner)
     this.#hub.presence.set(ws, PREFIX + id, null, { key: owner })
@@ -79,4 +89,18 @@ export class Names {
       if (this.#owners.get(ws) !== winner) void ws.close(TAKEN, 'the name is taken')
     }
   }
+}
+
+/** Ada 2, Ada 3, …; what follows Ada 2 is Ada 3 as well. */
+function numbered(name) {
+  const base = name.replace(/ \d+$/, '')
+  return Array.from({ length: NAMES_TRIED }, (_, i) => withNumber(base, i + 2))
+}
+
+/** A letter is not cut in two. */
+function withNumber(base, number) {
+  const end = ` ${number}`
+  let start = base
+  while (start.length + end.length > MAX_NAME) start = [...start].slice(0, -1).join('')
+  return start + end
 }

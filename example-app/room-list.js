@@ -14,9 +14,10 @@ export class RoomList {
     this.#hub = hub
   }
 
+  /** The `rooms` with the most guests, and how many rooms there are in `total`. Those that the chat keeps for itself are in neither. */
   async ask() {
     const { cluster } = this.#hub
-    const { rooms } = await cluster.getRooms()
+    const rooms = (await cluster.getRooms()).rooms.filter((room) => !isNameRoom(room))
     const counted = await Promise.all(
       this.#mostly(rooms).map(async (name) => {
         const { count } = await cluster.getClientCount(name)
@@ -24,7 +25,7 @@ export class RoomList {
       })
     )
     this.latest = counted.filter(({ members }) => members > 0).toSorted((a, b) => b.members - a.members || a.name.localeCompare(b.name))
-    return this.latest
+    return { rooms: this.latest, total: this.latest.length + Math.max(0, rooms.length - MAX_ROOMS) }
   }
 
   /** A hundred people who come back after a restart make a few lists, not a hundred for each of them. */
@@ -35,16 +36,13 @@ export class RoomList {
 
   async #tell() {
     this.#timer = undefined
-    const rooms = await this.ask()
+    const { rooms } = await this.ask()
     this.#hub.broadcastJSON({ type: 'rooms', rooms })
   }
 
   /** Where there are too many to count, those with the most guests here. */
   #mostly(rooms) {
     const here = (room) => this.#hub.getClientCount(room)
-    return rooms
-      .filter((room) => !isNameRoom(room))
-      .toSorted((a, b) => here(b) - here(a))
-      .slice(0, MAX_ROOMS)
+    return rooms.toSorted((a, b) => here(b) - here(a)).slice(0, MAX_ROOMS)
   }
 }

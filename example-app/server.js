@@ -1,13 +1,20 @@
 import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.js'
 import { connectEngine } from './engine.js'
 
-const { PORT = '3000', HOST = '127.0.0.1', LOG_LEVEL = 'warn', CHAT_TOKEN } = process.env
+const { PORT = '3000', HOST = '127.0.0.1', LOG_LEVEL = 'warn', CHAT_TOKEN, CHAT_NODE, CHAT_GRACE } = process.env
 
 const token = CHAT_TOKEN || randomBytes(16).toString('hex')
 const { disconnect, ...engine } = await connectEngine(process.env)
-const app = await buildApp({ token, ...engine, logger: { level: LOG_LEVEL } })
+const app = await buildApp({
+  token,
+  node: CHAT_NODE || `${hostname()} ${process.pid}`,
+  grace: CHAT_GRACE ? Number(CHAT_GRACE) : undefined,
+  ...engine,
+  logger: { level: LOG_LEVEL }
+})
 
 // A little more than the plugin takes at most to close the connections, see `shutdown` in app.js.
 closeWithGrace({ delay: 10_000 }, async ({ err }) => {

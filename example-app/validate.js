@@ -4,9 +4,11 @@ export class Refusal extends Error {
   statusCode = 400
 }
 
+export const MAX_NAME = 24
+
 /** The name as it will be shown, without what cannot be seen. */
 export function checkName(value) {
-  return checkText(value, 'name', 24).replace(/\s+/g, ' ')
+  return checkText(value, 'name', MAX_NAME).replace(/\s+/g, ' ')
 }
 
 /** The room in the one spelling it is known by: `Coffee Break` and `coffee-break` are the same room. See `names.js` for why no colon. */

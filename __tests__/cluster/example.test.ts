@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
-import { authorization, ChatCluster, dropGuests, Guest, listens } from '../integration/chat-guests.ts'
+import { ChatCluster, dropGuests, Guest, listens } from '../integration/chat-guests.ts'
+import { authorization } from '../integration/chat-server.ts'
 import { describeInBrowser, launchChromium, whySkipped } from '../support/chromium.ts'
 import { eventually } from '../support/server.ts'
 import { describeWith, Engine, freePort, NATS, REDIS } from './support/engines.ts'
@@ -27,7 +28,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
   test('two whom the balancer has sent to different nodes see each other, talk, and hear who leaves', async () => {
     const ada = await Guest.join(cluster, 'Ada', 'tea')
     const grace = await Guest.join(cluster, 'Grace', 'tea')
-    expect((await Promise.all([cluster.status(0), cluster.status(1)])).map(({ clients }) => clients)).toEqual([1, 1])
+    expect((await Promise.all([cluster.status(0), cluster.status(1)])).map(({ node }) => node.people)).toEqual([1, 1])
     await eventually(() => ada.people.size === 2)
     expect(ada.people).toEqual(new Map([['ada', 'Ada'], ['grace', 'Grace']]))
     expect(grace.people).toEqual(new Map([['ada', 'Ada'], ['grace', 'Grace']]))
@@ -46,6 +47,38 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     grace.client.socket.close()
     await eventually(() => !ada.people.has('grace'))
     expect(ada.moves).toEqual(['Grace joined', 'Newcomer 0 joined', 'Newcomer 1 joined', 'Grace left'])
+  })
+
+  test('each guest is told which node it is on, and every node says the same of the whole chat', async () => {
+    const guests = await Promise.all([0, 1, 1].map((node, i) => Guest.join(cluster, `Counted ${i}`, `count ${i}`, { node })))
+    expect((await Promise.all(guests.map((guest) => guest.next('welcome')))).map(({ node }) => node)).toEqual(['Node 1', 'Node 2', 'Node 2'])
+    await eventually(async () => (await cluster.status(0)).people === 3, 'that the guests of earlier tests are gone')
+    const [first, second] = [await cluster.status(0), await cluster.status(1)]
+    // The rooms that keep the names of the guests are in no number.
+    const roomList = [0, 1, 2].map((i) => ({ name: `count-${i}`, members: 1 }))
+    for (const status of [first, second]) expect(status).toMatchObject({ people: 3, rooms: 3, nodes: 2, missing: 0, roomList })
+    expect([first.node, second.node]).toMatchObject([{ name: 'Node 1', people: 1 }, { name: 'Node 2', people: 2 }])
+  })
+
+  test('who is typing is told on the other node, and not to oneself', async () => {
+    const [ada, bob] = [await Guest.join(cluster, 'Ada', 'keys', { node: 0 }), await Guest.join(cluster, 'Bob', 'keys', { node: 1 })]
+    await eventually(() => ada.people.has('bob') && bob.people.has('ada'))
+    ada.send({ type: 'typing', active: true })
+    expect(await bob.next('typing')).toMatchObject({ member: { id: 'ada', name: 'Ada' }, active: true })
+    ada.say('done')
+    await ada.next('message', { text: 'done' })
+    expect(ada.heard.some(({ type }) => type === 'typing')).toBe(false)
+  })
+
+  test('whoever moves to another node, and leaves nobody behind, has not left', async () => {
+    const feed = await Guest.connect(cluster, 0, '/admin/feed', authorization)
+    const first = await Guest.join(cluster, 'Mover', 'moving', { node: 0 })
+    first.client.socket.terminate()
+    await Guest.join(cluster, 'Mover', 'moving', { node: 1 })
+    const later = await Guest.join(cluster, 'Later', 'elsewhere', { node: 0 })
+    later.client.socket.terminate()
+    await eventually(() => feed.moves.includes('Later left'))
+    expect(feed.moves).not.toContain('Mover left')
   })
 
   test('of many who come at once, to both nodes, nobody misses anybody', async () => {
@@ -98,7 +131,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
       expect((await cluster.post('/admin/kick', { name }, authorization, 1 - node)).status).toBe(404)
       await eventually(() => feed.moves.includes(`${name} left`))
     }
-    expect(feed.moves).toEqual(['Quiet one joined', 'Rowdy 0 joined', 'Rowdy 0 left', 'Rowdy 1 joined', 'Rowdy 1 left'])
+    expect(feed.movesIn('pub')).toEqual(['Quiet one joined', 'Rowdy 0 joined', 'Rowdy 0 left', 'Rowdy 1 joined', 'Rowdy 1 left'])
     const guests = await Promise.all([0, 1].map((node) => Guest.join(cluster, `Listener ${node}`, `side ${node}`, { node })))
     const { receivers } = (await (await cluster.post('/broadcast', { message: 'Last orders' })).json()) as { receivers: number }
     expect(receivers).toBe(3)
@@ -174,12 +207,70 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
         await page.keyboard.press('Enter')
         await Promise.all([sees(ada, text), sees(grace, text)])
       }
-      const guests = await Promise.all([0, 1].map(async (node) => (await cluster.status(node)).clients))
+      expect(await Promise.all([ada, grace].map((page) => page.locator('#node').innerText()))).toEqual(expect.arrayContaining(['Node 1', 'Node 2'].map((name) => expect.stringContaining(name))))
+      const guests = await Promise.all([0, 1].map(async (node) => (await cluster.status(node)).node.people))
       process.kill(cluster.nodes[guests.findIndex((count) => count > 0)]!.pid, 'SIGKILL')
       await Promise.race([ada, grace].map((page) => sees(page, 'Back again')))
       await eventually(async () => (await Promise.all([people(ada), people(grace)])).join(';') === 'Ada,Grace;Ada,Grace')
+      const status = await ada.context().newPage()
+      await status.goto(cluster.http('/status'))
+      await status.getByText('The whole chat, on all nodes').waitFor()
+      await eventually(async () => (await status.locator('#all dd').allInnerTexts()).join() === '2,1,2', 'people, rooms and nodes')
+      expect(await status.locator('#node-title').innerText()).toMatch(/^Node [12] only$/)
       if (process.env['CHAT_SCREENSHOT'] !== undefined) await ada.screenshot({ path: process.env['CHAT_SCREENSHOT'] })
     })
+  })
+})
+
+describeWith(REDIS, 'a grace before somebody has left, on two nodes', () => {
+  let engine: Engine
+
+  beforeAll(async () => {
+    engine = await Engine.redis()
+    // Longer than any test: what is silent here is silent however slow the machine is.
+    cluster = await ChatCluster.start({ REDIS_URL: `redis://127.0.0.1:${engine.port}`, CHAT_GRACE: '60000' })
+  })
+
+  afterAll(async () => {
+    await cluster.close()
+    await engine.close()
+  })
+
+  const watch = (room: string): Promise<Guest[]> => Promise.all([0, 1].map((node) => Guest.join(cluster, `Watcher ${node}`, room, { node })))
+
+  test('a return on the other node is silent, and whoever came meanwhile knows of everybody', async () => {
+    const watchers = await watch('move')
+    const ada = await Guest.join(cluster, 'Ada', 'move', { node: 0 })
+    await eventually(() => watchers.every(({ people }) => people.size === 3))
+    ada.client.socket.terminate()
+    await eventually(async () => (await cluster.status(1)).people === 2)
+    const newcomer = await Guest.join(cluster, 'Newcomer', 'move', { node: 1 })
+    expect([...newcomer.people.keys()].toSorted()).toEqual(['ada', 'newcomer', 'watcher 0', 'watcher 1'])
+    await Guest.join(cluster, 'Ada', 'move', { node: 1 })
+    const isBack = ({ heard }: Guest): boolean => heard.some(({ type, member, quiet }) => type === 'joined' && member.id === 'ada' && quiet)
+    await eventually(() => [...watchers, newcomer].every(isBack))
+    expect([...watchers, newcomer].flatMap(({ moves }) => moves)).not.toContain('Ada left')
+  })
+
+  test('a node that is killed takes nobody away who is back on the other', async () => {
+    const ada = await Guest.join(cluster, 'Ada', 'killed', { node: 0 })
+    const bob = await Guest.join(cluster, 'Bob', 'killed', { node: 1 })
+    await ada.next('joined')
+    const { pid } = cluster.nodes[1]!
+    process.kill(pid, 'SIGTERM')
+    await bob.client.close()
+    await Guest.join(cluster, 'Bob', 'killed', { node: 0 })
+    await eventually(() => cluster.nodes[1]?.pid !== pid, 'the restart')
+    expect(ada.moves.filter((move) => move === 'Bob left')).toEqual([])
+  })
+
+  test('whoever leaves on purpose, for good or for another room, has left at once, on both nodes', async () => {
+    const watchers = await watch('farewell')
+    const [ada, bob] = [await Guest.join(cluster, 'Ada', 'farewell', { node: 0 }), await Guest.join(cluster, 'Bob', 'farewell', { node: 1 })]
+    await eventually(() => watchers.every(({ people }) => people.size === 4))
+    ada.send({ type: 'leave' })
+    bob.send({ type: 'join', name: 'Bob', room: 'elsewhere', key: 'Bob' })
+    await eventually(() => watchers.every(({ people }) => people.size === 2))
   })
 })
 

@@ -1,22 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect as connectTo } from 'node:net'
-import { join } from 'node:path'
 import { ensureDist } from '../support/dist.ts'
 import { connect, eventually, type TestClient } from '../support/server.ts'
 import { freePort } from '../cluster/support/engines.ts'
-
-export const TOKEN = 'the token of this test'
-export const authorization = { authorization: `Bearer ${TOKEN}` }
-
-const root = join(__dirname, '../..')
-
-export interface Status {
-  clients: number
-  nodes: number
-  isDegraded: boolean
-  roomList: { name: string; members: number }[]
-}
+import { root, type Status, TOKEN } from './chat-server.ts'
 
 export interface Said {
   type: string
@@ -24,6 +12,9 @@ export interface Said {
   text: string
   room: string
   receivers: number
+  node: string
+  quiet: boolean
+  active: boolean
   member: Member
   members: Member[]
   history: Said[]
@@ -134,7 +125,7 @@ export class Guest {
   static async join(cluster: ChatCluster, name: string, room: string, { node, key = name }: { node?: number; key?: string } = {}): Promise<Guest> {
     const guest = await Guest.connect(cluster, node)
     guest.send({ type: 'join', name, room, key })
-    await guest.next('welcome')
+    await Promise.race([guest.next('welcome'), guest.#refused()])
     return guest
   }
 
@@ -155,7 +146,18 @@ export class Guest {
 
   /** Who came and who went, without its own people list. */
   get moves(): string[] {
-    return this.heard.filter(({ type }) => type === 'joined' || type === 'left').map(({ type, member }) => `${member.name} ${type}`)
+    return movesAmong(this.heard)
+  }
+
+  /** The same of one room, for an operator, who hears of all. */
+  movesIn(room: string): string[] {
+    return movesAmong(this.heard.filter((said) => said.room === room))
+  }
+
+  /** Rejects with what the server says, rather than to wait for ever. */
+  async #refused(): Promise<never> {
+    const { text } = await this.next('error')
+    throw new Error(`refused: ${text}`)
   }
 
   async #closedEarly(): Promise<never> {
@@ -172,4 +174,8 @@ export class Guest {
     if (said.type === 'joined') this.people.set(said.member.id, said.member.name)
     if (said.type === 'left') this.people.delete(said.member.id)
   }
+}
+
+function movesAmong(heard: Said[]): string[] {
+  return heard.filter(({ type }) => type === 'joined' || type === 'left').map(({ type, member }) => `${member.name} ${type}`)
 }

@@ -1,39 +1,24 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
-import { describeInBrowser, launchChromium, whySkipped } from '../support/chromium.ts'
-import { ensureDist } from '../support/dist.ts'
+import type { Page } from 'playwright-core'
+import { describeInBrowser, whySkipped } from '../support/chromium.ts'
 import { connect, eventually, type TestClient } from '../support/server.ts'
-import { freePort } from '../cluster/support/engines.ts'
+import { box, ChatPages, isOnline, log, people, say, sees } from './chat-pages.ts'
+import { authorization, ChatServer, nextOf, root, send, speak, TOKEN } from './chat-server.ts'
 
-const root = join(__dirname, '../..')
-const TOKEN = 'the token of this test'
-const authorization = { authorization: `Bearer ${TOKEN}` }
-
-let port: number
-let server: ChildProcess | undefined
-const clients: TestClient[] = []
+let server: ChatServer
 
 beforeAll(async () => {
-  ensureDist()
-  port = await freePort()
-  await startChat()
+  server = await ChatServer.start()
 }, 120_000)
 
-afterEach(() => {
-  for (const client of clients.splice(0)) client.socket.terminate()
-})
-
-afterAll(stopChat)
-
-const http = (path: string): string => `http://127.0.0.1:${port}${path}`
-const ws = (path: string): string => `ws://127.0.0.1:${port}${path}`
+afterEach(() => server.dropClients())
+afterAll(() => server.stop())
 
 describe('the server of the chat', () => {
   test('validates what clients send and answers politely', async () => {
-    const client = await newClient('/ws')
+    const client = await server.connect('/ws')
     const refused = async (message: unknown): Promise<string> => {
       send(client, message)
       const { type, text } = (await nextOf(client, 'error')) as { type: string; text: string }
@@ -52,33 +37,33 @@ describe('the server of the chat', () => {
   })
 
   test('closes with 1007 on what is no JSON, with 1009 on what is far too long', async () => {
-    const first = await newClient('/ws')
+    const first = await server.connect('/ws')
     first.socket.send('{ hello')
     expect(await first.close()).toMatchObject({ code: 1007 })
-    const second = await newClient('/ws')
+    const second = await server.connect('/ws')
     second.socket.send('x'.repeat(20_000))
     expect(await second.close()).toMatchObject({ code: 1009 })
   })
 
   test('slows down who sends too fast, and hands the message back', async () => {
-    const client = await guest('Hasty', 'hurry')
+    const client = await server.guest('Hasty', 'hurry')
     for (let i = 0; i < 12; i++) send(client, { type: 'message', text: `message ${i}`, ref: `m${i}` })
     expect(await nextOf(client, 'error')).toMatchObject({ about: 'message', ref: 'm9', text: expect.stringContaining('too fast') })
   })
 
   test('ends the connection of who does not stop', async () => {
-    const client = await newClient('/ws')
+    const client = await server.connect('/ws')
     for (let i = 0; i < 200; i++) send(client, { type: 'flood' })
     expect(await client.close()).toEqual({ code: 1008, reason: 'too many refused messages' })
   })
 
   test('keeps a name for its client, and lets that one take it along to a new connection', async () => {
-    const first = await guest('Keeper', 'names', 'my key')
-    const watcher = await guest('Watcher', 'names')
-    const thief = await newClient('/ws')
+    const first = await server.guest('Keeper', 'names', 'my key')
+    const watcher = await server.guest('Watcher', 'names')
+    const thief = await server.connect('/ws')
     send(thief, { type: 'join', name: 'keeper', room: 'elsewhere', key: 'another key' })
     expect(await nextOf(thief, 'error')).toMatchObject({ about: 'join', text: 'The name keeper is taken. Please choose another.' })
-    const second = await guest('Keeper', 'names', 'my key')
+    const second = await server.guest('Keeper', 'names', 'my key')
     expect(await first.close()).toEqual({ code: 4000, reason: 'continued elsewhere' })
     // The others do not notice.
     await speak(second, 'still here')
@@ -86,123 +71,224 @@ describe('the server of the chat', () => {
   })
 
   test('gives newcomers of a room the last messages, and forgets them when it is empty', async () => {
-    const first = await guest('Early', 'archive')
+    const first = await server.guest('Early', 'archive')
     send(first, { type: 'message', text: 'for the record', ref: 'm1' })
     await nextOf(first, 'message')
-    const second = await newClient('/ws')
+    const second = await server.connect('/ws')
     send(second, { type: 'join', name: 'Late', room: 'archive', key: 'late' })
     expect(await nextOf(second, 'welcome')).toMatchObject({ history: [{ text: 'for the record', from: { name: 'Early' } }] })
-    first.socket.close()
-    second.socket.close()
-    await eventually(async () => !(await status()).roomList.some(({ name }) => name === 'archive'))
-    const third = await newClient('/ws')
+    for (const client of [first, second]) {
+      send(client, { type: 'leave' })
+      expect(await client.close()).toMatchObject({ code: 1000 })
+    }
+    await eventually(async () => !(await server.status()).roomList.some(({ name }) => name === 'archive'))
+    const third = await server.connect('/ws')
     send(third, { type: 'join', name: 'Latest', room: 'archive', key: 'latest' })
     expect(await nextOf(third, 'welcome')).toMatchObject({ history: [] })
   })
 
   test('refuses pages of other origins', async () => {
-    await expect(connect(ws('/ws'), [], { origin: 'https://evil.example' })).rejects.toThrow('403')
-    const own = await connect(ws('/ws'), [], { origin: http('') })
-    clients.push(own)
+    await expect(connect(server.ws('/ws'), [], { origin: 'https://evil.example' })).rejects.toThrow('403')
+    await server.connect('/ws', { origin: server.http('') })
   })
 
   test('has a validated POST /broadcast that reaches every room', async () => {
-    const one = await guest('Listener one', 'east')
-    const two = await guest('Listener two', 'west')
+    const one = await server.guest('Listener one', 'east')
+    const two = await server.guest('Listener two', 'west')
     for (const body of [{}, { message: '' }, { message: '  ' }, { message: 'x'.repeat(2001) }]) {
-      expect((await post('/broadcast', body)).status).toBe(400)
+      expect((await server.post('/broadcast', body)).status).toBe(400)
     }
-    const reply = await post('/broadcast', { message: 'Lunch is ready' })
+    const reply = await server.post('/broadcast', { message: 'Lunch is ready' })
     expect(await reply.json()).toMatchObject({ success: true, receivers: expect.any(Number) })
     expect(await nextOf(one, 'announcement')).toMatchObject({ text: 'Lunch is ready' })
     expect(await nextOf(two, 'announcement')).toMatchObject({ text: 'Lunch is ready' })
   })
 
   test('shows its numbers', async () => {
-    await guest('Counted', 'counting')
-    expect(await status()).toMatchObject({ clients: expect.any(Number), drops: 0, slowDisconnects: 0 })
-    expect((await status()).roomList).toContainEqual({ name: 'counting', members: 1 })
-    const page = await fetch(http('/status'))
+    await server.guest('Counted', 'counting')
+    const { people, rooms, roomList, nodes, node } = await server.status()
+    expect(roomList).toContainEqual({ name: 'counting', members: 1 })
+    // The rooms that keep names count nowhere: what the list shows is what the numbers say.
+    expect(roomList.some(({ name }) => name.includes(':'))).toBe(false)
+    expect(rooms).toBe(roomList.length)
+    expect(people).toBe(roomList.reduce((sum, { members }) => sum + members, 0))
+    expect(nodes).toBe(1)
+    expect(node).toMatchObject({ people, drops: 0, slowDisconnects: 0 })
+    expect(node).not.toHaveProperty('rooms')
+    const page = await fetch(server.http('/status'))
     expect(page.headers.get('content-security-policy')).toContain("script-src 'self'")
     expect(page.headers.get('content-security-policy')).not.toContain('unsafe')
     expect(await page.text()).toContain('<title>Status')
   })
 })
 
+describe('a grace before somebody has left', () => {
+  // Longer than any test: what is silent here is silent however slow the machine is.
+  beforeAll(() => server.restart({ CHAT_GRACE: '60000' }))
+  afterAll(() => server.restart())
+
+  const gone = (room: string): Promise<void> => eventually(async () => (await server.status()).roomList.find(({ name }) => name === room)?.members === 1)
+
+  test('a return within it is silent, and whoever came meanwhile knows of everybody', async () => {
+    const watcher = await server.guest('Watcher', 'grace')
+    const first = await server.guest('Ada', 'grace', 'her key')
+    expect(await nextOf(watcher, 'joined')).toMatchObject({ member: { name: 'Ada' }, quiet: false })
+    first.socket.terminate()
+    await gone('grace')
+    const newcomer = await server.connect('/ws')
+    send(newcomer, { type: 'join', name: 'Newcomer', room: 'grace', key: 'k' })
+    expect(await nextOf(newcomer, 'welcome')).toMatchObject({ members: expect.arrayContaining([{ id: 'ada', name: 'Ada' }]) })
+    await nextOf(watcher, 'joined')
+    await server.guest('Ada', 'grace', 'her key')
+    expect(await nextOf(watcher, 'joined', ['left'])).toMatchObject({ member: { name: 'Ada' }, quiet: true })
+  })
+
+  test('somebody else who takes the name is told as somebody else', async () => {
+    const watcher = await server.guest('Watcher', 'impostor')
+    const first = await server.guest('Ada', 'impostor', 'her key')
+    await nextOf(watcher, 'joined')
+    first.socket.terminate()
+    await gone('impostor')
+    await server.guest('Ada', 'impostor', 'another key')
+    expect(await nextOf(watcher, 'left', ['joined'])).toMatchObject({ member: { name: 'Ada' } })
+    expect(await nextOf(watcher, 'joined')).toMatchObject({ member: { name: 'Ada' }, quiet: false })
+  })
+
+  test('whoever leaves on purpose, for good or for another room, has left at once', async () => {
+    const watcher = await server.guest('Watcher', 'farewell')
+    const [ada, bob] = [await server.guest('Ada', 'farewell'), await server.guest('Bob', 'farewell')]
+    send(ada, { type: 'leave' })
+    expect(await nextOf(watcher, 'left')).toMatchObject({ member: { name: 'Ada' } })
+    expect(await ada.close()).toMatchObject({ code: 1000 })
+    send(bob, { type: 'join', name: 'Bob', room: 'elsewhere', key: 'Bob' })
+    expect(await nextOf(watcher, 'left')).toMatchObject({ member: { name: 'Bob' } })
+  })
+
+  test('what was said stays while somebody may be back', async () => {
+    const ada = await server.guest('Ada', 'alone', 'her key')
+    await speak(ada, 'note to self')
+    ada.socket.terminate()
+    await eventually(async () => !(await server.status()).roomList.some(({ name }) => name === 'alone'))
+    const again = await server.connect('/ws')
+    send(again, { type: 'join', name: 'Ada', room: 'alone', key: 'her key' })
+    expect(await nextOf(again, 'welcome')).toMatchObject({ history: [{ text: 'note to self' }] })
+  })
+
+  test('the server stops while it runs, and nothing waits for it', async () => {
+    const ada = await server.guest('Ada', 'stop')
+    ada.socket.terminate()
+    await eventually(async () => !(await server.status()).roomList.some(({ name }) => name === 'stop'))
+    await server.restart({ CHAT_GRACE: '60000' })
+  })
+})
+
+test('the absences are bounded, end in the order they began, and keep no process alive', () => {
+  const program = `
+    import { Absences } from '${join(root, 'example-app/absences.js')}'
+    const told = []
+    const many = new Absences(3_600_000, (room, gone) => told.push(...gone.map(({ id }) => id)))
+    for (let i = 0; i < 10_003; i++) many.add({ room: 'r' + i % 7, id: i })
+    const left = Array.from({ length: 7 }, (_, i) => many.in('r' + i).length).reduce((a, b) => a + b)
+    console.log(told.join(), left, many.take('r3', 3)?.id, many.take('r3', 3)?.id)
+    const short = new Absences(20, (room, gone) => console.log(room, gone.map(({ id }) => id).join()))
+    for (const id of ['a', 'b', 'a', 'c']) short.add({ room: 'short', id })
+    short.take('short', 'b')
+    const closed = new Absences(1, () => console.log('never'))
+    closed.add({ room: 'r', id: 'x' })
+    closed.close()
+    closed.add({ room: 'r', id: 'y' })
+    console.log(closed.in('r').length)
+    const end = setInterval(() => short.in('short').length === 0 && clearInterval(end), 5)`
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8', timeout: 20_000 })
+  expect(stderr).toBe('')
+  expect(stdout).toBe('0,1,2 10000 3 undefined\n0\nshort a,c\n')
+})
+
+describe('who is typing', () => {
+  test('is told to the others in the room, seldom, and never to oneself', async () => {
+    const [ada, bob, mary] = [await server.guest('Ada', 'typing'), await server.guest('Bob', 'typing'), await server.guest('Mary', 'not-typing')]
+    for (let i = 0; i < 6; i++) send(ada, { type: 'typing', active: true })
+    await speak(ada, 'here it is')
+    const heard = await typingUntil(bob, 'here it is')
+    // Two at once, and then one every two seconds.
+    expect(heard).toHaveLength(2)
+    expect(heard[0]).toMatchObject({ member: { id: 'ada', name: 'Ada' }, active: true })
+    send(ada, { type: 'typing', active: false })
+    expect(await nextOf(bob, 'typing')).toMatchObject({ active: false })
+    send(ada, { type: 'message', text: 'last', ref: 'last' })
+    await nextOf(ada, 'message', ['typing', 'error'])
+    await speak(mary, 'quiet here')
+    expect(mary.messages.map(({ data }) => data).join()).not.toContain('typing')
+  })
+
+  test('counts as any other message where there are too many, and is nothing outside a room', async () => {
+    const flood = await server.connect('/ws')
+    for (let i = 0; i < 200; i++) send(flood, { type: 'typing', active: true })
+    expect(await flood.close()).toEqual({ code: 1008, reason: 'too many refused messages' })
+  })
+})
+
+test('suggests names that nobody has', async () => {
+  const free = async (like: string): Promise<string> => ((await (await fetch(server.http(`/name?like=${encodeURIComponent(like)}`))).json()) as { name: string }).name
+  expect(await free('Somebody new')).toBe('Somebody new')
+  await server.guest('Suggested', 'suggestions')
+  expect(await free('suggested')).toBe('suggested 2')
+  await server.guest('Suggested 2', 'suggestions')
+  expect(await free('Suggested')).toBe('Suggested 3')
+  expect(await free('Suggested 2')).toBe('Suggested 3')
+  const long = '🦊'.repeat(12)
+  await server.guest(long, 'suggestions')
+  expect(await free(long)).toBe(`${'🦊'.repeat(11)} 2`)
+  for (const like of ['', 'x'.repeat(25), '\u200B']) expect((await fetch(server.http(`/name?like=${encodeURIComponent(like)}`))).status).toBe(400)
+})
+
 describe('the admin group', () => {
   test('a ticket, which only the token gets, opens the feed once', async () => {
-    expect((await post('/admin/ticket', {}, {})).status).toBe(401)
-    const { ticket } = (await (await post('/admin/ticket', {}, authorization)).json()) as { ticket: string }
-    await newClient(`/admin/feed?ticket=${ticket}`)
-    for (const spent of [ticket, 'x', '']) await expect(connect(ws(`/admin/feed?ticket=${spent}`))).rejects.toThrow('401')
+    expect((await server.post('/admin/ticket', {}, {})).status).toBe(401)
+    const { ticket } = (await (await server.post('/admin/ticket', {}, authorization)).json()) as { ticket: string }
+    await server.connect(`/admin/feed?ticket=${ticket}`)
+    for (const spent of [ticket, 'x', '']) await expect(connect(server.ws(`/admin/feed?ticket=${spent}`))).rejects.toThrow('401')
     // It opens nothing else.
-    expect((await post(`/admin/kick?ticket=${ticket}`, { name: 'Anybody' }, {})).status).toBe(401)
+    expect((await server.post(`/admin/kick?ticket=${ticket}`, { name: 'Anybody' }, {})).status).toBe(401)
   })
 
   test('answers 401 without the token, to requests and to upgrades', async () => {
     for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: TOKEN }]) {
-      expect((await post('/admin/kick', { name: 'Anybody' }, headers)).status).toBe(401)
-      await expect(connect(ws('/admin/feed'), [], { headers })).rejects.toThrow('401')
+      expect((await server.post('/admin/kick', { name: 'Anybody' }, headers)).status).toBe(401)
+      await expect(connect(server.ws('/admin/feed'), [], { headers })).rejects.toThrow('401')
     }
   })
 
   test('feeds what happens in all rooms to who has it', async () => {
-    const feed = await newClient('/admin/feed', authorization)
-    const speaker = await guest('Speaker', 'speakers-corner')
+    const feed = await server.connect('/admin/feed', authorization)
+    const speaker = await server.guest('Speaker', 'speakers-corner')
     send(speaker, { type: 'message', text: 'overheard', ref: 'm1' })
     expect(await nextOf(feed, 'joined')).toMatchObject({ room: 'speakers-corner', member: { name: 'Speaker' } })
     expect(await nextOf(feed, 'message')).toMatchObject({ room: 'speakers-corner', text: 'overheard' })
-    await post('/broadcast', { message: 'to all' })
+    await server.post('/broadcast', { message: 'to all' })
     expect(await nextOf(feed, 'announcement')).toMatchObject({ text: 'to all' })
   })
 
   test('removes somebody', async () => {
-    const rowdy = await guest('Rowdy', 'pub')
-    expect((await post('/admin/kick', { name: 'Nobody of that name' }, authorization)).status).toBe(404)
-    expect((await post('/admin/kick', { name: 'rowdy' }, authorization)).status).toBe(200)
+    const rowdy = await server.guest('Rowdy', 'pub')
+    expect((await server.post('/admin/kick', { name: 'Nobody of that name' }, authorization)).status).toBe(404)
+    expect((await server.post('/admin/kick', { name: 'rowdy' }, authorization)).status).toBe(200)
     expect(await rowdy.close()).toEqual({ code: 4001, reason: 'removed by an operator' })
   })
 })
 
 describeInBrowser(`the chat in a browser${whySkipped}`, () => {
-  let browser: Browser
-  const problems: string[] = []
+  let pages: ChatPages
 
   beforeAll(async () => {
-    browser = await launchChromium()
+    pages = await ChatPages.launch(server.http('/'))
   })
 
-  afterEach(async () => {
-    await Promise.all(browser.contexts().map((context) => context.close()))
-    if (problems.length > 0) throw new Error(`the pages had problems: ${problems.splice(0).join(', ')}`)
-  })
-
-  afterAll(() => browser?.close())
-
-  /** A page of a person of its own: another context has another storage. */
-  async function open(options: BrowserContextOptions = {}): Promise<Page> {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', ...options })
-    const page = await context.newPage()
-    page.setDefaultTimeout(15_000)
-    page.on('pageerror', (error) => problems.push(String(error)))
-    page.on('console', (message) => {
-      if (message.text().includes('Content Security Policy')) problems.push(message.text())
-    })
-    await page.goto(http('/'))
-    return page
-  }
-
-  async function enter(name: string, room: string, options?: BrowserContextOptions): Promise<Page> {
-    const page = await open(options)
-    await page.getByLabel('Your name').fill(name)
-    await page.getByLabel('Room', { exact: true }).fill(room)
-    await page.getByRole('button', { name: 'Join the chat' }).click()
-    await isOnline(page)
-    return page
-  }
+  afterEach(() => pages.closePages())
+  afterAll(() => pages?.close())
 
   test('two chat in a room, a third in another room sees nothing of it', async () => {
-    const [ada, grace, mary] = await Promise.all([enter('Ada', 'tea'), enter('Grace', 'tea'), enter('Mary', 'coffee')])
+    const [ada, grace, mary] = await Promise.all([pages.enter('Ada', 'tea'), pages.enter('Grace', 'tea'), pages.enter('Mary', 'coffee')])
     await say(ada, 'Hello Grace')
     await sees(grace, 'Hello Grace')
     expect(await box(ada).inputValue()).toBe('')
@@ -222,17 +308,17 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('an announcement over HTTP reaches all pages', async () => {
-    const pages = await Promise.all([enter('Ada', 'tea'), enter('Grace', 'tea'), enter('Mary', 'coffee')])
-    await post('/broadcast', { message: 'The kettle is on' })
-    await Promise.all(pages.map((page) => sees(page, 'The kettle is on')))
-    expect(await pages[2]?.locator('.announcement').count()).toBe(1)
+    const all = await Promise.all([pages.enter('Ada', 'tea'), pages.enter('Grace', 'tea'), pages.enter('Mary', 'coffee')])
+    await server.post('/broadcast', { message: 'The kettle is on' })
+    await Promise.all(all.map((page) => sees(page, 'The kettle is on')))
+    expect(await all[2]?.locator('.announcement').count()).toBe(1)
   })
 
   test('markup is shown as the text it is', async () => {
-    const [ada, grace] = await Promise.all([enter('Ada <b>', 'tea'), enter('Grace', 'tea')])
+    const [ada, grace] = await Promise.all([pages.enter('Ada <b>', 'tea'), pages.enter('Grace', 'tea')])
     const markup = '<img src=x onerror="document.title=\'broken into\'">'
     await say(ada, markup)
-    await post('/broadcast', { message: markup })
+    await server.post('/broadcast', { message: markup })
     await sees(grace, markup)
     await grace.getByRole('log').getByText('To all rooms').waitFor()
     expect(await grace.locator('#log img, #people b').count()).toBe(0)
@@ -240,9 +326,9 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('a restart of the server: the pages come back by themselves, what was typed meanwhile is kept', async () => {
-    const [ada, grace] = await Promise.all([enter('Ada', 'tea'), enter('Grace', 'tea')])
+    const [ada, grace] = await Promise.all([pages.enter('Ada', 'restarts'), pages.enter('Grace', 'restarts')])
     await say(ada, 'before the restart')
-    await stopChat()
+    await server.stop()
     await ada.getByText('The server restarts. Connecting again…').waitFor()
     expect(await ada.getByRole('button', { name: 'Send' }).isDisabled()).toBe(true)
     await box(ada).fill('typed while away')
@@ -250,7 +336,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     await ada.getByText('Not connected: your message waits here.').waitFor()
     expect(await box(ada).inputValue()).toBe('typed while away')
 
-    await startChat()
+    await server.start()
     await Promise.all([isOnline(ada), isOnline(grace)])
     await box(ada).press('Enter')
     await sees(grace, 'typed while away')
@@ -262,33 +348,33 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('a server that dies: connection lost, and back', async () => {
-    const ada = await enter('Ada', 'tea')
-    await stopChat('SIGKILL')
+    const ada = await pages.enter('Ada', 'crashes')
+    await server.stop('SIGKILL')
     await ada.getByText('Connection lost, trying again…').waitFor()
-    await startChat()
+    await server.start()
     await isOnline(ada)
     await say(ada, 'still here')
     expect(await ada.locator('#banner').isHidden()).toBe(true)
   })
 
   test('a message that the connection did not carry over comes back to the box', async () => {
-    const ada = await enter('Ada', 'tea')
+    const ada = await pages.enter('Ada', 'void')
     // Stopped, the server takes what is sent, and never answers.
-    server?.kill('SIGSTOP')
+    server.signal('SIGSTOP')
     try {
       await box(ada).fill('into the void')
       await box(ada).press('Enter')
       await ada.getByText('Not delivered: your message is back in the box.').waitFor()
       expect(await box(ada).inputValue()).toBe('into the void')
     } finally {
-      server?.kill('SIGCONT')
+      server.signal('SIGCONT')
     }
     await isOnline(ada)
   })
 
   test('who is removed is told so, and may join again', async () => {
-    const ada = await enter('Ada', 'tea')
-    await post('/admin/kick', { name: 'Ada' }, authorization)
+    const ada = await pages.enter('Ada', 'exit')
+    await server.post('/admin/kick', { name: 'Ada' }, authorization)
     await ada.getByText('An operator removed you from the chat.').waitFor()
     await ada.getByRole('button', { name: 'Join again' }).click()
     await isOnline(ada)
@@ -296,8 +382,8 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('a name that is taken is refused at the entrance', async () => {
-    await enter('Ada', 'tea')
-    const other = await open()
+    await pages.enter('Ada', 'names-here')
+    const other = await pages.open()
     await other.getByLabel('Your name').fill('ada')
     await other.getByRole('button', { name: 'Join the chat' }).click()
     await other.getByText('The name ada is taken. Please choose another.').waitFor()
@@ -305,8 +391,8 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('a reload goes on in the same room under the same name', async () => {
-    const ada = await enter('Ada', 'tea')
-    const grace = await enter('Grace', 'tea')
+    const ada = await pages.enter('Ada', 'reloads')
+    const grace = await pages.enter('Grace', 'reloads')
     await say(grace, 'Do not go away')
     await ada.reload()
     await isOnline(ada)
@@ -315,7 +401,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('the keyboard is enough', async () => {
-    const page = await open()
+    const page = await pages.open()
     await page.keyboard.type('Ada')
     await page.keyboard.press('Enter')
     await isOnline(page)
@@ -332,23 +418,29 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('the status page shows the numbers', async () => {
-    await enter('Ada', 'tea')
-    const page = await open()
-    await page.goto(http('/status'))
+    await pages.enter('Ada', 'status-room')
+    const page = await pages.open()
+    await page.goto(server.http('/status'))
     await page.getByText('Slow clients closed').waitFor()
-    await page.locator('#room-list').getByText('tea').waitFor()
-    expect(await page.locator('#numbers dd').first().innerText()).toBe('1')
+    await page.locator('#room-list').getByText('status-room').waitFor()
+    const [people, rooms] = await page.locator('#all dd').allInnerTexts()
+    expect((await page.locator('#all dt').allInnerTexts()).slice(0, 2)).toEqual(['People', 'Rooms'])
+    expect(Number(rooms)).toBe(await page.locator('#room-list li').count())
+    const members = await page.locator('#room-list .count').allInnerTexts()
+    expect(Number(people)).toBe(members.map(Number).reduce((sum, count) => sum + count, 0))
+    expect(await page.locator('#node').isHidden()).toBe(true)
   })
 
   test('looks as in the documentation', async () => {
-    const desktop = await enter('Ada', 'launch-day', { colorScheme: 'light' })
-    const phone = await enter('Grace', 'launch-day', {
+    const others = await Promise.all(['Linus', 'Radia', 'ליאת'].map((name) => server.guest(name, 'launch-day')))
+    const desktop = await pages.enter('Ada', 'launch-day', { colorScheme: 'light' })
+    const phone = await pages.enter('Grace', 'launch-day', {
       viewport: { width: 390, height: 844 },
       colorScheme: 'dark',
       isMobile: true,
       hasTouch: true
     })
-    await showConversation(desktop, phone)
+    await showConversation(desktop, phone, others)
     expect(await phone.evaluate('document.documentElement.scrollWidth')).toBe(390)
     await box(phone).blur()
     await picture(desktop, 'chat-desktop.png')
@@ -361,35 +453,22 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 })
 
-// ---- What one does on a page
-
-const isOnline = (page: Page): Promise<void> => page.locator('#state[data-state=online]').waitFor()
-const box = (page: Page): Locator => page.getByLabel('Message', { exact: true })
-const sees = (page: Page, text: string): Promise<void> => page.getByRole('log').getByText(text).first().waitFor()
-const log = (page: Page): Promise<string> => page.getByRole('log').innerText()
-const people = (page: Page): Promise<string[]> => page.locator('#people .person').allInnerTexts()
-
-async function say(page: Page, text: string): Promise<void> {
-  await box(page).fill(text)
-  await box(page).press('Enter')
-  await sees(page, text)
-}
-
-async function showConversation(desktop: Page, phone: Page): Promise<void> {
-  const [linus, radia] = await Promise.all([guest('Linus', 'launch-day'), guest('Radia', 'launch-day')])
-  await Promise.all([guest('Tim', 'lobby'), guest('Barbara', 'lobby'), guest('Ken', 'reading-club')])
+async function showConversation(desktop: Page, phone: Page, others: TestClient[]): Promise<void> {
+  const [linus, radia] = others as [TestClient, TestClient]
+  await Promise.all([server.guest('Tim', 'lobby'), server.guest('Barbara', 'lobby'), server.guest('Ken', 'reading-club')])
   await speak(linus, 'Morning! The new build is on staging.')
   await speak(linus, 'Rooms, reconnects, the lot.')
-  await sees(desktop, 'Rooms, reconnects, the lot.')
-  await say(phone, 'Trying it from the train.')
+  await speak(linus, 'Notes are at https://fastify.dev/docs/latest/.')
+  await sees(phone, 'Notes are at')
   await say(desktop, 'I pulled the plug on the server twice. Everybody was back within a second.')
-  await speak(radia, 'And the message I was typing was still there. That is how it should be.')
-  await sees(phone, 'That is how it should be.')
-  await say(phone, 'Even in the tunnel!')
-  await post('/broadcast', { message: 'We go live at 14:00. Cake in the kitchen.' })
+  await speak(radia, 'صباح الخير! جرّبت الإصدار الجديد.\nكل شيء يعمل بسرعة')
+  await sees(phone, 'كل شيء يعمل')
+  await server.post('/broadcast', { message: 'We go live at 14:00. Cake in the kitchen.' })
   await Promise.all([sees(desktop, 'We go live'), sees(phone, 'We go live')])
-  await say(desktop, 'Who said cake?')
-  await sees(phone, 'Who said cake?')
+  await say(phone, 'Who said cake?')
+  await sees(desktop, 'Who said cake?')
+  send(radia, { type: 'typing', active: true })
+  await Promise.all([desktop, phone].map((page) => page.getByText('Radia is typing').waitFor()))
 }
 
 /** Written when it is missing or asked for, so that a test run leaves the working tree as it was. */
@@ -399,75 +478,12 @@ async function picture(page: Page, name: string): Promise<void> {
   await page.screenshot({ path })
 }
 
-// ---- The server as a process of its own
-
-async function startChat(): Promise<void> {
-  const child = spawn(process.execPath, ['example-app/server.js'], {
-    cwd: root,
-    env: { ...process.env, PORT: String(port), HOST: '127.0.0.1', CHAT_TOKEN: TOKEN },
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
-  server = child
-  let output = ''
-  child.stdout.on('data', (chunk) => (output += String(chunk)))
-  await eventually(() => {
-    if (child.exitCode !== null) throw new Error(`the chat ended with ${child.exitCode}`)
-    return output.includes(`http://127.0.0.1:${port}`)
-  }, 'the start of the chat')
-}
-
-async function stopChat(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-  const child = server
-  server = undefined
-  if (child === undefined || child.exitCode !== null) return
-  const exit = once(child, 'exit')
-  child.kill(signal)
-  const [code] = (await exit) as [number | null]
-  if (signal === 'SIGTERM' && code !== 0) throw new Error(`the chat ended with ${code}`)
-}
-
-// ---- Clients without a browser
-
-interface Status {
-  clients: number
-  roomList: { name: string; members: number }[]
-}
-
-async function status(): Promise<Status> {
-  return (await (await fetch(http('/status.json'))).json()) as Status
-}
-
-function post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
-  return fetch(http(path), { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } })
-}
-
-async function newClient(path: string, headers: Record<string, string> = {}): Promise<TestClient> {
-  const client = await connect(ws(path), [], { headers })
-  clients.push(client)
-  return client
-}
-
-async function guest(name: string, room: string, key = name): Promise<TestClient> {
-  const client = await newClient('/ws')
-  send(client, { type: 'join', name, room, key })
-  await nextOf(client, 'welcome')
-  return client
-}
-
-async function speak(client: TestClient, text: string): Promise<void> {
-  send(client, { type: 'message', text, ref: text.slice(0, 60) })
-  await nextOf(client, 'message')
-}
-
-function send(client: TestClient, message: unknown): void {
-  client.socket.send(JSON.stringify(message))
-}
-
-/** The next message of a type; those of other types before it are passed over, unless they must not come. */
-async function nextOf(client: TestClient, type: string, unwanted: string[] = []): Promise<unknown> {
+/** The notes about typing that come before a message. */
+async function typingUntil(client: TestClient, text: string): Promise<unknown[]> {
+  const heard: unknown[] = []
   for (;;) {
-    const message = JSON.parse(await client.next()) as { type: string }
-    if (message.type === type) return message
-    expect(unwanted).not.toContain(message.type)
+    const said = JSON.parse(await client.next()) as { type: string; text?: string }
+    if (said.type === 'typing') heard.push(said)
+    if (said.text === text) return heard
   }
 }

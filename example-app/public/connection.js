@@ -1,9 +1,15 @@
-const FIRST_DELAY = 500
-const MAX_DELAY = 15_000
-const ANSWER_WITHIN = 8000
+import { retryDelay } from './backoff.js'
 
-/** After these the server does not want us back: continued in another tab, removed by an operator, the name is somebody else's. */
-const FINAL_CODES = new Set([4000, 4001, 4002])
+const ANSWER_WITHIN = 8000
+/** Somebody looks at us, and should not look for long at a connection that is dead. */
+const PONG_WITHIN = 3000
+const FAREWELL_WITHIN = 2000
+
+/**
+ * After these the server does not want us back: continued in another tab, removed by an operator, the name is somebody else's,
+ * and the codes that say that we have done something wrong, which would be wrong again.
+ */
+const FINAL_CODES = new Set([4000, 4001, 4002, 1002, 1003, 1007, 1008, 1009, 1010])
 
 /**
  * A WebSocket that comes back. The server answers whatever we send, so a connection that stays silent after that is dead,
@@ -29,22 +35,35 @@ export class Connection {
     })
   }
 
+  /** Connects at once, and again, quickly at first, where that fails. */
   open() {
     this.#isWanted = true
     this.#attempt = 0
     this.#connect()
   }
 
-  close() {
+  /** @param farewell the last that the server hears; it closes the connection then. */
+  close(farewell) {
     this.#isWanted = false
-    this.#drop(1000)
+    const socket = this.#socket
+    this.#forget()
+    if (socket?.readyState === WebSocket.OPEN) {
+      socket.send(JSON.stringify(farewell))
+      setTimeout(() => socket.close(), FAREWELL_WITHIN)
+    } else socket?.close()
   }
 
   /** True where the socket took it; whether it arrived only an answer tells. */
-  send(value) {
+  send(value, { answerWithin = ANSWER_WITHIN } = {}) {
+    if (!this.tell(value)) return false
+    this.#expectAnswer(answerWithin)
+    return true
+  }
+
+  /** Sends what the server does not answer. */
+  tell(value) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false
     this.#socket.send(JSON.stringify(value))
-    this.#answerTimer ??= setTimeout(() => this.#lose(), ANSWER_WITHIN)
     return true
   }
 
@@ -53,20 +72,17 @@ export class Connection {
     this.#attempt = 0
   }
 
-  retryNow() {
-    if (this.#isWanted && this.#socket === undefined) this.#connect()
-  }
-
-  /** The network is back, or somebody looks at us again. */
+  /** The network is back, or somebody looks at us again: a reason to believe that it works now. */
   #check() {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.send({ type: 'ping' })
-    else this.retryNow()
+    if (!this.#isWanted || this.send({ type: 'ping' }, { answerWithin: PONG_WITHIN })) return
+    this.open()
   }
 
   #connect() {
     this.#drop()
     const socket = new WebSocket(this.#url)
     this.#socket = socket
+    this.#expectAnswer(ANSWER_WITHIN)
     socket.addEventListener('open', () => this.#socket === socket && this.#on.open())
     socket.addEventListener('message', ({ data }) => {
       if (this.#socket !== socket) return
@@ -81,6 +97,10 @@ export class Connection {
     })
   }
 
+  #expectAnswer(within) {
+    this.#answerTimer ??= setTimeout(() => this.#lose(), within)
+  }
+
   #end(code) {
     this.#isWanted = false
     this.#drop()
@@ -90,23 +110,21 @@ export class Connection {
   #lose() {
     if (!this.#isWanted) return
     this.#drop()
-    this.#retryTimer = setTimeout(() => this.#connect(), this.#nextDelay())
+    this.#retryTimer = setTimeout(() => this.#connect(), retryDelay(this.#attempt++))
     this.#on.lost()
   }
 
-  /** Doubles each time, and is spread at random, so that not everybody comes back in the same moment. */
-  #nextDelay() {
-    const ceiling = Math.min(MAX_DELAY, FIRST_DELAY * 2 ** this.#attempt++)
-    return ceiling * (0.5 + Math.random() / 2)
+  #drop() {
+    const socket = this.#socket
+    this.#forget()
+    socket?.close()
   }
 
-  /** Forgets the socket first: what it still has to say is of no interest. */
-  #drop(code) {
-    const socket = this.#socket
+  /** What the socket still has to say is of no interest. */
+  #forget() {
     this.#socket = undefined
     clearTimeout(this.#retryTimer)
     clearTimeout(this.#answerTimer)
     this.#answerTimer = undefined
-    socket?.close(code)
   }
 }

@@ -1,70 +1,144 @@
-import { announcementRow, byId, messageRow, noticeRow } from './view.js'
+import { addBubble, announcementRow, byId, counted, el, groupOf, noticeRow } from './view.js'
 
 const MAX_ROWS = 500
 const SAME_BREATH = 5 * 60_000
 
-/** The messages on the page: each once, in order, and not more than a page can bear. */
+/** The messages on the page: each once, in order, grouped by who said them, and not more than a page can bear. */
 export class Log {
-  #rows = byId('log')
+  #log = byId('log')
   #toEnd = byId('to-end')
+  #onUnread
+  #colours
   #seen = new Set()
-  #last
+  /** What a line of the log is removed with when there are too many. */
+  #rows = []
+  /** The group that the next message may belong to: { element, author, since }. */
+  #group
+  #marker
+  #unread = 0
 
-  constructor() {
+  /** @param onUnread is called with the number of messages that nobody has looked at. */
+  constructor(colours, onUnread) {
+    this.#colours = colours
+    this.#onUnread = onUnread
     this.#toEnd.addEventListener('click', () => {
       this.#scrollToEnd()
       byId('text').focus()
     })
-    this.#rows.addEventListener('scroll', () => {
-      if (this.#isAtEnd()) this.#toEnd.hidden = true
-    })
+    document.addEventListener('visibilitychange', () => this.#look())
     // The keyboard of a phone, a longer message being typed: whoever was reading the end goes on reading it.
     let wasAtEnd = true
-    this.#rows.addEventListener('scroll', () => (wasAtEnd = this.#isAtEnd()))
-    new ResizeObserver(() => wasAtEnd && this.#scrollToEnd()).observe(this.#rows)
+    this.#log.addEventListener('scroll', () => {
+      wasAtEnd = this.#isAtEnd()
+      this.#look()
+    })
+    new ResizeObserver(() => wasAtEnd && this.#scrollToEnd()).observe(this.#log)
+  }
+
+  get isEmpty() {
+    return this.#rows.length === 0
   }
 
   clear() {
-    this.#rows.replaceChildren()
+    this.#log.replaceChildren()
+    this.#rows = []
     this.#seen.clear()
-    this.#last = undefined
-    this.#toEnd.hidden = true
+    this.#group = this.#marker = undefined
+    this.#setUnread(0)
   }
 
-  /** False where it is already there: after a reconnect the server sends again what we may have missed. */
-  message(message, isOwn) {
-    if (this.#seen.has(message.id)) return false
+  /** Nothing happens where it is already there: after a reconnect the server sends again what we may have missed. */
+  message(message, { isOwn, isOld = false }) {
+    if (this.#seen.has(message.id)) return
     this.#seen.add(message.id)
-    const isContinued = this.#last?.from.name === message.from.name && message.at - this.#last.at < SAME_BREATH
-    this.#append(messageRow(message, { isOwn, isContinued }), isOwn)
-    this.#last = message
-    return true
-  }
-
-  notice(text, at = Date.now()) {
-    this.#append(noticeRow(text, at))
-    this.#last = undefined
+    const isNews = !isOwn && !isOld
+    this.#append(isNews, isOwn, () => {
+      const group = this.#groupFor(message, isOwn)
+      return addBubble(group, message, isOwn)
+    })
   }
 
   announcement(announcement) {
-    this.#append(announcementRow(announcement))
-    this.#last = undefined
+    this.#append(true, false, () => this.#line(announcementRow(announcement)))
   }
 
-  #append(row, mustShow = false) {
-    const follow = mustShow || this.#isAtEnd()
-    this.#rows.append(row)
-    while (this.#rows.childElementCount > MAX_ROWS) this.#rows.firstElementChild.remove()
-    if (follow) this.#scrollToEnd()
-    else this.#toEnd.hidden = false
+  notice(parts, at = Date.now()) {
+    this.#append(false, false, () => this.#line(noticeRow([parts].flat(), at)))
+  }
+
+  /** A group is as long as a few minutes, however quickly one message follows the other: its time is to say something. */
+  #groupFor(message, isOwn) {
+    const { from, at } = message
+    if (this.#group?.author !== from.id || at - this.#group.since >= SAME_BREATH) {
+      const element = this.#put(groupOf(message, { isOwn, colour: this.#colours.of(from.id) }))
+      this.#group = { element, author: from.id, since: at }
+    }
+    return this.#group.element
+  }
+
+  #line(row) {
+    this.#group = undefined
+    return this.#put(row)
+  }
+
+  #put(element) {
+    this.#log.append(element)
+    return element
+  }
+
+  #append(isNews, mustShow, add) {
+    const wasAtEnd = this.#isAtEnd()
+    const isUnseen = isNews && !(wasAtEnd && isLookedAt())
+    if (isUnseen && this.#unread === 0) this.#mark()
+    this.#rows.push(add())
+    while (this.#rows.length > MAX_ROWS) this.#removeFirst()
+    if (isUnseen) this.#setUnread(this.#unread + 1)
+    if (mustShow || wasAtEnd) this.#scrollToEnd()
+  }
+
+  #removeFirst() {
+    const row = this.#rows.shift()
+    const group = row.closest('.group')
+    row.remove()
+    if (group?.querySelector('.bubble') !== null) return
+    group.remove()
+    if (this.#group?.element === group) this.#group = undefined
+  }
+
+  /** Where reading goes on. It stays until there is news again. */
+  #mark() {
+    this.#marker?.remove()
+    this.#group = undefined
+    this.#marker = this.#put(el('p', { className: 'marker' }, el('span', { textContent: 'New messages' })))
+  }
+
+  #look() {
+    if (this.#unread > 0 && isLookedAt() && this.#isAtEnd()) this.#setUnread(0)
+    this.#showToEnd()
+  }
+
+  #setUnread(unread) {
+    this.#unread = unread
+    this.#showToEnd()
+    this.#onUnread(unread)
+  }
+
+  #showToEnd() {
+    this.#toEnd.hidden = this.#isAtEnd()
+    this.#toEnd.textContent = this.#unread > 0 ? `${counted(this.#unread, 'new message', 'new messages')} ↓` : 'To the latest ↓'
   }
 
   #isAtEnd() {
-    const { scrollHeight, scrollTop, clientHeight } = this.#rows
+    const { scrollHeight, scrollTop, clientHeight } = this.#log
     return scrollHeight - scrollTop - clientHeight < 60
   }
 
   #scrollToEnd() {
-    this.#rows.scrollTop = this.#rows.scrollHeight
+    this.#log.scrollTop = this.#log.scrollHeight
+    this.#look()
   }
+}
+
+function isLookedAt() {
+  return document.visibilityState === 'visible'
 }

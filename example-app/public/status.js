@@ -1,10 +1,18 @@
-import { byId, el } from './view.js'
+import { byId, counted, el, nameOf } from './view.js'
 
 const EVERY = 2000
 
-const NUMBERS = [
-  ['clients', 'Clients', count],
-  ['rooms', 'Rooms', count],
+/** Of the whole chat, on all nodes. */
+const ALL = [
+  ['people', 'People', count],
+  ['rooms', 'Rooms', count]
+]
+const NODES = ['nodes', 'Nodes', count]
+const PEOPLE = ['people', 'People', count]
+const UPTIME = ['uptime', 'Up for', duration]
+
+/** Of the node that answers. */
+const NODE = [
   ['messagesSent', 'Messages sent', count],
   ['bytesSent', 'Bytes sent', bytes],
   ['drops', 'Messages dropped', count],
@@ -15,28 +23,43 @@ async function refresh() {
   try {
     const response = await fetch('/status.json', { signal: AbortSignal.timeout(5000) })
     if (!response.ok) throw new Error(`the server answered ${response.status}`)
-    show(await response.json())
-    note('The hub of this server, live.')
+    const status = await response.json()
+    show(status)
+    note(summary(status))
   } catch {
-    note('The server does not answer, trying again…')
+    note('The server does not answer, trying again… What you see is how it was.')
   }
   setTimeout(refresh, EVERY)
 }
 
-function show(status) {
-  byId('numbers').replaceChildren(
-    ...NUMBERS.map(([key, label, format]) => el('div', {}, el('dt', { textContent: label }), el('dd', { textContent: format(status[key]) })))
-  )
-  const rooms = status.roomList.map(({ name, members }) =>
-    el('li', {}, el('span', { className: 'room-name', textContent: name }), el('span', { className: 'count', textContent: members }))
-  )
-  byId('uptime').textContent = `Up for ${duration(status.uptime)}${company(status)}`
-  byId('room-list').replaceChildren(...(rooms.length > 0 ? rooms : [el('li', { textContent: 'Nobody is in any room.' })]))
+/** The only server there is counts everything: nobody needs to be told whose numbers these are. */
+function show({ node, roomList, ...all }) {
+  const isCluster = node.name !== undefined
+  tiles('all', isCluster ? [...ALL, NODES] : [...ALL, ...NODE], { ...node, ...all })
+  tiles('node-numbers', isCluster ? [PEOPLE, ...NODE, UPTIME] : [], node)
+  showRooms(roomList, all.rooms)
+  byId('node').hidden = !isCluster
+  byId('all-title').textContent = isCluster ? 'The whole chat, on all nodes' : 'The chat'
+  byId('node-title').replaceChildren(nameOf(node.name ?? ''), ' only')
+  byId('remark').textContent = isCluster ? 'Each node counts for itself. These are the numbers of the one that has answered.' : `Up for ${duration(node.uptime)}`
 }
 
-function company({ nodes, isDegraded }) {
-  if (isDegraded) return ' · the other nodes cannot be reached'
-  return nodes > 1 ? ` · one of ${nodes} nodes` : ''
+function tiles(id, numbers, values) {
+  const tile = ([key, label, format]) => el('div', {}, el('dt', { textContent: label }), el('dd', { textContent: format(values[key]) }))
+  byId(id).replaceChildren(...numbers.map(tile))
+}
+
+function showRooms(roomList, total) {
+  const rooms = roomList.map(({ name, members }) => el('li', {}, nameOf(name, 'room-name'), el('span', { className: 'count', textContent: members, title: counted(members, 'person', 'people') })))
+  byId('room-list').replaceChildren(...(rooms.length > 0 ? rooms : [el('li', { textContent: 'Nobody is in any room.' })]))
+  byId('more-rooms').hidden = total <= rooms.length
+  byId('more-rooms').textContent = `and ${counted(total - rooms.length, 'more room', 'more rooms')}`
+}
+
+function summary({ missing, isDegraded }) {
+  if (isDegraded) return 'The other nodes cannot be reached: they are not counted.'
+  if (missing > 0) return `${counted(missing, 'node has', 'nodes have')} not answered and ${missing === 1 ? 'is' : 'are'} not counted.`
+  return 'Live, every two seconds.'
 }
 
 /** Said once, not every two seconds: it is read out. */

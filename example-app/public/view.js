@@ -1,3 +1,5 @@
+import { partsOf } from './links.js'
+
 /** An element. Text goes in as text, never as markup. */
 export function el(tag, properties = {}, ...children) {
   const element = document.createElement(tag)
@@ -12,58 +14,87 @@ export function byId(id) {
   return document.getElementById(id)
 }
 
-/** A round sign with the first letter, in a colour that stays with the name. */
-export function avatar(name) {
-  const sign = el('span', { className: 'avatar' })
-  paintAvatar(sign, name)
+/** A name in its own direction, whatever stands around it. */
+export function nameOf(name, className = '') {
+  return el('bdi', { className, textContent: name })
+}
+
+const letters = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
+
+/** A round sign with the first letter, in the colour of the person. */
+export function avatar({ id, name }, colour) {
+  const [{ segment }] = letters.segment(name)
+  const sign = el('span', { className: 'avatar', textContent: segment.toUpperCase(), dataset: { person: id, colour } })
   sign.setAttribute('aria-hidden', 'true')
   return sign
 }
 
-export function paintAvatar(sign, name) {
-  sign.textContent = [...name][0].toUpperCase()
-  sign.dataset.colour = colourOf(name)
+/** Gives what is painted for a person another colour. */
+export function repaint(id, colour) {
+  for (const element of document.querySelectorAll(`[data-person="${CSS.escape(id)}"]`)) element.dataset.colour = colour
 }
 
-export function messageRow({ from, text, at }, { isOwn, isContinued }) {
-  const row = el('div', { className: 'message', dataset: { own: isOwn, continued: isContinued } })
-  const bubble = el('div', { className: 'bubble' })
-  const body = el('p', { className: 'text', dir: 'auto', textContent: text })
-  const author = el('span', { className: isContinued || isOwn ? 'author sr-only' : 'author', textContent: isOwn ? 'You' : from.name })
-  bubble.append(author, body, time(at))
-  row.append(avatar(from.name), bubble)
-  row.dataset.author = colourOf(from.name)
-  return row
+/** What somebody has said within a few minutes: one name and one time, and bubbles, which `addBubble` adds. */
+export function groupOf({ from, at }, { isOwn, colour }) {
+  const group = el('div', { className: 'group', dataset: { own: isOwn } })
+  const author = nameOf(isOwn ? 'You' : from.name, isOwn ? 'author sr-only' : 'author')
+  if (!isOwn) Object.assign(author.dataset, { person: from.id, colour })
+  const said = el('div', { className: 'said' }, el('p', { className: 'head' }, author, ' ', time(at)))
+  if (!isOwn) group.append(avatar(from, colour))
+  group.append(said)
+  return group
 }
 
-export function noticeRow(text, at) {
-  return el('p', { className: 'notice' }, el('span', { textContent: text }), ' ', time(at))
+/** Those behind the first say for a screen reader, which hears of each on its own, who is speaking. */
+export function addBubble(group, { from, text, at }, isOwn) {
+  const said = group.querySelector('.said')
+  const bubble = el('div', { className: 'bubble', title: calendar.format(at) })
+  const isFirst = said.querySelector('.bubble') === null
+  if (!isFirst) bubble.append(el('span', { className: 'sr-only', textContent: `${isOwn ? 'You' : from.name}: ` }))
+  bubble.append(body(text))
+  said.append(bubble)
+  return bubble
+}
+
+/** Each line has a direction of its own. */
+function body(text) {
+  const lines = text.split('\n').map((line) => el('span', { className: 'line', dir: 'auto' }, ...(line === '' ? [el('br')] : partsOf(line).map(inline))))
+  return el('p', { className: 'text' }, ...lines)
+}
+
+function inline({ text, href }) {
+  return href === undefined ? text : el('a', { href, target: '_blank', rel: 'noopener noreferrer nofollow', dir: 'ltr', textContent: text })
+}
+
+/** @param parts strings, and elements such as names */
+export function noticeRow(parts, at) {
+  return el('p', { className: 'notice' }, el('span', {}, ...parts), ' ', time(at))
 }
 
 export function announcementRow({ text, at }) {
-  return el(
-    'div',
-    { className: 'announcement' },
-    el('p', { className: 'author' }, el('span', { textContent: 'To all rooms' }), time(at)),
-    el('p', { className: 'text', dir: 'auto', textContent: text })
-  )
+  return el('div', { className: 'announcement' }, el('p', { className: 'head' }, el('span', { className: 'author', textContent: 'To all rooms' }), time(at)), body(text))
 }
 
 export function roomItem({ name, members }, isCurrent) {
   const button = el('button', { type: 'button', dataset: { room: name } })
-  button.append(el('span', { className: 'room-name', textContent: name }), count(members))
+  button.append(nameOf(name, 'room-name'), count(members))
   if (isCurrent) button.setAttribute('aria-current', 'true')
   return el('li', {}, button)
 }
 
-export function personItem(name, isSelf) {
-  const item = el('li', {}, avatar(name), el('span', { className: 'person', textContent: name }))
+export function personItem(person, colour, isSelf) {
+  const item = el('li', { dataset: { self: isSelf } }, avatar(person, colour), nameOf(person.name, 'person'))
   if (isSelf) item.append(el('span', { className: 'you', textContent: 'you' }))
   return item
 }
 
+/** 1 person, 2 people. */
+export function counted(number, one, many) {
+  return `${number.toLocaleString()} ${number === 1 ? one : many}`
+}
+
 function count(members) {
-  const label = members === 1 ? '1 person' : `${members} people`
+  const label = counted(members, 'person', 'people')
   return el('span', { className: 'count', title: label }, el('span', { textContent: members }), el('span', { className: 'sr-only', textContent: ` ${label.split(' ')[1]}` }))
 }
 
@@ -73,10 +104,4 @@ const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeSty
 function time(at) {
   const date = new Date(at)
   return el('time', { dateTime: date.toISOString(), title: calendar.format(date), textContent: clock.format(date) })
-}
-
-function colourOf(name) {
-  let hash = 0
-  for (const char of name.toLowerCase()) hash = (hash * 33 + char.codePointAt(0)) % 9973
-  return hash % 8
 }

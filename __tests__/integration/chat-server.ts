@@ -1,0 +1,124 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { freePort } from '../cluster/support/engines.ts'
+import { ensureDist } from '../support/dist.ts'
+import { connect, eventually, type TestClient } from '../support/server.ts'
+
+export const root = join(__dirname, '../..')
+export const TOKEN = 'the token of this test'
+export const authorization = { authorization: `Bearer ${TOKEN}` }
+
+export interface Status {
+  people: number
+  rooms: number
+  nodes: number
+  missing: number
+  isDegraded: boolean
+  roomList: { name: string; members: number }[]
+  node: { name?: string; people: number }
+}
+
+/** `example-app/server.js` as a process, on a port that stays the same through restarts. */
+export class ChatServer {
+  readonly port: number
+  readonly #clients: TestClient[] = []
+  #child: ChildProcess | undefined
+
+  private constructor(port: number) {
+    this.port = port
+  }
+
+  static async start(environment?: Record<string, string>): Promise<ChatServer> {
+    ensureDist()
+    const server = new ChatServer(await freePort())
+    await server.start(environment)
+    return server
+  }
+
+  async start(environment: Record<string, string> = {}): Promise<void> {
+    const child = spawn(process.execPath, ['example-app/server.js'], {
+      cwd: root,
+      env: { ...process.env, PORT: String(this.port), HOST: '127.0.0.1', CHAT_TOKEN: TOKEN, ...environment },
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
+    this.#child = child
+    let output = ''
+    child.stdout.on('data', (chunk) => (output += String(chunk)))
+    await eventually(() => {
+      if (child.exitCode !== null) throw new Error(`the chat ended with ${child.exitCode}`)
+      return output.includes(this.http(''))
+    }, 'the start of the chat')
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const child = this.#child
+    this.#child = undefined
+    if (child === undefined || child.exitCode !== null) return
+    const exit = once(child, 'exit')
+    child.kill(signal)
+    const [code] = (await exit) as [number | null]
+    if (signal === 'SIGTERM' && code !== 0) throw new Error(`the chat ended with ${code}`)
+  }
+
+  async restart(environment?: Record<string, string>): Promise<void> {
+    await this.stop()
+    await this.start(environment)
+  }
+
+  /** `SIGSTOP` holds it up until `SIGCONT`. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal)
+  }
+
+  http(path: string): string {
+    return `http://127.0.0.1:${this.port}${path}`
+  }
+
+  ws(path: string): string {
+    return `ws://127.0.0.1:${this.port}${path}`
+  }
+
+  async status(): Promise<Status> {
+    return (await (await fetch(this.http('/status.json'))).json()) as Status
+  }
+
+  post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+    return fetch(this.http(path), { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } })
+  }
+
+  async connect(path: string, headers: Record<string, string> = {}): Promise<TestClient> {
+    const client = await connect(this.ws(path), [], { headers })
+    this.#clients.push(client)
+    return client
+  }
+
+  async guest(name: string, room: string, key = name): Promise<TestClient> {
+    const client = await this.connect('/ws')
+    send(client, { type: 'join', name, room, key })
+    await nextOf(client, 'welcome')
+    return client
+  }
+
+  dropClients(): void {
+    for (const client of this.#clients.splice(0)) client.socket.terminate()
+  }
+}
+
+export function send(client: TestClient, message: unknown): void {
+  client.socket.send(JSON.stringify(message))
+}
+
+export async function speak(client: TestClient, text: string): Promise<void> {
+  send(client, { type: 'message', text, ref: text.slice(0, 60) })
+  await nextOf(client, 'message')
+}
+
+/** The next message of a type; those of other types before it are passed over, unless they must not come. */
+export async function nextOf(client: TestClient, type: string, unwanted: string[] = []): Promise<unknown> {
+  for (;;) {
+    const message = JSON.parse(await client.next()) as { type: string }
+    if (message.type === type) return message
+    expect(unwanted).not.toContain(message.type)
+  }
+}

@@ -1,0 +1,41 @@
+/** Up to a space, a quotation mark, an angle bracket, or a character that cannot be seen. */
+const ADDRESS = /(?<![\p{L}\p{N}_])https?:\/\/[^\s<>"“”„«»`\p{Cc}\p{Cf}]+/giu
+const PUNCTUATION = /[.,;:!?…'’‘*_~|،؛؟۔。、！？]$/u
+const BRACKETS = { ')': '(', ']': '[', '}': '{', '）': '（', '」': '「', '】': '【', '》': '《' }
+
+/** The parts of a text: `{ text }`, and `{ text, href }` for what is an address of the web. Together they are the whole text. */
+export function partsOf(text) {
+  const parts = []
+  let end = 0
+  for (const { 0: found, index } of text.matchAll(ADDRESS)) {
+    const address = withoutEnd(found)
+    const href = hrefOf(address)
+    if (href === undefined) continue
+    if (index > end) parts.push({ text: text.slice(end, index) })
+    parts.push({ text: address, href })
+    end = index + address.length
+  }
+  if (end < text.length) parts.push({ text: text.slice(end) })
+  return parts
+}
+
+/** Without the punctuation of the sentence it stands in, and without a bracket that was opened before it. */
+function withoutEnd(found) {
+  let address = found
+  while (PUNCTUATION.test(address) || closesOuter(address)) address = address.slice(0, -1)
+  return address
+}
+
+function closesOuter(address) {
+  const close = address.at(-1)
+  const open = BRACKETS[close]
+  return open !== undefined && address.split(close).length > address.split(open).length
+}
+
+/** Undefined for what is no address, and for one with a name before an @, which pretends to lead elsewhere. */
+function hrefOf(address) {
+  if (!URL.canParse(address)) return undefined
+  const { protocol, username, password, href } = new URL(address)
+  const isWeb = protocol === 'http:' || protocol === 'https:'
+  return isWeb && username === '' && password === '' ? href : undefined
+}
