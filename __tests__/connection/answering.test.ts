@@ -418,7 +418,7 @@ describe('closeInfo.wasClean after a message that was refused', () => {
       const { client, ws, code: got } = await refuse(frame, code === 1009)
       expect(got).toBe(code)
       client.socket.end(Buffer.concat(answer))
-      expect(await closed(ws)).toEqual({ code, reason: '', wasClean })
+      expect(await closed(ws)).toEqual({ code, reason: code === 1009 ? 'message too big' : 'invalid UTF-8', wasClean })
     })
   })
 
@@ -427,7 +427,7 @@ describe('closeInfo.wasClean after a message that was refused', () => {
     const client = await connect(url, [], { perMessageDeflate: false })
     client.socket.send(Buffer.alloc(5_000_000))
     expect((await client.close()).code).toBe(1009)
-    expect(await closed(connections[0])).toEqual({ code: 1009, reason: '', wasClean: true })
+    expect(await closed(connections[0])).toEqual({ code: 1009, reason: 'message too big', wasClean: true })
   })
 
   test('the rest of the message may come in small pieces, and its frames, too', async () => {
@@ -437,7 +437,7 @@ describe('closeInfo.wasClean after a message that was refused', () => {
     const bytes = Buffer.concat([clientFrame(2, Buffer.alloc(2_000)), clientFrame(1, 'between'), CLOSE_1000])
     for (let at = 0; at < bytes.length; at += 7) await new Promise((resolve) => client.socket.write(bytes.subarray(at, at + 7), resolve))
     expect(await client.closeCode()).toBe(1009)
-    expect(await closed(connections[0])).toEqual({ code: 1009, reason: '', wasClean: true })
+    expect(await closed(connections[0])).toEqual({ code: 1009, reason: 'message too big', wasClean: true })
   })
 
   test('a message without end is not read for ever', async () => {
@@ -448,7 +448,7 @@ describe('closeInfo.wasClean after a message that was refused', () => {
     const chunk = Buffer.alloc(100_000)
     const pour = setInterval(() => client.socket.writable && client.socket.write(chunk), 5)
     expect(await client.closeCode()).toBe(1009)
-    expect(await closed(connections[0])).toEqual({ code: 1009, reason: '', wasClean: false })
+    expect(await closed(connections[0])).toEqual({ code: 1009, reason: 'message too big', wasClean: false })
     clearInterval(pour)
   })
 })
