@@ -41,6 +41,37 @@ async function headersOf101(port: number, path: string): Promise<NodeJS.Dict<str
   return response.headersDistinct
 }
 
+describe('what goes on around the handshake', () => {
+  test('a check of the origin that outlasts handlerTimeout completes no handshake after the 503', async () => {
+    let answer: (isAllowed: boolean) => void = () => {}
+    const handler = jest.fn()
+    const { port } = await startServer(
+      (app) => void app.webSocketWithConfig('/ws', handler, { checkOrigin: () => new Promise((resolve) => (answer = resolve)) }, { handlerTimeout: 50 })
+    )
+    const client = new RawClient(port)
+    client.handshake('/ws')
+    expect((await client.head()).status).toBe(503)
+    answer(true)
+    if (!client.isEnded) await once(client.socket, 'close')
+    expect(handler).not.toHaveBeenCalled()
+  })
+
+  test('a listener of the response that throws after the 101 costs nobody the connection', async () => {
+    const { ws, logs } = await startServer((app) => {
+      app.addHook('onRequest', async (_request, reply) => {
+        reply.raw.on('close', () => {
+          throw new Error('a bug in a tracer')
+        })
+      })
+      addEcho(app)
+    })
+    const client = await connect(ws('/ws'))
+    client.socket.send('hello')
+    expect(await client.next()).toBe('hello')
+    expect(logs.filter(({ level }) => level >= 50).map(({ msg }) => msg)).toEqual(['a listener of the close event of a response failed'])
+  })
+})
+
 describe('the handshake', () => {
   test('answers with the accept key of RFC 6455, 1.3', async () => {
     const { port } = await startServer(addEcho)

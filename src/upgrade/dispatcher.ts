@@ -2,6 +2,7 @@ import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
+import type { Watchdog } from '../connection/watchdog.ts'
 import { errors, type FastifyError } from '../errors.ts'
 import { RETRY_AFTER } from './admission.ts'
 import { BystanderSocket } from './bystander-socket.ts'
@@ -10,10 +11,9 @@ import { decideUpgrades } from './node-private.ts'
 import type { PendingUpgrades } from './pending-upgrades.ts'
 import type { RouteKind, RouteProbe } from './route-probe.ts'
 import { Upgrade, upgradeOf } from './upgrade.ts'
-import type { UpgradeArguments, WebsocketPlugin } from './websocket-plugin.ts'
-import type { Watchdog } from '../connection/watchdog.ts'
+import { interceptUpgrades, type UpgradeArguments, type UpgradeListener } from './upgrade-event.ts'
+import type { WebsocketPlugin } from './websocket-plugin.ts'
 
-type Listener = (...args: UpgradeArguments) => void
 type Routing = (request: IncomingMessage, response: ServerResponse) => void
 
 /**
@@ -31,15 +31,15 @@ export class UpgradeDispatcher {
   readonly #routing: Routing
   readonly #undo: (() => void)[] = []
   /** Stays on the server, so that Node emits the event at all. */
-  readonly #listener: Listener = (...args) => this.#bypassed(args)
+  readonly #listener: UpgradeListener = (...args) => this.#bypassed(args)
   /** The listener that is being called. */
-  #calling: Listener | undefined
+  #calling: UpgradeListener | undefined
   /** What Fastify has for the upgrade that is being offered to the other listeners. */
   #offered: RouteKind | undefined
   /** That of `@fastify/websocket`, if the application registered it: known once it was called. */
-  #shared: Listener | undefined
+  #shared: UpgradeListener | undefined
   /** Other listeners that answer upgrades with Fastify's routes, as `@fastify/http-proxy` does. */
-  readonly #routers = new WeakSet<Listener>()
+  readonly #routers = new WeakSet<UpgradeListener>()
   /** Sockets whose next request is a plain one, whatever its headers say. */
   readonly #plain = new WeakSet<Duplex>()
   #isClosed = false
@@ -77,25 +77,11 @@ export class UpgradeDispatcher {
 
   #takeOver(server: Server): void {
     server.on('upgrade', this.#listener)
-    this.#undo.push(() => server.removeListener('upgrade', this.#listener), decideUpgrades(server, (request) => this.#wantsUpgrade(request)), this.#replaceEmit(server))
-  }
-
-  #replaceEmit(server: Server): () => void {
-    const own = Object.getOwnPropertyDescriptor(server, 'emit')
-    const emit = server.emit.bind(server) as (event: string | symbol, ...args: unknown[]) => boolean
-    let isOver = false
-    const replacement = (event: string | symbol, ...args: unknown[]): boolean => {
-      if (event !== 'upgrade' || isOver) return emit(event, ...args)
-      this.#dispatch(args as UpgradeArguments)
-      return true
-    }
-    server.emit = replacement
-    return () => {
-      isOver = true
-      if (server.emit !== replacement) return
-      if (own === undefined) delete (server as { emit?: unknown }).emit
-      else Object.defineProperty(server, 'emit', own)
-    }
+    this.#undo.push(
+      () => server.removeListener('upgrade', this.#listener),
+      decideUpgrades(server, (request) => this.#wantsUpgrade(request)),
+      interceptUpgrades(server, (...args) => this.#dispatch(args))
+    )
   }
 
   /** Asked of each request with an `Upgrade` header. */
@@ -107,8 +93,8 @@ export class UpgradeDispatcher {
   }
 
   /** The other listeners of the server. */
-  #others(): Listener[] {
-    const listeners = (this.#websocket.server?.rawListeners('upgrade') ?? []) as Listener[]
+  #others(): UpgradeListener[] {
+    const listeners = (this.#websocket.server?.rawListeners('upgrade') ?? []) as UpgradeListener[]
     return listeners.filter((listener) => listener !== this.#listener && listener !== this.#shared)
   }
 
@@ -140,7 +126,7 @@ export class UpgradeDispatcher {
     if (upgrade.isAnswered || this.#others().every((listener) => this.#routers.has(listener))) this.#foreign.settle(upgrade)
   }
 
-  #call(listener: Listener, args: UpgradeArguments): void {
+  #call(listener: UpgradeListener, args: UpgradeArguments): void {
     this.#calling = listener
     try {
       Reflect.apply(listener, this.#websocket.server, args)

@@ -1,4 +1,4 @@
-import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http'
+import { type IncomingMessage, type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
@@ -47,10 +47,11 @@ export class Handshakes {
    */
   guard(target: UpgradeTarget, handler: RouteHandlerMethod): RouteHandlerMethod {
     const pass = (request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade, isAllowed: unknown): void => {
+      // While the check took its time, Fastify may have answered (`handlerTimeout`), or the client left.
+      if (reply.sent) return
+      if (upgrade.socket.destroyed) return void reply.hijack()
       if (isAllowed !== true) throw new errors.ORIGIN_FORBIDDEN()
-      // The client has left: there is nobody to answer.
-      if (upgrade.socket.destroyed) void reply.hijack()
-      else this.complete(target, request, reply, upgrade)
+      this.complete(target, request, reply, upgrade)
     }
     return function (request, reply) {
       const upgrade = upgradeOf(request.raw)
@@ -75,9 +76,8 @@ export class Handshakes {
       // Of the HTTP exchange only the request is kept for as long as the connection lives.
       this.#headers.delete(request.raw)
       response.detachSocket(upgrade.socket as Socket)
-      // Whoever measures or traces requests learns that this one is over.
-      response.emit('close')
       open(socket as ServerSocket, upgrade.socket)
+      tellClosed(response, request)
     })
   }
 
@@ -106,6 +106,15 @@ export class Handshakes {
     server.on('headers', (headers, request) => headers.push(...(this.#headers.get(request) ?? [])))
     this.#servers.set(config, server)
     return server
+  }
+}
+
+/** Whoever measures or traces requests learns that this one is over. Their errors must not reach the open connection. */
+function tellClosed(response: ServerResponse, request: FastifyRequest): void {
+  try {
+    response.emit('close')
+  } catch (error) {
+    request.log.error({ err: error }, 'a listener of the close event of a response failed')
   }
 }
 

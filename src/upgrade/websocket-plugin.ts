@@ -3,8 +3,7 @@ import type { Duplex } from 'node:stream'
 import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import type { Upgrade } from './upgrade.ts'
-
-export type UpgradeArguments = [request: IncomingMessage, socket: Duplex, head: Buffer]
+import type { UpgradeArguments } from './upgrade-event.ts'
 
 /** The properties under which `@fastify/websocket` keeps the stream of an upgrade on its request, and what came after it. */
 interface Marks {
