@@ -54,9 +54,7 @@ export async function buildApp({ token, node, grace, broker, history, ticketStor
     shutdown: { timeout: 5000, reason: 'server restarts', message: JSON.stringify({ type: 'shutdown' }) }
   })
 
-  const feed = new WebSocketHub(broker && { broker: broker('feed'), logger: app.log })
-  // The plugin closes the connections; this hub it does not know.
-  app.addHook('onClose', () => feed.shutdown(0))
+  const feed = new WebSocketHub(broker && { broker: broker('feed'), name: 'feed', app })
   // Who has the only node there is needs no name for it.
   const nodeName = broker && node
   const chat = new Chat(app.wsHub, { feed, history, node: nodeName, grace })

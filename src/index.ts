@@ -34,7 +34,7 @@ export { CloseCode, CloseError, type CloseInfo, isCloseError, isUnexpectedCloseE
 export type { HubStats } from './hub/delivery.ts'
 export type { HubEvents } from './hub/events.ts'
 export { WebSocketHub } from './hub/hub.ts'
-export type { HubOptions } from './hub/options.ts'
+export type { HubOptions, HubOwner } from './hub/options.ts'
 export type { BroadcastOptions, DisconnectOptions, DisconnectTarget, RoomTarget } from './hub/receivers.ts'
 
 // More than one node
@@ -46,7 +46,7 @@ export type { Cluster, ClusterAnswer, ClusterQuestion } from './cluster/cluster.
 export type { ClusterStats } from './cluster/host.ts'
 export type { NodeInfo } from './cluster/members.ts'
 export type { Presence, PresenceEvents, PresenceOptions } from './cluster/presence.ts'
-export { createPublisher, type Publisher, type PublisherTarget, type PublishOptions } from './cluster/publisher.ts'
+export { createPublisher, type Publisher, type PublisherOptions, type PublisherTarget, type PublishOptions } from './cluster/publisher.ts'
 export type { Present } from './cluster/roster.ts'
 
 // Errors

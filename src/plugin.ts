@@ -48,7 +48,7 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   if (registered.has(app.server)) throw new errors.ALREADY_REGISTERED()
   const config = resolveOptions(app, options)
   const shutdown = new Shutdown(resolveShutdownOptions(options.shutdown))
-  const hub = new WebSocketHub({ logger: app.log, ...resolveHubOptions(options.hub) })
+  const hub = new WebSocketHub({ logger: app.log, ...resolveHubOptions(options.hub) }, true)
   registered.add(app.server)
 
   const clocks = { watchdog: new Watchdog(), throttle: new Watchdog() }

@@ -16,6 +16,11 @@ export function assertRoom(room: unknown): asserts room is string {
   if (!room.isWellFormed()) throw violation(new errors.INVALID_ARGUMENT('room', 'a name must be well-formed Unicode'), REASON)
 }
 
+/** True for what can be the name of a room. */
+export function isRoom(room: string): boolean {
+  return room.length > 0 && room.length <= MAX_ROOM_NAME && room.isWellFormed()
+}
+
 /** Throws where a value is neither a room nor a list of rooms. */
 export function assertRooms(rooms: unknown): asserts rooms is string | string[] {
   if (!Array.isArray(rooms)) return assertRoom(rooms)

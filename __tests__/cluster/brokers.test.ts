@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { connect as connectNats, type NatsConnection } from '@nats-io/transport-node'
 import { Cluster, Redis as IoRedis } from 'ioredis'
 import { Cluster as Cluster5, Redis as IoRedis5 } from 'ioredis5'
@@ -8,8 +7,7 @@ import { memoryBroker, MemoryEngine } from '../../src/index.ts'
 import { natsBroker } from '../../src/nats.ts'
 import { redisBroker, type RedisBrokerOptions } from '../../src/redis.ts'
 import { brokerConformance, type BrokerUnderTest } from '../../src/testing.ts'
-import { eventually } from '../support/server.ts'
-import { describeWith, Engine, freePort, NATS, REDIS } from './support/engines.ts'
+import { describeWith, Engine, NATS, REDIS, startRedisCluster } from './support/engines.ts'
 
 function conforms(broker: BrokerUnderTest): void {
   test.each(brokerConformance(broker))('$name', ({ run }) => run())
@@ -79,13 +77,7 @@ describeWith(REDIS, 'Redis', () => {
 describeWith(REDIS, 'a Redis Cluster', () => {
   let nodes: Engine[]
   beforeAll(async () => {
-    nodes = await Promise.all(
-      [1, 2, 3].map(async () => Engine.redis(...withPassword, '--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-port', `${await freePort()}`))
-    )
-    const cli = (...args: string[]): string => execFileSync('redis-cli', ['-a', password, '--no-auth-warning', ...args], { encoding: 'utf8' })
-    cli('--cluster', 'create', ...nodes.map(({ port }) => `127.0.0.1:${port}`), '--cluster-yes')
-    const isReady = ({ port }: Engine): boolean => cli('-p', `${port}`, 'cluster', 'info').includes('cluster_state:ok')
-    await eventually(() => nodes.every(isReady), 'the cluster')
+    nodes = await startRedisCluster(password)
   })
   afterAll(() => Promise.all(nodes.map((node) => node.close())))
 

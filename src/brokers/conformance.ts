@@ -183,6 +183,8 @@ function outages(interrupt: () => Promise<() => Promise<void>>): typeof TESTS {
         const [a, b] = await two(node)
         await b.broker.subscribe(['room'])
         await a.publish('room', 'before')
+        // The engine has it, which does not mean that it has passed it on.
+        await until(() => b.texts('room').includes('before'), 'the arrival before the outage')
         const restore = await interrupt()
         try {
           await until(() => b.lostWith.length > 0, 'the word of the outage')

@@ -19,6 +19,14 @@ export interface HubSide extends ClusterHost, PresenceHost {
   emit(event: 'recovered'): unknown
 }
 
+/** What of a hub's options concerns its cluster. */
+export interface BackplaneOptions {
+  broker: Broker | undefined
+  lease: number
+  name: string | undefined
+  logger: HubLogger | undefined
+}
+
 /** What joins a hub to those of other nodes: its node, the questions to the cluster and presence. Without a broker it is alone. */
 export class Backplane implements NodeHost {
   readonly node: ClusterNode | undefined
@@ -28,10 +36,10 @@ export class Backplane implements NodeHost {
   readonly #log: HubLogger | undefined
   #hasSaidFilter = false
 
-  constructor(hub: HubSide, broker: Broker | undefined, lease: number, log: HubLogger | undefined) {
+  constructor(hub: HubSide, { broker, lease, name, logger }: BackplaneOptions) {
     this.#hub = hub
-    this.#log = log
-    this.node = broker === undefined ? undefined : new ClusterNode(broker, this, lease)
+    this.#log = logger
+    this.node = broker === undefined ? undefined : new ClusterNode(broker, this, lease, name)
     this.cluster = new Cluster(hub, this.node)
     this.presence = new Presence(hub, this.node, (error, event) => this.failed(error, event))
   }

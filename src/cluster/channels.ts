@@ -1,17 +1,32 @@
-// The channels of a cluster: what everybody gets, what nodes say to each other, an inbox for each node, and one for each room.
-export const ALL = 'all'
-export const NODES = 'nodes'
 const ROOM = 'room:'
 
-export function inboxOf(node: string): string {
-  return `node:${node}`
-}
+/**
+ * The channels of a cluster: one that everybody gets, one where nodes speak to each other, an inbox for each node, and one for
+ * each room. Those of a named hub begin with its name, so that hubs over one engine do not hear each other.
+ */
+export class Channels {
+  readonly all: string
+  readonly nodes: string
+  readonly #scope: string
 
-export function channelOf(room: string): string {
-  return ROOM + room
-}
+  /** @param hub the name of the hub; undefined for that of the server. */
+  constructor(hub?: string) {
+    this.#scope = hub === undefined ? '' : `hub:${hub}:`
+    this.all = `${this.#scope}all`
+    this.nodes = `${this.#scope}nodes`
+  }
 
-/** The room whose channel this is; undefined where it is another. */
-export function roomOf(channel: string): string | undefined {
-  return channel.startsWith(ROOM) ? channel.slice(ROOM.length) : undefined
+  inboxOf(node: string): string {
+    return `${this.#scope}node:${node}`
+  }
+
+  ofRoom(room: string): string {
+    return this.#scope + ROOM + room
+  }
+
+  /** The room whose channel this is; undefined if it is another channel. */
+  roomOf(channel: string): string | undefined {
+    const start = this.#scope + ROOM
+    return channel.startsWith(start) ? channel.slice(start.length) : undefined
+  }
 }

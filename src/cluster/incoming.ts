@@ -1,11 +1,13 @@
 import { closeOf, controlOf, decode, type Envelope, Kind } from '../brokers/envelope.ts'
-import { roomOf } from './channels.ts'
+import type { Channels } from './channels.ts'
 import type { Control, NodeHost } from './host.ts'
+import { isRoom } from '../room.ts'
 import { Arrivals, Copies } from './numbering.ts'
 
 /** Reads what comes from other nodes, each message once, and passes on what it says. */
 export class Incoming {
   readonly #host: Pick<NodeHost, 'deliver' | 'disconnect' | 'rejected'>
+  readonly #channels: Channels
   readonly #hear: (channel: string, node: string, message: Control) => void
   readonly #arrivals = new Arrivals()
   readonly #copies = new Copies()
@@ -14,7 +16,8 @@ export class Incoming {
   rejected = 0
 
   /** `hear` is told what nodes say to each other. */
-  constructor(host: Pick<NodeHost, 'deliver' | 'disconnect' | 'rejected'>, hear: (channel: string, node: string, message: Control) => void) {
+  constructor(channels: Channels, host: Pick<NodeHost, 'deliver' | 'disconnect' | 'rejected'>, hear: (channel: string, node: string, message: Control) => void) {
+    this.#channels = channels
     this.#host = host
     this.#hear = hear
   }
@@ -52,17 +55,20 @@ export class Incoming {
       const message = controlOf(payload)
       return message === undefined ? this.#reject(channel) : this.#hear(channel, origin, message)
     }
-    const rooms = roomsOf(channel, envelope)
-    if (rooms !== undefined && rooms.length > 1 && !this.#copies.isFirst(envelope)) return
+    if (channel === this.#channels.all && envelope.rooms.length === 0 && kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, undefined, excluded)
+    const rooms = this.#roomsOf(channel, envelope)
+    // Nothing that cannot be placed goes to anyone.
+    if (rooms === undefined) return this.#reject(channel)
+    if (rooms.length > 1 && !this.#copies.isFirst(envelope)) return
     if (kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, rooms, excluded)
     const close = closeOf(payload)
-    if (rooms !== undefined && close !== undefined) this.#host.disconnect(rooms, close.code, close.reason)
+    if (close !== undefined) this.#host.disconnect(rooms, close.code, close.reason)
   }
-}
 
-/** The rooms that a message is for; undefined where it is for all. */
-function roomsOf(channel: string, { rooms }: Envelope): readonly string[] | undefined {
-  if (rooms.length > 0) return rooms
-  const room = roomOf(channel)
-  return room === undefined ? undefined : [room]
+  /** The rooms that a message is for. One for several rooms comes on the channel of each; all of them must be names of rooms. */
+  #roomsOf(channel: string, { rooms }: Envelope): readonly string[] | undefined {
+    const room = this.#channels.roomOf(channel)
+    if (room === undefined || !isRoom(room) || !rooms.every(isRoom)) return undefined
+    return rooms.length > 0 ? rooms : [room]
+  }
 }

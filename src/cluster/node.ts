@@ -3,7 +3,7 @@ import { claim } from '../brokers/claim.ts'
 import { now, Watchdog, type Watched } from '../connection/watchdog.ts'
 import { errors } from '../errors.ts'
 import type { DataType } from '../message.ts'
-import { ALL, channelOf, inboxOf, NODES, roomOf } from './channels.ts'
+import { Channels } from './channels.ts'
 import { closePayload, Kind, limitOf } from '../brokers/envelope.ts'
 import type { ClusterStats, Control, NodeHost } from './host.ts'
 import { Incoming } from './incoming.ts'
@@ -31,8 +31,9 @@ export class ClusterNode implements BrokerNode, Watched {
     this.#host.gone(id)
   })
   readonly #questions = new Questions()
-  readonly #outgoing = new Outgoing((channel, size, bytes) => this.#post(channel, size, bytes))
-  readonly id = this.#outgoing.origin
+  readonly #channels: Channels
+  readonly #outgoing: Outgoing
+  readonly id: string
   readonly #incoming: Incoming
   readonly #watchdog = new Watchdog()
   #introducedAt = now()
@@ -40,13 +41,19 @@ export class ClusterNode implements BrokerNode, Watched {
   #isClosed = false
   #isComingUp = false
 
-  /** @throws FST_BLAZE_WS_BROKER_IN_USE where the broker serves another hub. */
-  constructor(broker: Broker, host: NodeHost, lease: number) {
+  /**
+   * @param hub the name of the hub; undefined for that of the server.
+   * @throws FST_BLAZE_WS_BROKER_IN_USE if the broker serves another hub.
+   */
+  constructor(broker: Broker, host: NodeHost, lease: number, hub?: string) {
     claim(broker)
+    this.#channels = new Channels(hub)
+    this.#outgoing = new Outgoing(this.#channels, (channel, size, bytes) => this.#post(channel, size, bytes))
+    this.id = this.#outgoing.origin
     this.#host = host
     this.#lease = lease
     this.#broker = broker
-    this.#incoming = new Incoming(host, (channel, origin, message) => this.#hear(channel, origin, message))
+    this.#incoming = new Incoming(this.#channels, host, (channel, origin, message) => this.#hear(channel, origin, message))
     this.#link = new Link(broker, { degraded: (error) => host.degraded(error), refused: (error) => host.refused(error), drained: () => host.drained(), up: () => void this.#up() })
     this.#subscriptions = new Subscriptions(
       broker,
@@ -54,7 +61,7 @@ export class ClusterNode implements BrokerNode, Watched {
       (channel) => this.#left(channel)
     )
     broker.open(this)
-    for (const channel of [ALL, NODES, inboxOf(this.id)]) this.#subscriptions.need(channel)
+    for (const channel of [this.#channels.all, this.#channels.nodes, this.#channels.inboxOf(this.id)]) this.#subscriptions.need(channel)
     this.#watchdog.require(Math.min(LOOK, lease))
     this.#watchdog.add(this)
     this.#link.check(now())
@@ -74,12 +81,12 @@ export class ClusterNode implements BrokerNode, Watched {
 
   /** Says something to the nodes that have this room; gives the bytes that this takes. */
   tell(room: string, message: Control): number {
-    return this.#say(channelOf(room), message)
+    return this.#say(this.#channels.ofRoom(room), message)
   }
 
   /** Says something to one node. */
   tellNode(node: string, message: Control): void {
-    this.#say(inboxOf(node), message)
+    this.#say(this.#channels.inboxOf(node), message)
   }
 
   /** True where what can wait should wait, until the engine has taken what is under way. */
@@ -97,7 +104,7 @@ export class ClusterNode implements BrokerNode, Watched {
     // Nobody would hear it, or answer.
     const deadline = this.#link.error === undefined && !this.#isClosed ? time + timeout : -Infinity
     const { id, answered } = this.#questions.ask(node === undefined ? this.#members.ids() : [node], this.#introducedAt + INTRODUCTION, deadline)
-    if (deadline !== -Infinity) this.#say(node === undefined ? NODES : inboxOf(node), { ...question, id })
+    if (deadline !== -Infinity) this.#say(node === undefined ? this.#channels.nodes : this.#channels.inboxOf(node), { ...question, id })
     this.#questions.check(time)
     return answered
   }
@@ -109,16 +116,16 @@ export class ClusterNode implements BrokerNode, Watched {
 
   /** Gets what is said in a room, until `leave`. */
   enter(room: string): void {
-    this.#subscriptions.need(channelOf(room))
+    this.#subscriptions.need(this.#channels.ofRoom(room))
   }
 
   leave(room: string): void {
-    this.#subscriptions.release(channelOf(room), now())
+    this.#subscriptions.release(this.#channels.ofRoom(room), now())
   }
 
   /** Resolves once this node gets everything that is said to it in all rooms that it has entered, or in this one. */
   ready(room?: string): Promise<void> {
-    return this.#subscriptions.ready(room === undefined ? undefined : channelOf(room))
+    return this.#subscriptions.ready(room === undefined ? undefined : this.#channels.ofRoom(room))
   }
 
   get isDegraded(): boolean {
@@ -141,7 +148,7 @@ export class ClusterNode implements BrokerNode, Watched {
   /** Takes leave of the others, sends what is under way and gives the broker back. */
   async close(): Promise<void> {
     if (this.#isClosed) return
-    this.#say(NODES, { type: 'bye' })
+    this.#say(this.#channels.nodes, { type: 'bye' })
     this.#isClosed = true
     this.#watchdog.delete(this)
     this.#questions.close()
@@ -164,7 +171,7 @@ export class ClusterNode implements BrokerNode, Watched {
     // Whoever speaks lives, and who is not among the nodes that are known would never be found dead.
     if (message.type === 'alive' || !this.#members.has(origin)) this.#heard(origin, message)
     if (message.type === 'alive' || !this.#members.has(origin)) return
-    const room = roomOf(channel)
+    const room = this.#channels.roomOf(channel)
     if (room !== undefined) this.#host.control(origin, room, message)
     else if (message.type === 'answer') this.#questions.answer(message['id'], origin, message['part'], message['isLast'] === true, now())
     else this.#answer(origin, message)
@@ -185,7 +192,7 @@ export class ClusterNode implements BrokerNode, Watched {
   }
 
   #reply(node: string, { id }: Control, parts: readonly unknown[]): void {
-    for (const [i, part] of parts.entries()) this.#say(inboxOf(node), { type: 'answer', id, part, isLast: i === parts.length - 1 })
+    for (const [i, part] of parts.entries()) this.#say(this.#channels.inboxOf(node), { type: 'answer', id, part, isLast: i === parts.length - 1 })
   }
 
   // ---- What time says
@@ -216,18 +223,18 @@ export class ClusterNode implements BrokerNode, Watched {
     this.#introducedAt = time
     // Nobody could be heard, which says nothing of the others.
     this.#members.renew(time + this.#lease)
-    this.#say(NODES, { type: 'alive', lease: this.#lease, isNew: true })
+    this.#say(this.#channels.nodes, { type: 'alive', lease: this.#lease, isNew: true })
     this.#host.up(this.#link.recovered())
   }
 
   #speak(time: number): void {
     this.#spokeAt = time
-    this.#say(NODES, { type: 'alive', lease: this.#lease })
+    this.#say(this.#channels.nodes, { type: 'alive', lease: this.#lease })
   }
 
   #left(channel: string): void {
     this.#incoming.forget(channel)
-    const room = roomOf(channel)
+    const room = this.#channels.roomOf(channel)
     if (room !== undefined) this.#host.unsubscribed(room)
   }
 

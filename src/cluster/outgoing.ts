@@ -1,5 +1,5 @@
 import { errors } from '../errors.ts'
-import { ALL, channelOf } from './channels.ts'
+import type { Channels } from './channels.ts'
 import { type Envelope, encode, MAX_NAMES, newOrigin, sizeOf } from '../brokers/envelope.ts'
 import { Numbering } from './numbering.ts'
 
@@ -15,22 +15,24 @@ const NOBODY: readonly string[] = []
 export class Outgoing {
   readonly origin = newOrigin()
   readonly #numbering = new Numbering()
+  readonly #channels: Channels
   readonly #post: Post
   #lastId = 0
 
-  constructor(post: Post) {
+  constructor(channels: Channels, post: Post) {
+    this.#channels = channels
     this.#post = post
   }
 
   /** Sends to those who have one of these rooms, or to all. Throws a RangeError where too many are named. */
   publish(rooms: readonly string[] | undefined, message: Message): void {
     assertFew('except', message.excluded)
-    if (rooms === undefined) return this.send(ALL, message)
+    if (rooms === undefined) return this.send(this.#channels.all, message)
     assertFew('to', rooms)
     const names = new Set(rooms)
     // Who has several of them gets several copies: each names all rooms, and the id tells it from other messages.
     const id = (this.#lastId = (this.#lastId + 1) >>> 0)
-    for (const room of names) this.send(channelOf(room), message, names.size > 1 ? [...names] : NOBODY, id)
+    for (const room of names) this.send(this.#channels.ofRoom(room), message, names.size > 1 ? [...names] : NOBODY, id)
   }
 
   send(channel: string, message: Message, rooms: readonly string[] = NOBODY, id = 0): void {

@@ -1,12 +1,15 @@
 import type { Broker } from '../brokers/broker.ts'
 import { claim } from '../brokers/claim.ts'
+import { checkHubName } from '../hub-name.ts'
 import { assertSendable, CloseCode, fitReason } from '../close.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
 import { errors } from '../errors.ts'
 import { assertKeys } from '../options.ts'
 import { type DataType, TextMessage } from '../message.ts'
 import { closePayload, Kind, limitOf } from '../brokers/envelope.ts'
+import { excludedIdsFrom, roomsFrom } from '../recipients.ts'
 import { assertRooms } from '../room.ts'
+import { Channels } from './channels.ts'
 import { type Message, Outgoing } from './outgoing.ts'
 
 /** Who gets what is published, and as what. */
@@ -45,19 +48,29 @@ export interface Publisher {
   close(): Promise<void>
 }
 
+/** Whom a publisher publishes to. */
+export interface PublisherOptions {
+  /** The `name` of a hub. @default none: the hub of the servers */
+  hub?: string | undefined
+}
+
 const KEYS = ['type', 'to', 'except']
 
 /**
  * A publisher over a broker of its own, which serves no hub.
  *
+ * @param publisherOptions.hub the name of the hub to publish to. @default that of the servers, `app.wsHub`
  * @throws FST_BLAZE_WS_BROKER_IN_USE where a hub or another publisher has it.
  * @throws TypeError where it is no broker.
  */
-export function createPublisher(broker: Broker): Publisher {
+export function createPublisher(broker: Broker, publisherOptions: PublisherOptions = {}): Publisher {
+  assertKeys('options', publisherOptions, ['hub'])
+  const { hub } = publisherOptions
+  if (hub !== undefined) checkHubName(hub, 'hub')
   claim(broker)
   let isClosed = false
   const posted: Promise<void>[] = []
-  const outgoing = new Outgoing((channel, size, bytes) => {
+  const outgoing = new Outgoing(new Channels(hub), (channel, size, bytes) => {
     const limit = limitOf(broker)
     if (size > limit) throw new errors.MESSAGE_TOO_LONG(size, limit)
     posted.push(broker.publish(channel, bytes()))
@@ -70,11 +83,11 @@ export function createPublisher(broker: Broker): Publisher {
   const publisher: Publisher = {
     async broadcast(data, options = {}) {
       assertKeys('options', options, KEYS)
-      const { type = TextMessage, to, except = [] } = options
+      const { type = TextMessage } = options
       assertDataType(type)
-      if (to !== undefined) assertRooms(to)
+      const rooms = roomsFrom(options)
       const payload = ownCopy(payloadOf(type, data))
-      await publish(to === undefined ? undefined : [to].flat(), { kind: type, payload, excluded: [except].flat().filter((id) => id !== '') })
+      await publish(rooms, { kind: type, payload, excluded: excludedIdsFrom(options) })
     },
     broadcastJSON: async (value, options) => publisher.broadcast(jsonOf(value), options),
     to: (room) => ({

@@ -7,7 +7,9 @@ import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payloa
 import { Prepared } from '../connection/prepared.ts'
 import { brand } from '../copies.ts'
 import { emit, Emitter } from '../emitter.ts'
+import { invalidOption } from '../errors.ts'
 import { TextMessage } from '../message.ts'
+import { roomsFrom } from '../recipients.ts'
 import { assertRoom, assertRooms } from '../room.ts'
 import { closeAll } from './close-all.ts'
 import { Delivery, type HubStats } from './delivery.ts'
@@ -50,10 +52,17 @@ export class WebSocketHub extends Emitter<HubEvents> {
   #finish: () => void = () => {}
   #isShutDown = false
 
-  /** @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a wrong value. */
-  constructor(options?: HubOptions) {
+  /** @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option, a wrong value, or a broker without a `name`. */
+  constructor(options?: HubOptions)
+  /** @internal The hub of a server needs no name. */
+  constructor(options: HubOptions | undefined, isOfServer: true)
+  constructor(options?: HubOptions, isOfServer = false) {
     super(HUB_EVENTS, 'to send to clients, call broadcast()')
     this.#options = resolveHubOptions(options)
+    if (this.#options.broker !== undefined && this.#options.name === undefined && !isOfServer) {
+      throw invalidOption('hub.name', 'is missing: with a broker, a hub of your own needs a name, or it would hear what is meant for app.wsHub')
+    }
+    this.#options.app?.addHook('onClose', () => this.shutdown(0))
     this.#delivery = new Delivery(this.#options.slowConsumer, this.#events, (ws) => void this.#remove(ws))
     this.#done = new Promise((resolve) => {
       this.#finish = resolve
@@ -212,7 +221,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   }
 
   #join(): Backplane {
-    const { broker, lease, logger } = this.#options
+    const { broker, lease, name, app, logger = app?.log } = this.#options
     this.#backplane = new Backplane(
       {
         join: (ws, room) => this.join(ws, room),
@@ -222,9 +231,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
         disconnect: (rooms, code, reason) => this.disconnect(rooms, code, reason, { local: true }),
         emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)
       },
-      broker,
-      lease,
-      logger
+      { broker, lease, name, logger }
     )
     this.#rooms.watcher = this.#backplane
     return this.#backplane
@@ -233,8 +240,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   /** Has the other nodes send it, too. */
   #spread({ type, payload }: Prepared, options: BroadcastOptions, backplane: Backplane): void {
     if (options.filter !== undefined) return backplane.filtered()
-    const rooms = options.to === undefined ? undefined : [options.to].flat()
-    backplane.node?.broadcast(type, payload, rooms, excludedIds(options))
+    backplane.node?.broadcast(type, payload, roomsFrom(options), excludedIds(options))
   }
 
   /** Another node has sent it. */

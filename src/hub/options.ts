@@ -3,6 +3,7 @@ import { isBroker } from '../brokers/claim.ts'
 import type { HubLogger } from '../cluster/backplane.ts'
 import { checkSlowConsumer, type SlowConsumerPolicy } from '../config.ts'
 import { invalidOption } from '../errors.ts'
+import { checkHubName } from '../hub-name.ts'
 import { type Check, entriesOf, integer } from '../options.ts'
 
 /** The options of a hub. */
@@ -13,8 +14,28 @@ export interface HubOptions {
   broker?: Broker | undefined
   /** How long the other nodes believe in one that they hear nothing of, in milliseconds, 500 at least. @default 5000 */
   lease?: number | undefined
-  /** Where a hub with a broker says that the engine is away or back, and what it ignores. @default that of the server; none for other hubs */
+  /**
+   * Part of the names of this hub's channels, so that hubs over one engine do not hear each other: 1 to 32 letters, digits, dots,
+   * dashes and underscores. Required for a hub of your own with a broker; the nodes of one cluster give it the same name.
+   * @default none: the hub of the server
+   */
+  name?: string | undefined
+  /**
+   * The server that this hub ends with: when it has closed, the hub takes leave of the other nodes and gives its broker back. Pass
+   * it before the server is ready. @default none: call `shutdown`
+   */
+  app?: HubOwner | undefined
+  /**
+   * Where a hub with a broker says that the engine is away or back, and what it ignores. @default that of the server or of `app`;
+   * none for other hubs
+   */
   logger?: HubLogger | undefined
+}
+
+/** The part of a Fastify instance that a hub needs of its owner. */
+export interface HubOwner {
+  readonly log: HubLogger
+  addHook(name: 'onClose', hook: () => Promise<void>): unknown
 }
 
 const LEASE = 5_000
@@ -22,7 +43,9 @@ const CHECKS: Record<keyof HubOptions, Check> = {
   slowConsumer: checkSlowConsumer,
   broker: checkBroker,
   lease: integer(500, 3_600_000, ' (milliseconds)'),
-  logger: methods(['error', 'info', 'warn'], 'a logger')
+  logger: methods(['error', 'info', 'warn'], 'a logger'),
+  name: checkHubName,
+  app: methods(['addHook', 'decorate', 'listen'], 'a Fastify instance')
 }
 
 /** Checks and copies a hub's options. @throws FST_BLAZE_WS_INVALID_OPTION */

@@ -2,7 +2,8 @@ import { WebSocketConnection } from '../connection/connection.ts'
 import { describe, errors } from '../errors.ts'
 import type { MessageType } from '../message.ts'
 import { assertKeys } from '../options.ts'
-import { assertRoom, assertRooms } from '../room.ts'
+import { roomsFrom, validIds } from '../recipients.ts'
+import { assertRoom } from '../room.ts'
 import type { Rooms } from './rooms.ts'
 
 /** Who gets a broadcast, and as what. */
@@ -28,8 +29,6 @@ export interface RoomTarget {
   broadcastJSON(value: unknown, options?: Omit<BroadcastOptions, 'to'>): number
 }
 
-/** No id of a connection is longer. */
-const MAX_ID = 64
 const KEYS = ['type', 'to', 'except', 'filter', 'local']
 
 /**
@@ -59,13 +58,12 @@ function excludedBy({ except = [] }: BroadcastOptions): (WebSocketConnection | s
 
 /** The ids of those whom the options exclude; what cannot be an id excludes nobody. */
 export function excludedIds(options: BroadcastOptions): string[] {
-  const ids = excludedBy(options).map((one) => (typeof one === 'string' ? one : one.id))
-  return ids.filter((id) => id.length > 0 && id.length <= MAX_ID && id.isWellFormed())
+  return validIds(excludedBy(options).map((one) => (typeof one === 'string' ? one : one.id)))
 }
 
 function assertOptions(options: BroadcastOptions): void {
   assertKeys('options', options, KEYS)
-  if ('to' in options) assertRooms(options.to)
+  roomsFrom(options)
   if (options.local !== undefined && typeof options.local !== 'boolean') {
     throw new errors.INVALID_ARGUMENT('local', `must be a boolean, got ${describe(options.local)}`)
   }

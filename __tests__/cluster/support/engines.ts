@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, connect as connectTo, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { eventually } from '../../support/server.ts'
 
 /** Whether a program is there, and what to do where it is not. */
 export interface Installed {
@@ -92,4 +93,19 @@ export class Engine {
       socket.once('error', () => resolve(false))
     })
   }
+}
+
+/** A Redis Cluster of three masters, ready to be used. */
+export async function startRedisCluster(password: string): Promise<Engine[]> {
+  const nodes = await Promise.all(
+    [1, 2, 3].map(async () => {
+      const bus = `${await freePort()}`
+      return Engine.redis('--requirepass', password, '--masterauth', password, '--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-port', bus)
+    })
+  )
+  const cli = (...args: string[]): string => execFileSync('redis-cli', ['-a', password, '--no-auth-warning', ...args], { encoding: 'utf8' })
+  cli('--cluster', 'create', ...nodes.map(({ port }) => `127.0.0.1:${port}`), '--cluster-yes')
+  const isReady = ({ port }: Engine): boolean => cli('-p', `${port}`, 'cluster', 'info').includes('cluster_state:ok')
+  await eventually(() => nodes.every(isReady), 'the cluster')
+  return nodes
 }

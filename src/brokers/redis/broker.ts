@@ -65,8 +65,8 @@ class RedisBroker implements Broker {
     this.#prefix = prefix
     this.#driver = driver({
       message: (channel, message) => {
-        // Redis sends to everybody.
-        if (originOf(message) !== this.#node?.id) this.#node?.receive(channel.slice(prefix.length), message)
+        // Redis sends to everybody. A channel that is not one of ours must not be taken for another.
+        if (channel.startsWith(prefix) && originOf(message) !== this.#node?.id) this.#node?.receive(channel.slice(prefix.length), message)
       },
       lost: (error) => this.#node?.lost(error)
     })

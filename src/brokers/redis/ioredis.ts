@@ -127,7 +127,7 @@ export class IoRedisDriver implements RedisDriver {
 
   #duplicate(lost: (error?: Error) => void): IoRedis {
     // Without its queue, a cluster sends what is for a node that it has not connected to yet over another, and out of order.
-    const ofCluster = { lazyConnect: true, shardedSubscribers: this.#isSharded, clusterRetryStrategy: retryDelay, redisOptions: { ...this.#client.options?.redisOptions, ...CONNECTION } }
+    const ofCluster = { lazyConnect: true, keyPrefix: '', shardedSubscribers: this.#isSharded, clusterRetryStrategy: retryDelay, redisOptions: { ...this.#client.options?.redisOptions, ...CONNECTION } }
     const ofServer = { ...CONNECTION, lazyConnect: true, enableOfflineQueue: false }
     const connection = this.#client.isCluster ? this.#client.duplicate([], ofCluster) : this.#client.duplicate(ofServer)
     connection.on('error', lost)

@@ -91,7 +91,7 @@ export class NodeRedisDriver implements RedisDriver {
   #duplicate(lost: (error: Error) => void): NodeRedis {
     const socket = { ...this.#client.options?.socket, connectTimeout: CONNECT_TIMEOUT, socketTimeout: SOCKET_TIMEOUT, reconnectStrategy: retryDelay }
     const own = { disableOfflineQueue: true, keyPrefix: undefined, socket }
-    const connection = this.#client.duplicate(Array.isArray(this.#client.masters) ? {} : own)
+    const connection = this.#client.duplicate(Array.isArray(this.#client.masters) ? { keyPrefix: undefined } : own)
     connection.on('error', lost)
     return connection
   }
