@@ -1,7 +1,12 @@
 import { EventEmitter } from 'node:events'
 import { describe, errors } from './errors.ts'
 
-type Listener<Args> = Args extends unknown[] ? (...args: Args) => unknown : never
+type At<Args, Index extends 0 | 1> = Args extends unknown[] ? Args[Index] : never
+type IsUnion<T, Whole = T> = T extends unknown ? ([Whole] extends [T] ? false : true) : never
+/** A listener for one of several events gets what any of them gives. TypeScript takes `(ws) => …` for no union of functions. */
+type Listener<Args> = IsUnion<Args> extends false
+  ? Args extends unknown[] ? (...args: Args) => unknown : never
+  : (first: At<Args, 0>, second: At<Args, 1>) => unknown
 type Name<Events> = keyof Events & string
 
 /** Node's `EventEmitter` for those who listen. Its owner emits the events. */

@@ -225,12 +225,16 @@ class RouteTarget implements UpgradeTarget {
       return this.#failed(ws, request, error)
     }
     void settled.then(
-      () => this.#host.shutdown.settled(ws),
+      () => {
+        ws.channel.isSettled = true
+        this.#host.shutdown.settled(ws)
+      },
       (error: unknown) => this.#failed(ws, request, error)
     )
   }
 
   #failed(ws: WebSocketConnection, request: FastifyRequest, error: unknown): void {
+    ws.channel.isSettled = true
     try {
       if (isAboutItsEnd(error, ws)) this.#host.shutdown.settled(ws)
       else fail(ws, request, error)

@@ -3,15 +3,17 @@ import { randomBytes } from 'node:crypto'
 import secureJson from 'secure-json-parse'
 import { isSendableCloseCode } from '../close.ts'
 import { BinaryMessage, TextMessage } from '../message.ts'
+import { MAX_RECIPIENTS } from '../targets.ts'
 
 // What nodes say to each other, in bytes:
 //
 //   0  0xfb, version (1), kind, 0
 //   4  origin: the id of the sending node, 8 bytes
 //  12  generation and sequence: the how-manieth message of this origin on this channel, 4 bytes each; 0 and 0 where not counted
-//  20  id: the same in all copies of a message to several rooms, 4 bytes
-//  24  how many excluded connections and how many rooms follow, 2 bytes each
-//  28  these: each its length in 2 bytes and its name in UTF-8
+//  20  id: the same in all copies of a message to several rooms, 4 bytes; 0 if it goes to one room or to all
+//  24  how many excluded connections follow, 2 bytes
+//  26  0, 2 bytes
+//  28  the excluded: each its length in 2 bytes and its id in UTF-8
 //      payload, to the end
 //
 // Numbers are big-endian. docs/scaling.md describes it for those who publish without this package.
@@ -21,10 +23,8 @@ const VERSION = 1
 const HEADER = 28
 /** The longest message between nodes, in bytes. */
 const MAX_ENVELOPE = 16 * 1024 * 1024
-/** How many connections can be excluded, and how many rooms named, in one message. */
-export const MAX_NAMES = 1024
-/** The longest name, in bytes: a room has up to 256 UTF-16 units. */
-const MAX_NAME_BYTES = 3 * 256
+/** The longest id of a connection, in bytes. */
+const MAX_ID_BYTES = 256
 
 /** What a message is. The first two are the types of WebSocket messages. */
 export const Kind = { Text: TextMessage, Binary: BinaryMessage, Disconnect: 8, Control: 16 } as const
@@ -41,12 +41,10 @@ export interface Envelope {
   id: number
   /** Ids of connections that do not get it. */
   excluded: readonly string[]
-  /** All rooms it goes to, where these are several; otherwise the channel says it. */
-  rooms: readonly string[]
   payload: Buffer
 }
 
-const NO_NAMES: readonly string[] = []
+const NO_IDS: readonly string[] = []
 
 /** A new id for a node or a publisher. */
 export function newOrigin(): string {
@@ -65,16 +63,15 @@ export function limitOf({ maxMessage = MAX_ENVELOPE }: { maxMessage?: number }):
 }
 
 /** The length of a message, in bytes. */
-export function sizeOf({ excluded, rooms, payload }: Pick<Envelope, 'excluded' | 'rooms' | 'payload'>): number {
+export function sizeOf({ excluded, payload }: Pick<Envelope, 'excluded' | 'payload'>): number {
   let size = HEADER + payload.length
-  for (const name of excluded) size += 2 + Buffer.byteLength(name)
-  for (const name of rooms) size += 2 + Buffer.byteLength(name)
+  for (const id of excluded) size += 2 + Buffer.byteLength(id)
   return size
 }
 
 /** The bytes of a message. */
 export function encode(envelope: Envelope): Buffer {
-  const { kind, origin, generation, sequence, id, excluded, rooms, payload } = envelope
+  const { kind, origin, generation, sequence, id, excluded, payload } = envelope
   const bytes = Buffer.allocUnsafe(sizeOf(envelope))
   bytes.writeUInt32BE(((MAGIC << 24) | (VERSION << 16) | (kind << 8)) >>> 0, 0)
   bytes.write(origin, 4, 'hex')
@@ -82,10 +79,10 @@ export function encode(envelope: Envelope): Buffer {
   bytes.writeUInt32BE(sequence, 16)
   bytes.writeUInt32BE(id, 20)
   bytes.writeUInt16BE(excluded.length, 24)
-  bytes.writeUInt16BE(rooms.length, 26)
+  bytes.writeUInt16BE(0, 26)
   let at = HEADER
-  for (const name of excluded.length + rooms.length === 0 ? NO_NAMES : [...excluded, ...rooms]) {
-    const length = bytes.write(name, at + 2)
+  for (const one of excluded) {
+    const length = bytes.write(one, at + 2)
     bytes.writeUInt16BE(length, at)
     at += 2 + length
   }
@@ -98,10 +95,11 @@ export function decode(message: Uint8Array): Envelope | undefined {
   const bytes = viewOf(message)
   if (bytes.length < HEADER || bytes.length > MAX_ENVELOPE || bytes[0] !== MAGIC || bytes[1] !== VERSION) return undefined
   const kind = bytes[2] as Kind
-  const counts = [bytes.readUInt16BE(24), bytes.readUInt16BE(26)] as const
-  const names = namesOf(bytes, counts[0] + counts[1])
-  if (names === undefined || counts[0] > MAX_NAMES || counts[1] > MAX_NAMES || !KINDS.includes(kind)) return undefined
-  const payload = bytes.subarray(names.end)
+  const count = bytes.readUInt16BE(24)
+  if (count > MAX_RECIPIENTS || bytes.readUInt16BE(26) !== 0 || !KINDS.includes(kind)) return undefined
+  const excluded = idsOf(bytes, count)
+  if (excluded === undefined) return undefined
+  const payload = bytes.subarray(excluded.end)
   if (!isPayload(kind, payload)) return undefined
   return {
     kind,
@@ -109,8 +107,7 @@ export function decode(message: Uint8Array): Envelope | undefined {
     generation: bytes.readUInt32BE(12),
     sequence: bytes.readUInt32BE(16),
     id: bytes.readUInt32BE(20),
-    excluded: counts[0] === 0 ? NO_NAMES : names.list.slice(0, counts[0]),
-    rooms: counts[1] === 0 ? NO_NAMES : names.list.slice(counts[0]),
+    excluded: excluded.list,
     payload
   }
 }
@@ -119,15 +116,15 @@ function viewOf(message: Uint8Array): Buffer {
   return Buffer.isBuffer(message) ? message : Buffer.from(message.buffer, message.byteOffset, message.byteLength)
 }
 
-function namesOf(bytes: Buffer, count: number): { list: readonly string[]; end: number } | undefined {
-  if (count === 0) return { list: NO_NAMES, end: HEADER }
+function idsOf(bytes: Buffer, count: number): { list: readonly string[]; end: number } | undefined {
+  if (count === 0) return { list: NO_IDS, end: HEADER }
   const list: string[] = []
   let at = HEADER
   while (list.length < count) {
     if (at + 2 > bytes.length) return undefined
     const end = at + 2 + bytes.readUInt16BE(at)
     const name = bytes.subarray(at + 2, end)
-    if (end > bytes.length || name.length === 0 || name.length > MAX_NAME_BYTES || !isUtf8(name)) return undefined
+    if (end > bytes.length || name.length === 0 || name.length > MAX_ID_BYTES || !isUtf8(name)) return undefined
     list.push(name.toString())
     at = end
   }

@@ -12,9 +12,9 @@ export type HubLogger = Pick<FastifyBaseLogger, 'error' | 'info' | 'warn'>
 
 /** What a hub does for the other nodes. */
 export interface HubSide extends ClusterHost, PresenceHost {
-  /** To the members of these rooms, or to all. */
-  deliver(type: DataType, payload: Buffer, rooms: readonly string[] | undefined, excluded: readonly string[]): void
-  disconnect(rooms: readonly string[], code: number, reason: string): void
+  /** To the members of a room, or to all; of what comes for several rooms with the same `message`, each gets one. */
+  deliver(type: DataType, payload: Buffer, room: string | undefined, excluded: readonly string[], message?: string): void
+  disconnect(room: string, code: number, reason: string): void
   emit(event: 'degraded', error: Error): unknown
   emit(event: 'recovered'): unknown
 }
@@ -57,12 +57,12 @@ export class Backplane implements NodeHost {
     this.node?.disconnect(rooms, code, reason)
   }
 
-  deliver(type: DataType, payload: Buffer, rooms: readonly string[] | undefined, excluded: readonly string[]): void {
-    this.#hub.deliver(type, payload, rooms, excluded)
+  deliver(type: DataType, payload: Buffer, room: string | undefined, excluded: readonly string[], message?: string): void {
+    this.#hub.deliver(type, payload, room, excluded, message)
   }
 
-  disconnect(rooms: readonly string[], code: number, reason: string): void {
-    this.#hub.disconnect(rooms, code, reason)
+  disconnect(room: string, code: number, reason: string): void {
+    this.#hub.disconnect(room, code, reason)
   }
 
   answer(question: Control, node: string): unknown[] | Promise<unknown[]> | undefined {

@@ -5,9 +5,12 @@ export type Control = { type: string } & Record<string, unknown>
 
 /** What a node does for its hub. */
 export interface NodeHost {
-  /** A broadcast of another node has come: to these rooms, or to all where they are undefined. */
-  deliver(type: DataType, payload: Buffer, rooms: readonly string[] | undefined, excluded: readonly string[]): void
-  disconnect(rooms: readonly string[], code: number, reason: string): void
+  /**
+   * A broadcast of another node has come: to a room, or to all if that is undefined. One to several rooms comes once for each;
+   * `message` is the same then.
+   */
+  deliver(type: DataType, payload: Buffer, room: string | undefined, excluded: readonly string[], message?: string): void
+  disconnect(room: string, code: number, reason: string): void
   /** The parts of the answer to a question of another node; undefined where it is none. */
   answer(question: Control, node: string): unknown[] | Promise<unknown[]> | undefined
   /** Another node says something in a room. */

@@ -2,7 +2,7 @@ import { closeOf, controlOf, decode, type Envelope, Kind } from '../brokers/enve
 import type { Channels } from './channels.ts'
 import type { Control, NodeHost } from './host.ts'
 import { isRoom } from '../room.ts'
-import { Arrivals, Copies } from './numbering.ts'
+import { Arrivals } from './numbering.ts'
 
 /** Reads what comes from other nodes, each message once, and passes on what it says. */
 export class Incoming {
@@ -10,7 +10,6 @@ export class Incoming {
   readonly #channels: Channels
   readonly #hear: (channel: string, node: string, message: Control) => void
   readonly #arrivals = new Arrivals()
-  readonly #copies = new Copies()
   received = 0
   duplicates = 0
   rejected = 0
@@ -49,26 +48,18 @@ export class Incoming {
   }
 
   #take(channel: string, envelope: Envelope): void {
-    const { kind, origin, payload, excluded } = envelope
+    const { kind, origin, id, payload, excluded } = envelope
     this.received++
     if (kind === Kind.Control) {
       const message = controlOf(payload)
       return message === undefined ? this.#reject(channel) : this.#hear(channel, origin, message)
     }
-    if (channel === this.#channels.all && envelope.rooms.length === 0 && kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, undefined, excluded)
-    const rooms = this.#roomsOf(channel, envelope)
-    // Nothing that cannot be placed goes to anyone.
-    if (rooms === undefined) return this.#reject(channel)
-    if (rooms.length > 1 && !this.#copies.isFirst(envelope)) return
-    if (kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, rooms, excluded)
-    const close = closeOf(payload)
-    if (close !== undefined) this.#host.disconnect(rooms, close.code, close.reason)
-  }
-
-  /** The rooms that a message is for. One for several rooms comes on the channel of each; all of them must be names of rooms. */
-  #roomsOf(channel: string, { rooms }: Envelope): readonly string[] | undefined {
+    if (channel === this.#channels.all && kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, undefined, excluded)
     const room = this.#channels.roomOf(channel)
-    if (room === undefined || !isRoom(room) || !rooms.every(isRoom)) return undefined
-    return rooms.length > 0 ? rooms : [room]
+    // What cannot be placed goes to no one.
+    if (room === undefined || !isRoom(room)) return this.#reject(channel)
+    if (kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, room, excluded, id === 0 ? undefined : `${origin}:${id}`)
+    const close = closeOf(payload)
+    if (close !== undefined) this.#host.disconnect(room, close.code, close.reason)
   }
 }

@@ -70,16 +70,3 @@ export class Arrivals {
     this.#channels.delete(channel)
   }
 }
-
-/** The ids of messages that come on several channels, of which only the first copy counts. */
-export class Copies {
-  readonly #seen = new Map<string, true>()
-
-  isFirst({ origin, id }: Pick<Envelope, 'origin' | 'id'>): boolean {
-    const key = `${origin}:${id}`
-    if (this.#seen.has(key)) return false
-    makePlace(this.#seen, MAX_CHANNELS)
-    this.#seen.set(key, true)
-    return true
-  }
-}

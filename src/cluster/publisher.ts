@@ -7,8 +7,7 @@ import { errors } from '../errors.ts'
 import { assertKeys } from '../options.ts'
 import { type DataType, TextMessage } from '../message.ts'
 import { closePayload, Kind, limitOf } from '../brokers/envelope.ts'
-import { excludedIdsFrom, roomsFrom } from '../recipients.ts'
-import { assertRooms } from '../room.ts'
+import { excludedIdsFrom, roomsFrom } from '../targets.ts'
 import { Channels } from './channels.ts'
 import { type Message, Outgoing } from './outgoing.ts'
 
@@ -95,9 +94,9 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
       broadcastJSON: (value, options) => publisher.broadcastJSON(value, { ...options, to: room })
     }),
     async disconnect(room, code = CloseCode.PolicyViolation, reason = 'disconnected') {
-      assertRooms(room)
+      const rooms = roomsFrom({ to: room })
       assertSendable(code, reason)
-      await publish([room].flat(), { kind: Kind.Disconnect, payload: closePayload(code, fitReason(reason)), excluded: [] })
+      await publish(rooms, { kind: Kind.Disconnect, payload: closePayload(code, fitReason(reason)), excluded: [] })
     },
     close() {
       isClosed = true

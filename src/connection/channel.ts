@@ -53,6 +53,8 @@ export class Channel implements SocketOwner {
   /** What came in: messages, and the bytes of their payloads. */
   messagesIn = 0
   bytesIn = 0
+  /** True once the handler of the connection has settled. */
+  isSettled = false
   /** Called for a message over the rate limit, where that neither waits nor closes. */
   onLimit: (() => void) | undefined
   readonly #clocks: Clocks

@@ -5,8 +5,8 @@ import { emit, type Listenable } from '../emitter.ts'
 export interface HubEvents {
   /** A connection was registered. */
   register: [ws: WebSocketConnection]
-  /** A connection left, or was made to leave. */
-  unregister: [ws: WebSocketConnection]
+  /** A connection left, or was made to leave; the rooms are those it was in. */
+  unregister: [ws: WebSocketConnection, rooms: readonly string[]]
   /** A connection could not take a broadcast and its `slowConsumer` policy was applied; once until it has caught up. */
   slow: [ws: WebSocketConnection]
   /** The engine of the broker cannot be reached: until `'recovered'`, broadcasts reach the clients of this node only. */
@@ -18,6 +18,7 @@ export interface HubEvents {
 export const HUB_EVENTS = ['register', 'unregister', 'slow', 'degraded', 'recovered'] as const satisfies (keyof HubEvents)[]
 
 type ConnectionEvent = 'register' | 'unregister' | 'slow'
+type Details<Event extends ConnectionEvent> = HubEvents[Event] extends [WebSocketConnection, ...infer Rest] ? Rest : never
 
 /** Emits a hub's events. Those of a broadcast wait for its end: what listeners broadcast comes behind it, for everybody. */
 export class Events {
@@ -41,13 +42,13 @@ export class Events {
   }
 
   /** A listener's error must not reach whoever broadcasts, and not the other receivers. */
-  emit(event: ConnectionEvent, ws: WebSocketConnection): void {
+  emit<Event extends ConnectionEvent>(event: Event, ws: WebSocketConnection, ...details: Details<Event>): void {
     if (this.#isHeld) {
-      this.#held.push(() => this.emit(event, ws))
+      this.#held.push(() => this.emit(event, ws, ...details))
       return
     }
     try {
-      emit(this.#hub, event, ws)
+      emit<HubEvents, Event>(this.#hub, event, ...([ws, ...details] as unknown as HubEvents[Event]))
     } catch (error) {
       logFailure(error, event, ws)
     }

@@ -9,7 +9,7 @@ import { brand } from '../copies.ts'
 import { emit, Emitter } from '../emitter.ts'
 import { invalidOption } from '../errors.ts'
 import { TextMessage } from '../message.ts'
-import { roomsFrom } from '../recipients.ts'
+import { assertFew, roomsFrom } from '../targets.ts'
 import { assertRoom, assertRooms } from '../room.ts'
 import { closeAll } from './close-all.ts'
 import { Delivery, type HubStats } from './delivery.ts'
@@ -26,6 +26,7 @@ import {
   roomsOf,
   type RoomTarget
 } from './receivers.ts'
+import { Recipients } from './recipients.ts'
 import { Rooms } from './rooms.ts'
 
 /**
@@ -44,11 +45,14 @@ export class WebSocketHub extends Emitter<HubEvents> {
   readonly #options: ReturnType<typeof resolveHubOptions>
   readonly #done: Promise<void>
   /** What others call of this hub, and users should not. */
-  readonly #listener = { forget: (ws: WebSocketConnection): void => void this.#remove(ws) }
+  readonly #listener = { forget: (ws: WebSocketConnection): void => this.#closed(ws) }
+  /** The rooms that connections were in when they closed: their handlers may still want to say good-bye there. */
+  readonly #roomsOfClosed = new WeakMap<WebSocketConnection, string[]>()
   /** Made at once where there is a broker, and otherwise when it is first asked for. */
   #backplane: Backplane | undefined
   /** Connections by their ids, where other nodes may name them. */
   readonly #byId = new Map<string, WebSocketConnection>()
+  readonly #recipients = new Recipients()
   #finish: () => void = () => {}
   #isShutDown = false
 
@@ -121,10 +125,11 @@ export class WebSocketHub extends Emitter<HubEvents> {
     this.#rooms.remove(ws, room)
   }
 
-  /** The rooms a connection is in. */
+  /** The rooms a connection is in. After it has closed: those it was in then, until its handler has settled. */
   rooms(ws: WebSocketConnection): string[] {
     assertConnection(ws)
-    return this.#rooms.of(ws)
+    const left = ws.channel.isSettled ? undefined : this.#roomsOfClosed.get(ws)
+    return [...(left ?? this.#rooms.of(ws))]
   }
 
   /** The rooms with at least one member. */
@@ -183,6 +188,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     assertSendable(code, reason)
     const connections = connectionsOf(this.#clients, this.#rooms, target)
     const rooms = roomsOf(target)
+    assertFew('target', rooms)
     if (rooms.length > 0 && !local) this.#backplane?.disconnectOthers(rooms, code, fitReason(reason))
     for (const ws of connections) {
       this.#remove(ws)
@@ -227,8 +233,8 @@ export class WebSocketHub extends Emitter<HubEvents> {
         join: (ws, room) => this.join(ws, room),
         getClientCount: (room) => this.getClientCount(room),
         getRooms: () => this.getRooms(),
-        deliver: (type, payload, rooms, excluded) => this.#deliverHere(new Prepared(type, payload), rooms, excluded),
-        disconnect: (rooms, code, reason) => this.disconnect(rooms, code, reason, { local: true }),
+        deliver: (type, payload, room, excluded, message) => this.#deliverHere(new Prepared(type, payload), room, excluded, message),
+        disconnect: (room, code, reason) => this.disconnect(room, code, reason, { local: true }),
         emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)
       },
       { broker, lease, name, logger }
@@ -244,19 +250,27 @@ export class WebSocketHub extends Emitter<HubEvents> {
   }
 
   /** Another node has sent it. */
-  #deliverHere(message: Prepared, rooms: readonly string[] | undefined, excluded: readonly string[]): void {
-    const targets = rooms === undefined ? this.#clients : this.#rooms.membersOfAny(rooms)
+  #deliverHere(prepared: Prepared, room: string | undefined, excluded: readonly string[], message: string | undefined): void {
+    const members = room === undefined ? this.#clients : this.#rooms.members(room)
+    const targets = message === undefined ? members : this.#recipients.add(message, members)
     const here = excluded.map((id) => this.#byId.get(id)).filter((ws) => ws !== undefined)
-    this.#delivery.send(message, here.length === 0 ? targets : [...targets].filter((ws) => !here.includes(ws)))
+    this.#delivery.send(prepared, here.length === 0 ? targets : [...targets].filter((ws) => !here.includes(ws)))
+  }
+
+  #closed(ws: WebSocketConnection): void {
+    const rooms = this.#rooms.of(ws)
+    if (rooms.length > 0) this.#roomsOfClosed.set(ws, rooms)
+    this.#remove(ws)
   }
 
   #remove(ws: WebSocketConnection): boolean {
     if (!this.#clients.delete(ws)) return false
+    const rooms = this.#rooms.of(ws)
     this.#delivery.changed()
     this.#rooms.removeAll(ws)
     if (this.#byId.size > 0) this.#byId.delete(ws.id)
     ws.channel.ending.leftBy(this.#listener)
-    this.#events.emit('unregister', ws)
+    this.#events.emit('unregister', ws, rooms)
     return true
   }
 

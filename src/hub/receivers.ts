@@ -2,7 +2,7 @@ import { WebSocketConnection } from '../connection/connection.ts'
 import { describe, errors } from '../errors.ts'
 import type { MessageType } from '../message.ts'
 import { assertKeys } from '../options.ts'
-import { roomsFrom, validIds } from '../recipients.ts'
+import { assertFew, roomsFrom, validIds } from '../targets.ts'
 import { assertRoom } from '../room.ts'
 import type { Rooms } from './rooms.ts'
 
@@ -52,6 +52,7 @@ export function receivers(
 /** Whom the options exclude: connections and ids. */
 function excludedBy({ except = [] }: BroadcastOptions): (WebSocketConnection | string)[] {
   const excluded = [except].flat()
+  assertFew('except', excluded)
   for (const one of excluded) if (typeof one !== 'string') assertConnection(one, 'except')
   return excluded
 }
