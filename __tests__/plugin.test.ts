@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { WebSocket } from 'ws'
-import blazeWs, { defaultWebSocketConfig, WebSocketConnection, WebSocketHub } from '../src/index.ts'
+import blazeWs, { allowOrigins, defaultWebSocketConfig, sameOrigin, WebSocketConnection, WebSocketHub } from '../src/index.ts'
 import { RawClient } from './support/raw-client.ts'
 import { closeServers, connect, eventually, startServer, type LogLine, type TestServer } from './support/server.ts'
 import { cert, key } from './support/tls.ts'
@@ -125,6 +125,9 @@ describe('registration', () => {
     [{ shutdown: 'fast' }, 'shutdown', 'object'],
     [{ shutdown: { graceful: true } }, 'shutdown.graceful', 'grace, timeout, code, reason, message'],
     [{ shutdown: { grace: -1 } }, 'shutdown.grace', 'milliseconds'],
+    [{ config: { checkOrigin: sameOrigin } }, 'config.checkOrigin', 'write sameOrigin()'],
+    [{ config: { checkOrigin: allowOrigins } }, 'config.checkOrigin', 'write allowOrigins([...])'],
+    [{ shutdown: { grace: '2s' } }, 'shutdown.grace', '0 = at once'],
     [{ shutdown: { timeout: Infinity } }, 'shutdown.timeout', 'milliseconds'],
     [{ shutdown: { code: 1005 } }, 'shutdown.code', '3000 to 4999'],
     [{ shutdown: { code: '1001' } }, 'shutdown.code', '3000 to 4999'],
