@@ -50,7 +50,7 @@ export function jsonOf(value: unknown, name = 'value'): string {
 /** What a `toJSON` throws is its own affair, unless it is a TypeError or a RangeError too. */
 function stringify(value: unknown, name: string): string | undefined {
   try {
-    return JSON.stringify(value) as string | undefined
+    return JSON.stringify(value)
   } catch (error) {
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error
     const [reason] = error.message.split('\n')
