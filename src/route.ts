@@ -74,13 +74,14 @@ export type WebSocketRouteOptions<
 export interface WebSocketMethod<Instance, Provider extends FastifyTypeProvider, Logger extends FastifyBaseLogger> {
   <Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends FastifySchema = FastifySchema>(
     path: string,
-    handler: WebSocketHandler<Route, Config, NoInfer<Schema>, Provider, Logger>,
-    options?: WebSocketRouteOptions<Route, Config, Schema, Provider, Logger>
-  ): Instance
-  <Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends FastifySchema = FastifySchema>(
-    path: string,
     options: WebSocketRouteOptions<Route, Config, Schema, Provider, Logger>,
     handler: WebSocketHandler<Route, Config, NoInfer<Schema>, Provider, Logger>
+  ): Instance
+  // The last, because TypeScript explains a wrong call by the last overload, and this is the one that most calls mean.
+  <Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends FastifySchema = FastifySchema>(
+    path: string,
+    handler: WebSocketHandler<Route, Config, NoInfer<Schema>, Provider, Logger>,
+    options?: WebSocketRouteOptions<Route, Config, Schema, Provider, Logger>
   ): Instance
 }
 
