@@ -136,7 +136,13 @@ describe('registration', () => {
     [{ hub: [] }, 'hub', 'object'],
     [{ hub: { size: 1 } }, 'hub.size', 'slowConsumer'],
     [{ hub: { slowConsumer: 'drop' } }, 'hub.slowConsumer', "'dropNewest'"],
-    [{ websocket: true }, 'websocket', 'object']
+    [{ websocket: true }, 'websocket', 'object'],
+    [{ websocket: { maxPayload: 1 } }, 'websocket.maxPayload', 'options, errorHandler, preClose'],
+    [{ websocket: { errorHandler: 'log' } }, 'websocket.errorHandler', 'function'],
+    [{ websocket: { preClose: true } }, 'websocket.preClose', 'function'],
+    [{ websocket: { options: 1 } }, 'websocket.options', 'object'],
+    [{ websocket: { options: { port: 3000 } } }, 'websocket.options.port', "Fastify's server"],
+    [{ websocket: { options: { noServer: true } } }, 'websocket.options.noServer', "Fastify's server"]
   ])('%j: the error names %s and what is allowed', async (options, named, allowed) => {
     const error = await registrationError(options)
     expect(error).toMatchObject({ code: 'FST_BLAZE_WS_INVALID_OPTION' })
