@@ -217,6 +217,22 @@ describe('a refusal is logged', () => {
     expect(refusals(server)[0]).not.toHaveProperty('hint')
   })
 
+  test.each<[string, WebSocketConfig['checkOrigin'], string]>([
+    ['forgets its return', () => undefined as never, 'undefined'],
+    ['forgets it in a promise', async () => undefined as never, 'undefined'],
+    ['returns another check', () => sameOrigin() as never, 'a function']
+  ])('by a check that %s, with a hint', async (_, check, answer) => {
+    const server = await serve(check)
+    await status(server, 'https://example.com')
+    expect(refusals(server)).toMatchObject([{ origin: 'https://example.com', hint: `checkOrigin must return true or false, got ${answer}` }])
+  })
+
+  test('by a check that says false, without a hint', async () => {
+    const server = await serve(() => false)
+    await status(server, 'https://example.com')
+    expect(refusals(server)[0]).not.toHaveProperty('hint')
+  })
+
   test.each<[string, Record<string, string>]>([
     ['X-Forwarded-Host', { 'x-forwarded-host': 'chat.example.com' }],
     ['X-Forwarded-Proto', { 'x-forwarded-proto': 'https', 'host': 'chat.example.com' }],

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { WebSocket } from 'ws'
-import blazeWs, { defaultWebSocketConfig, WebSocketConnection, WebSocketHub } from '../src/index.ts'
+import blazeWs, { allowOrigins, defaultWebSocketConfig, sameOrigin, WebSocketConnection, WebSocketHub } from '../src/index.ts'
 import { RawClient } from './support/raw-client.ts'
 import { closeServers, connect, eventually, startServer, type LogLine, type TestServer } from './support/server.ts'
 import { cert, key } from './support/tls.ts'
@@ -125,6 +125,9 @@ describe('registration', () => {
     [{ shutdown: 'fast' }, 'shutdown', 'object'],
     [{ shutdown: { graceful: true } }, 'shutdown.graceful', 'grace, timeout, code, reason, message'],
     [{ shutdown: { grace: -1 } }, 'shutdown.grace', 'milliseconds'],
+    [{ config: { checkOrigin: sameOrigin } }, 'config.checkOrigin', 'write sameOrigin()'],
+    [{ config: { checkOrigin: allowOrigins } }, 'config.checkOrigin', 'write allowOrigins([...])'],
+    [{ shutdown: { grace: '2s' } }, 'shutdown.grace', '0 = at once'],
     [{ shutdown: { timeout: Infinity } }, 'shutdown.timeout', 'milliseconds'],
     [{ shutdown: { code: 1005 } }, 'shutdown.code', '3000 to 4999'],
     [{ shutdown: { code: '1001' } }, 'shutdown.code', '3000 to 4999'],
@@ -133,7 +136,13 @@ describe('registration', () => {
     [{ hub: [] }, 'hub', 'object'],
     [{ hub: { size: 1 } }, 'hub.size', 'slowConsumer'],
     [{ hub: { slowConsumer: 'drop' } }, 'hub.slowConsumer', "'dropNewest'"],
-    [{ websocket: true }, 'websocket', 'object']
+    [{ websocket: true }, 'websocket', 'object'],
+    [{ websocket: { maxPayload: 1 } }, 'websocket.maxPayload', 'options, errorHandler, preClose'],
+    [{ websocket: { errorHandler: 'log' } }, 'websocket.errorHandler', 'function'],
+    [{ websocket: { preClose: true } }, 'websocket.preClose', 'function'],
+    [{ websocket: { options: 1 } }, 'websocket.options', 'object'],
+    [{ websocket: { options: { port: 3000 } } }, 'websocket.options.port', "Fastify's server"],
+    [{ websocket: { options: { noServer: true } } }, 'websocket.options.noServer', "Fastify's server"]
   ])('%j: the error names %s and what is allowed', async (options, named, allowed) => {
     const error = await registrationError(options)
     expect(error).toMatchObject({ code: 'FST_BLAZE_WS_INVALID_OPTION' })

@@ -43,5 +43,5 @@ await Promise.all(nodes.map((node) => node.start()))
 const address = `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${ownPort}`
 say(`Chat: ${address}  (numbers: ${address}/status)`)
 for (const node of nodes) say(String(node))
-say(`Between them: ${engine.variable.replace('_URL', '')} at ${new URL(engine.url).host}`)
+say(`Between them: ${engine.variable === 'REDIS_URL' ? 'Redis' : 'NATS'} at ${new URL(engine.url).host}`)
 if (!CHAT_TOKEN) say(`Token for /admin, set CHAT_TOKEN to choose your own: ${token}`)

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { invalidOption } from './errors.ts'
 import { checkRateLimit, type RateLimit } from './limits/rate-limit.ts'
 import { type Check, checkDuration as duration, entriesOf, integer } from './options.ts'
-import { allowAllOrigins } from './origin.ts'
+import { allowAllOrigins, allowOrigins, sameOrigin } from './origin.ts'
 
 /** What the hub does for a connection whose send queue is full. */
 export type SlowConsumerPolicy =
@@ -159,6 +159,8 @@ export function isConfigKey(key: string): boolean {
 
 function checkOriginFunction(value: unknown, key: string): void {
   if (typeof value !== 'function') throw invalidOption(key, 'must be a function, such as allowOrigins([...]) or sameOrigin()', value)
+  // Both make the function that checks, and would refuse everybody if they were asked themselves.
+  if (value === sameOrigin || value === allowOrigins) throw invalidOption(key, `must be what ${value.name}() returns: write ${value === sameOrigin ? 'sameOrigin()' : 'allowOrigins([...])'}`)
 }
 
 /** A token of RFC 9110, 5.6.2, which is what RFC 6455, 4.1 asks of a subprotocol's name. */

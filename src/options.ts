@@ -24,8 +24,11 @@ export function integer(min: number, max = MAX_INT, unit = ''): Check {
   }
 }
 
-/** Checks that a value is a time in milliseconds. */
+/** Checks that a value is a time in milliseconds, where 0 turns off what would happen then. */
 export const checkDuration = integer(0, MAX_INT, ' (milliseconds, 0 = never)')
+
+/** Checks that a value is a time in milliseconds, where 0 is at once. */
+export const checkDelay = integer(0, MAX_INT, ' (milliseconds, 0 = at once)')
 
 /** Throws where the options of a call are no object, or have a key that is none of these: a mistake must not pass for nothing. */
 export function assertKeys(name: string, options: unknown, keys: readonly string[]): void {

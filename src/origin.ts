@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { shared } from './copies.ts'
-import { invalidOption } from './errors.ts'
+import { describe, invalidOption } from './errors.ts'
 
 type CheckOrigin = (request: FastifyRequest) => boolean | Promise<boolean>
 
@@ -82,7 +82,7 @@ function cut(text: string): string {
 /** The same check, which says in the request's log whom it refuses, and why. */
 export function loggingRefusals(check: CheckOrigin): CheckOrigin {
   const note = (request: FastifyRequest, isAllowed: boolean): boolean => {
-    if (isAllowed !== true) logRefusal(request, check)
+    if (isAllowed !== true) logRefusal(request, check, isAllowed)
     return isAllowed
   }
   return (request) => {
@@ -92,10 +92,15 @@ export function loggingRefusals(check: CheckOrigin): CheckOrigin {
   }
 }
 
-function logRefusal(request: FastifyRequest, check: CheckOrigin): void {
+function logRefusal(request: FastifyRequest, check: CheckOrigin, answer: unknown): void {
   const { origin } = request.headers
-  const details = { origin: origin && cut(origin), ...explanations.get(check)?.(request) }
+  const details = { origin: origin && cut(origin), ...explanations.get(check)?.(request), ...mistakeIn(answer) }
   request.log.info(details, 'websocket refused with 403: checkOrigin does not allow its origin')
+}
+
+/** A check that forgets its `return` refuses everybody: the log says so. */
+function mistakeIn(answer: unknown): { hint?: string } {
+  return typeof answer === 'boolean' ? {} : { hint: `checkOrigin must return true or false, got ${describe(answer)}` }
 }
 
 function matches(wildcard: { scheme: string; suffix: string; port: string }, origin: URL): boolean {

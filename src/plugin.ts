@@ -17,7 +17,7 @@ import { Handshakes } from './upgrade/handshakes.ts'
 import { PendingUpgrades } from './upgrade/pending-upgrades.ts'
 import { Refusals } from './upgrade/refusals.ts'
 import { RouteProbe } from './upgrade/route-probe.ts'
-import { WebsocketPlugin } from './upgrade/websocket-plugin.ts'
+import { checkWebsocketOptions, WebsocketPlugin } from './upgrade/websocket-plugin.ts'
 
 /** The options of the plugin, all optional. */
 export interface BlazeWsOptions {
@@ -162,7 +162,7 @@ function resolveOptions(app: FastifyInstance, options: BlazeWsOptions): WebSocke
   if (options.websocket !== undefined && app.hasDecorator('websocketServer')) {
     throw invalidOption('websocket', 'has no effect: @fastify/websocket is already registered, give it its options there')
   }
-  entriesOf(options.websocket, 'websocket')
+  checkWebsocketOptions(options.websocket, 'websocket')
   return resolveConfig(options.config, defaultWebSocketConfig(), 'config')
 }
 

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { isGeneratorFunction } from 'node:util/types'
 import type {
   ContextConfigDefault,
   FastifyBaseLogger,
@@ -74,13 +75,14 @@ export type WebSocketRouteOptions<
 export interface WebSocketMethod<Instance, Provider extends FastifyTypeProvider, Logger extends FastifyBaseLogger> {
   <Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends FastifySchema = FastifySchema>(
     path: string,
-    handler: WebSocketHandler<Route, Config, NoInfer<Schema>, Provider, Logger>,
-    options?: WebSocketRouteOptions<Route, Config, Schema, Provider, Logger>
-  ): Instance
-  <Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends FastifySchema = FastifySchema>(
-    path: string,
     options: WebSocketRouteOptions<Route, Config, Schema, Provider, Logger>,
     handler: WebSocketHandler<Route, Config, NoInfer<Schema>, Provider, Logger>
+  ): Instance
+  // The last, because TypeScript explains a wrong call by the last overload, and this is the one that most calls mean.
+  <Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends FastifySchema = FastifySchema>(
+    path: string,
+    handler: WebSocketHandler<Route, Config, NoInfer<Schema>, Provider, Logger>,
+    options?: WebSocketRouteOptions<Route, Config, Schema, Provider, Logger>
   ): Instance
 }
 
@@ -128,6 +130,7 @@ export function addRoute(
 ): void {
   if (typeof path !== 'string') throw new errors.INVALID_ROUTE(`the path must be a string, got ${describe(path)}`)
   if (typeof handler !== 'function') throw new errors.INVALID_ROUTE(`the handler of ${path} must be a function, got ${describe(handler)}; call webSocket(path, handler, options)`)
+  if (isGeneratorFunction(handler)) throw new errors.INVALID_ROUTE(`the handler of ${path} is a generator function, whose body nobody would run; use an async function`)
   assertRouteOptions(path, options)
   for (const key of TIMES) host.clocks.watchdog.require(config[key])
   const target = new RouteTarget(instance, host, handler as WebSocketHandler, config)
@@ -225,12 +228,14 @@ class RouteTarget implements UpgradeTarget {
       return this.#failed(ws, request, error)
     }
     void settled.then(
-      () => {
-        ws.channel.isSettled = true
-        this.#host.shutdown.settled(ws)
-      },
+      () => this.#settled(ws),
       (error: unknown) => this.#failed(ws, request, error)
     )
+  }
+
+  #settled(ws: WebSocketConnection): void {
+    ws.channel.isSettled = true
+    this.#host.shutdown.settled(ws)
   }
 
   #failed(ws: WebSocketConnection, request: FastifyRequest, error: unknown): void {

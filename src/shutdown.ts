@@ -6,7 +6,7 @@ import { logSummary } from './connection/summary.ts'
 import type { ShutdownState } from './connection/context.ts'
 import type { Keeper } from './connection/ending.ts'
 import { invalidOption } from './errors.ts'
-import { checkDuration, entriesOf } from './options.ts'
+import { checkDelay, entriesOf } from './options.ts'
 
 /** What `app.close()` does to the connections. */
 export interface ShutdownOptions {
@@ -29,7 +29,7 @@ export function resolveShutdownOptions(options: unknown): typeof DEFAULTS {
   const resolved = { ...DEFAULTS }
   for (const [key, value] of entriesOf(options, 'shutdown')) {
     const name = `shutdown.${key}`
-    if (key === 'grace' || key === 'timeout') checkDuration(value, name)
+    if (key === 'grace' || key === 'timeout') checkDelay(value, name)
     else if (key === 'code') checkCode(value, name)
     else if (key === 'reason') checkReason(value, name)
     else if (key !== 'message') throw invalidOption(name, `is unknown; allowed are ${Object.keys(DEFAULTS).join(', ')}`)

@@ -1,5 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import { jsonOf } from './connection/payload.ts'
 import { errors, invalidOption } from './errors.ts'
 import { entriesOf, integer } from './options.ts'
 
@@ -59,8 +60,7 @@ export function webSocketTickets<Data = unknown>(options?: TicketOptions): WebSo
   const { ttl, store, parameter } = resolve(options)
   return {
     async issue(data) {
-      const json = JSON.stringify(data) as string | undefined
-      if (json === undefined) throw new errors.INVALID_ARGUMENT('data', 'has no JSON form')
+      const json = jsonOf(data, 'data')
       const id = randomBytes(ID_BYTES).toString('base64url')
       const secret = randomBytes(SECRET_BYTES).toString('base64url')
       await store.put(id, { hash: hashOf(secret).toString('base64url'), data: json, expiresAt: Date.now() + ttl }, ttl)

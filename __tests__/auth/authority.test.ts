@@ -144,6 +144,7 @@ describe('hub.disconnect', () => {
     for (const target of [undefined, null, 42, {}, '', ['user:a', 42], () => 'yes', async () => true]) {
       expect(() => hub.disconnect(target as never)).toThrow(expect.objectContaining({ code: expect.stringMatching(/^FST_BLAZE_WS_/) }))
     }
+    expect(() => hub.disconnect(undefined as never)).toThrow('"target": must be a room, a WebSocketConnection, an array of these, or a function (ws) => boolean, got undefined')
     for (const code of [999, 1005, 1006, 2999, 5000, 'x']) expect(() => hub.disconnect('user:a', code as never)).toThrow(expect.objectContaining({ code: expect.stringMatching(/^FST_BLAZE_WS_/) }))
     expect(hub.getClientCount()).toBe(1)
   })

@@ -157,7 +157,9 @@ describe('tickets', () => {
   })
 
   test('what has no JSON form cannot be issued', async () => {
-    await expect(webSocketTickets().issue(undefined)).rejects.toThrow(TypeError)
+    for (const data of [undefined, 1n]) {
+      await expect(webSocketTickets().issue(data)).rejects.toMatchObject({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', message: expect.stringMatching(/"data": has no JSON form/) })
+    }
   })
 })
 

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { pipeline } from 'node:stream/promises'
 import { createWebSocketStream, type WebSocket } from 'ws'
 import type { WebSocketConfig, WebSocketConnection } from '../../src/index.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
@@ -31,6 +32,13 @@ async function route(use: (socket: WebSocket, ws: WebSocketConnection) => unknow
     }, { closeTimeout: LONG, ...config })
   }, { shutdown: { grace: 50 } })
   return { ...server, url: server.ws('/ws'), connections }
+}
+
+async function* ticks(): AsyncGenerator<string> {
+  for (;;) {
+    yield 'tick'
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
 }
 
 const LISTENERS: Record<string, (socket: WebSocket) => void> = {
@@ -309,6 +317,41 @@ describe('pausing', () => {
     client.socket.close()
     await client.close()
     await eventually(() => total === 10_000_000)
+  })
+})
+
+describe('who sends to a client that has left', () => {
+  test('is told so by a CloseError, with the code of the client', async () => {
+    const told: unknown[] = []
+    const { url } = await route((socket) => {
+      const note = (error?: Error): void => void told.push(error)
+      socket.once('close', () => {
+        socket.send('too late', note)
+        socket.send('too late', {}, note)
+        socket.ping(note)
+        socket.pong('', undefined, note)
+      })
+    })
+    const client = await connect(url)
+    client.socket.close(4000, 'bye')
+    await eventually(() => told.length === 4)
+    for (const error of told) expect(error).toMatchObject({ code: 'FST_BLAZE_WS_CLOSED', closeCode: 4000, reason: 'bye' })
+  })
+
+  test.each<[string, (client: WebSocket) => void]>([
+    ['closes', (client) => client.close()],
+    ['vanishes', (client) => client.terminate()]
+  ])('has not failed: a stream to a client that %s', async (_, leave) => {
+    const over = jest.fn()
+    const { url, logs } = await startServer((app) => {
+      app.webSocket('/ws', async (ws) => pipeline(ticks, createWebSocketStream(ws.socket)).finally(over))
+    }).then((server) => ({ ...server, url: server.ws('/ws') }))
+    const client = await connect(url)
+    await client.next()
+    leave(client.socket)
+    await eventually(() => over.mock.calls.length > 0 && logs.some(({ msg }) => msg === 'websocket closed'))
+    await new Promise(setImmediate)
+    expect(logs.filter(({ level }) => level > 30)).toEqual([])
   })
 })
 

@@ -158,6 +158,11 @@ test('a pending write rejects when the connection is lost', async () => {
   await expect(last).rejects.toMatchObject({ closeCode: 1006, wasClean: false })
 })
 
+function cycle(): object {
+  const value: Record<string, unknown> = {}
+  return Object.assign(value, { value })
+}
+
 test.each<[string, (ws: WebSocketConnection) => Promise<void>, RegExp]>([
   ['writeText(1)', (ws) => ws.writeText(1 as never), /"text": must be a string .* got 1/],
   ['writeBinary("x")', (ws) => ws.writeBinary('x' as never), /"bytes": must be a Uint8Array/],
@@ -166,14 +171,25 @@ test.each<[string, (ws: WebSocketConnection) => Promise<void>, RegExp]>([
   ['writeMessage(Close)', (ws) => ws.writeMessage(CloseMessage, 'x'), /"type": must be TextMessage/],
   ['writeMessage(Text, not UTF-8)', (ws) => ws.writeMessage(TextMessage, Buffer.from([0xff])), /"data": is not UTF-8/],
   ['writeJSON(undefined)', (ws) => ws.writeJSON(undefined), /"value": has no JSON form/],
-  ['writeJSON(1n)', (ws) => ws.writeJSON(1n), /BigInt/]
+  ['writeJSON(1n)', (ws) => ws.writeJSON(1n), /"value": has no JSON form: .*BigInt/],
+  ['writeJSON(a cycle)', (ws) => ws.writeJSON(cycle()), /"value": has no JSON form: Converting circular structure to JSON$/]
 ])('%s rejects with a TypeError, and the connection goes on', async (_name, write, message) => {
   const { client, connection } = await pair()
   const error = await write(connection).catch((reason: unknown) => reason)
   expect(error).toBeInstanceOf(TypeError)
-  expect((error as Error).message).toMatch(message)
+  expect(error).toMatchObject({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', message: expect.stringMatching(message) })
   await connection.writeText('fine')
   expect((await client.frame()).payload.toString()).toBe('fine')
+})
+
+test('writeJSON rejects with what a toJSON of your own throws', async () => {
+  const { connection } = await pair()
+  const error = new Error('not for everybody')
+  await expect(connection.writeJSON({
+    toJSON: () => {
+      throw error
+    }
+  })).rejects.toBe(error)
 })
 
 test('writeAsync throws a TypeError for what can never be sent', async () => {

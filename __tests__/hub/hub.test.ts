@@ -223,7 +223,7 @@ describe('slow consumers', () => {
     }
     expect(left).toEqual([ws])
     expect(hub.getClientCount()).toBe(1)
-    expect(hub.stats()).toMatchObject({ clients: 1, slowDisconnects: 1 })
+    expect(hub.stats()).toMatchObject({ clients: 1, slowDisconnects: 1, drops: ws.dropped })
     await fast.until(() => fast.messages.length === 20)
     expect((await texts(slow, 'never')).at(-1)).toBe('closed 1013')
     expect(ws.isClosed()).toBe(true)

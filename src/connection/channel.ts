@@ -204,6 +204,10 @@ export class Channel implements SocketOwner {
     this.#pump?.finish()
   }
 
+  endError(): Error {
+    return this.ending.error()
+  }
+
   onListening(isListening: boolean): void {
     if (this.ending.info !== undefined) return
     if (isListening) this.pump.start()

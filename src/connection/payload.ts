@@ -40,11 +40,22 @@ export function ownCopy(payload: string | Buffer): Buffer {
   return Buffer.from(payload as string)
 }
 
-/** The JSON of a value. Throws a TypeError where it has none (undefined, a function, a cycle, a BigInt). */
-export function jsonOf(value: unknown): string {
-  const json = JSON.stringify(value) as string | undefined
-  if (json === undefined) throw new errors.INVALID_ARGUMENT('value', `has no JSON form: ${describe(value)}`)
+/** The JSON of a value. Throws INVALID_ARGUMENT, a TypeError, if it has none: undefined, a function, a cycle, a BigInt. */
+export function jsonOf(value: unknown, name = 'value'): string {
+  const json = stringify(value, name)
+  if (json === undefined) throw new errors.INVALID_ARGUMENT(name, `has no JSON form: ${describe(value)}`)
   return json
+}
+
+/** What a `toJSON` throws is its own affair, unless it is a TypeError or a RangeError too. */
+function stringify(value: unknown, name: string): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error
+    const [reason] = error.message.split('\n')
+    throw Object.assign(new errors.INVALID_ARGUMENT(name, `has no JSON form: ${reason}`), { cause: error })
+  }
 }
 
 /** The value that a message holds as JSON. Throws, with the close code for it, where that is none or would poison a prototype. */

@@ -26,6 +26,8 @@ export interface SocketOwner {
   onError(error: Error): void
   /** The connection is fully closed; `received` is the code of the peer's close frame, with its reason, or 1006 where none came. */
   onClosed(received: number, reason: string): void
+  /** What whoever sends too late is told. */
+  endError(): Error
   /** A `message` listener was added, or the last one removed. */
   onListening(isListening: boolean): void
   /** A listener has thrown, or returned a promise that was rejected. */
@@ -168,18 +170,29 @@ export class ServerSocket extends WebSocket {
   override send(data: Data, options: SendOptions, callback?: Callback): void
   override send(data: Data, options?: SendOptions | Callback, callback?: Callback): void {
     this.owner?.beforeSend()
-    if (typeof options === 'function') super.send(data, { compress: false }, options)
-    else super.send(data, { ...options, compress: false }, callback)
+    if (typeof options === 'function') super.send(data, { compress: false }, this.#told(options))
+    else super.send(data, { ...options, compress: false }, this.#told(callback))
+  }
+
+  /** Once the end has begun, `ws` calls back with an error of no kind, that nobody can tell from a failure. */
+  #told(callback: Callback | undefined): Callback | undefined {
+    const { owner } = this
+    if (callback === undefined || owner === undefined || this.readyState === WebSocket.OPEN) return callback
+    return (error) => callback(error && owner.endError())
+  }
+
+  #toldIn<Args extends unknown[]>(args: Args): Args {
+    return args.map((arg) => (typeof arg === 'function' ? this.#told(arg as Callback) : arg)) as Args
   }
 
   override ping(...args: Parameters<WebSocket['ping']>): void {
     this.owner?.beforeSend()
-    super.ping(...args)
+    super.ping(...this.#toldIn(args))
   }
 
   override pong(...args: Parameters<WebSocket['pong']>): void {
     this.owner?.beforeSend()
-    super.pong(...args)
+    super.pong(...this.#toldIn(args))
   }
 
   static {

@@ -31,7 +31,7 @@ export function deliver(message: Prepared, channel: Channel, policy: SlowConsume
   const offer = outbound.offer(frame, true)
   if (offer === 'taken') return replaced === 0 ? SENT : { dropped: replaced, sent: true, slow: false }
   if (offer === 'closed') return CLOSED
-  if (policy === 'disconnect') return { dropped: channel.closeSlow() + 1, sent: false, slow: true }
+  if (policy === 'disconnect') return { dropped: channel.closeSlow() + drop(channel, 1), sent: false, slow: true }
   if (policy === 'dropNewest') return { dropped: drop(channel, 1), sent: false, slow: true }
   let dropped = replaced
   while (outbound.dropWaiting(() => true)) {

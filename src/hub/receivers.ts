@@ -91,7 +91,7 @@ export function connectionsOf(clients: ReadonlySet<WebSocketConnection>, rooms: 
       assertRoom(one)
       for (const ws of rooms.members(one)) named.add(ws)
     } else {
-      assertConnection(one, 'target')
+      assertTarget(one)
       if (clients.has(one)) named.add(one)
     }
   }
@@ -109,6 +109,11 @@ export function assertConnection(ws: unknown, name = 'ws'): asserts ws is WebSoc
   if (!(ws instanceof WebSocketConnection)) {
     throw new errors.INVALID_ARGUMENT(name, `must be the WebSocketConnection that a handler gets, got ${describe(ws)}`)
   }
+}
+
+function assertTarget(target: unknown): asserts target is WebSocketConnection {
+  if (target instanceof WebSocketConnection) return
+  throw new errors.INVALID_ARGUMENT('target', `must be a room, a WebSocketConnection, an array of these, or a function (ws) => boolean, got ${describe(target)}`)
 }
 
 /** The rooms that a target names. */

@@ -2,6 +2,8 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
+import { invalidOption } from '../errors.ts'
+import { entriesOf } from '../options.ts'
 import type { Upgrade } from './upgrade.ts'
 import type { UpgradeArguments } from './upgrade-event.ts'
 
@@ -69,6 +71,21 @@ export class WebsocketPlugin {
     this.#marks ??= marksOf(request, socket)
     if (!this.hasMarked(request, socket)) return undefined
     return [request, socket, (request as unknown as Markable)[(this.#marks as Marks).head] as Buffer]
+  }
+}
+
+/** Checks options for `@fastify/websocket`, which passes over what it does not know and throws where nobody can catch it. */
+export function checkWebsocketOptions(value: unknown, name: string): void {
+  for (const [key, option] of entriesOf(value, name)) {
+    if (key === 'options') checkServerOptions(option, `${name}.options`)
+    else if (key !== 'errorHandler' && key !== 'preClose') throw invalidOption(`${name}.${key}`, 'is unknown; allowed are options, errorHandler, preClose')
+    else if (typeof option !== 'function') throw invalidOption(`${name}.${key}`, 'must be a function', option)
+  }
+}
+
+function checkServerOptions(value: unknown, name: string): void {
+  for (const [key] of entriesOf(value, name)) {
+    if (key === 'port' || key === 'noServer') throw invalidOption(`${name}.${key}`, "is not allowed: upgrades come from Fastify's server")
   }
 }
 
