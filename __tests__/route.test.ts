@@ -482,6 +482,7 @@ describe('arguments that make no route', () => {
     ['no handler', () => app.webSocket('/ws', undefined as never), /handler of \/ws must be a function, got undefined/],
     ['options only', () => app.webSocket('/ws', {} as never), /handler of \/ws must be a function, got undefined/],
     ['a handler that is a string', () => app.webSocket('/ws', {}, 'echo' as never), /handler of \/ws must be a function, got "echo"/],
+    ['a generator', () => app.webSocket('/ws', async function* () {} as never), /handler of \/ws is a generator function/],
     ['options that are null', () => app.webSocket('/ws', echo, null as never), /options of \/ws must be an object, got null/],
     ['options that are a string', () => app.webSocket('/ws', echo, 'x' as never), /options of \/ws must be an object, got "x"/],
     ['two handlers', () => app.webSocket('/ws', echo, echo as never), /options of \/ws must be an object, got a function/],
