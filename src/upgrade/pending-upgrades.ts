@@ -22,7 +22,8 @@ export class PendingUpgrades {
     this.#max = max
     const remove = (socket: Duplex): Upgrade | undefined => this.#remove(socket)
     this.#onClose = function () {
-      remove(this)
+      // Node does not tell the request of an upgrade, on which Fastify's `onRequestAbort` and `request.signal` depend.
+      remove(this)?.request.destroy()
     }
     // Whoever begins to read what the client sends has completed the handshake.
     this.#onNewListener = function (event) {
