@@ -11,7 +11,7 @@ const HOST = 'localhost:80'
  */
 export function completeRequest(given: IncomingMessage, stream: Duplex): IncomingMessage {
   if (typeof (given as Partial<IncomingMessage>).on === 'function') return given
-  const request = new IncomingMessage((given.socket as Socket | undefined) ?? (stream as Socket))
+  const request = new IncomingMessage((given as Partial<IncomingMessage>).socket ?? (stream as Socket))
   Object.assign(request, given, { socket: request.socket, headers: headersOf(given), httpVersionMajor: 1, httpVersionMinor: 1, complete: true })
   // It has no body.
   request.push(null)
