@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import type { AddressInfo, Server } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import rateLimit from '@fastify/rate-limit'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { WebSocket } from 'ws'
@@ -248,6 +249,52 @@ describe('injectWS', () => {
     await app.ready()
     await expect(app.injectWS('/ws')).rejects.toThrow('401')
     await expect(app.injectWS('/nowhere')).rejects.toThrow('404')
+    await app.close()
+  })
+
+  test.each([false, true])('has what hooks expect of a request (@fastify/websocket before: %s)', async (isShared) => {
+    const seen: unknown[] = []
+    const app = Fastify({ handlerTimeout: 5000, trustProxy: true })
+    if (isShared) await app.register(websocket)
+    await app.register(blazeWs)
+    app.addHook('onTimeout', (_request, _reply, done) => done())
+    app.addHook('onRequestAbort', (_request, done) => done())
+    app.addHook('preParsing', async (_request, _reply, payload) => {
+      for await (const chunk of payload) seen.push(chunk)
+    })
+    app.addHook('preHandler', async (request) => {
+      seen.push(request.signal.aborted, request.ip, request.host, request.protocol, request.headers['sec-websocket-version'])
+    })
+    app.webSocket('/ws', echo)
+    await plain(app)
+    await app.ready()
+    for (const [path, answer] of [['/ws', 'hello'], ['/plain', 'plain hello']] as const) {
+      const client = await app.injectWS(path, { headers: { 'X-Forwarded-For': '192.0.2.1' } })
+      client.send('hello')
+      expect(String((await once(client, 'message'))[0])).toBe(answer)
+      expect(seen.splice(0)).toEqual([expect.any(Boolean), '192.0.2.1', 'localhost:80', 'http', '13'])
+      client.terminate()
+    }
+    await app.close()
+  })
+
+  test('takes the address of the client from the socket that it is given', async () => {
+    const app = Fastify()
+    await app.register(rateLimit, { max: 1 })
+    await app.register(blazeWs)
+    let remote: string | undefined
+    app.webSocket('/ws', async (ws) => {
+      remote = ws.remoteAddr()
+      await echo(ws)
+    })
+    await app.ready()
+    const from = (remoteAddress: string) => app.injectWS('/ws', { socket: { remoteAddress } } as never)
+    const client = await from('192.0.2.1')
+    expect(remote).toBe('192.0.2.1:0')
+    await expect(from('192.0.2.1')).rejects.toThrow('429')
+    const other = await from('192.0.2.2')
+    client.terminate()
+    other.terminate()
     await app.close()
   })
 

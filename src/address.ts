@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6, type Socket } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 
 /**
@@ -6,8 +6,7 @@ import type { FastifyRequest } from 'fastify'
  * injected request, and after the client has left. Some proxies (Azure's, for one) write a port behind the address.
  */
 export function addressOf(request: FastifyRequest): string | undefined {
-  // Fastify would look for it on a socket that an injected request does not have.
-  const ip = (request.raw.socket as Socket | undefined) === undefined ? undefined : (request.ip as string | undefined)
+  const ip = request.ip as string | undefined
   return ip === undefined || ip === '' ? undefined : withoutPort(ip)
 }
 

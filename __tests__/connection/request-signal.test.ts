@@ -1,4 +1,5 @@
 import { isCloseError } from '../../src/index.ts'
+import { RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
@@ -53,4 +54,60 @@ test('a connection that injectWS makes has it, too', async () => {
   expect(signal?.aborted).toBe(false)
   client.terminate()
   await eventually(() => signal?.aborted === true)
+})
+
+test.each<[string, object]>([
+  ['by default', {}],
+  ['with a handlerTimeout', { handlerTimeout: 5000 }]
+])('a signal that a hook took is aborted when the connection ends, and not before: %s', async (_, options) => {
+  let signal: AbortSignal | undefined
+  const { ws } = await startServer((app) => {
+    app.webSocket('/ws', { ...options, preHandler: async (request) => void (signal = request.signal) }, async (connection) => {
+      for await (const { data } of connection) await connection.writeText(String(data))
+    })
+  })
+  const client = await connect(ws('/ws'))
+  client.socket.send('hello')
+  expect(await client.next()).toBe('hello')
+  expect(signal?.aborted).toBe(false)
+  client.socket.close(4000, 'bye')
+  await eventually(() => signal?.aborted === true)
+  expect(isCloseError(signal?.reason, 4000)).toBe(true)
+})
+
+test.each(['reset', 'end'] as const)('a client that leaves (%s) while a hook runs aborts its request', async (leave) => {
+  let signal: AbortSignal | undefined
+  let isOver = false
+  const aborted: string[] = []
+  const { port, logs } = await startServer((app) => {
+    app.addHook('onRequestAbort', async ({ url }) => void aborted.push(url))
+    app.webSocket('/ws', {
+      preHandler: async (request) => {
+        signal = request.signal
+        await new Promise<void>((resolve) => request.signal.addEventListener('abort', () => resolve()))
+        isOver = true
+      }
+    }, () => void aborted.push('handler'))
+  })
+  const client = new RawClient(port)
+  client.handshake('/ws')
+  await eventually(() => signal !== undefined)
+  if (leave === 'reset') client.reset()
+  else client.socket.end()
+  await eventually(() => isOver && aborted.length > 0)
+  expect(aborted).toEqual(['/ws'])
+  expect(logs.filter(({ level }) => level >= 40)).toEqual([])
+})
+
+test('a client that is refused or stays does not abort its request', async () => {
+  const aborted: string[] = []
+  const { ws, logs } = await startServer((app) => {
+    app.addHook('onRequestAbort', async ({ url }) => void aborted.push(url))
+    app.webSocket('/ws', () => {})
+    app.webSocket('/refused', { preHandler: async (_request, reply) => reply.code(401).send() }, () => {})
+  })
+  await expect(connect(ws('/refused'))).rejects.toThrow('401')
+  await (await connect(ws('/ws'))).close()
+  await eventually(() => logs.some(({ msg }) => msg === 'websocket closed'))
+  expect(aborted).toEqual([])
 })

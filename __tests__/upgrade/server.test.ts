@@ -349,6 +349,18 @@ describe('no function name matters', () => {
   })
 })
 
+test('an application that removes all upgrade listeners keeps its routes, and no listener after close()', async () => {
+  const { app, ws, http } = await startServer((instance) => void instance.webSocket('/ws', echo))
+  for (let i = 0; i < 2; i++) {
+    app.server.removeAllListeners('upgrade')
+    expect((await fetch(http('/ws'))).status).toBe(426)
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+    expect(app.server.listenerCount('upgrade')).toBe(1)
+  }
+  await app.close()
+  expect(app.server.listenerCount('upgrade')).toBe(0)
+})
+
 describe('instances that are older than the plugin', () => {
   const hello = (socket: { send: (data: string) => void }): void => socket.send('old')
 

@@ -68,6 +68,26 @@ describe('maxPendingUpgrades', () => {
   })
 })
 
+test("a connectionTimeout drops clients whose hooks hang, and no open connection", async () => {
+  const timedOut: string[] = []
+  const aborted: boolean[] = []
+  const { ws, port, logs } = await startServer((app) => {
+    app.addHook('onTimeout', async ({ url }) => void timedOut.push(url))
+    app.webSocket('/hangs', {
+      preHandler: (request) => new Promise(() => request.signal.addEventListener('abort', () => void aborted.push(true)))
+    }, echo)
+    app.webSocket('/ws', echo)
+  }, { fastify: { connectionTimeout: 50 } })
+  const open = await connect(ws('/ws'))
+  const client = new RawClient(port)
+  client.handshake('/hangs')
+  await eventually(() => client.isEnded && aborted.length === 1)
+  expect(timedOut).toEqual(['/hangs'])
+  open.socket.send('hello')
+  expect(await open.next()).toBe('hello')
+  expect(logs.filter(({ level }) => level >= 40)).toEqual([])
+})
+
 describe('others who listen to upgrades', () => {
   /** A `ws` server beside Fastify, as many development servers have one; it takes only its own path. */
   function foreign(app: FastifyInstance, seen: string[]): void {

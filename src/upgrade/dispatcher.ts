@@ -76,7 +76,7 @@ export class UpgradeDispatcher {
   }
 
   #takeOver(server: Server): void {
-    server.on('upgrade', this.#listener)
+    this.#listen()
     this.#undo.push(
       () => server.removeListener('upgrade', this.#listener),
       decideUpgrades(server, (request) => this.#wantsUpgrade(request)),
@@ -84,9 +84,16 @@ export class UpgradeDispatcher {
     )
   }
 
+  /** Also if the application has removed all listeners of the event, to get rid of another library's. */
+  #listen(): void {
+    const { server } = this.#websocket
+    if (server?.listenerCount('upgrade', this.#listener) === 0) server.on('upgrade', this.#listener)
+  }
+
   /** Asked of each request with an `Upgrade` header. */
   #wantsUpgrade(request: IncomingMessage): boolean {
     if (this.#plain.delete(request.socket)) return false
+    this.#listen()
     if (isWebSocketUpgrade(request)) return true
     // HTTP/2 over an upgrade is something that no listener in Node can speak.
     return !/^h2c\b/i.test(request.headers.upgrade ?? '') && this.#others().length > 0

@@ -121,14 +121,12 @@ function tellClosed(response: ServerResponse, request: FastifyRequest): void {
 const KEY = /^[+/0-9A-Za-z]{22}==$/
 
 /** Throws where the request is no opening handshake (RFC 6455, 4.2.1). */
-function assertHandshake({ headers, httpVersion, socket }: IncomingMessage, reply: FastifyReply): void {
+function assertHandshake({ headers, httpVersion }: IncomingMessage, reply: FastifyReply): void {
   if (httpVersion !== '1.1') throw new errors.BAD_HANDSHAKE('it takes HTTP/1.1')
-  // What `injectWS` makes in memory has neither a socket nor a host.
-  if (headers.host === undefined && socket !== undefined) throw new errors.BAD_HANDSHAKE('Host is missing')
+  if (headers.host === undefined) throw new errors.BAD_HANDSHAKE('Host is missing')
   if (headers.upgrade?.toLowerCase() !== 'websocket') throw new errors.BAD_HANDSHAKE('Upgrade must be websocket')
   if (!KEY.test(headers['sec-websocket-key'] ?? '')) throw new errors.BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
-  // A string, but for `injectWS`.
-  if (String(headers['sec-websocket-version']) === '13') return
+  if (headers['sec-websocket-version'] === '13') return
   // RFC 6455, 4.4 and RFC 9110, 15.5.22: the answer names what would do.
   void reply.headers({ 'sec-websocket-version': '13', upgrade: 'websocket' })
   throw new errors.UNSUPPORTED_VERSION()

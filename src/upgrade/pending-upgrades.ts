@@ -6,7 +6,7 @@ function onReadable(this: Duplex): void {
   if (this.readableLength === 0) this.read(0)
 }
 
-function onEnd(this: Duplex): void {
+function destroy(this: Duplex): void {
   this.destroy()
 }
 
@@ -22,7 +22,8 @@ export class PendingUpgrades {
     this.#max = max
     const remove = (socket: Duplex): Upgrade | undefined => this.#remove(socket)
     this.#onClose = function () {
-      remove(this)
+      // Node does not tell the request of an upgrade, on which Fastify's `onRequestAbort` and `request.signal` depend.
+      remove(this)?.request.destroy()
     }
     // Whoever begins to read what the client sends has completed the handshake.
     this.#onNewListener = function (event) {
@@ -45,13 +46,15 @@ export class PendingUpgrades {
     this.#upgrades.set(socket, upgrade)
     socket.on('close', this.#onClose)
     socket.on('newListener', this.#onNewListener)
+    // Node no longer looks after Fastify's `connectionTimeout`, and hooks can hang.
+    socket.on('timeout', destroy)
     return true
   }
 
   /** From now on notices when the client ends its side: a hook may take its time, and nobody reads meanwhile. */
   watch({ socket }: Upgrade): void {
     socket.on('readable', onReadable)
-    socket.on('end', onEnd)
+    socket.on('end', destroy)
   }
 
   /** It is being refused: the rest is between the response and the socket. */
@@ -78,8 +81,9 @@ export class PendingUpgrades {
     const upgrade = this.#upgrades.get(socket)
     socket.removeListener('close', this.#onClose)
     socket.removeListener('newListener', this.#onNewListener)
+    socket.removeListener('timeout', destroy)
     socket.removeListener('readable', onReadable)
-    socket.removeListener('end', onEnd)
+    socket.removeListener('end', destroy)
     this.#upgrades.delete(socket)
     if (this.#upgrades.size === 0) this.#onEmpty?.()
     return upgrade

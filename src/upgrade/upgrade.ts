@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { BystanderSocket } from './bystander-socket.ts'
+import { completeRequest } from './injected-request.ts'
 
 const upgrades = new WeakMap<IncomingMessage, Upgrade>()
 
@@ -13,7 +14,7 @@ export function upgradeOf(request: IncomingMessage): Upgrade | undefined {
 
 /**
  * A request to switch protocols, from the server's `upgrade` event until it is answered. It keeps the stream that the event
- * came with: `request.socket` is another object if the request has a body (Node 26), and is missing for an injected request.
+ * came with: `request.socket` is another object if the request has a body (Node 26).
  */
 export class Upgrade {
   readonly request: IncomingMessage
@@ -30,14 +31,14 @@ export class Upgrade {
   #bystander: BystanderSocket | undefined
 
   constructor(request: IncomingMessage, socket: Duplex, head: Buffer) {
-    this.request = request
+    this.request = completeRequest(request, socket)
     this.socket = socket
     this.head = head
     // Node takes its own error listener off before the event: without one, a client that resets would end the process.
     socket.on('error', destroy)
     this.#written = bytesWritten(this)
     this.#listeners = countListeners(socket)
-    upgrades.set(request, this)
+    upgrades.set(this.request, this)
   }
 
   /** True once someone has answered it or dropped it. */
