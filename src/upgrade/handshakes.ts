@@ -47,6 +47,8 @@ export class Handshakes {
    */
   guard(target: UpgradeTarget, handler: RouteHandlerMethod): RouteHandlerMethod {
     const pass = (request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade, isAllowed: unknown): void => {
+      // The check has called `request.refuseWebSocket()`.
+      if (reply.sent) return
       if (isAllowed !== true) throw new errors.ORIGIN_FORBIDDEN()
       // The client has left: there is nobody to answer.
       if (upgrade.socket.destroyed) void reply.hijack()
@@ -74,6 +76,7 @@ export class Handshakes {
     this.#serverFor(target.config).handleUpgrade(request.raw, upgrade.socket, upgrade.head, (socket) => {
       // Of the HTTP exchange only the request is kept for as long as the connection lives.
       this.#headers.delete(request.raw)
+      upgrade.unguard()
       response.detachSocket(upgrade.socket as Socket)
       // Whoever measures or traces requests learns that this one is over.
       response.emit('close')
