@@ -377,7 +377,7 @@ describe('while a constraint is looked up asynchronously', () => {
       {
         maxPendingUpgrades,
         shutdown: { timeout: 100 },
-        fastify: { routerOptions: { constraints: { tenant } as never }, ...(frameworkErrors && { frameworkErrors: frameworkErrors as never }) }
+        fastify: { routerOptions: { constraints: { tenant } as never }, ...(frameworkErrors && { frameworkErrors }) }
       }
     )
     const connected = async (count: number): Promise<RawClient[]> => {
