@@ -154,6 +154,17 @@ describe('request.refuseWebSocket', () => {
   type Hook = 'onRequest' | 'preParsing' | 'preValidation' | 'preHandler'
   const refuse = async (request: FastifyRequest): Promise<void> => request.refuseWebSocket(4401, 'token expired')
 
+  test.each([true, false])('in checkOrigin, which then says %s: the close code, no handler and no error in the log', async (isAllowed) => {
+    let handled = 0
+    const { ws, logs } = await startServer((app) => {
+      app.webSocketWithConfig('/sync', () => void handled++, { checkOrigin: (request) => (request.refuseWebSocket(4401), isAllowed) })
+      app.webSocketWithConfig('/async', () => void handled++, { checkOrigin: (request) => refuse(request).then(() => isAllowed) })
+    })
+    for (const path of ['/sync', '/async']) expect((await (await connect(ws(path))).close()).code).toBe(4401)
+    expect(handled).toBe(0)
+    expect(logs.filter(({ level }) => level >= 40)).toEqual([])
+  })
+
   const serve = (setUp: (app: FastifyInstance, later: jest.Mock, handler: jest.Mock) => void, options = {}) => {
     const later = jest.fn(async () => {})
     const handler = jest.fn(echo)

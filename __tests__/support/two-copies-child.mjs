@@ -158,9 +158,9 @@ const scenarios = {
 
   async brokers() {
     // The engine that nobody names is the same for both.
-    const hubs = [new own.WebSocketHub({ broker: own.memoryBroker() }), new other.WebSocketHub({ broker: other.memoryBroker() })]
+    const hubs = [new own.WebSocketHub({ name: 'shared', broker: own.memoryBroker() }), new other.WebSocketHub({ name: 'shared', broker: other.memoryBroker() })]
     const engine = new own.MemoryEngine()
-    const named = new other.WebSocketHub({ broker: other.memoryBroker({ engine }) })
+    const named = new other.WebSocketHub({ name: 'shared', broker: other.memoryBroker({ engine }) })
     const { port } = await start(own, (ws) => hubs[1].join(ws, 'room'))
     const { client, messages } = await join(port)
     await Promise.all(hubs.map((hub) => hub.cluster.ready()))
@@ -168,7 +168,7 @@ const scenarios = {
     await until(() => messages.length === 1)
     const broker = own.memoryBroker()
     own.createPublisher(broker)
-    assert.throws(() => new other.WebSocketHub({ broker }), { code: 'FST_BLAZE_WS_BROKER_IN_USE' })
+    assert.throws(() => new other.WebSocketHub({ name: 'shared', broker }), { code: 'FST_BLAZE_WS_BROKER_IN_USE' })
     client.terminate()
     await Promise.all([...hubs, named].map((hub) => hub.shutdown(100)))
   },

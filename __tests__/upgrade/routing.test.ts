@@ -355,3 +355,160 @@ describe('what other listeners are shown of our upgrades', () => {
     await eventually(() => closed === 2)
   })
 })
+
+describe('while a constraint is looked up asynchronously', () => {
+  const serve = async (options: { maxPendingUpgrades?: number; frameworkErrors?: (error: Error) => void } = {}) => {
+    const lookups: (() => void)[] = []
+    const hooks: string[] = []
+    const tenant = {
+      name: 'tenant',
+      storage: () => {
+        const handlers = new Map<string, never>()
+        return { get: (key: string) => handlers.get(key) ?? null, set: (key: string, handler: never) => void handlers.set(key, handler) }
+      },
+      deriveConstraint: (_request: IncomingMessage, _context: unknown, done: (error: Error | null, value: unknown) => void) => void lookups.push(() => done(null, 'a'))
+    }
+    const { maxPendingUpgrades = 10, frameworkErrors } = options
+    const server = await startServer(
+      (app) => {
+        app.webSocket('/ws', { constraints: { tenant: 'a' }, onRequest: async (request) => void hooks.push(request.url) }, echo)
+        app.server.on('upgrade', () => {})
+      },
+      {
+        maxPendingUpgrades,
+        shutdown: { timeout: 100 },
+        fastify: { routerOptions: { constraints: { tenant } as never }, ...(frameworkErrors && { frameworkErrors }) }
+      }
+    )
+    const connected = async (count: number): Promise<RawClient[]> => {
+      const clients = Array.from({ length: count }, () => new RawClient(server.port))
+      for (const client of clients) client.handshake('/ws')
+      await eventually(() => lookups.length === count)
+      return clients
+    }
+    return { ...server, lookups, hooks, connected }
+  }
+
+  /** Lets the lookups go on until there is an answer. */
+  async function statusOf(client: RawClient, lookups: (() => void)[]): Promise<number> {
+    let status = 0
+    void client.head().then((head) => (status = head.status))
+    await eventually(() => {
+      for (const go of lookups.splice(0)) go()
+      return status !== 0
+    })
+    return status
+  }
+
+  test('clients that reset run no hook and take no place', async () => {
+    const { app, port, lookups, hooks, connected } = await serve({ maxPendingUpgrades: 3 })
+    for (const client of await connected(3)) client.reset()
+    await eventually(async () => (await connections(app)) === 0)
+    const client = new RawClient(port)
+    client.handshake('/ws')
+    await eventually(() => lookups.length === 4)
+    expect(await statusOf(client, lookups)).toBe(101)
+    expect(hooks).toEqual(['/ws'])
+  })
+
+  test('upgrades count for maxPendingUpgrades', async () => {
+    const { lookups, hooks, connected } = await serve({ maxPendingUpgrades: 2 })
+    const [one, two, three] = (await connected(3)) as [RawClient, RawClient, RawClient]
+    expect((await three.head()).status).toBe(503)
+    expect(await statusOf(one, lookups)).toBe(101)
+    expect((await two.head()).status).toBe(101)
+    expect(hooks).toHaveLength(2)
+  })
+
+  test('app.close() does not wait for a lookup that never ends', async () => {
+    const { app, connected } = await serve()
+    await connected(3)
+    await app.close()
+  })
+
+  test('the question is no error for frameworkErrors', async () => {
+    const errors: unknown[] = []
+    const { connected, lookups } = await serve({ frameworkErrors: (error) => void errors.push(error) })
+    const [client] = (await connected(1)) as [RawClient]
+    expect(await statusOf(client, lookups)).toBe(101)
+    expect(errors).toEqual([])
+  })
+})
+
+describe('other listeners that are careless', () => {
+  const answer = (socket: Duplex): void => void socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n')
+
+  test('a rejected promise is logged, and does not end the process', async () => {
+    const { ws, logs } = await startServer((app) => {
+      app.webSocket('/ws', echo)
+      // oxlint-disable-next-line typescript/no-misused-promises -- that is the point
+      app.server.on('upgrade', async () => {
+        throw new Error('careless')
+      })
+    })
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+    await eventually(() => logs.some(({ msg }) => msg === 'a listener of the upgrade event failed'))
+  })
+
+  test('sockets without a listener for errors do not end the process', async () => {
+    const { app, port, ws } = await startServer((server) => {
+      server.webSocket('/ws', echo)
+      server.server.on('upgrade', ({ url }: IncomingMessage, socket: Duplex) => {
+        if (url === '/destroyed') socket.destroy(new Error('careless'))
+        if (url === '/answered') {
+          answer(socket)
+          socket.resume()
+        }
+      })
+    })
+    const destroyed = new RawClient(port)
+    destroyed.handshake('/destroyed')
+    await eventually(() => destroyed.isEnded)
+    const answered = new RawClient(port)
+    answered.handshake('/answered')
+    await answered.head()
+    answered.reset()
+    await eventually(async () => (await connections(app)) === 0)
+    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+  })
+
+  test('a hook that reads the socket does not make a reset end the process', async () => {
+    let isReading = false
+    const { app, port } = await startServer((server) => {
+      server.webSocket('/ws', { onRequest: ({ raw }) => new Promise(() => (isReading = raw.socket.on('data', () => {}) !== undefined)) }, echo)
+    })
+    const client = new RawClient(port)
+    client.handshake('/ws')
+    await eventually(() => isReading)
+    client.reset()
+    await eventually(async () => (await connections(app)) === 0)
+  })
+
+  test('cannot open a connection while the server closes, which would hold up app.close()', async () => {
+    let finish: (() => void) | undefined
+    const { app, port } = await startServer(
+      (server) => {
+        server.get('/slow', () => new Promise((resolve) => (finish = () => resolve('slow'))))
+        server.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => answer(socket))
+      },
+      { shutdown: { timeout: 100 } }
+    )
+    const client = new RawClient(port)
+    client.socket.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n')
+    await eventually(() => finish !== undefined)
+    const closed = app.close()
+    client.handshake('/theirs')
+    expect((await client.head()).status).toBe(503)
+    finish?.()
+    await closed
+  })
+})
+
+test.each([
+  ['an ordinary route', false],
+  ['a route of @fastify/websocket', true]
+])('a silent client of %s is dropped when the shutdown has lasted long enough', async (_name, isWebSocket) => {
+  const { app, port } = await startServer((server) => void server.get('/it', { websocket: isWebSocket }, () => {}), { shutdown: { timeout: 100 } })
+  await new RawClient(port).open('/it')
+  await app.close()
+})

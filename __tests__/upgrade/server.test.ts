@@ -1,13 +1,13 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, request as httpRequest, type IncomingMessage, Server } from 'node:http'
+import { createServer, request as httpRequest, type IncomingMessage, Server, ServerResponse } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { request as httpsRequest } from 'node:https'
 import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import type { Duplex } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { WebSocket } from 'ws'
@@ -95,6 +95,35 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
     expect(await request(http('/page'), { connection: 'Upgrade', upgrade: 'other' })).toMatchObject({ status: 200, body: 'page for other' })
     expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
     expect(seen).toEqual(['mine', 'other', 'websocket'])
+  }, 15_000)
+
+  test.each(['other', 'websocket'])('a POST with a body and Upgrade: %s that no other listener takes', async (upgrade) => {
+    const { app, http } = await startServer((server) => {
+      addRoutes(server)
+      server.server.on('upgrade', () => {})
+    })
+    for (const body of ['short', 'x'.repeat(200_000)]) {
+      const headers = { connection: 'Upgrade', upgrade, 'content-type': 'text/plain', 'content-length': String(body.length) }
+      expect(await request(http('/echo'), headers, body)).toMatchObject({ status: 200, body })
+    }
+    await app.close()
+  }, 15_000)
+
+  test('one after the other on a connection, they leave no listeners on its socket', async () => {
+    const counts: number[] = []
+    const { port } = await startServer((app) => {
+      addRoutes(app)
+      app.server.on('upgrade', (_received: IncomingMessage, socket: Duplex) => void counts.push(socket.listenerCount('error')))
+    })
+    const client = connectTcp(port, '127.0.0.1')
+    let received = ''
+    client.on('data', (chunk) => (received += chunk.toString()))
+    for (const answers of [1, 2]) {
+      client.write('GET /page HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n')
+      await eventually(() => received.split('page for other').length === answers + 1)
+    }
+    client.destroy()
+    expect(counts[1]).toBe(counts[0])
   }, 15_000)
 
   test('over HTTPS', async () => {
@@ -494,4 +523,17 @@ describe('HTTP/2 and hop-by-hop headers', () => {
     expect(await answersTo(`ws+unix:${path}:/ws`, 'hello')).toBe('hello')
     await app.close()
   })
+})
+
+test('app.routing serves ordinary requests whose response has no socket, as adapters make them', async () => {
+  const served: unknown[] = []
+  const { app } = await startServer((server) => void server.get('/page', (received, reply) => {
+    served.push(received.url)
+    return reply.send('page')
+  }))
+  for (const socket of [null, undefined]) {
+    const received = Object.assign(new Readable({ read: () => {} }), { method: 'GET', url: '/page', headers: {}, httpVersion: '1.1', socket: {} }) as unknown as IncomingMessage
+    app.routing(received, Object.defineProperty(new ServerResponse(received), 'socket', { value: socket }))
+  }
+  await eventually(() => served.length === 2)
 })

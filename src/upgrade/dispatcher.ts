@@ -63,11 +63,15 @@ export class UpgradeDispatcher {
     this.#enter(new Upgrade(...args))
   }
 
-  /** From now on upgrades get 503. Those of the other listeners that are still open after `timeout` milliseconds are dropped. */
+  /**
+   * From now on upgrades get 503. Connections of the other listeners and of `@fastify/websocket` that are still open after
+   * `timeout` milliseconds are dropped.
+   */
   close(timeout: number): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#foreign.close(timeout)
+    this.#websocket.close(timeout)
   }
 
   /** Takes off the server what was put on it: another application may use it next. */
@@ -111,10 +115,22 @@ export class UpgradeDispatcher {
     try {
       if (this.#others().length === 0) this.#answer(upgrade)
       else if (!isWebSocketUpgrade(upgrade.request)) this.#offer(upgrade, 'none')
-      else this.#routes.ask(upgrade.request, (kind) => this.#decide(upgrade, kind))
+      else this.#ask(upgrade, (kind) => this.#decide(upgrade, kind))
     } catch (error) {
       this.#fail(upgrade, error)
     }
+  }
+
+  /** Asks for the route. While the application looks it up asynchronously, the upgrade counts like one whose hooks run. */
+  #ask(upgrade: Upgrade, decide: (kind: RouteKind) => void): void {
+    let isKnown = false
+    this.#routes.ask(upgrade.request, (kind) => {
+      isKnown = true
+      this.#pending.delete(upgrade)
+      // Meanwhile the client may have left, or was refused.
+      if (upgrade.socket.writable) decide(kind)
+    })
+    if (!isKnown && !this.#pending.add(upgrade)) refuse(upgrade, new errors.TOO_MANY_UPGRADES())
   }
 
   #decide(upgrade: Upgrade, kind: RouteKind): void {
@@ -125,6 +141,8 @@ export class UpgradeDispatcher {
 
   /** Gives an upgrade to the other listeners. */
   #offer(upgrade: Upgrade, kind: RouteKind): void {
+    // A connection that another listener opened now would hold up `app.close()`.
+    if (this.#isClosed) return this.#enter(upgrade)
     this.#foreign.add(upgrade)
     this.#offered = kind
     for (const listener of this.#others()) this.#call(listener, [upgrade.request, upgrade.socket, upgrade.head])
@@ -134,20 +152,27 @@ export class UpgradeDispatcher {
   }
 
   #call(listener: UpgradeListener, args: UpgradeArguments): void {
+    const onError = (error: unknown): void => this.#app.log.error({ err: error }, 'a listener of the upgrade event failed')
     this.#calling = listener
     try {
-      Reflect.apply(listener, this.#websocket.server, args)
+      const result: unknown = Reflect.apply(listener, this.#websocket.server, args)
+      if (result instanceof Promise) result.catch(onError)
     } catch (error) {
-      this.#app.log.error({ err: error }, 'a listener of the upgrade event failed')
+      onError(error)
     }
     this.#calling = undefined
   }
 
   /** `app.routing` was called: by a listener that answers upgrades with Fastify's routes. */
   #routed(request: IncomingMessage, response: ServerResponse): void {
-    const socket = response.socket as Duplex | null
+    const socket = response.socket as Duplex | null | undefined
     const upgrade = upgradeOf(request)
-    if (socket === null || socket instanceof BystanderSocket) return
+    if (socket instanceof BystanderSocket) return
+    if (socket === null || socket === undefined) {
+      // Adapters pass ordinary requests on with responses that have no socket. An upgrade could not be answered.
+      if (upgrade === undefined) this.#routing(request, response)
+      return
+    }
     if (upgrade === undefined) return this.#adopt(request, response, socket)
     if (this.#calling === undefined) return this.#routing(request, response)
     const isShared = this.#websocket.isShared && this.#websocket.hasMarked(request, socket)
@@ -174,7 +199,7 @@ export class UpgradeDispatcher {
     const upgrade = new Upgrade(...args)
     this.#warn('server.emit was replaced after fastify-blaze-ws was registered: other listeners of the upgrade event are not kept from ours')
     try {
-      this.#routes.ask(upgrade.request, (kind) => (kind === 'webSocket' || this.#others().length === 0 ? this.#enter(upgrade) : this.#foreign.add(upgrade)))
+      this.#ask(upgrade, (kind) => (kind === 'webSocket' || this.#others().length === 0 ? this.#enter(upgrade) : this.#foreign.add(upgrade)))
     } catch (error) {
       this.#fail(upgrade, error)
     }
@@ -182,14 +207,16 @@ export class UpgradeDispatcher {
 
   /** Has Fastify answer, as it would without other listeners. */
   #answer(upgrade: Upgrade): void {
-    const { request, socket } = upgrade
-    // The stream of a request with a body holds only what comes after the body.
-    if (isWebSocketUpgrade(request) || socket !== request.socket) this.#enter(upgrade)
+    const { request } = upgrade
+    if (isWebSocketUpgrade(request) || holdsBody(upgrade)) this.#enter(upgrade)
     else this.#replay(upgrade)
   }
 
   /** Gives a request back to the server, as a plain one. Only servers that we could not have decide get here. */
-  #replay({ request, socket, head }: Upgrade): void {
+  #replay(upgrade: Upgrade): void {
+    const { request, socket, head } = upgrade
+    upgrade.release()
+    upgrade.unguard()
     const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`]
     for (let i = 0; i < request.rawHeaders.length; i += 2) lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`)
     this.#plain.add(socket)
@@ -208,12 +235,16 @@ export class UpgradeDispatcher {
       upgrade.socket.destroy()
       return
     }
-    this.#websocket.mark(upgrade)
+    // Fastify is to see a plain request.
+    if (holdsBody(upgrade)) upgrade.release()
+    else this.#websocket.mark(upgrade)
     this.#route(upgrade, response)
   }
 
   #route(upgrade: Upgrade, response: ServerResponse): void {
     this.#foreign.delete(upgrade)
+    // The client has left, perhaps while its route was looked up: there is nobody to run hooks for.
+    if (upgrade.socket.destroyed) return upgrade.release()
     if (!this.#pending.add(upgrade)) {
       response.detachSocket(upgrade.socket as Socket)
       return refuse(upgrade, new errors.TOO_MANY_UPGRADES())
@@ -229,7 +260,7 @@ export class UpgradeDispatcher {
     } catch (error) {
       return this.#fail(upgrade, error)
     }
-    if (this.#pending.has(upgrade)) this.#pending.watch(upgrade)
+    if (this.#pending.has(upgrade) && !holdsBody(upgrade)) this.#pending.watch(upgrade)
   }
 
   #fail(upgrade: Upgrade, error: unknown): void {
@@ -247,6 +278,14 @@ export class UpgradeDispatcher {
 /** A request that wants to open a WebSocket (RFC 6455, 4.2.1). */
 function isWebSocketUpgrade({ method, headers }: IncomingMessage): boolean {
   return method === 'GET' && /(?:^|[\s,])websocket(?:$|[\s,/])/i.test(headers.upgrade ?? '')
+}
+
+/**
+ * True for a plain request whose body comes with the request, not with the stream of the upgrade (Node 26). Reading that stream
+ * would throw the body away.
+ */
+function holdsBody({ request, socket }: Upgrade): boolean {
+  return !isWebSocketUpgrade(request) && (socket !== request.socket || request.readableLength > 0)
 }
 
 /** Answers with 503, without Fastify: a server that has too much to do, or no time left, runs no hooks for it. */

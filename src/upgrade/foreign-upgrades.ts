@@ -53,7 +53,7 @@ export class ForeignUpgrades implements Watched {
   /** Hands back what nobody has answered. What was answered belongs to others, but is dropped after `timeout` milliseconds. */
   close(timeout: number): void {
     for (const upgrade of this.#unclaimed.keys()) this.settle(upgrade)
-    if (this.#claimed.size > 0) setTimeout(() => this.#drop(), timeout).unref()
+    setTimeout(() => this.#drop(), timeout).unref()
   }
 
   /** Waits for the listeners no longer. */

@@ -47,8 +47,9 @@ export class Handshakes {
    */
   guard(target: UpgradeTarget, handler: RouteHandlerMethod): RouteHandlerMethod {
     const pass = (request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade, isAllowed: unknown): void => {
-      // While the check took its time, Fastify may have answered (`handlerTimeout`), or the client left.
+      // The check has called `request.refuseWebSocket()`, or it took its time and Fastify has answered (`handlerTimeout`).
       if (reply.sent) return
+      // The client has left meanwhile.
       if (upgrade.socket.destroyed) return void reply.hijack()
       if (isAllowed !== true) throw new errors.ORIGIN_FORBIDDEN()
       this.complete(target, request, reply, upgrade)
@@ -75,9 +76,10 @@ export class Handshakes {
     this.#serverFor(target.config).handleUpgrade(request.raw, upgrade.socket, upgrade.head, (socket) => {
       // Of the HTTP exchange only the request is kept for as long as the connection lives.
       this.#headers.delete(request.raw)
+      upgrade.unguard()
       response.detachSocket(upgrade.socket as Socket)
-      open(socket as ServerSocket, upgrade.socket)
       tellClosed(response, request)
+      open(socket as ServerSocket, upgrade.socket)
     })
   }
 

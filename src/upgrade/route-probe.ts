@@ -7,8 +7,11 @@ export type RouteKind = 'webSocket' | 'plain' | 'none'
 type Routing = (request: IncomingMessage, response: ServerResponse) => void
 type Answer = (kind: RouteKind | undefined) => void
 
-/** What a probe throws to leave Fastify as soon as the route is known, before anything is logged and any hook runs. */
-const FOUND = new Error('a probe has found its route')
+/**
+ * What a probe throws to leave Fastify as soon as the route is known, before anything is logged and any hook runs. It is no
+ * error: with asynchronous constraints Fastify would report one to the `frameworkErrors` of the application.
+ */
+const FOUND = undefined
 
 const probes = new WeakMap<object, Answer>()
 
@@ -78,6 +81,7 @@ function turnBack(request: object, kind: RouteKind | undefined): void {
   const answer = probes.get(request)
   if (answer === undefined) return
   answer(kind)
+  // oxlint-disable-next-line typescript/only-throw-error -- see FOUND
   throw FOUND
 }
 

@@ -61,13 +61,17 @@ export class Upgrade {
     return (this.#bystander ??= new BystanderSocket(this))
   }
 
-  /** The socket belongs to whoever completed the handshake, and nothing is kept for as long as it is open. */
+  /** It is answered: nothing is kept of it, but that a client that resets does not end the process. */
   release(): void {
     upgrades.delete(this.request)
-    this.socket.removeListener('error', destroy)
     this.#bystander?.destroy()
     this.#bystander = undefined
     this.reply = undefined
+  }
+
+  /** From now on somebody else listens to the errors of the socket. */
+  unguard(): void {
+    this.socket.removeListener('error', destroy)
   }
 }
 

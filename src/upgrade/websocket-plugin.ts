@@ -2,6 +2,7 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
+import type { WebSocketServer } from 'ws'
 import { invalidOption } from '../errors.ts'
 import { entriesOf } from '../options.ts'
 import type { Upgrade } from './upgrade.ts'
@@ -27,7 +28,11 @@ export class WebsocketPlugin {
   readonly server: Server | undefined
   #marks: Marks | undefined
 
-  private constructor(isShared: boolean, server: Server | undefined, marks: Marks | undefined) {
+  /** The `ws` server for `{ websocket: true }` routes, and for upgrades to ordinary ones, which are closed at once. */
+  readonly #sockets: WebSocketServer
+
+  private constructor(app: FastifyInstance, isShared: boolean, server: Server | undefined, marks: Marks | undefined) {
+    this.#sockets = app.websocketServer
     this.isShared = isShared
     this.server = server
     this.#marks = marks
@@ -37,14 +42,21 @@ export class WebsocketPlugin {
   static async register(app: FastifyInstance, options: WebsocketPluginOptions = {}, inject: (...args: UpgradeArguments) => void): Promise<WebsocketPlugin> {
     if (app.hasDecorator('websocketServer')) {
       const marks = learnMarks(app, app.server)
-      return new WebsocketPlugin(true, marks === undefined ? undefined : app.server, marks)
+      return new WebsocketPlugin(app, true, marks === undefined ? undefined : app.server, marks)
     }
     const { server = app.server, ...wsOptions } = options.options ?? {}
     const standIn = { on: () => {}, removeListener: () => {}, emit: (_event: string, ...args: UpgradeArguments) => inject(...args) }
     await app.register(websocket, { ...options, options: { ...wsOptions, server: standIn as unknown as Server } })
     const marks = learnMarks(app, standIn)
     if (marks === undefined) throw new Error('this version of @fastify/websocket does not mark the requests of upgrades as expected')
-    return new WebsocketPlugin(false, server, marks)
+    return new WebsocketPlugin(app, false, server, marks)
+  }
+
+  /** Drops the connections that are still open after `timeout` milliseconds: `ws` waits half a minute for a client's close frame. */
+  close(timeout: number): void {
+    setTimeout(() => {
+      for (const client of this.#sockets.clients ?? []) client.terminate()
+    }, timeout).unref()
   }
 
   /** Does to an upgrade what its listener does. */
