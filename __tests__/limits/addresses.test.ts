@@ -5,15 +5,12 @@ import { join } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { WebSocket } from 'ws'
 import { networkOf } from '../../src/address.ts'
-import blazeWs, { type WebSocketConfig, type WebSocketConnection } from '../../src/index.ts'
+import blazeWs, { type WebSocketConfig } from '../../src/index.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
+import { echo } from '../upgrade/support.ts'
 
 afterEach(closeServers)
-
-const echo = async (ws: WebSocketConnection): Promise<void> => {
-  for await (const { type, data } of ws) await ws.writeMessage(type, data)
-}
 
 const LIMITS: Partial<WebSocketConfig>[] = [{ maxConnectionsPerIp: 1 }, { maxConnections: 2 }, { maxConnections: 2, maxConnectionsPerIp: 1 }]
 

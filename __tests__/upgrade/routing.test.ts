@@ -4,21 +4,11 @@ import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { WebSocketServer } from 'ws'
-import type { WebSocketConnection } from '../../src/index.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
+import { answersTo, echo } from './support.ts'
 
 afterEach(closeServers)
-
-const echo = async (ws: WebSocketConnection): Promise<void> => {
-  for await (const { type, data } of ws) await ws.writeMessage(type, data)
-}
-
-async function answersTo(url: string, text: string, headers: Record<string, string> = {}): Promise<string> {
-  const client = await connect(url, [], { headers })
-  client.socket.send(text)
-  return client.next()
-}
 
 /** A listener that serves `/hmr` and destroys every other socket. */
 function addForeign(app: FastifyInstance): void {

@@ -16,18 +16,9 @@ import { ensureDist } from '../support/dist.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
 import { cert, key } from '../support/tls.ts'
+import { answersTo, echo } from './support.ts'
 
 afterEach(closeServers)
-
-const echo = async (ws: WebSocketConnection): Promise<void> => {
-  for await (const { type, data } of ws) await ws.writeMessage(type, data)
-}
-
-async function answersTo(url: string, text: string): Promise<string> {
-  const client = await connect(url)
-  client.socket.send(text)
-  return client.next()
-}
 
 interface Answer {
   status: number

@@ -7,22 +7,12 @@ import httpProxy from '@fastify/http-proxy'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { WebSocketServer } from 'ws'
-import type { WebSocketConnection } from '../../src/index.ts'
 import { ensureDist } from '../support/dist.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer, TestClient } from '../support/server.ts'
+import { answersTo, echo } from './support.ts'
 
 afterEach(closeServers)
-
-const echo = async (ws: WebSocketConnection): Promise<void> => {
-  for await (const { type, data } of ws) await ws.writeMessage(type, data)
-}
-
-async function answersTo(url: string, text: string): Promise<string> {
-  const client = await connect(url)
-  client.socket.send(text)
-  return client.next()
-}
 
 describe('maxPendingUpgrades', () => {
   const serve = (maxPendingUpgrades: number) => {

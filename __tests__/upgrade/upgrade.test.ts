@@ -3,15 +3,11 @@ import { type IncomingMessage, request as httpRequest } from 'node:http'
 import cookie from '@fastify/cookie'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
-import type { WebSocketConnection } from '../../src/index.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, startServer } from '../support/server.ts'
+import { echo } from './support.ts'
 
 afterEach(closeServers)
-
-const echo = async (ws: WebSocketConnection): Promise<void> => {
-  for await (const { type, data } of ws) await ws.writeMessage(type, data)
-}
 
 const addEcho = (app: FastifyInstance): void => void app.webSocket('/ws', echo)
 

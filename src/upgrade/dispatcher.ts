@@ -9,6 +9,7 @@ import { BystanderSocket } from './bystander-socket.ts'
 import { ForeignUpgrades } from './foreign-upgrades.ts'
 import { decideUpgrades } from './node-private.ts'
 import type { PendingUpgrades } from './pending-upgrades.ts'
+import { holdsBody, isWebSocketUpgrade, PlainRequests } from './plain-requests.ts'
 import type { RouteKind, RouteProbe } from './route-probe.ts'
 import { Upgrade, upgradeOf } from './upgrade.ts'
 import { interceptUpgrades, type UpgradeArguments, type UpgradeListener } from './upgrade-event.ts'
@@ -40,8 +41,7 @@ export class UpgradeDispatcher {
   #shared: UpgradeListener | undefined
   /** Other listeners that answer upgrades with Fastify's routes, as `@fastify/http-proxy` does. */
   readonly #routers = new WeakSet<UpgradeListener>()
-  /** Sockets whose next request is a plain one, whatever its headers say. */
-  readonly #plain = new WeakSet<Duplex>()
+  readonly #plain = new PlainRequests()
   #isClosed = false
   #hasWarned = false
 
@@ -83,7 +83,7 @@ export class UpgradeDispatcher {
     this.#listen()
     this.#undo.push(
       () => server.removeListener('upgrade', this.#listener),
-      decideUpgrades(server, (request) => this.#wantsUpgrade(request)),
+      decideUpgrades(server, (request) => this.#isUpgrade(request)),
       interceptUpgrades(server, (...args) => this.#dispatch(args))
     )
   }
@@ -95,12 +95,9 @@ export class UpgradeDispatcher {
   }
 
   /** Asked of each request with an `Upgrade` header. */
-  #wantsUpgrade(request: IncomingMessage): boolean {
-    if (this.#plain.delete(request.socket)) return false
+  #isUpgrade(request: IncomingMessage): boolean {
     this.#listen()
-    if (isWebSocketUpgrade(request)) return true
-    // HTTP/2 over an upgrade is something that no listener in Node can speak.
-    return !/^h2c\b/i.test(request.headers.upgrade ?? '') && this.#others().length > 0
+    return this.#plain.isUpgrade(request, this.#others().length > 0)
   }
 
   /** The other listeners of the server. */
@@ -207,21 +204,9 @@ export class UpgradeDispatcher {
 
   /** Has Fastify answer, as it would without other listeners. */
   #answer(upgrade: Upgrade): void {
-    const { request } = upgrade
-    if (isWebSocketUpgrade(request) || holdsBody(upgrade)) this.#enter(upgrade)
-    else this.#replay(upgrade)
-  }
-
-  /** Gives a request back to the server, as a plain one. Only servers that we could not have decide get here. */
-  #replay(upgrade: Upgrade): void {
-    const { request, socket, head } = upgrade
-    upgrade.release()
-    upgrade.unguard()
-    const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`]
-    for (let i = 0; i < request.rawHeaders.length; i += 2) lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`)
-    this.#plain.add(socket)
-    socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
-    this.#websocket.server?.emit('encrypted' in socket ? 'secureConnection' : 'connection', socket)
+    const { server } = this.#websocket
+    if (server === undefined || isWebSocketUpgrade(upgrade.request) || holdsBody(upgrade)) this.#enter(upgrade)
+    else this.#plain.replay(upgrade, server)
   }
 
   #enter(upgrade: Upgrade): void {
@@ -273,19 +258,6 @@ export class UpgradeDispatcher {
     this.#hasWarned = true
     this.#app.log.warn(message)
   }
-}
-
-/** A request that wants to open a WebSocket (RFC 6455, 4.2.1). */
-function isWebSocketUpgrade({ method, headers }: IncomingMessage): boolean {
-  return method === 'GET' && /(?:^|[\s,])websocket(?:$|[\s,/])/i.test(headers.upgrade ?? '')
-}
-
-/**
- * True for a plain request whose body comes with the request, not with the stream of the upgrade (Node 26). Reading that stream
- * would throw the body away.
- */
-function holdsBody({ request, socket }: Upgrade): boolean {
-  return !isWebSocketUpgrade(request) && (socket !== request.socket || request.readableLength > 0)
 }
 
 /** Answers with 503, without Fastify: a server that has too much to do, or no time left, runs no hooks for it. */
