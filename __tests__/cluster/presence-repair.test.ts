@@ -186,6 +186,39 @@ test.each([1, 2, 3, 4])('whatever is lost, comes twice or late: in the end all a
   expect(known(nodes[0] as Node, 'e')).not.toEqual([])
 }, 20_000)
 
+test('nodes whose clocks are a minute apart believe what was set last', async () => {
+  const nodes = (await startCluster(2, ['tea'])) as [Node, Node]
+  const wall = Date.now
+  const set = ({ hub, ws }: Node, info: string, ahead: number): void => {
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => wall() + ahead)
+    hub.presence.set(ws, 'tea', info, { key: 'Ann' })
+    clock.mockRestore()
+  }
+  for (const [i, node] of [0, 1, 1, 0, 1].entries()) {
+    set(nodes[node] as Node, `mood ${i}`, node * -60_000)
+    for (const { hub } of nodes) await eventually(() => hub.presence.known('tea')[0]?.info === `mood ${i}`, `mood ${i}`)
+  }
+})
+
+test('a hostile time does not keep nodes from hearing each other', async () => {
+  const nodes = (await startCluster(2, ['tea'])) as [Node, Node]
+  const [a, b] = nodes
+  const entries = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER + 1, 1e15, -1, 0.5, '1'].map((since, i) => ({ id: `x${i}`, key: `x${i}`, info: null, since }))
+  for (const { hub } of nodes) hub.presence.control('hostile', 'tea', { type: 'present', entries })
+  for (const [i, { hub, ws }] of [a, b, a, b].entries()) {
+    hub.presence.set(ws, 'tea', i, { key: 'Ann' })
+    const info = ({ hub: one }: Node): unknown => one.presence.known('tea').find(({ key }) => key === 'Ann')?.info
+    await eventually(() => nodes.every((node) => info(node) === i))
+  }
+})
+
+test('what would poison a prototype on other nodes is refused here', async () => {
+  const [{ hub, ws }] = (await startCluster(1, ['tea'])) as [Node]
+  for (const json of ['{"__proto__":1}', '[{"__proto__":{"a":1}}]', '{"constructor":{"prototype":1}}']) {
+    expect(() => hub.presence.set(ws, 'tea', JSON.parse(json))).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', closeCode: 1008 }))
+  }
+})
+
 test('while all is well nobody asks, whichever rooms a node watches and however much changes', async () => {
   const rooms = Array.from({ length: 300 }, (_, i) => `room${i}`)
   const nodes = (await startCluster(2, rooms, 500)) as [Node, Node]
@@ -234,7 +267,7 @@ test('a node of a version that knows no digests tells everything when something 
   const [{ hub, ws }, other] = nodes
   const { presence } = hub
   const answer = presence.answer.bind(presence)
-  presence.answer = ({ hashes: _, ...question }, node) => answer(question, node)
+  presence.answer = (question, node) => answer({ ...question, hashes: undefined }, node)
   presence.digest = () => undefined as unknown as string
   hub.to('tea').broadcast('hello')
   const lost = loseOne(other, isType('present'))

@@ -36,7 +36,10 @@ export function lossyBroker(engine: MemoryEngine): LossyBroker {
         lossy.heard.push({ ...message, bytes: bytes.length })
         node.receive(channel, bytes)
       }
-      for (let i = 0; i < copies; i++) delay === undefined ? deliver() : setTimeout(deliver, delay).unref()
+      for (let i = 0; i < copies; i++) {
+        if (delay === undefined) deliver()
+        else setTimeout(deliver, delay).unref()
+      }
     }
     open({ id: node.id, receive: arrive, lost: (error) => node.lost(error) })
   }
