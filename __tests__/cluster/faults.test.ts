@@ -1,9 +1,8 @@
-import { createServer, connect as connectTo, type Socket } from 'node:net'
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../support/server.ts'
 import { ClusterProcess, endClusters, Member, type NodeOptions } from './support/cluster.ts'
-import { describeWith, Engine, freePort, NATS, REDIS } from './support/engines.ts'
+import { describeWith, Engine, NATS, REDIS } from './support/engines.ts'
+import { Proxy } from './support/proxy.ts'
 
 jest.setTimeout(90_000)
 afterEach(endClusters)
@@ -200,38 +199,3 @@ describeWith(REDIS, 'a node', () => {
     expect((await b.report()).faults).toEqual([])
   })
 })
-
-/** Stands between clients and a server, and can cut all connections. */
-class Proxy {
-  readonly port: number
-  readonly #sockets = new Set<Socket>()
-  readonly #server: ReturnType<typeof createServer>
-
-  private constructor(port: number, target: number) {
-    this.port = port
-    this.#server = createServer((client) => {
-      const server = connectTo(target, '127.0.0.1')
-      for (const socket of [client, server]) {
-        this.#sockets.add(socket)
-        socket.on('error', () => {})
-        socket.on('close', () => this.#sockets.delete(socket))
-      }
-      client.pipe(server).pipe(client)
-    }).listen(port, '127.0.0.1')
-  }
-
-  static async start(target: number): Promise<Proxy> {
-    const proxy = new Proxy(await freePort(), target)
-    await once(proxy.#server, 'listening')
-    return proxy
-  }
-
-  cut(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy()
-  }
-
-  close(): void {
-    this.#server.close()
-    this.cut()
-  }
-}

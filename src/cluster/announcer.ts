@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Control } from './host.ts'
 import type { ClusterNode } from './node.ts'
-import { chunks, ENTRIES } from './presence-messages.ts'
-import type { PresenceRoom } from './presence-room.ts'
+import { bucketOf, type Digest, hashOfRoom, sum } from './presence-digest.ts'
+import { chunks, ENTRIES, heldIn, roomsIn } from './presence-messages.ts'
+import { HERE, type PresenceRoom } from './presence-room.ts'
 
 /** How often it is looked whether the engine has taken what is under way, in milliseconds. */
 const BREATH = 5
@@ -32,6 +34,38 @@ export class Announcer {
     await Promise.all(announced)
   }
 
+  /** Answers a node that knows nothing of some rooms, when it has been told. */
+  async answer(question: Control, node: string): Promise<unknown[]> {
+    await this.announce(this.#occupied(roomsIn(question), node))
+    return [true]
+  }
+
+  /**
+   * Answers a node that has said which hash it holds of each room: only rooms that differ are announced, and the answer does not
+   * wait for that. It has, for each bucket, this node's sum of all rooms and of those in the question.
+   */
+  compare(question: Control, node: string, { sums }: Digest): unknown[] {
+    const listed = new Map<number, number>()
+    const different: string[] = []
+    for (const [name, held] of heldIn(question)) {
+      const hash = this.#roomOf(name)?.roster.hashOf(HERE) ?? 0
+      const bucket = bucketOf(hashOfRoom(name))
+      listed.set(bucket, sum(listed.get(bucket) ?? 0, hash))
+      if (held !== null && held !== hash) different.push(name)
+    }
+    for (const room of this.#occupied(different, node)) if (!this.#waiting.has(room)) this.#waiting.set(room, [])
+    if (this.#waiting.size > 0 && !this.#isRunning) void this.#run()
+    return [Array.from(listed, ([bucket, hash]) => [bucket, sums[bucket], hash])]
+  }
+
+  /** Those of the rooms that somebody is in here. The node is told at once that nobody is in the others. */
+  #occupied(rooms: readonly string[], node: string): string[] {
+    const here = new Set(rooms.filter((name) => this.#roomOf(name)?.roster.hasAny(HERE) === true))
+    const empty = rooms.filter((name) => !here.has(name))
+    if (empty.length > 0) this.#node.tellNode(node, { type: 'nobody', rooms: empty })
+    return [...here]
+  }
+
   #queue(room: string): Promise<void> {
     return new Promise((resolve) => {
       const waiting = this.#waiting.get(room)
@@ -58,7 +92,7 @@ export class Announcer {
       // What is lost now is said when the engine is back.
       if (this.#node.isDegraded) return
       // Not as they were at the beginning: what has changed since then has been said.
-      const entries = ids.flatMap((id) => this.#roomOf(room)?.roster.entryOf(id) ?? [])
+      const entries = ids.flatMap((id) => this.#roomOf(room)?.roster.entryOf(HERE, id) ?? [])
       this.#bytes += this.#node.tell(room, { type: 'snapshot', isFirst: i === 0, isLast: i === parts.length - 1, entries })
       // Behind, not in front: who is listed and what is said first go together, with no change between them.
       await this.#breathe()

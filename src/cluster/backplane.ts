@@ -73,6 +73,18 @@ export class Backplane implements NodeHost {
     this.presence.control(node, room, message)
   }
 
+  digest(): string {
+    return this.presence.digest()
+  }
+
+  beat(node: string, digest: unknown): void {
+    this.presence.beat(node, digest)
+  }
+
+  missed(node: string, room: string | undefined): void {
+    this.presence.missed(node, room)
+  }
+
   found(node: string): void {
     this.presence.found(node)
   }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { integer } from '../options.ts'
 import { assertRoom } from '../room.ts'
 import type { NodeInfo } from './members.ts'
@@ -54,8 +53,7 @@ export class Cluster {
    */
   async ready({ timeout }: ClusterQuestion = {}): Promise<boolean> {
     if (timeout !== undefined) checkTimeout(timeout, 'timeout')
-    const ready = this.#node?.ready().then(() => true) ?? true
-    return timeout === undefined ? ready : Promise.race([ready, sleep(timeout, false, { ref: false })])
+    return this.#node?.ready(undefined, timeout) ?? true
   }
 
   /** The nodes of the cluster, this one among them. */

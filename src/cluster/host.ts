@@ -15,6 +15,12 @@ export interface NodeHost {
   answer(question: Control, node: string): unknown[] | Promise<unknown[]> | undefined
   /** Another node says something in a room. */
   control(node: string, room: string, message: Control): void
+  /** What this node has said of itself, for its heartbeat: the others compare it with what they have heard. */
+  digest(): string
+  /** The heartbeat of another node; the digest is undefined if its version of this package sends none. */
+  beat(node: string, digest: unknown): void
+  /** A message of another node did not come: in this room, or on a channel that belongs to no room. */
+  missed(node: string, room: string | undefined): void
   /** A node that nobody knew of, or that was thought to be gone. */
   found(node: string): void
   gone(node: string): void

@@ -9,16 +9,22 @@ export class Incoming {
   readonly #host: Pick<NodeHost, 'deliver' | 'disconnect' | 'rejected'>
   readonly #channels: Channels
   readonly #hear: (channel: string, node: string, message: Control) => void
-  readonly #arrivals = new Arrivals()
+  readonly #arrivals: Arrivals
   received = 0
   duplicates = 0
   rejected = 0
 
-  /** `hear` is told what nodes say to each other. */
-  constructor(channels: Channels, host: Pick<NodeHost, 'deliver' | 'disconnect' | 'rejected'>, hear: (channel: string, node: string, message: Control) => void) {
+  /** `hear` is told what nodes say to each other, `gap` on which channel something of which node is missing. */
+  constructor(
+    channels: Channels,
+    host: Pick<NodeHost, 'deliver' | 'disconnect' | 'rejected'>,
+    hear: (channel: string, node: string, message: Control) => void,
+    gap: (channel: string, node: string) => void
+  ) {
     this.#channels = channels
     this.#host = host
     this.#hear = hear
+    this.#arrivals = new Arrivals(gap)
   }
 
   /** Messages that were sent to this node and never came. */

@@ -1,13 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterNode } from './node.ts'
 import { chunks, ROOMS } from './presence-messages.ts'
 
 /** How long others have to say who is with them, in milliseconds. */
 const TIMEOUT = 1_000
 
-/** Asks all other nodes, or one, who of some rooms is with them: what they have to say comes over the channels of the rooms. */
-export async function askAbout(node: ClusterNode, rooms: readonly string[], of?: string): Promise<void> {
-  await Promise.all(chunks(rooms, ROOMS).map((some) => node.ask({ type: 'presence', rooms: some }, TIMEOUT, of)))
+/** Asks all other nodes who is in some rooms. What they have to say comes over the channels of the rooms, in front of their answers. */
+export async function askAbout(node: ClusterNode, rooms: readonly string[]): Promise<void> {
+  await Promise.all(chunks(rooms, ROOMS).map((some) => node.ask({ type: 'presence', rooms: some }, TIMEOUT)))
 }
 
 /** Asks about rooms that this node has begun to watch, all of a turn at once. */
@@ -27,10 +26,9 @@ export class Inquiry {
 
   async ask(): Promise<void> {
     // What they say must not come before it can be heard.
-    const ready = Promise.all(this.rooms.map((room) => this.#node.ready(room)))
-    await Promise.race([ready, sleep(this.#node.isDegraded ? 0 : TIMEOUT, undefined, { ref: false })])
+    const timeout = this.#node.isDegraded ? 0 : TIMEOUT
+    await Promise.all(this.rooms.map((room) => this.#node.ready(room, timeout)))
     await askAbout(this.#node, this.rooms)
     this.#settle()
   }
 }
-

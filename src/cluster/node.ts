@@ -22,7 +22,8 @@ const MAX_LEASE = 3_600_000
 /** One hub's place in its cluster: speaks to the other nodes through a broker, and knows who they are. */
 export class ClusterNode implements BrokerNode, Watched {
   readonly #host: NodeHost
-  readonly #lease: number
+  /** After how many milliseconds of silence the others take this node for dead. */
+  readonly lease: number
   readonly #broker: Broker
   readonly #link: Link
   readonly #subscriptions: Subscriptions
@@ -51,9 +52,14 @@ export class ClusterNode implements BrokerNode, Watched {
     this.#outgoing = new Outgoing(this.#channels, (channel, size, bytes) => this.#post(channel, size, bytes))
     this.id = this.#outgoing.origin
     this.#host = host
-    this.#lease = lease
+    this.lease = lease
     this.#broker = broker
-    this.#incoming = new Incoming(this.#channels, host, (channel, origin, message) => this.#hear(channel, origin, message))
+    this.#incoming = new Incoming(
+      this.#channels,
+      host,
+      (channel, origin, message) => this.#hear(channel, origin, message),
+      (channel, origin) => this.#missed(channel, origin)
+    )
     this.#link = new Link(broker, { degraded: (error) => host.degraded(error), refused: (error) => host.refused(error), drained: () => host.drained(), up: () => void this.#up() })
     this.#subscriptions = new Subscriptions(
       broker,
@@ -123,9 +129,12 @@ export class ClusterNode implements BrokerNode, Watched {
     this.#subscriptions.release(this.#channels.ofRoom(room), now())
   }
 
-  /** Resolves once this node gets everything that is said to it in all rooms that it has entered, or in this one. */
-  ready(room?: string): Promise<void> {
-    return this.#subscriptions.ready(room === undefined ? undefined : this.#channels.ofRoom(room))
+  /**
+   * Resolves to true once this node gets everything that is said to it in all rooms that it has entered, or in this one; to false
+   * after `timeout` milliseconds.
+   */
+  ready(room?: string, timeout?: number): Promise<boolean> {
+    return this.#subscriptions.ready(room === undefined ? undefined : this.#channels.ofRoom(room), timeout)
   }
 
   get isDegraded(): boolean {
@@ -170,16 +179,21 @@ export class ClusterNode implements BrokerNode, Watched {
     if (message.type === 'bye') return this.#members.gone(origin)
     // Whoever speaks lives, and who is not among the nodes that are known would never be found dead.
     if (message.type === 'alive' || !this.#members.has(origin)) this.#heard(origin, message)
-    if (message.type === 'alive' || !this.#members.has(origin)) return
+    if (!this.#members.has(origin)) return
+    if (message.type === 'alive') return this.#host.beat(origin, message['presence'])
     const room = this.#channels.roomOf(channel)
     if (room !== undefined) this.#host.control(origin, room, message)
     else if (message.type === 'answer') this.#questions.answer(message['id'], origin, message['part'], message['isLast'] === true, now())
     else this.#answer(origin, message)
   }
 
+  #missed(channel: string, origin: string): void {
+    if (this.#members.has(origin)) this.#host.missed(origin, this.#channels.roomOf(channel))
+  }
+
   #heard(node: string, { lease, isNew }: Control): void {
     const time = now()
-    const isKnown = !this.#members.heard(node, time + Math.min(Number(lease) || this.#lease, MAX_LEASE))
+    const isKnown = !this.#members.heard(node, time + Math.min(Number(lease) || this.lease, MAX_LEASE))
     // It may not know of this one, either.
     if (isNew === true) this.#speak(time)
     if (!isKnown) this.#host.found(node)
@@ -201,7 +215,7 @@ export class ClusterNode implements BrokerNode, Watched {
     this.#link.check(time)
     if (this.#link.isUp) {
       this.#subscriptions.check(time)
-      if (time - this.#spokeAt >= this.#lease / 4) this.#speak(time)
+      if (time - this.#spokeAt >= this.lease / 4) this.#speak(time)
     }
     // Without the engine nobody can be heard.
     if (this.#link.error === undefined) this.#members.check(time)
@@ -222,14 +236,16 @@ export class ClusterNode implements BrokerNode, Watched {
     const time = now()
     this.#introducedAt = time
     // Nobody could be heard, which says nothing of the others.
-    this.#members.renew(time + this.#lease)
-    this.#say(this.#channels.nodes, { type: 'alive', lease: this.#lease, isNew: true })
+    this.#members.renew(time + this.lease)
+    this.#say(this.#channels.nodes, { type: 'alive', lease: this.lease, isNew: true })
     this.#host.up(this.#link.recovered())
   }
 
   #speak(time: number): void {
     this.#spokeAt = time
-    this.#say(this.#channels.nodes, { type: 'alive', lease: this.#lease })
+    // In front of it goes what the digest stands for.
+    const presence = this.#host.digest()
+    this.#say(this.#channels.nodes, { type: 'alive', lease: this.lease, presence })
   }
 
   #left(channel: string): void {

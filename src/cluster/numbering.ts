@@ -43,8 +43,14 @@ export class Numbering {
 /** What arrives on the channels of a node, by sender: what is missing is counted, what comes twice is told. */
 export class Arrivals {
   readonly #channels = new Map<string, Map<string, Count>>()
+  readonly #gap: (channel: string, origin: string) => void
   /** Messages that were sent to this node and never came. */
   missed = 0
+
+  /** `gap` is told on which channel something of which sender is missing, in front of the message that shows it. */
+  constructor(gap: (channel: string, origin: string) => void = () => {}) {
+    this.#gap = gap
+  }
 
   /** False for a message that has already come, or stands behind one that should have come later. */
   isNew(channel: string, { origin, generation, sequence }: Pick<Envelope, 'origin' | 'generation' | 'sequence'>): boolean {
@@ -59,9 +65,12 @@ export class Arrivals {
       return true
     }
     if (generation < last.generation || (generation === last.generation && sequence <= last.sequence)) return false
-    if (generation === last.generation) this.missed += sequence - last.sequence - 1
+    // How many of an earlier generation are missing nobody can say.
+    const missing = sequence - 1 - (generation === last.generation ? last.sequence : 0)
     last.generation = generation
     last.sequence = sequence
+    this.missed += missing
+    if (missing > 0) this.#gap(channel, origin)
     return true
   }
 

@@ -1,3 +1,4 @@
+import secureJson from 'secure-json-parse'
 import { violation } from '../close.ts'
 import { jsonOf } from '../connection/payload.ts'
 import { describe, errors } from '../errors.ts'
@@ -7,11 +8,16 @@ import type { Entry } from './roster.ts'
 const MAX_INFO = 8 * 1024
 const MAX_KEY = 256
 
-/** What is to be known of someone, as the other nodes will get it. Throws where it has no JSON form or is too long. */
+/** What others may know of someone, as the other nodes get it. Throws if it has no JSON form, is too long or would poison a prototype. */
 export function infoOf(info: unknown): unknown {
   const json = jsonOf(info)
   assertLength('info', Buffer.byteLength(json), 0, MAX_INFO, 'bytes of JSON')
-  return JSON.parse(json)
+  try {
+    return secureJson.parse(json)
+  } catch (error) {
+    // Other nodes would reject the whole message.
+    throw violation(new errors.INVALID_ARGUMENT('info', `is not safe as JSON: ${(error as Error).message}`), 'invalid presence info')
+  }
 }
 
 export function assertKey(key: unknown): asserts key is string {
@@ -26,7 +32,7 @@ function assertLength(name: string, length: number, min: number, max: number, un
 
 /** True for what another node may say of someone. */
 export function isEntry(entry: Partial<Entry> | null): entry is Entry {
-  return isName(entry?.id) && isName(entry?.key) && typeof entry?.since === 'number' && isInfo(entry.info)
+  return isName(entry?.id) && isName(entry?.key) && Number.isSafeInteger(entry?.since) && isInfo(entry.info)
 }
 
 /** True for what may be an id, a key or a room. */

@@ -24,30 +24,45 @@ export function chunks<T>(list: readonly T[], size: number): T[][] {
   return parts
 }
 
-/** Takes what another node says of a room; `parts` keeps what is not complete. Gives what has changed by it. */
-export function changesOf(roster: Roster, parts: Map<string, Entry[]>, node: string, message: Control): Change[] {
-  const known = parts.get(node)
-  const entries = entriesOf(message)
+/** The parts of a snapshot that have come, and what has changed since. */
+export interface Snapshot {
+  readonly entries: Map<string, Entry>
+  /** A part has come since it was last asked whether more can be expected. */
+  isFresh: boolean
+}
+
+/** Takes what another node says of a room; `snapshots` keeps what is not complete. Gives what has changed by it. */
+export function changesOf(roster: Roster, snapshots: Map<string, Snapshot>, node: string, message: Control, entries: readonly Entry[]): Change[] {
   if (message.type === 'present') {
-    known?.push(...entries)
+    keep(snapshots.get(node), entries)
     return entries.flatMap((entry) => roster.set(node, entry))
   }
   if (message.type === 'absent') {
-    const ids = new Set(idsOf(message))
-    if (known !== undefined) parts.set(node, known.filter(({ id }) => !ids.has(id)))
-    return [...ids].flatMap((id) => roster.delete(id))
+    const ids = idsOf(message)
+    for (const id of ids) snapshots.get(node)?.entries.delete(id)
+    return ids.flatMap((id) => roster.delete(node, id))
   }
-  if (message.type !== 'snapshot') return []
-  if (message['isFirst'] === true) parts.set(node, entries)
-  else known?.push(...entries)
-  const all = parts.get(node)
-  // Who has not heard the beginning must not take the rest for all.
-  if (all === undefined || message['isLast'] !== true) return []
-  parts.delete(node)
-  return roster.replace(node, all)
+  return message.type === 'snapshot' ? changesOfPart(roster, snapshots, node, message, entries) : []
 }
 
-function entriesOf({ entries }: Control): Entry[] {
+function changesOfPart(roster: Roster, snapshots: Map<string, Snapshot>, node: string, message: Control, entries: readonly Entry[]): Change[] {
+  if (message['isFirst'] === true) snapshots.set(node, { entries: new Map(), isFresh: true })
+  const snapshot = snapshots.get(node)
+  // A node that has missed the beginning must not take the rest for all.
+  if (snapshot === undefined) return []
+  snapshot.isFresh = true
+  keep(snapshot, entries)
+  if (message['isLast'] !== true) return []
+  snapshots.delete(node)
+  return roster.replace(node, [...snapshot.entries.values()])
+}
+
+function keep(snapshot: Snapshot | undefined, entries: readonly Entry[]): void {
+  for (const entry of entries) snapshot?.entries.set(entry.id, entry)
+}
+
+/** What a message says of connections. */
+export function entriesOf({ entries }: Control): Entry[] {
   return Array.isArray(entries) ? (entries as Partial<Entry>[]).filter(isEntry) : []
 }
 
@@ -59,4 +74,11 @@ export function roomsIn({ rooms }: Control): string[] {
 
 function idsOf({ ids }: Control): string[] {
   return Array.isArray(ids) ? (ids as unknown[]).filter((id) => typeof id === 'string') : []
+}
+
+/** The rooms that a question is about, with the hash that the asker holds of each; null stands for a room it wants to hear nothing of. */
+export function heldIn({ rooms, hashes }: Control): Map<string, unknown> {
+  if (!Array.isArray(rooms) || !Array.isArray(hashes)) return new Map()
+  const held = (rooms as unknown[]).slice(0, ROOMS).map((name, i) => [name, (hashes as unknown[])[i]] as [string, unknown])
+  return new Map(held.filter(([name]) => isName(name)))
 }

@@ -1,13 +1,17 @@
 import type { Control } from './host.ts'
-import { changeMessages, changesOf } from './presence-messages.ts'
+import type { Clock } from './presence-clock.ts'
+import { bucketOf, type Digests, hashOfRoom } from './presence-digest.ts'
+import { changeMessages, changesOf, entriesOf, type Snapshot } from './presence-messages.ts'
 import { type Change, type Entry, Roster } from './roster.ts'
 
 /** The owner of this node's entries. */
-const HERE = ''
+export const HERE = ''
 
 /** What presence knows of a room: who is there on all nodes, and what these are to be told of those who are here. */
 export class PresenceRoom {
-  readonly roster = new Roster()
+  readonly roster: Roster
+  /** Which of the digest's sums has the hashes of this room. */
+  readonly bucket: number
   /** Settles when the other nodes have said who is with them. */
   readonly known: Promise<unknown>
   /** It has settled. Who was there before is no news: `list` gives them. */
@@ -15,12 +19,15 @@ export class PresenceRoom {
   /** What has changed here in this turn. */
   readonly #present = new Map<string, Entry>()
   readonly #absent = new Set<string>()
-  /** The parts of what another node says, until its last has come. */
-  readonly #parts = new Map<string, Entry[]>()
-  #lastTime = 0
+  readonly #snapshots = new Map<string, Snapshot>()
+  readonly #clock: Clock
 
-  constructor(known: Promise<unknown>) {
+  constructor(name: string, known: Promise<unknown>, clock: Clock, digests: Digests) {
+    const hash = hashOfRoom(name)
+    this.bucket = bucketOf(hash)
+    this.roster = new Roster(hash, (node, by) => digests.of(node).add(this.bucket, by))
     this.known = known
+    this.#clock = clock
     void known.then(() => (this.isKnown = true))
   }
 
@@ -31,7 +38,7 @@ export class PresenceRoom {
 
   /** A connection of this node is there, under this key, or under the one that it had before, or else under its own id. */
   set(id: string, key: string | undefined, info: unknown): Change[] {
-    const entry = { id, key: key ?? this.roster.entryOf(id)?.key ?? id, info, since: this.#time() }
+    const entry = { id, key: key ?? this.roster.entryOf(HERE, id)?.key ?? id, info, since: this.#clock.next() }
     this.#present.set(id, entry)
     this.#absent.delete(id)
     return this.roster.set(HERE, entry)
@@ -41,7 +48,7 @@ export class PresenceRoom {
   remove(id: string): Change[] {
     this.#present.delete(id)
     this.#absent.add(id)
-    return this.roster.delete(id)
+    return this.roster.delete(HERE, id)
   }
 
   /** What the others are to be told of changes here, once. */
@@ -54,18 +61,27 @@ export class PresenceRoom {
 
   /** Another node says who is with it. */
   hear(node: string, message: Control): Change[] {
-    return changesOf(this.roster, this.#parts, node, message)
+    const entries = entriesOf(message)
+    for (const { since } of entries) this.#clock.hear(since)
+    return changesOf(this.roster, this.#snapshots, node, message, entries)
+  }
+
+  /** Something that another node has said did not come: a snapshot with a gap would leave people out. */
+  missed(node: string): void {
+    this.#snapshots.delete(node)
+  }
+
+  /** True while a node is saying who is with it: a part has come since the last call. */
+  isHearing(node: string): boolean {
+    const snapshot = this.#snapshots.get(node)
+    const isFresh = snapshot?.isFresh === true
+    if (snapshot !== undefined) snapshot.isFresh = false
+    return isFresh
   }
 
   /** Another node has gone. */
   gone(node: string): Change[] {
-    this.#parts.delete(node)
+    this.#snapshots.delete(node)
     return this.roster.replace(node, [])
-  }
-
-  /** Later than any before, so that of two changes in a millisecond the second counts. */
-  #time(): number {
-    this.#lastTime = Math.max(Date.now(), this.#lastTime + 1)
-    return this.#lastTime
   }
 }

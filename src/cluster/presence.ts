@@ -7,9 +7,12 @@ import { Announcer } from './announcer.ts'
 import type { Control } from './host.ts'
 import { askAbout, Inquiry } from './inquiry.ts'
 import type { ClusterNode } from './node.ts'
+import { Clock } from './presence-clock.ts'
+import { Digests } from './presence-digest.ts'
 import { assertKey, infoOf } from './presence-entry.ts'
 import { roomsIn } from './presence-messages.ts'
-import { PresenceRoom } from './presence-room.ts'
+import { Repair } from './presence-repair.ts'
+import { HERE, PresenceRoom } from './presence-room.ts'
 import type { Change, Present } from './roster.ts'
 
 /** The events of presence, in rooms that clients of this node are in. A listener that throws is logged and disturbs nobody. */
@@ -48,10 +51,12 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
   readonly #host: PresenceHost
   readonly #node: ClusterNode | undefined
   readonly #announcer: Announcer | undefined
+  readonly #repair: Repair | undefined
+  readonly #clock = new Clock()
+  readonly #digests = new Digests()
   readonly #failed: (error: unknown, event: string) => void
-  /** Rooms of which the others are asked by the end of the turn, and nodes that are asked about all rooms. */
+  /** The rooms that the others are asked about at the end of the turn. */
   #unknown: Inquiry | undefined
-  readonly #newcomers = new Set<string>()
   #isScheduled = false
   #round = 0
 
@@ -61,6 +66,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
     this.#host = host
     this.#node = node
     this.#announcer = node && new Announcer(node, (room) => this.#rooms.get(room))
+    this.#repair = node && new Repair(node, this.#rooms, this.#digests)
     this.#failed = failed
     this.on('newListener' as 'join', () => this.#listenedTo())
   }
@@ -98,7 +104,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
   remove(ws: WebSocketConnection, room: string): void {
     assertRoom(room)
     const known = this.#rooms.get(room)
-    if (known?.roster.has(ws.id) !== true) return
+    if (known?.roster.has(HERE, ws.id) !== true) return
     this.#schedule(room)
     this.#emit(room, known.remove(ws.id))
   }
@@ -138,8 +144,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
     const unknown = this.#unknown
     this.#unknown = undefined
     void unknown?.ask()
-    for (const newcomer of this.#newcomers) if (this.#node !== undefined) void askAbout(this.#node, [...this.#rooms.keys()], newcomer)
-    this.#newcomers.clear()
+    this.#repair?.ask()
   }
 
   // ---- What the node says
@@ -150,8 +155,12 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
   }
 
   /** @internal This node is no longer told who is in a room. */
-  unsubscribed(room: string): void {
-    this.#rooms.delete(room)
+  unsubscribed(name: string): void {
+    const room = this.#rooms.get(name)
+    if (room === undefined) return
+    this.#publish(name)
+    this.#rooms.delete(name)
+    this.#repair?.dropped(room)
   }
 
   /** @internal Another node says who is with it. */
@@ -162,31 +171,45 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
     if (room.isKnown) this.#emit(name, changes)
   }
 
-  /** @internal Another node says that nobody is there, or asks who is here: that is said in the rooms, before the answer. */
-  answer(message: Control, node: string): Promise<unknown[]> | undefined {
-    const rooms = roomsIn(message)
-    if (message.type === 'nobody') for (const name of rooms) this.control(node, name, NOBODY)
-    return message.type === 'presence' ? this.#announce(rooms, node) : undefined
+  /** @internal Another node says that nobody is there, or asks who is here. */
+  answer(message: Control, node: string): unknown[] | Promise<unknown[]> | undefined {
+    if (message.type === 'nobody') for (const name of roomsIn(message)) this.control(node, name, NOBODY)
+    if (message.type !== 'presence') return undefined
+    if (message['hashes'] === undefined) return this.#announcer?.answer(message, node)
+    // What is compared is what the others have been told.
+    this.flush()
+    return this.#announcer?.compare(message, node, this.#digests.of(HERE))
   }
 
-  async #announce(rooms: readonly string[], node: string): Promise<unknown[]> {
-    const here = new Set(rooms.filter((name) => (this.#rooms.get(name)?.idsHere().length ?? 0) > 0))
-    const empty = rooms.filter((name) => !here.has(name))
-    if (empty.length > 0) this.#node?.tellNode(node, { type: 'nobody', rooms: empty })
-    await this.#announcer?.announce([...here])
-    return [true]
+  /** @internal What this node has said of all rooms, for its heartbeat. */
+  digest(): string {
+    this.flush()
+    return this.#digests.of(HERE).toString()
+  }
+
+  /** @internal The heartbeat of another node, with its digest. */
+  beat(node: string, digest: unknown): void {
+    if (this.#repair?.beat(node, digest) === true) this.#schedule()
+  }
+
+  /** @internal Something that another node has said did not come: in this room, or to all nodes, or to this one. */
+  missed(node: string, name: string | undefined): void {
+    if (name !== undefined) this.#rooms.get(name)?.missed(node)
+    this.#repair?.missed(node, name)
+    this.#schedule()
   }
 
   /** @internal A node is there that may not know who is here, and the other way round. */
   found(node: string): void {
-    this.#newcomers.add(node)
+    this.#repair?.found(node)
     this.#schedule()
   }
 
   /** @internal A node has gone, and all who were with it. */
   gone(node: string): void {
-    this.#newcomers.delete(node)
     for (const [name, room] of this.#rooms) this.#emit(name, room.gone(node))
+    this.#repair?.gone(node)
+    this.#digests.delete(node)
   }
 
   /** @internal Something may have been missed on both sides. */
@@ -202,7 +225,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
   #open(name: string): PresenceRoom {
     let room = this.#rooms.get(name)
     if (room === undefined) {
-      room = new PresenceRoom(this.#ask(name))
+      room = new PresenceRoom(name, this.#ask(name), this.#clock, this.#digests)
       this.#rooms.set(name, room)
     }
     return room

@@ -1,3 +1,5 @@
+import { hashOfEntry, sum } from './presence-digest.ts'
+
 /** Someone who is in a room. */
 export interface Present<Info = unknown> {
   /** What `set` was given as `key`, or else the id of the connection. */
@@ -14,7 +16,7 @@ export interface Entry {
   id: string
   key: string
   info: unknown
-  /** When it was set, in milliseconds since 1970. */
+  /** When it was set, by the clock of presence: a whole number, later than whatever its node had heard of before. */
   since: number
 }
 
@@ -24,96 +26,155 @@ export interface Change {
   present: Present
 }
 
-interface OwnedEntry extends Entry {
-  /** The node that has the connection. */
-  node: string
+interface HashedEntry extends Entry {
+  hash: number
 }
 
 /** The connections under one key, and the one that was set last. */
 interface Group {
-  readonly entries: Map<string, OwnedEntry>
-  newest: OwnedEntry
+  readonly entries: Set<HashedEntry>
+  newest: HashedEntry
 }
 
-/** Who is in one room, on all nodes. */
-export class Roster {
-  readonly #entries = new Map<string, OwnedEntry>()
-  readonly #groups = new Map<string, Group>()
+/** What one node says. */
+interface Holding {
+  readonly entries: Map<string, HashedEntry>
+  /** The sum of the hashes of all entries, kept up to date with every change. */
+  hash: number
+}
 
-  get isEmpty(): boolean {
-    return this.#entries.size === 0
+/** Who is in one room, on all nodes. Each node speaks for its own connections only. */
+export class Roster {
+  readonly #nodes = new Map<string, Holding>()
+  readonly #groups = new Map<string, Group>()
+  readonly #hashedRoom: number
+  readonly #counted: (node: string, by: number) => void
+
+  /** `counted` is told by how much the hash of what a node says has changed. */
+  constructor(hashedRoom = 0, counted: (node: string, by: number) => void = () => {}) {
+    this.#hashedRoom = hashedRoom
+    this.#counted = counted
   }
 
-  has(id: string): boolean {
-    return this.#entries.has(id)
+  get isEmpty(): boolean {
+    return this.#groups.size === 0
+  }
+
+  has(node: string, id: string): boolean {
+    return this.#nodes.get(node)?.entries.has(id) === true
+  }
+
+  /** True if a node has any connections here. */
+  hasAny(node: string): boolean {
+    return this.#nodes.has(node)
   }
 
   list(): Present[] {
     return [...this.#groups.values()].map(presentOf)
   }
 
-  /** The connections of one node. */
-  idsOf(node: string): string[] {
-    return [...this.#entries.values()].filter((entry) => entry.node === node).map(({ id }) => id)
+  /** The nodes that have connections here. */
+  nodes(): string[] {
+    return [...this.#nodes.keys()]
   }
 
-  entryOf(id: string): Entry | undefined {
-    const entry = this.#entries.get(id)
+  /** The connections of one node. */
+  idsOf(node: string): string[] {
+    return [...(this.#nodes.get(node)?.entries.keys() ?? [])]
+  }
+
+  /** A hash of all entries of one node: the same in any order, and 0 if there are none. */
+  hashOf(node: string): number {
+    return this.#nodes.get(node)?.hash ?? 0
+  }
+
+  entryOf(node: string, id: string): Entry | undefined {
+    const entry = this.#nodes.get(node)?.entries.get(id)
     return entry && { id, key: entry.key, info: entry.info, since: entry.since }
   }
 
-  set(node: string, { id, key, info, since }: Entry): Change[] {
-    const earlier = this.#entries.get(id)
-    const changes = earlier !== undefined && earlier.key !== key ? this.delete(id) : []
-    const entry: OwnedEntry = { node, id, key, info, since }
-    this.#entries.set(id, entry)
-    const group = this.#groups.get(key)
-    if (group === undefined) {
-      const made = { entries: new Map([[id, entry]]), newest: entry }
-      this.#groups.set(key, made)
-      return [...changes, { event: 'join', present: presentOf(made) }]
-    }
-    group.entries.set(id, entry)
-    if (since < group.newest.since) return changes
-    return [...changes, ...renewed(group, entry)]
+  set(node: string, entry: Entry): Change[] {
+    const hash = hashOfEntry(this.#hashedRoom, entry)
+    const earlier = this.#nodes.get(node)?.entries.get(entry.id)
+    if (earlier === undefined) return this.#add(node, { ...entry, hash })
+    if (earlier.hash === hash && earlier.since === entry.since) return []
+    if (earlier.key !== entry.key) return [...this.delete(node, entry.id), ...this.#add(node, { ...entry, hash })]
+    return this.#update(node, earlier, entry, hash)
   }
 
-  delete(id: string): Change[] {
-    const entry = this.#entries.get(id)
-    if (entry === undefined) return []
-    this.#entries.delete(id)
+  delete(node: string, id: string): Change[] {
+    const holding = this.#nodes.get(node)
+    const entry = holding?.entries.get(id)
+    if (holding === undefined || entry === undefined) return []
+    holding.entries.delete(id)
+    this.#count(node, holding, -entry.hash)
+    if (holding.entries.size === 0) this.#nodes.delete(node)
     const group = this.#groups.get(entry.key) as Group
     if (group.entries.size === 1) {
       this.#groups.delete(entry.key)
       return [{ event: 'leave', present: presentOf(group) }]
     }
-    group.entries.delete(id)
-    return group.newest === entry ? renewed(group, newestOf(group.entries)) : []
+    group.entries.delete(entry)
+    return group.newest === entry ? renewed(group, entry.info, newestOf(group.entries)) : []
   }
 
   /** Makes a node's entries these. */
   replace(node: string, entries: readonly Entry[]): Change[] {
     const ids = new Set(entries.map(({ id }) => id))
     const gone = this.idsOf(node).filter((id) => !ids.has(id))
-    return [...entries.flatMap((entry) => this.set(node, entry)), ...gone.flatMap((id) => this.delete(id))]
+    return [...entries.flatMap((entry) => this.set(node, entry)), ...gone.flatMap((id) => this.delete(node, id))]
+  }
+
+  #add(node: string, entry: HashedEntry): Change[] {
+    let holding = this.#nodes.get(node)
+    if (holding === undefined) this.#nodes.set(node, (holding = { entries: new Map(), hash: 0 }))
+    holding.entries.set(entry.id, entry)
+    this.#count(node, holding, entry.hash)
+    const group = this.#groups.get(entry.key)
+    if (group === undefined) {
+      const made = { entries: new Set([entry]), newest: entry }
+      this.#groups.set(entry.key, made)
+      return [{ event: 'join', present: presentOf(made) }]
+    }
+    group.entries.add(entry)
+    return isLater(entry, group.newest) ? renewed(group, group.newest.info, entry) : []
+  }
+
+  #update(node: string, entry: HashedEntry, { info, since }: Entry, hash: number): Change[] {
+    this.#count(node, this.#nodes.get(node) as Holding, hash - entry.hash)
+    const group = this.#groups.get(entry.key) as Group
+    const before = group.newest.info
+    const isOlder = since < entry.since
+    Object.assign(entry, { info, since, hash })
+    const newest = group.newest === entry && isOlder ? newestOf(group.entries) : group.newest
+    return renewed(group, before, isLater(entry, newest) ? entry : newest)
+  }
+
+  #count(node: string, holding: Holding, by: number): void {
+    holding.hash = sum(holding.hash, by)
+    this.#counted(node, by)
   }
 }
 
-/** Another connection speaks for its key. */
-function renewed(group: Group, newest: OwnedEntry): Change[] {
-  const before = group.newest.info
+/** Of two connections that were set at the same time, all nodes must believe the same one. */
+function isLater(a: Entry, b: Entry): boolean {
+  return a.since > b.since || (a.since === b.since && a.id > b.id)
+}
+
+/** A connection speaks for its key, of which something else was known before. */
+function renewed(group: Group, before: unknown, newest: HashedEntry): Change[] {
   group.newest = newest
   return isSame(before, newest.info) ? [] : [{ event: 'update', present: presentOf(group) }]
 }
 
-function newestOf(entries: ReadonlyMap<string, OwnedEntry>): OwnedEntry {
-  let newest: OwnedEntry | undefined
-  for (const entry of entries.values()) if (newest === undefined || entry.since >= newest.since) newest = entry
-  return newest as OwnedEntry
+function newestOf(entries: ReadonlySet<HashedEntry>): HashedEntry {
+  let newest: HashedEntry | undefined
+  for (const entry of entries) if (newest === undefined || isLater(entry, newest)) newest = entry
+  return newest as HashedEntry
 }
 
 function presentOf({ entries, newest: { key, info } }: Group): Present {
-  return { key, info, connections: [...entries.keys()] }
+  return { key, info, connections: Array.from(entries, ({ id }) => id) }
 }
 
 function isSame(a: unknown, b: unknown): boolean {

@@ -19,7 +19,7 @@ interface Channel {
 interface Waiter {
   /** For everything that was missing up to this turn. */
   readonly turn: number
-  readonly resolve: () => void
+  resolve: (isReady: boolean) => void
 }
 
 /**
@@ -34,8 +34,8 @@ export class Subscriptions implements EndOfTick {
   /** Needed, and not in force, since which turn; in this order. */
   readonly #missing = new Map<string, number>()
   /** In the order of their turns. */
-  #waiters: Waiter[] = []
-  readonly #waitersFor = new Map<string, (() => void)[]>()
+  readonly #waiters = new Set<Waiter>()
+  readonly #waitersFor = new Map<string, Set<Waiter>>()
   #turn = 0
   #isScheduled = false
   #isClosed = false
@@ -65,7 +65,9 @@ export class Subscriptions implements EndOfTick {
     channel.users--
     channel.idleSince = time
     this.#note(channel)
-    if (channel.users === 0) this.#settle()
+    if (channel.users > 0) return
+    this.#settle()
+    this.#drop(channel)
   }
 
   /** True where a channel is needed here, or was a moment ago. */
@@ -73,13 +75,33 @@ export class Subscriptions implements EndOfTick {
     return this.#channels.has(name)
   }
 
-  /** Resolves once everything that is needed now, or this one, is in force or no longer needed. */
-  ready(name?: string): Promise<void> {
-    if (name === undefined ? this.#missing.size === 0 : !this.#missing.has(name)) return Promise.resolve()
-    return new Promise((resolve) => {
-      if (name === undefined) this.#waiters.push({ turn: this.#turn, resolve })
-      else this.#waitersFor.set(name, [...(this.#waitersFor.get(name) ?? []), resolve])
-    })
+  /**
+   * Resolves to true once everything that is needed now, or this channel, is in force or no longer needed; to false after
+   * `timeout` milliseconds. Nothing is kept of a waiter that has given up.
+   */
+  ready(name?: string, timeout?: number): Promise<boolean> {
+    if (name === undefined ? this.#missing.size === 0 : !this.#missing.has(name)) return Promise.resolve(true)
+    return new Promise((resolve) => this.#wait(name === undefined ? this.#waiters : this.#waitersOf(name), resolve, timeout))
+  }
+
+  #waitersOf(name: string): Set<Waiter> {
+    let waiters = this.#waitersFor.get(name)
+    if (waiters === undefined) this.#waitersFor.set(name, (waiters = new Set()))
+    return waiters
+  }
+
+  #wait(waiters: Set<Waiter>, resolve: (isReady: boolean) => void, timeout: number | undefined): void {
+    const waiter: Waiter = { turn: this.#turn, resolve }
+    waiters.add(waiter)
+    if (timeout === undefined) return
+    const timer = setTimeout(() => {
+      waiters.delete(waiter)
+      resolve(false)
+    }, timeout).unref()
+    waiter.resolve = (isReady) => {
+      clearTimeout(timer)
+      resolve(isReady)
+    }
   }
 
   endOfTick(): void {
@@ -150,23 +172,36 @@ export class Subscriptions implements EndOfTick {
       (error: Error) => {
         for (const channel of channels) channel.isBusy = false
         if (!isOn) answered(true)
+        else for (const channel of channels) this.#drop(channel)
         this.#failed(error)
       }
     )
   }
 
+  /**
+   * A channel that nobody needs and that is not in force is forgotten at once, since only an engine that is there could be told to
+   * leave it: while it is away, rooms that come and go must not pile up.
+   */
+  #drop(channel: Channel): void {
+    if (channel.users > 0 || channel.isOn || this.#channels.get(channel.name) !== channel) return
+    this.#left(channel.name)
+    if (!channel.isBusy) this.#channels.delete(channel.name)
+  }
+
   /** It is in force, or no longer needed. */
   #found(name: string): void {
     this.#missing.delete(name)
-    for (const resolve of this.#waitersFor.get(name) ?? []) resolve()
+    for (const { resolve } of this.#waitersFor.get(name) ?? []) resolve(true)
     this.#waitersFor.delete(name)
   }
 
   /** Lets go on who waits for what is no longer missing. */
   #settle(): void {
     const [oldest = Infinity] = this.#missing.values()
-    let done = 0
-    while (done < this.#waiters.length && (this.#waiters[done] as Waiter).turn < oldest) (this.#waiters[done++] as Waiter).resolve()
-    if (done > 0) this.#waiters = this.#waiters.slice(done)
+    for (const waiter of this.#waiters) {
+      if (waiter.turn >= oldest) return
+      this.#waiters.delete(waiter)
+      waiter.resolve(true)
+    }
   }
 }

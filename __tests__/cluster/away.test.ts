@@ -1,0 +1,105 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { type Broker, memoryBroker, MemoryEngine, type WebSocketConnection } from '../../src/index.ts'
+import { errors } from '../../src/errors.ts'
+import { closeServers, connect, eventually, startServer } from '../support/server.ts'
+
+afterEach(closeServers)
+
+setFlagsFromString('--expose-gc')
+const gc = runInNewContext('gc') as () => void
+
+/** A memory broker whose engine can be taken away. */
+function awayBroker(): { broker: Broker; setAway: (isAway: boolean) => void } {
+  const broker = memoryBroker({ engine: new MemoryEngine() })
+  let isAway = false
+  let lost: (error: Error) => void = () => {}
+  const gone = (): Error => new errors.BROKER_UNAVAILABLE('away')
+  const unlessAway =
+    <Args extends unknown[]>(act: (...args: Args) => Promise<void>) =>
+    (...args: Args): Promise<void> =>
+      isAway ? Promise.reject(gone()) : act(...args)
+  const open = broker.open.bind(broker)
+  const given: Broker = {
+    open(node) {
+      lost = (error) => node.lost(error)
+      open(node)
+    },
+    publish: unlessAway((channel, message) => broker.publish(channel, message)),
+    subscribe: unlessAway((channels) => broker.subscribe(channels)),
+    unsubscribe: unlessAway((channels) => broker.unsubscribe(channels)),
+    check: unlessAway(() => broker.check()),
+    close: () => broker.close()
+  }
+  const setAway = (to: boolean): void => {
+    isAway = to
+    if (to) lost(gone())
+  }
+  return { broker: given, setAway }
+}
+
+const COUNT = 20_000
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** How many bytes of heap a round of something leaves behind, once what lingers is over. */
+async function growth(round: (i: number) => unknown): Promise<number> {
+  const before = await heap()
+  for (let i = 0; i < COUNT; i++) {
+    void round(i)
+    if (i % 100 === 99) await turn()
+  }
+  // Rooms that were left stay subscribed to for two seconds.
+  await new Promise((resolve) => setTimeout(resolve, 2_800))
+  return (await heap()) - before
+}
+
+async function heap(): Promise<number> {
+  await turn()
+  gc()
+  await turn()
+  gc()
+  return process.memoryUsage().heapUsed
+}
+
+test.each([
+  ['rooms that were opened and left', 'presence'],
+  ['calls of list', 'list'],
+  ['waiters of ready', 'ready']
+] as const)('while the engine is away, %s are released as they are while it is there', async (_, what) => {
+  const { broker, setAway } = awayBroker()
+  const { app, ws: url } = await startServer(
+    (server) => {
+      server.webSocket('/', async (ws) => {
+        server.wsHub.register(ws)
+        await ws.writeText('in')
+        for await (const message of ws) void message
+      })
+    },
+    { hub: { broker } }
+  )
+  await (await connect(url('/'))).next()
+  const { wsHub: hub } = app
+  const [ws] = hub.getClients() as [WebSocketConnection]
+  await eventually(() => hub.cluster.ready())
+  const rounds = {
+    presence(i: number) {
+      hub.presence.set(ws, `room${i}`, 1)
+      hub.leave(ws, `room${i}`)
+    },
+    list: (i: number) => hub.presence.list(`room${i}`),
+    ready: () => hub.cluster.ready({ timeout: 20 })
+  }
+  const round = rounds[what]
+  // Warm up: code and tables of the engine grow once.
+  await growth(round)
+  const there = await growth(round)
+  setAway(true)
+  // Something is missing now, so that there is something to wait for.
+  hub.join(ws, 'missing')
+  const away = await growth((i) => round(i + COUNT))
+  expect(await hub.cluster.ready({ timeout: 1 })).toBe(false)
+  expect(away).toBeLessThan(Math.max(there, 0) + COUNT * 50)
+  setAway(false)
+  await eventually(() => !hub.cluster.stats().isDegraded)
+  expect(await hub.cluster.ready()).toBe(true)
+}, 60_000)

@@ -1,0 +1,61 @@
+import { type Broker, memoryBroker, type MemoryEngine } from '../../../src/index.ts'
+import { controlOf, decode, Kind } from '../../../src/brokers/envelope.ts'
+
+/** A message on its way to one node. */
+export interface OnTheWay {
+  channel: string
+  origin: string
+  /** What nodes say to each other; undefined for a broadcast. */
+  control: ReturnType<typeof controlOf>
+}
+
+/** What happens to a message: it arrives so many times, after so many milliseconds. */
+export interface Fate {
+  copies: number
+  delay?: number
+}
+
+export interface LossyBroker {
+  broker: Broker
+  /** Decides what happens to what is sent to this node. Nothing is lost unless a test says so. */
+  decide: (message: OnTheWay) => Fate
+  /** What has arrived. */
+  heard: (OnTheWay & { bytes: number })[]
+}
+
+/** A memory broker that loses, repeats and delays what is sent to its node. */
+export function lossyBroker(engine: MemoryEngine): LossyBroker {
+  const broker = memoryBroker({ engine })
+  const lossy: LossyBroker = { broker, decide: () => ({ copies: 1 }), heard: [] }
+  const open = broker.open.bind(broker)
+  broker.open = (node) => {
+    const arrive = (channel: string, bytes: Uint8Array): void => {
+      const message = messageOf(channel, bytes)
+      const { copies, delay } = lossy.decide(message)
+      const deliver = (): void => {
+        lossy.heard.push({ ...message, bytes: bytes.length })
+        node.receive(channel, bytes)
+      }
+      for (let i = 0; i < copies; i++) {
+        if (delay === undefined) deliver()
+        else setTimeout(deliver, delay).unref()
+      }
+    }
+    open({ id: node.id, receive: arrive, lost: (error) => node.lost(error) })
+  }
+  return lossy
+}
+
+function messageOf(channel: string, bytes: Uint8Array): OnTheWay {
+  const envelope = decode(bytes)
+  return { channel, origin: envelope?.origin ?? '', control: envelope?.kind === Kind.Control ? controlOf(envelope.payload) : undefined }
+}
+
+/** Numbers from 0 to 1, the same for the same seed. */
+export function random(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+}
