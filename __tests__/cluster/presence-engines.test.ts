@@ -65,7 +65,7 @@ describeWith(NATS, 'NATS', () => {
     const proxy = await Proxy.start(route)
     const server = (port: number, cluster: number, ...more: string[]): Engine =>
       new Engine('nats-server', port, () => ['-a', '127.0.0.1', '-p', `${port}`, '--cluster_name', 'test', '--cluster', `nats://127.0.0.1:${cluster}`, ...more])
-    const servers = [server(ports[0]!, route), server(ports[1]!, ports[2]!, '--routes', `nats://127.0.0.1:${proxy.port}`)]
+    const servers = [server(ports[0], route), server(ports[1], ports[2], '--routes', `nats://127.0.0.1:${proxy.port}`)]
     ending.push(() => proxy.close(), ...servers.map((one) => () => one.close()))
     for (const one of servers) await one.start()
     const clients = await Promise.all(servers.map(({ port }) => connectNats({ port, ignoreClusterUpdates: true })))

@@ -13,7 +13,10 @@ export class Proxy {
   private constructor(port: number, target: number) {
     this.port = port
     this.#server = createServer((client) => {
-      if (this.isCut) return void client.resetAndDestroy()
+      if (this.isCut) {
+        client.resetAndDestroy()
+        return
+      }
       const server = connectTo(target, '127.0.0.1')
       for (const socket of [client, server]) {
         this.#sockets.add(socket)
