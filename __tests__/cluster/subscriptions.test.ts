@@ -100,6 +100,23 @@ test('who comes back soon costs the engine nothing, and a refused end leaves eve
   expect([errors, left, [...engine.subscribed]]).toEqual([['refused'], ['a'], ['a']])
 })
 
+test('a channel that is left before the engine has it is forgotten, and a waiter that gives up is told so', async () => {
+  const engine = new SlowEngine()
+  const left: string[] = []
+  const subscriptions = new Subscriptions(engine.broker, () => {}, (channel) => left.push(channel))
+  for (const channel of ['a', 'b']) subscriptions.need(channel)
+  await settled()
+  expect(await Promise.all([subscriptions.ready('a', 1), subscriptions.ready(undefined, 1)])).toEqual([false, false])
+  const late = subscriptions.ready(undefined, 3_600_000)
+  // While the engine is asked, nothing can be forgotten but what was learned.
+  subscriptions.release('a', 0)
+  expect([left, subscriptions.has('a')]).toEqual([['a'], true])
+  await engine.answer(true)
+  expect([subscriptions.has('a'), subscriptions.has('b')]).toEqual([false, true])
+  subscriptions.release('b', 0)
+  expect([left, subscriptions.has('b'), await late]).toEqual([['a', 'a', 'b'], false, true])
+})
+
 test('the end of it all lets nobody wait', async () => {
   const subscriptions = new Subscriptions(new SlowEngine().broker, () => {}, () => {})
   subscriptions.need('a')
