@@ -65,7 +65,7 @@ describePython("Python's websockets (skipped where it is missing: apt-get instal
       })
     })
     expect(await client('closed', ws('/own'))).toEqual({ code: 4002, reason: 'geschlossen – tschüß' })
-    expect(await client('closed', ws('/done'))).toEqual({ code: 1000, reason: '' })
+    expect(await client('closed', ws('/done'))).toEqual({ code: 1000, reason: 'handler returned' })
     expect(await client('closed', ws('/fails'))).toMatchObject({ code: 1011 })
   })
 
