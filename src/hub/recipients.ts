@@ -1,8 +1,9 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
 
-/** For how many messages, and how many recipients in all, it is known who has got them; and of how many more that they are over. */
+/** The recipients of so many messages are remembered, and no more recipients than this in all. */
 const MAX_MESSAGES = 1_024
 const MAX_RECIPIENTS = 65_536
+/** Of so many older messages only the ids are remembered. */
 const MAX_OVER = 16_384
 
 /**
