@@ -451,8 +451,10 @@ test('the hub', () => {
     hub.emit('register', ws)
     // @ts-expect-error its events are its own
     hub.presence.emit('join', 'room')
-    // @ts-expect-error an id is no connection
     hub.join(ws.id, 'room')
+    // @ts-expect-error only a connection can be registered
+    hub.register(ws.id)
+    hub.cluster.on<{ key: string }>('changed', ({ key }, { node }) => key + node)
     // @ts-expect-error an unknown option
     void new WebSocketHub({ size: 1 })
   }

@@ -1,22 +1,25 @@
 import { describe, errors } from './errors.ts'
-import { assertRooms } from './room.ts'
+import { assertName } from './room.ts'
 
-/** How many rooms a broadcast can name, and how many connections it can exclude; the same with and without a broker. */
+/** How many rooms and ids a broadcast can name, and how many connections it can exclude; the same with and without a broker. */
 export const MAX_RECIPIENTS = 1_024
 /** No id of a connection is longer. */
 const MAX_ID = 64
 
 /**
- * The rooms that the options of a broadcast name; undefined if they name none, which means everybody. A `to` that is there and
- * undefined is a mistake of the caller, and must not send to everybody.
+ * The rooms and the ids of connections that the options of a broadcast name; undefined if they name none, which means everybody.
+ * A `to` that is there and undefined is a mistake of the caller, and must not send to everybody.
  */
-export function roomsFrom(options: { to?: string | readonly string[] | undefined }): readonly string[] | undefined {
-  if (!('to' in options)) return undefined
-  const { to } = options
-  assertRooms(to)
-  const rooms = [to].flat()
-  assertFew('to', rooms)
-  return rooms
+export function targetsFrom(options: { to?: string | readonly string[] | undefined }): readonly string[] | undefined {
+  return 'to' in options ? targetsOf(options.to) : undefined
+}
+
+/** The rooms and ids in a list, or the one that is given instead. Throws if it is neither; `argument` is what the caller calls it. */
+export function targetsOf(to: unknown, argument = 'to'): readonly string[] {
+  const names = Array.isArray(to) ? (to as unknown[]) : [to]
+  assertFew(argument, names)
+  for (const name of names) assertName(name)
+  return names as string[]
 }
 
 /** Throws if a broadcast names more than `MAX_RECIPIENTS`. */

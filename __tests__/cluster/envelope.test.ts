@@ -20,7 +20,7 @@ const envelope: fc.Arbitrary<Envelope> = fc
       generation: uint32,
       sequence: uint32,
       id: uint32,
-      excluded: fc.array(name, { maxLength: 5 }),
+      ids: fc.array(name, { maxLength: 5 }),
       payload: payloads[kind]!
     })
   )
@@ -50,7 +50,7 @@ test('no bytes make the decoder throw, and what it lets pass is sound', () => {
       const message = decode(bytes)
       if (message === undefined) return
       expect(Object.values(Kind)).toContain(message.kind)
-      for (const one of message.excluded) expect(one.length).toBeGreaterThan(0)
+      for (const one of message.ids) expect(one.length).toBeGreaterThan(0)
       // What clients would have to fail at: text that is none, and codes that no close frame may carry.
       const isText = message.kind === Kind.Text || message.kind === Kind.Control
       expect(isText ? isUtf8(message.payload) : true).toBe(true)

@@ -222,7 +222,7 @@ test('what is no message of a node is counted, and nobody notices', async () => 
   const engine = new MemoryEngine()
   const [a, b] = (await startNodes(2, { engine })) as [RoomServer, RoomServer]
   const client = await b.join('x')
-  const good = { kind: Kind.Text, origin: '0123456789abcdef', generation: 0, sequence: 0, id: 0, excluded: [], payload: Buffer.from('hi') } as const
+  const good = { kind: Kind.Text, origin: '0123456789abcdef', generation: 0, sequence: 0, id: 0, ids: [], payload: Buffer.from('hi') } as const
   const bad = [
     Buffer.alloc(0),
     Buffer.from('hello'),

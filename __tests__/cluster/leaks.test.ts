@@ -24,7 +24,7 @@ function leakyBroker(engine: MemoryEngine): { broker: Broker; receive: BrokerNod
 }
 
 const messageOf = (kind: Kind, payload: string): Buffer =>
-  encode({ kind, origin: '00'.repeat(8), generation: 0, sequence: 0, id: 1, excluded: [], payload: Buffer.from(payload) })
+  encode({ kind, origin: '00'.repeat(8), generation: 0, sequence: 0, id: 1, ids: [], payload: Buffer.from(payload) })
 
 describe('a message that cannot be placed goes to no one', () => {
   test.each(['', 'al', 'alll', ' all', 'ALL', 'nodes', 'node:x', 'room', 'room:', 'oom:secret', 'app:room:secret', 'hub:x:all', 'hub:x:room:secret', `room:${'x'.repeat(300)}`])(

@@ -260,7 +260,7 @@ test('who has not heard the beginning of what is said in parts does not take the
 
 function control(message: object): Buffer {
   const payload = Buffer.from(JSON.stringify(message))
-  return encode({ kind: Kind.Control, origin: '0123456789abcdef', generation: 0, sequence: 0, id: 0, excluded: [], payload })
+  return encode({ kind: Kind.Control, origin: '0123456789abcdef', generation: 0, sequence: 0, id: 0, ids: [], payload })
 }
 
 test('a listener that fails is logged, and disturbs nobody', async () => {

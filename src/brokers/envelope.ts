@@ -11,9 +11,10 @@ import { MAX_RECIPIENTS } from '../targets.ts'
 //   4  origin: the id of the sending node, 8 bytes
 //  12  generation and sequence: the how-manieth message of this origin on this channel, 4 bytes each; 0 and 0 where not counted
 //  20  id: the same in all copies of a message to several rooms, 4 bytes; 0 if it goes to one room or to all
-//  24  how many excluded connections follow, 2 bytes
+//  24  how many ids of connections follow, 2 bytes
 //  26  0, 2 bytes
-//  28  the excluded: each its length in 2 bytes and its id in UTF-8
+//  28  the ids: each its length in 2 bytes and itself in UTF-8. On the channel of a process, these connections get the message; on
+//      others, these do not
 //      payload, to the end
 //
 // Numbers are big-endian. docs/scaling.md describes it for those who publish without this package.
@@ -39,8 +40,8 @@ export interface Envelope {
   generation: number
   sequence: number
   id: number
-  /** Ids of connections that do not get it. */
-  excluded: readonly string[]
+  /** Ids of connections. On the channel of a process, only they get it; on others, they do not. */
+  ids: readonly string[]
   payload: Buffer
 }
 
@@ -63,25 +64,25 @@ export function limitOf({ maxMessage = MAX_ENVELOPE }: { maxMessage?: number }):
 }
 
 /** The length of a message, in bytes. */
-export function sizeOf({ excluded, payload }: Pick<Envelope, 'excluded' | 'payload'>): number {
+export function sizeOf({ ids, payload }: Pick<Envelope, 'ids' | 'payload'>): number {
   let size = HEADER + payload.length
-  for (const id of excluded) size += 2 + Buffer.byteLength(id)
+  for (const id of ids) size += 2 + Buffer.byteLength(id)
   return size
 }
 
 /** The bytes of a message. */
 export function encode(envelope: Envelope): Buffer {
-  const { kind, origin, generation, sequence, id, excluded, payload } = envelope
+  const { kind, origin, generation, sequence, id, ids, payload } = envelope
   const bytes = Buffer.allocUnsafe(sizeOf(envelope))
   bytes.writeUInt32BE(((MAGIC << 24) | (VERSION << 16) | (kind << 8)) >>> 0, 0)
   bytes.write(origin, 4, 'hex')
   bytes.writeUInt32BE(generation, 12)
   bytes.writeUInt32BE(sequence, 16)
   bytes.writeUInt32BE(id, 20)
-  bytes.writeUInt16BE(excluded.length, 24)
+  bytes.writeUInt16BE(ids.length, 24)
   bytes.writeUInt16BE(0, 26)
   let at = HEADER
-  for (const one of excluded) {
+  for (const one of ids) {
     const length = bytes.write(one, at + 2)
     bytes.writeUInt16BE(length, at)
     at += 2 + length
@@ -97,9 +98,9 @@ export function decode(message: Uint8Array): Envelope | undefined {
   const kind = bytes[2] as Kind
   const count = bytes.readUInt16BE(24)
   if (count > MAX_RECIPIENTS || bytes.readUInt16BE(26) !== 0 || !KINDS.includes(kind)) return undefined
-  const excluded = idsOf(bytes, count)
-  if (excluded === undefined) return undefined
-  const payload = bytes.subarray(excluded.end)
+  const ids = idsOf(bytes, count)
+  if (ids === undefined) return undefined
+  const payload = bytes.subarray(ids.end)
   if (!isPayload(kind, payload)) return undefined
   return {
     kind,
@@ -107,7 +108,7 @@ export function decode(message: Uint8Array): Envelope | undefined {
     generation: bytes.readUInt32BE(12),
     sequence: bytes.readUInt32BE(16),
     id: bytes.readUInt32BE(20),
-    excluded: excluded.list,
+    ids: ids.list,
     payload
   }
 }

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Broker } from '../brokers/broker.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import type { DataType } from '../message.ts'
+import { isRoom } from '../room.ts'
 import { Cluster, type ClusterHost } from './cluster.ts'
 import type { Control, NodeHost } from './host.ts'
 import { ClusterNode } from './node.ts'
@@ -12,9 +13,10 @@ export type HubLogger = Pick<FastifyBaseLogger, 'error' | 'info' | 'warn'>
 
 /** What a hub does for the other nodes. */
 export interface HubSide extends ClusterHost, PresenceHost {
-  /** To the members of a room, or to all; of what comes for several rooms with the same `message`, each gets one. */
-  deliver(type: DataType, payload: Buffer, room: string | undefined, excluded: readonly string[], message?: string): void
-  disconnect(room: string, code: number, reason: string): void
+  /** To rooms and ids, or to all; of what comes in several copies with the same `message`, each gets one. */
+  deliver(type: DataType, payload: Buffer, to: readonly string[] | undefined, excluded: readonly string[], message?: string): void
+  disconnect(to: readonly string[], code: number, reason: string): void
+  change(change: 'join' | 'leave', id: string, room: string): void
   emit(event: 'degraded', error: Error): unknown
   emit(event: 'recovered'): unknown
 }
@@ -40,7 +42,7 @@ export class Backplane implements NodeHost {
     this.#hub = hub
     this.#log = logger
     this.node = broker === undefined ? undefined : new ClusterNode(broker, this, lease, name)
-    this.cluster = new Cluster(hub, this.node)
+    this.cluster = new Cluster(hub, this.node, (error, message) => this.#log?.error({ err: error, message }, 'listener of hub.cluster failed'))
     this.presence = new Presence(hub, this.node, (error, event) => this.failed(error, event))
   }
 
@@ -51,18 +53,26 @@ export class Backplane implements NodeHost {
     this.#log?.warn('a broadcast with a filter reaches the clients of this node only; say { local: true } where that is meant')
   }
 
-  /** Has the other nodes disconnect the members of rooms, when they know who has come in their place. */
-  disconnectOthers(rooms: readonly string[], code: number, reason: string): void {
+  /** Has the other nodes disconnect the members of rooms, and connections, when they know who has come in their place. */
+  disconnectOthers(to: readonly string[], code: number, reason: string): void {
     this.presence.flush()
-    this.node?.disconnect(rooms, code, reason)
+    this.node?.disconnect(to, code, reason)
   }
 
-  deliver(type: DataType, payload: Buffer, room: string | undefined, excluded: readonly string[], message?: string): void {
-    this.#hub.deliver(type, payload, room, excluded, message)
+  deliver(type: DataType, payload: Buffer, to: readonly string[] | undefined, excluded: readonly string[], message?: string): void {
+    this.#hub.deliver(type, payload, to, excluded, message)
   }
 
-  disconnect(room: string, code: number, reason: string): void {
-    this.#hub.disconnect(room, code, reason)
+  disconnect(to: readonly string[], code: number, reason: string): void {
+    this.#hub.disconnect(to, code, reason)
+  }
+
+  change({ type, id, room }: Control): void {
+    if ((type === 'join' || type === 'leave') && typeof room === 'string' && isRoom(room)) this.#hub.change(type, String(id), room)
+  }
+
+  message(node: string, message: Control): void {
+    this.cluster.receive(node, message)
   }
 
   answer(question: Control, node: string): unknown[] | Promise<unknown[]> | undefined {

@@ -1,8 +1,10 @@
+import { isConnectionId, processOf } from '../connection-id.ts'
+
 const ROOM = 'room:'
 
 /**
- * The channels of a cluster: one that everybody gets, one where nodes speak to each other, an inbox for each node, and one for
- * each room. Those of a named hub begin with its name, so that hubs over one engine do not hear each other.
+ * The channels of a cluster: one that everybody gets, one where nodes speak to each other, an inbox for each node, one for
+ * the connections of each process, and one for each room. Those of a named hub begin with its name, so that hubs over one engine do not hear each other.
  */
 export class Channels {
   readonly all: string
@@ -18,6 +20,16 @@ export class Channels {
 
   inboxOf(node: string): string {
     return `${this.#scope}node:${node}`
+  }
+
+  /** Where the nodes of a process hear what is for connections that are named by their ids. */
+  ofProcess(process: string): string {
+    return `${this.#scope}process:${process}`
+  }
+
+  /** Where those are reached who are meant by a name: the members of a room, or the connection with this id. */
+  of(name: string): string {
+    return isConnectionId(name) ? this.ofProcess(processOf(name)) : this.ofRoom(name)
   }
 
   ofRoom(room: string): string {

@@ -1,7 +1,8 @@
 import { integer } from '../options.ts'
-import { assertRoom } from '../room.ts'
+import { assertName } from '../room.ts'
 import type { NodeInfo } from './members.ts'
 import type { ClusterStats, Control } from './host.ts'
+import { type ClusterListener, Messages } from './messages.ts'
 import type { ClusterNode } from './node.ts'
 
 /** How long the other nodes have for an answer. */
@@ -29,16 +30,19 @@ export interface ClusterHost {
 
 const NO_STATS: ClusterStats = { isDegraded: false, published: 0, unpublished: 0, received: 0, missed: 0, duplicates: 0, rejected: 0 }
 
-/** Asks all nodes of a hub's cluster. A hub without a broker is a cluster of one. */
+/** Asks all nodes of a hub's cluster, and sends to their servers. A hub without a broker is a cluster of one. */
 export class Cluster {
   readonly #host: ClusterHost
   readonly #node: ClusterNode | undefined
   readonly #startedAt = performance.now()
 
+  readonly #messages: Messages
+
   /** @internal */
-  constructor(host: ClusterHost, node: ClusterNode | undefined) {
+  constructor(host: ClusterHost, node: ClusterNode | undefined, failed: (error: unknown, name: string) => void) {
     this.#host = host
     this.#node = node
+    this.#messages = new Messages(node, failed)
   }
 
   /** The id of this node; `''` without a broker. */
@@ -56,6 +60,35 @@ export class Cluster {
     return this.#node?.ready(undefined, timeout) ?? true
   }
 
+  /**
+   * Sends something to the other servers of the cluster, at most once: to those who listen to this name and can be reached now, in
+   * order, and not to this one. Clients get nothing of it.
+   *
+   * @param name 1 to 256 characters.
+   * @param data any value that JSON can hold, up to 64 KiB. @default undefined
+   * @throws FST_BLAZE_WS_OUT_OF_RANGE if it is longer, TypeError if it has no JSON form.
+   */
+  send(name: string, data?: unknown): void {
+    this.#messages.send(name, data)
+  }
+
+  /** Calls a function with what other servers send under a name. An error of it is logged. */
+  on<T = unknown>(name: string, listener: ClusterListener<T>): this {
+    this.#messages.on(name, listener as ClusterListener)
+    return this
+  }
+
+  /** Takes `on` back. */
+  off<T = unknown>(name: string, listener: ClusterListener<T>): this {
+    this.#messages.off(name, listener as ClusterListener)
+    return this
+  }
+
+  /** @internal */
+  receive(node: string, message: Control): void {
+    this.#messages.receive(node, message)
+  }
+
   /** The nodes of the cluster, this one among them. */
   async nodes(options?: ClusterQuestion): Promise<ClusterAnswer & { nodes: NodeInfo[] }> {
     const { parts, missing } = await this.#ask({ type: 'nodes' }, isNodeInfo, options)
@@ -64,7 +97,7 @@ export class Cluster {
 
   /** How many connections are registered on all nodes, or in a room. */
   async getClientCount(room?: string, options?: ClusterQuestion): Promise<ClusterAnswer & { count: number }> {
-    if (room !== undefined) assertRoom(room)
+    if (room !== undefined) assertName(room)
     const { parts, missing } = await this.#ask({ type: 'count', room }, isCount, options)
     return { count: parts.reduce((sum, count) => sum + count, 0), missing }
   }

@@ -6,11 +6,15 @@ export type Control = { type: string } & Record<string, unknown>
 /** What a node does for its hub. */
 export interface NodeHost {
   /**
-   * A broadcast of another node has come: to a room, or to all if that is undefined. One to several rooms comes once for each;
-   * `message` is the same then.
+   * A broadcast of another node has come: to rooms or ids, or to all if they are undefined. One to several of them may come in
+   * copies; `message` is the same then.
    */
-  deliver(type: DataType, payload: Buffer, room: string | undefined, excluded: readonly string[], message?: string): void
-  disconnect(room: string, code: number, reason: string): void
+  deliver(type: DataType, payload: Buffer, to: readonly string[] | undefined, excluded: readonly string[], message?: string): void
+  disconnect(to: readonly string[], code: number, reason: string): void
+  /** Another node has a connection of this process join or leave a room. */
+  change(message: Control): void
+  /** The application sends something from another node. */
+  message(node: string, message: Control): void
   /** The parts of the answer to a question of another node; undefined where it is none. */
   answer(question: Control, node: string): unknown[] | Promise<unknown[]> | undefined
   /** Another node says something in a room. */

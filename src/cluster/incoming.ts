@@ -1,4 +1,5 @@
 import { closeOf, controlOf, decode, type Envelope, Kind } from '../brokers/envelope.ts'
+import { isConnectionId, PROCESS_ID } from '../connection-id.ts'
 import type { Channels } from './channels.ts'
 import type { Control, NodeHost } from './host.ts'
 import { isRoom } from '../room.ts'
@@ -54,18 +55,24 @@ export class Incoming {
   }
 
   #take(channel: string, envelope: Envelope): void {
-    const { kind, origin, id, payload, excluded } = envelope
+    const { kind, origin, id, payload, ids } = envelope
     this.received++
     if (kind === Kind.Control) {
       const message = controlOf(payload)
       return message === undefined ? this.#reject(channel) : this.#hear(channel, origin, message)
     }
-    if (channel === this.#channels.all && kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, undefined, excluded)
-    const room = this.#channels.roomOf(channel)
+    if (channel === this.#channels.all && kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, undefined, ids)
+    const isForIds = channel === this.#channels.ofProcess(PROCESS_ID)
+    const targets = isForIds ? ids.filter(isConnectionId) : this.#roomOf(channel)
     // What cannot be placed goes to no one.
-    if (room === undefined || !isRoom(room)) return this.#reject(channel)
-    if (kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, room, excluded, id === 0 ? undefined : `${origin}:${id}`)
+    if (targets === undefined) return this.#reject(channel)
+    if (kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, targets, isForIds ? [] : ids, id === 0 ? undefined : `${origin}:${id}`)
     const close = closeOf(payload)
-    if (close !== undefined) this.#host.disconnect(room, close.code, close.reason)
+    if (close !== undefined) this.#host.disconnect(targets, close.code, close.reason)
+  }
+
+  #roomOf(channel: string): [room: string] | undefined {
+    const room = this.#channels.roomOf(channel)
+    return room !== undefined && isRoom(room) ? [room] : undefined
   }
 }

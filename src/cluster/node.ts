@@ -3,6 +3,7 @@ import { claim } from '../brokers/claim.ts'
 import { now, Watchdog, type Watched } from '../connection/watchdog.ts'
 import { errors } from '../errors.ts'
 import type { DataType } from '../message.ts'
+import { PROCESS_ID, processOf } from '../connection-id.ts'
 import { Channels } from './channels.ts'
 import { closePayload, Kind, limitOf } from '../brokers/envelope.ts'
 import type { ClusterStats, Control, NodeHost } from './host.ts'
@@ -67,7 +68,7 @@ export class ClusterNode implements BrokerNode, Watched {
       (channel) => this.#left(channel)
     )
     broker.open(this)
-    for (const channel of [this.#channels.all, this.#channels.nodes, this.#channels.inboxOf(this.id)]) this.#subscriptions.need(channel)
+    for (const channel of [this.#channels.all, this.#channels.nodes, this.#channels.inboxOf(this.id), this.#channels.ofProcess(PROCESS_ID)]) this.#subscriptions.need(channel)
     this.#watchdog.require(Math.min(LOOK, lease))
     this.#watchdog.add(this)
     this.#link.check(now())
@@ -75,14 +76,25 @@ export class ClusterNode implements BrokerNode, Watched {
 
   // ---- What the hub says
 
-  /** Sends a broadcast to the clients of other nodes: to those in these rooms, or to all. Throws a RangeError where too many are named. */
-  broadcast(type: DataType, payload: Buffer, rooms: readonly string[] | undefined, excluded: readonly string[]): void {
-    this.#outgoing.publish(rooms, { kind: type, payload, excluded })
+  /** Sends a broadcast to the clients of other nodes: to those in these rooms and with these ids, or to all. */
+  broadcast(type: DataType, payload: Buffer, to: readonly string[] | undefined, excluded: readonly string[]): void {
+    this.#outgoing.publish(to, { kind: type, payload, ids: excluded })
   }
 
-  /** Has the other nodes disconnect the members of these rooms. */
-  disconnect(rooms: readonly string[], code: number, reason: string): void {
-    this.#outgoing.publish(rooms, { kind: Kind.Disconnect, payload: closePayload(code, reason), excluded: [] })
+  /** Has the other nodes disconnect the members of these rooms, and the connections with these ids. */
+  disconnect(to: readonly string[], code: number, reason: string): void {
+    this.#outgoing.publish(to, { kind: Kind.Disconnect, payload: closePayload(code, reason), ids: [] })
+  }
+
+  /** Has the node of a connection add it to a room, or take it out. False if the node cannot be told. */
+  change(type: 'join' | 'leave', id: string, room: string): boolean {
+    this.#say(this.#channels.ofProcess(processOf(id)), { type, id, room })
+    return !this.#isClosed && !this.isDegraded
+  }
+
+  /** Says something to all other nodes. */
+  send(message: Control): void {
+    this.#say(this.#channels.nodes, message)
   }
 
   /** Says something to the nodes that have this room; gives the bytes that this takes. */
@@ -181,6 +193,8 @@ export class ClusterNode implements BrokerNode, Watched {
     if (message.type === 'alive' || !this.#members.has(origin)) this.#heard(origin, message)
     if (!this.#members.has(origin)) return
     if (message.type === 'alive') return this.#host.beat(origin, message['presence'])
+    if (message.type === 'message') return this.#host.message(origin, message)
+    if (channel === this.#channels.ofProcess(PROCESS_ID)) return this.#host.change(message)
     const room = this.#channels.roomOf(channel)
     if (room !== undefined) this.#host.control(origin, room, message)
     else if (message.type === 'answer') this.#questions.answer(message['id'], origin, message['part'], message['isLast'] === true, now())
@@ -256,7 +270,7 @@ export class ClusterNode implements BrokerNode, Watched {
 
   #say(channel: string, message: Control): number {
     const payload = Buffer.from(JSON.stringify(message))
-    this.#outgoing.send(channel, { kind: Kind.Control, payload, excluded: [] })
+    this.#outgoing.send(channel, { kind: Kind.Control, payload, ids: [] })
     return payload.length
   }
 

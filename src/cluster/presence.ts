@@ -89,6 +89,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
    * @throws TypeError where it has no JSON form, RangeError where it is too long; their `closeCode` is 1008.
    */
   set(ws: WebSocketConnection, room: string, info: unknown = null, options: PresenceOptions = {}): boolean {
+    assertRoom(room)
     assertKeys('options', options, ['key'])
     const { key } = options
     const own = infoOf(info)

@@ -7,7 +7,7 @@ import { errors } from '../errors.ts'
 import { assertKeys } from '../options.ts'
 import { type DataType, TextMessage } from '../message.ts'
 import { closePayload, Kind, limitOf } from '../brokers/envelope.ts'
-import { excludedIdsFrom, roomsFrom } from '../targets.ts'
+import { excludedIdsFrom, targetsFrom } from '../targets.ts'
 import { Channels } from './channels.ts'
 import { type Message, Outgoing } from './outgoing.ts'
 
@@ -15,13 +15,13 @@ import { type Message, Outgoing } from './outgoing.ts'
 export interface PublishOptions {
   /** @default TextMessage */
   type?: DataType
-  /** Only to the members of this room, or of any of these rooms, each once. */
+  /** Only to the members of this room, or to the connection with this `id`. With several, to each once. */
   to?: string | readonly string[]
   /** Not to the connections with these ids. */
   except?: string | readonly string[]
 }
 
-/** The rooms that `to()` was given, to publish to. */
+/** What `to()` was given, to publish to. */
 export interface PublisherTarget {
   broadcast(data: string | Uint8Array, options?: Omit<PublishOptions, 'to'>): Promise<void>
   broadcastJSON(value: unknown, options?: Omit<PublishOptions, 'to'>): Promise<void>
@@ -39,9 +39,9 @@ export interface Publisher {
   broadcast(data: string | Uint8Array, options?: PublishOptions): Promise<void>
   /** Sends a value as JSON. See `broadcast`. */
   broadcastJSON(value: unknown, options?: PublishOptions): Promise<void>
-  /** The members of a room, or of any of several, to publish to. */
+  /** The members of a room, or the connection with an `id`, or any of several, to publish to. */
   to(room: string | readonly string[]): PublisherTarget
-  /** Disconnects the members of a room, or of any of several, on all nodes. @default code 1008, reason 'disconnected' */
+  /** Disconnects the members of a room, or the connection with an `id`, or any of several, on all nodes. @default code 1008, reason 'disconnected' */
   disconnect(room: string | readonly string[], code?: number, reason?: string): Promise<void>
   /** Sends what is under way and gives back the broker's connections. */
   close(): Promise<void>
@@ -74,9 +74,9 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
     if (size > limit) throw new errors.MESSAGE_TOO_LONG(size, limit)
     posted.push(broker.publish(channel, bytes()))
   })
-  const publish = async (rooms: readonly string[] | undefined, message: Message): Promise<void> => {
+  const publish = async (targets: readonly string[] | undefined, message: Message): Promise<void> => {
     if (isClosed) throw new errors.BROKER_UNAVAILABLE('the publisher is closed')
-    outgoing.publish(rooms, message)
+    outgoing.publish(targets, message)
     await Promise.all(posted.splice(0))
   }
   const publisher: Publisher = {
@@ -84,9 +84,9 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
       assertKeys('options', options, KEYS)
       const { type = TextMessage } = options
       assertDataType(type)
-      const rooms = roomsFrom(options)
+      const targets = targetsFrom(options)
       const payload = ownCopy(payloadOf(type, data))
-      await publish(rooms, { kind: type, payload, excluded: excludedIdsFrom(options) })
+      await publish(targets, { kind: type, payload, ids: excludedIdsFrom(options) })
     },
     broadcastJSON: async (value, options) => publisher.broadcast(jsonOf(value), options),
     to: (room) => ({
@@ -94,9 +94,9 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
       broadcastJSON: (value, options) => publisher.broadcastJSON(value, { ...options, to: room })
     }),
     async disconnect(room, code = CloseCode.PolicyViolation, reason = 'disconnected') {
-      const rooms = roomsFrom({ to: room })
+      const targets = targetsFrom({ to: room })
       assertSendable(code, reason)
-      await publish(rooms, { kind: Kind.Disconnect, payload: closePayload(code, fitReason(reason)), excluded: [] })
+      await publish(targets, { kind: Kind.Disconnect, payload: closePayload(code, fitReason(reason)), ids: [] })
     },
     close() {
       isClosed = true

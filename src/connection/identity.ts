@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { isIPv6, type Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import { addressOf } from '../address.ts'
+import { newConnectionId } from '../connection-id.ts'
 import type { Channel } from './channel.ts'
 import { contextOf, type ShutdownState, type WebSocketContext } from './context.ts'
 import type { WebSocketLocals } from './locals.ts'
@@ -31,9 +31,9 @@ export abstract class ConnectionIdentity {
     void addressesOf(channel, request).remoteAddress
   }
 
-  /** Unique for each connection. */
+  /** Unique for each connection, also among all nodes. A hub takes it in the place of a room, and means this connection. */
   get id(): string {
-    return (this.#id ??= randomUUID())
+    return (this.#id ??= newConnectionId())
   }
 
   /** The subprotocol that was chosen; `''` where there is none. */

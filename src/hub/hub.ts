@@ -9,25 +9,27 @@ import { brand } from '../copies.ts'
 import { emit, Emitter } from '../emitter.ts'
 import { invalidOption } from '../errors.ts'
 import { TextMessage } from '../message.ts'
-import { assertFew, roomsFrom } from '../targets.ts'
-import { assertRoom, assertRooms } from '../room.ts'
+import { assertRoom } from '../room.ts'
+import { targetsFrom, targetsOf } from '../targets.ts'
+import { isConnectionId } from '../connection-id.ts'
+import { Clients } from './clients.ts'
 import { closeAll } from './close-all.ts'
 import { Delivery, type HubStats } from './delivery.ts'
 import { Events, HUB_EVENTS, type HubEvents, logFailure } from './events.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
 import {
   assertConnection,
+  assertOptions,
   type BroadcastOptions,
   connectionsOf,
   type DisconnectOptions,
   type DisconnectTarget,
   excludedIds,
+  namesIn,
   receivers,
-  roomsOf,
   type RoomTarget
 } from './receivers.ts'
 import { Recipients } from './recipients.ts'
-import { Rooms } from './rooms.ts'
 
 /**
  * Broadcasts to many connections, in rooms or to all, in the same order for all. It never blocks on a client and never throws
@@ -38,8 +40,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     brand(this, 'hub')
   }
 
-  readonly #clients = new Set<WebSocketConnection>()
-  readonly #rooms = new Rooms()
+  readonly #clients = new Clients()
   readonly #events = new Events(this)
   readonly #delivery: Delivery
   readonly #options: ReturnType<typeof resolveHubOptions>
@@ -50,8 +51,6 @@ export class WebSocketHub extends Emitter<HubEvents> {
   readonly #roomsOfClosed = new WeakMap<WebSocketConnection, string[]>()
   /** Made at once where there is a broker, and otherwise when it is first asked for. */
   #backplane: Backplane | undefined
-  /** Connections by their ids, where other nodes may name them. */
-  readonly #byId = new Map<string, WebSocketConnection>()
   readonly #recipients = new Recipients()
   #finish: () => void = () => {}
   #isShutDown = false
@@ -94,7 +93,6 @@ export class WebSocketHub extends Emitter<HubEvents> {
     if (this.#isShutDown || ws.isClosed()) return false
     this.#delivery.changed()
     this.#clients.add(ws)
-    if (this.#backplane?.node !== undefined) this.#byId.set(ws.id, ws)
     ws.channel.ending.keptBy(this.#listener, ws)
     this.#events.emit('register', ws)
     return true
@@ -106,50 +104,54 @@ export class WebSocketHub extends Emitter<HubEvents> {
     if (this.#remove(ws)) void ws.close(CloseCode.NormalClosure, 'unregistered')
   }
 
-  /** Adds a connection to a room, and to the hub where it is not registered. False as with `register`. */
-  join(ws: WebSocketConnection, room: string): boolean {
+  /**
+   * Adds a connection to a room, and to the hub if it is not registered. False as with `register`.
+   *
+   * A registered connection, also of another node, can be named by its `id`. True then says that its node was told, which adds it if it is still there.
+   */
+  join(ws: WebSocketConnection | string, room: string): boolean {
     assertRoom(room)
-    this.register(ws)
-    // A listener of 'register' may have sent it away again.
-    if (!this.#clients.has(ws)) return false
-    this.#delivery.changed()
-    this.#rooms.add(ws, room)
-    return true
+    const here = this.#here(ws)
+    return here === undefined ? this.#backplane?.node?.change('join', ws as string, room) === true : this.#add(here, room)
   }
 
-  /** Takes a connection out of a room. It stays registered. */
-  leave(ws: WebSocketConnection, room: string): void {
-    assertConnection(ws)
+  /** Takes a connection out of a room. It stays registered. Like `join`, it also takes the `id` of a connection of any node. */
+  leave(ws: WebSocketConnection | string, room: string): void {
     assertRoom(room)
+    const here = this.#here(ws)
+    if (here === undefined) return void this.#backplane?.node?.change('leave', ws as string, room)
     this.#delivery.changed()
-    this.#rooms.remove(ws, room)
+    this.#clients.rooms.remove(here, room)
   }
 
   /** The rooms a connection is in. After it has closed: those it was in then, until its handler has settled. */
   rooms(ws: WebSocketConnection): string[] {
     assertConnection(ws)
     const left = ws.channel.isSettled ? undefined : this.#roomsOfClosed.get(ws)
-    return [...(left ?? this.#rooms.of(ws))]
+    return [...(left ?? this.#clients.rooms.of(ws))]
   }
 
   /** The rooms with at least one member. */
   getRooms(): string[] {
-    return this.#rooms.names()
+    return this.#clients.rooms.names()
   }
 
-  /** The registered connections, or those in a room. */
+  /** The registered connections, those in a room, or the one with an id. */
   getClients(room?: string): WebSocketConnection[] {
-    return [...(room === undefined ? this.#clients : this.#rooms.members(room))]
+    return [...(room === undefined ? this.#clients.all : this.#clients.named(room))]
   }
 
   /** How many connections are registered, or in a room. */
   getClientCount(room?: string): number {
-    return room === undefined ? this.#clients.size : this.#rooms.members(room).size
+    return room === undefined ? this.#clients.all.size : this.#clients.named(room).size
   }
 
-  /** The members of a room, or of any of several, to broadcast to: `hub.to('news').broadcast('hello')`. */
+  /**
+   * The members of a room, or the connection with an id, to broadcast to: `hub.to('news').broadcast('hello')`. With several, each
+   * of them gets it once.
+   */
   to(room: string | readonly string[]): RoomTarget {
-    assertRooms(room)
+    targetsOf(room)
     return {
       broadcast: (data, options) => this.broadcast(data, { ...options, to: room }),
       broadcastJSON: (value, options) => this.broadcastJSON(value, { ...options, to: room })
@@ -166,9 +168,11 @@ export class WebSocketHub extends Emitter<HubEvents> {
     const type = options.type ?? TextMessage
     assertDataType(type)
     const message = new Prepared(type, ownCopy(payloadOf(type, data)), data)
-    const targets = receivers(this.#clients, this.#rooms, options)
-    if (this.#backplane !== undefined && options.local !== true) this.#spread(message, options, this.#backplane)
-    return this.#delivery.send(message, targets)
+    assertOptions(options)
+    const targets = targetsFrom(options)
+    const here = receivers(this.#clients, targets, options)
+    if (this.#backplane !== undefined && options.local !== true) this.#spread(message, options, targets, this.#backplane)
+    return this.#delivery.send(message, here)
   }
 
   /** Sends a value as JSON. Throws a TypeError where it has no JSON form. See `broadcast`. */
@@ -177,19 +181,19 @@ export class WebSocketHub extends Emitter<HubEvents> {
   }
 
   /**
-   * Takes connections out of the hub and closes them: those in a room or in any of several, those that a function returns true
-   * for, or those given. Says how many they were on this node. With a room for each user, this is how a user is thrown out everywhere.
+   * Takes connections out of the hub and closes them: those in a room, those with the ids that are named, those that a function
+   * returns true for, or those given. Says how many they were on this node. With a room for each user, this is how a user is
+   * thrown out everywhere.
    *
    * @param code 1000 to 1003, 1007 to 1014 or 3000 to 4999. @default 1008
    * @param reason cut to the 123 bytes that fit. @default 'disconnected'
-   * @param options with a broker, the members of rooms are closed on all nodes unless `local` is true.
+   * @param options with a broker, rooms and ids are looked for on all nodes unless `local` is true.
    */
   disconnect(target: DisconnectTarget, code: number = CloseCode.PolicyViolation, reason = 'disconnected', { local = false }: DisconnectOptions = {}): number {
     assertSendable(code, reason)
-    const connections = connectionsOf(this.#clients, this.#rooms, target)
-    const rooms = roomsOf(target)
-    assertFew('target', rooms)
-    if (rooms.length > 0 && !local) this.#backplane?.disconnectOthers(rooms, code, fitReason(reason))
+    const connections = connectionsOf(this.#clients, target)
+    const elsewhere = typeof target === 'function' ? [] : this.#clients.elsewhere(namesIn(target))
+    if (elsewhere.length > 0 && !local) this.#backplane?.disconnectOthers(elsewhere, code, fitReason(reason))
     for (const ws of connections) {
       this.#remove(ws)
       void ws.close(code, reason)
@@ -199,7 +203,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
 
   /** The hub's numbers. */
   stats(): HubStats {
-    return { clients: this.#clients.size, rooms: this.#rooms.size, ...this.#delivery.stats() }
+    return { clients: this.#clients.all.size, rooms: this.#clients.rooms.size, ...this.#delivery.stats() }
   }
 
   /** Settles when the hub has shut down. A hub works without it: it is for programs that start one. */
@@ -226,49 +230,68 @@ export class WebSocketHub extends Emitter<HubEvents> {
     this.#finish()
   }
 
+  /** The connection, if it has this id and is registered here. */
+  #here(ws: WebSocketConnection | string): WebSocketConnection | undefined {
+    if (isConnectionId(ws)) return this.#clients.withId(ws)
+    assertConnection(ws)
+    return ws
+  }
+
+  #add(ws: WebSocketConnection, room: string): boolean {
+    this.register(ws)
+    // A listener of 'register' may have sent it away again.
+    if (!this.#clients.has(ws)) return false
+    this.#delivery.changed()
+    this.#clients.rooms.add(ws, room)
+    return true
+  }
+
   #join(): Backplane {
     const { broker, lease, name, app, logger = app?.log } = this.#options
     this.#backplane = new Backplane(
       {
-        join: (ws, room) => this.join(ws, room),
+        join: (ws, room) => this.#add(ws, room),
+        change: (change, id, room) => {
+          const ws = this.#clients.withId(id)
+          if (ws !== undefined) this[change](ws, room)
+        },
         getClientCount: (room) => this.getClientCount(room),
         getRooms: () => this.getRooms(),
-        deliver: (type, payload, room, excluded, message) => this.#deliverHere(new Prepared(type, payload), room, excluded, message),
-        disconnect: (room, code, reason) => this.disconnect(room, code, reason, { local: true }),
+        deliver: (type, payload, to, excluded, message) => this.#deliverHere(new Prepared(type, payload), to, excluded, message),
+        disconnect: (names, code, reason) => this.disconnect(names, code, reason, { local: true }),
         emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)
       },
       { broker, lease, name, logger }
     )
-    this.#rooms.watcher = this.#backplane
+    this.#clients.rooms.watcher = this.#backplane
     return this.#backplane
   }
 
   /** Has the other nodes send it, too. */
-  #spread({ type, payload }: Prepared, options: BroadcastOptions, backplane: Backplane): void {
+  #spread({ type, payload }: Prepared, options: BroadcastOptions, targets: readonly string[] | undefined, backplane: Backplane): void {
     if (options.filter !== undefined) return backplane.filtered()
-    backplane.node?.broadcast(type, payload, roomsFrom(options), excludedIds(options))
+    backplane.node?.broadcast(type, payload, targets && this.#clients.elsewhere(targets), excludedIds(options))
   }
 
   /** Another node has sent it. */
-  #deliverHere(prepared: Prepared, room: string | undefined, excluded: readonly string[], message: string | undefined): void {
-    const members = room === undefined ? this.#clients : this.#rooms.members(room)
+  #deliverHere(prepared: Prepared, to: readonly string[] | undefined, excluded: readonly string[], message: string | undefined): void {
+    const members = to === undefined ? this.#clients.all : this.#clients.namedByAny(to)
     const targets = message === undefined ? members : this.#recipients.add(message, members)
-    const here = excluded.map((id) => this.#byId.get(id)).filter((ws) => ws !== undefined)
+    const here = excluded.map((id) => this.#clients.withId(id)).filter((ws) => ws !== undefined)
     this.#delivery.send(prepared, here.length === 0 ? targets : [...targets].filter((ws) => !here.includes(ws)))
   }
 
   #closed(ws: WebSocketConnection): void {
-    const rooms = this.#rooms.of(ws)
+    const rooms = this.#clients.rooms.of(ws)
     if (rooms.length > 0) this.#roomsOfClosed.set(ws, rooms)
     this.#remove(ws)
   }
 
   #remove(ws: WebSocketConnection): boolean {
     if (!this.#clients.delete(ws)) return false
-    const rooms = this.#rooms.of(ws)
+    const rooms = this.#clients.rooms.of(ws)
     this.#delivery.changed()
-    this.#rooms.removeAll(ws)
-    if (this.#byId.size > 0) this.#byId.delete(ws.id)
+    this.#clients.rooms.removeAll(ws)
     ws.channel.ending.leftBy(this.#listener)
     this.#events.emit('unregister', ws, rooms)
     return true

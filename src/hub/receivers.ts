@@ -2,15 +2,14 @@ import { WebSocketConnection } from '../connection/connection.ts'
 import { describe, errors } from '../errors.ts'
 import type { MessageType } from '../message.ts'
 import { assertKeys } from '../options.ts'
-import { assertFew, roomsFrom, validIds } from '../targets.ts'
-import { assertRoom } from '../room.ts'
-import type { Rooms } from './rooms.ts'
+import { assertFew, targetsOf, validIds } from '../targets.ts'
+import type { Clients } from './clients.ts'
 
 /** Who gets a broadcast, and as what. */
 export interface BroadcastOptions {
   /** @default TextMessage */
   type?: MessageType
-  /** Only to the members of this room, or of any of these rooms, each once. */
+  /** Only to the members of this room, or to the connection with this `id` on any node. With several, to each once. */
   to?: string | readonly string[]
   /** Not to these: connections, or the `id`s of connections on any node. */
   except?: WebSocketConnection | string | readonly (WebSocketConnection | string)[]
@@ -23,7 +22,7 @@ export interface BroadcastOptions {
   local?: boolean
 }
 
-/** The rooms that `to()` was given, to broadcast to. */
+/** What `to()` was given, to broadcast to. */
 export interface RoomTarget {
   broadcast(data: string | Uint8Array, options?: Omit<BroadcastOptions, 'to'>): number
   broadcastJSON(value: unknown, options?: Omit<BroadcastOptions, 'to'>): number
@@ -31,17 +30,10 @@ export interface RoomTarget {
 
 const KEYS = ['type', 'to', 'except', 'filter', 'local']
 
-/**
- * Whom the options name. A mistake in them must not send to everybody: what is unknown, undefined or of the wrong type throws.
- */
-export function receivers(
-  clients: ReadonlySet<WebSocketConnection>,
-  rooms: Rooms,
-  options: BroadcastOptions
-): Iterable<WebSocketConnection> {
-  assertOptions(options)
-  const { to, filter } = options
-  const all = to === undefined ? clients : rooms.membersOfAny(to)
+/** Those of a hub's clients whom the targets name, all if they are undefined, without those whom the options leave out. */
+export function receivers(clients: Clients, targets: readonly string[] | undefined, options: BroadcastOptions): Iterable<WebSocketConnection> {
+  const { filter } = options
+  const all = targets === undefined ? clients.all : clients.namedByAny(targets)
   const excluded = excludedBy(options)
   if (excluded.length === 0 && filter === undefined) return all
   const not = new Set(excluded)
@@ -62,9 +54,9 @@ export function excludedIds(options: BroadcastOptions): string[] {
   return validIds(excludedBy(options).map((one) => (typeof one === 'string' ? one : one.id)))
 }
 
-function assertOptions(options: BroadcastOptions): void {
+/** A mistake in the options must not send to everybody: what is unknown, undefined or of the wrong type throws. */
+export function assertOptions(options: BroadcastOptions): void {
   assertKeys('options', options, KEYS)
-  roomsFrom(options)
   if (options.local !== undefined && typeof options.local !== 'boolean') {
     throw new errors.INVALID_ARGUMENT('local', `must be a boolean, got ${describe(options.local)}`)
   }
@@ -79,21 +71,17 @@ export interface DisconnectOptions {
   local?: boolean
 }
 
-/** Whom `disconnect` closes: a room, several rooms, a filter over all clients of the hub, or connections. */
+/** Whom `disconnect` closes: a room, the `id` of a connection, connections, several of these, or a filter over all clients of the hub. */
 export type DisconnectTarget = string | readonly string[] | WebSocketConnection | readonly WebSocketConnection[] | ((ws: WebSocketConnection) => boolean)
 
 /** The registered connections that a target names, each once. */
-export function connectionsOf(clients: ReadonlySet<WebSocketConnection>, rooms: Rooms, target: DisconnectTarget): WebSocketConnection[] {
-  if (typeof target === 'function') return [...clients].filter((ws) => answer(target(ws)))
-  const named = new Set<WebSocketConnection>()
+export function connectionsOf(clients: Clients, target: DisconnectTarget): WebSocketConnection[] {
+  if (typeof target === 'function') return [...clients.all].filter((ws) => answer(target(ws)))
+  const named = new Set(clients.namedByAny(namesIn(target)))
   for (const one of [target].flat() as unknown[]) {
-    if (typeof one === 'string') {
-      assertRoom(one)
-      for (const ws of rooms.members(one)) named.add(ws)
-    } else {
-      assertTarget(one)
-      if (clients.has(one)) named.add(one)
-    }
+    if (typeof one === 'string') continue
+    assertTarget(one)
+    if (clients.has(one)) named.add(one)
   }
   return [...named]
 }
@@ -113,10 +101,10 @@ export function assertConnection(ws: unknown, name = 'ws'): asserts ws is WebSoc
 
 function assertTarget(target: unknown): asserts target is WebSocketConnection {
   if (target instanceof WebSocketConnection) return
-  throw new errors.INVALID_ARGUMENT('target', `must be a room, a WebSocketConnection, an array of these, or a function (ws) => boolean, got ${describe(target)}`)
+  throw new errors.INVALID_ARGUMENT('target', `must be a room, the id of a connection, a WebSocketConnection, an array of these, or a function (ws) => boolean, got ${describe(target)}`)
 }
 
-/** The rooms that a target names. */
-export function roomsOf(target: DisconnectTarget): string[] {
-  return ([target].flat() as unknown[]).filter((one) => typeof one === 'string')
+/** The rooms and ids that a target names. */
+export function namesIn(target: DisconnectTarget): readonly string[] {
+  return targetsOf(([target].flat() as unknown[]).filter((one) => typeof one === 'string'), 'target')
 }

@@ -28,15 +28,6 @@ export class Rooms {
     return this.#members.get(room) ?? NONE
   }
 
-  /** The members of several rooms, each once. */
-  membersOfAny(rooms: string | readonly string[]): ReadonlySet<WebSocketConnection> {
-    if (typeof rooms === 'string') return this.members(rooms)
-    if (rooms.length === 1) return this.members(rooms[0] as string)
-    const union = new Set<WebSocketConnection>()
-    for (const room of rooms) for (const ws of this.members(room)) union.add(ws)
-    return union
-  }
-
   of(ws: WebSocketConnection): string[] {
     return [...(this.#roomsOf.get(ws) ?? [])]
   }

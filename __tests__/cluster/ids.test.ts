@@ -1,0 +1,150 @@
+import { Redis } from 'ioredis'
+import { type Broker, createPublisher, memoryBroker, MemoryEngine, WebSocketHub } from '../../src/index.ts'
+import { redisBroker } from '../../src/redis.ts'
+import { closeServers, eventually } from '../support/server.ts'
+import { describeWith, Engine, REDIS } from './support/engines.ts'
+import { type RoomServer, startRooms, upTo } from './support/rooms.ts'
+
+afterEach(closeServers)
+
+const NOBODY = '0123456789ab-01234567-89ab-4cde-8f01-23456789abcd'
+
+type Nodes = [a: RoomServer, b: RoomServer]
+
+async function twoNodes(broker: () => Broker): Promise<Nodes> {
+  return (await Promise.all([startRooms(broker()), startRooms(broker())])) as Nodes
+}
+
+function tests(broker: () => Broker): void {
+  test('a broadcast to ids reaches these connections, here and elsewhere, each once, and nobody else', async () => {
+    const [a, b] = await twoNodes(broker)
+    const [here, there, bystander, other] = await Promise.all([a.join('x'), b.join('x'), b.join('x'), a.join('y')])
+    a.hub.to(there.id).broadcast('for one elsewhere')
+    a.hub.to(here.id).broadcast('for one here')
+    a.hub.broadcastJSON('for both', { to: [here.id, there.id] })
+    a.hub.to([here.id, there.id, 'x']).broadcast('for all of x')
+    a.hub.to([there.id, here.id, 'y']).broadcast('for y and one', { except: here.id })
+    a.hub.to([NOBODY, bystander.id.replace('-', '_')]).broadcast('for nobody')
+    a.hub.broadcast('end')
+    expect((await upTo(there, 'end')).toSorted()).toEqual(['"for both"', 'end', 'for all of x', 'for one elsewhere', 'for y and one'])
+    expect((await upTo(here, 'end')).toSorted()).toEqual(['"for both"', 'end', 'for all of x', 'for one here'])
+    expect(await upTo(bystander, 'end')).toEqual(expect.arrayContaining(['for all of x', 'end']))
+    expect(await upTo(other, 'end')).toEqual(['for y and one', 'end'])
+  })
+
+  test('a connection of another node joins and leaves rooms', async () => {
+    const [a, b] = await twoNodes(broker)
+    const client = await b.join('lobby')
+    expect(a.hub.join(client.id, 'game')).toBe(true)
+    await eventually(() => b.hub.getClientCount('game') === 1, 'the join')
+    await b.hub.cluster.ready()
+    a.hub.to('game').broadcast('welcome')
+    expect(await client.next()).toBe('welcome')
+    a.hub.leave(client.id, 'game')
+    await eventually(() => b.hub.getClientCount('game') === 0, 'the leave')
+    expect(b.hub.getClientCount('lobby')).toBe(1)
+    expect(a.hub.getRooms()).toEqual([])
+  })
+
+  test('a connection of another node is disconnected, with its code and reason', async () => {
+    const [a, b] = await twoNodes(broker)
+    const [first, second] = await Promise.all([b.join('x'), b.join('x')])
+    const closed = first.close()
+    expect(a.hub.disconnect(first.id, 4_000, 'go')).toBe(0)
+    expect(await closed).toEqual(expect.objectContaining({ code: 4_000, reason: 'go' }))
+    expect(a.hub.disconnect(second.id, 4_000, 'local', { local: true })).toBe(0)
+    a.hub.to(second.id).broadcast('still there')
+    expect(await second.next()).toBe('still there')
+  })
+
+  test('a publisher sends to ids, and disconnects them', async () => {
+    const [, b] = await twoNodes(broker)
+    const [client, other] = await Promise.all([b.join('x'), b.join('x')])
+    const publisher = createPublisher(broker())
+    await publisher.to(client.id).broadcast('for one')
+    await publisher.to([client.id, other.id]).broadcast('for the other', { except: client.id })
+    expect([await client.next(), await other.next()]).toEqual(['for one', 'for the other'])
+    const closed = client.close()
+    await publisher.disconnect(client.id, 4_001, 'bye')
+    expect(await closed).toEqual(expect.objectContaining({ code: 4_001, reason: 'bye' }))
+    await publisher.close()
+  })
+
+  test('a named hub has its own', async () => {
+    const [, b] = await twoNodes(broker)
+    const client = await b.join('x')
+    const [one, two] = ['feed', 'feed'].map((name) => new WebSocketHub({ broker: broker(), name })) as [WebSocketHub, WebSocketHub]
+    one.register(b.hub.getClients()[0]!)
+    await Promise.all([one.cluster.ready(), two.cluster.ready()])
+    two.to(client.id).broadcast('over the feed')
+    expect(await client.next()).toBe('over the feed')
+    one.unregister(b.hub.getClients()[0]!)
+    await Promise.all([one.shutdown(0), two.shutdown(0)])
+  })
+}
+
+describe('ids in the place of rooms, over memory', () => {
+  let engine: MemoryEngine
+  beforeEach(() => {
+    engine = new MemoryEngine()
+  })
+  tests(() => memoryBroker({ engine }))
+})
+
+describeWith(REDIS, 'ids in the place of rooms, over Redis', () => {
+  let engine: Engine
+  let client: Redis
+  beforeAll(async () => {
+    engine = await Engine.redis()
+    client = new Redis({ port: engine.port, lazyConnect: true })
+  })
+  afterAll(async () => {
+    client.disconnect()
+    await engine.close()
+  })
+  tests(() => redisBroker({ client }))
+})
+
+describe('an id', () => {
+  test('names a connection of a hub without a broker', async () => {
+    const { hub, join } = await startRooms(memoryBroker())
+    const [client, other] = await Promise.all([join('x'), join('x')])
+    const ws = hub.getClients(client.id)[0]!
+    const alone = new WebSocketHub()
+    for (const one of hub.getClients()) alone.register(one)
+    expect(alone.to(client.id).broadcast('by id')).toBe(1)
+    expect(alone.join(client.id, 'room')).toBe(true)
+    expect([alone.rooms(ws), alone.getClientCount(client.id)]).toEqual([['room'], 1])
+    expect((await alone.cluster.getClientCount(client.id)).count).toBe(1)
+    alone.leave(client.id, 'room')
+    expect([alone.rooms(ws), alone.join(NOBODY, 'room'), alone.getClients(NOBODY), alone.disconnect(NOBODY)]).toEqual([[], false, [], 0])
+    const closed = client.close()
+    expect(alone.disconnect(client.id)).toBe(1)
+    expect((await closed).code).toBe(1_008)
+    expect([alone.to(client.id).broadcast('too late'), alone.getClientCount()]).toEqual([0, 1])
+    alone.broadcast('end')
+    expect(await other.next()).toBe('end')
+  })
+
+  test('is no name of a room: nobody can listen to what is meant for another', async () => {
+    const { hub, join } = await startRooms(memoryBroker())
+    const victim = await join('x')
+    const ws = hub.getClients()[0]!
+    for (const act of [() => hub.join(ws, victim.id), () => hub.leave(ws, victim.id), () => hub.presence.set(ws, victim.id), () => hub.presence.known(NOBODY)]) {
+      expect(act).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', closeCode: 1_008 }))
+    }
+    for (const wrong of ['x', '', 5, null, undefined, {}, [victim.id]]) {
+      expect(() => hub.join(wrong as never, 'room')).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT' }))
+      expect(() => hub.leave(wrong as never, 'room')).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT' }))
+    }
+    expect(() => hub.presence.set(victim.id as never, 'room')).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT' }))
+  })
+
+  test('of a UUID is none: a room can have one for its name', async () => {
+    const { hub, join } = await startRooms(memoryBroker())
+    const room = '3b241101-e2bb-4255-8caf-4136c566a962'
+    const client = await join(room)
+    hub.to(room).broadcast('hello')
+    expect(await client.next()).toBe('hello')
+  })
+})
