@@ -12,7 +12,7 @@ const NOBODY = '0123456789ab-01234567-89ab-4cde-8f01-23456789abcd'
 type Nodes = [a: RoomServer, b: RoomServer]
 
 async function twoNodes(broker: () => Broker): Promise<Nodes> {
-  return (await Promise.all([startRooms(broker()), startRooms(broker())])) as Nodes
+  return (await Promise.all([startRooms(broker()), startRooms(broker())]))
 }
 
 function tests(broker: () => Broker): void {
