@@ -35,7 +35,11 @@ export interface NodeRedis {
 /** True for a client of node-redis 4 and up, also for a cluster, a sentinel or a pool. */
 export function isNodeRedis(client: object): client is NodeRedis {
   const { isOpen, duplicate } = client as Partial<NodeRedis>
-  return typeof isOpen === 'boolean' && typeof duplicate === 'function'
+  return typeof isOpen === 'boolean' && (typeof duplicate === 'function' || isSentinel(client))
+}
+
+function isSentinel(client: object): boolean {
+  return typeof (client as { getSentinelNode?: unknown }).getSentinelNode === 'function'
 }
 
 /** True for a cluster of node-redis. */
@@ -45,7 +49,7 @@ export function isNodeRedisCluster(client: NodeRedis): boolean {
 
 /** Why a client of node-redis cannot be used; undefined where it can. */
 export function whyUnusable(client: NodeRedis): string | undefined {
-  if (typeof (client as { getSentinelNode?: unknown }).getSentinelNode === 'function') {
+  if (isSentinel(client)) {
     return 'must not be a sentinel of node-redis, which cannot tell where its subscriptions are; use ioredis: new Redis({ sentinels, name })'
   }
   if (typeof client.destroy !== 'function') return 'is a client of node-redis 4, which is not supported; supported are node-redis 5 and 6, and ioredis 5 and 6'
