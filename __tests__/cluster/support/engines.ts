@@ -120,7 +120,7 @@ export class Engine {
 
 /** Sends a command to a Redis server, and gives its answer. */
 export function redisCli({ port }: Engine, password: string, ...command: string[]): string {
-  return execFileSync('redis-cli', ['-p', `${port}`, '-a', password, '--no-auth-warning', ...command], { encoding: 'utf8' })
+  return execFileSync('redis-cli', ['-p', `${port}`, ...(password === '' ? [] : ['-a', password, '--no-auth-warning']), ...command], { encoding: 'utf8' })
 }
 
 /** A Redis Cluster of three masters, and as many replicas of each, ready to be used. */

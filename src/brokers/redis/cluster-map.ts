@@ -1,5 +1,6 @@
+import { withinTime } from '../../patience.ts'
 import { unavailable } from './connection.ts'
-import { CONNECT_TIMEOUT, retryDelay, type Topology, withinTime } from './driver.ts'
+import { CONNECT_TIMEOUT, retryDelay, type Topology } from './driver.ts'
 
 /** Between two questions that commands have led to, at least so many milliseconds pass. */
 const PAUSE = 50

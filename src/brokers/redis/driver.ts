@@ -93,16 +93,3 @@ export async function answered(command: Promise<unknown>): Promise<void> {
     if (!isAnswer(error)) throw error
   }
 }
-
-/** Rejects with this error where a promise has not settled in time. */
-export async function withinTime<T>(time: number, promise: Promise<T>, late: () => Error): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const isLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late()), time).unref()
-  })
-  try {
-    return await Promise.race([promise, isLate])
-  } finally {
-    clearTimeout(timer)
-  }
-}

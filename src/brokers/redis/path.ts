@@ -1,6 +1,7 @@
 import { errors } from '../../errors.ts'
+import { withinTime } from '../../patience.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
-import { answered, isAnswer, type RedisEvents, type RedisSession, withinTime } from './driver.ts'
+import { answered, isAnswer, type RedisEvents, type RedisSession } from './driver.ts'
 import { Subscriber } from './subscriber.ts'
 
 /** How long a server may take for an answer before another connection is made, in milliseconds. */
