@@ -128,7 +128,7 @@ export async function startRedisCluster(password: string, { replicas = 0, settin
   const nodes = await Promise.all(
     Array.from({ length: 3 * (1 + replicas) }, async () => {
       const bus = `${await freePort()}`
-      const cluster = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-port', bus]
+      const cluster = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0', '--cluster-port', bus]
       return Engine.redis('--requirepass', password, '--masterauth', password, ...cluster, ...settings)
     })
   )

@@ -29,13 +29,25 @@ export class Path {
   readonly #subscriber: Subscriber
   #probe: string | undefined
   #echoed = (): void => {}
+  #broken = (_error: Error): void => {}
 
   constructor({ openPublisher, openSubscriber, events, moved = () => {}, canMove }: PathOptions) {
     this.#events = events
     this.#canMove = canMove
     const lost = (error: Error): void => events.lost(error)
     this.#publisher = new Connection({ open: openPublisher, lost })
-    this.#subscriber = new Subscriber({ open: openSubscriber, lost, moved, message: (channel, message) => this.#receive(channel, message) })
+    this.#subscriber = new Subscriber({
+      open: openSubscriber,
+      message: (channel, message) => this.#receive(channel, message),
+      moved: () => {
+        this.#broken(ended())
+        moved()
+      },
+      lost: (error) => {
+        this.#broken(error)
+        lost(error)
+      }
+    })
   }
 
   get channels(): ReadonlySet<string> {
@@ -59,9 +71,12 @@ export class Path {
     this.#subscriber.forget(channels)
   }
 
-  /** Subscribes again to everything. */
-  restore(): Promise<unknown> {
-    return this.#subscriber.restore()
+  /**
+   * Subscribes again to everything, over another connection: what the server ends without being asked leaves the client library
+   * unsure of what it is subscribed to.
+   */
+  renew(): void {
+    this.#subscriber.connection.restart(ended())
   }
 
   /**
@@ -71,10 +86,8 @@ export class Path {
    * @param probe a channel that nobody else uses.
    */
   async check(probe: string): Promise<void> {
-    const ping = (session: RedisSession): Promise<void> => answered(session.ping())
-    const checked = Promise.all([this.#publisher.run(ping), this.#subscriber.connection.run(ping)]).then(() => this.#send(probe))
     const late = (): Error => new errors.BROKER_UNAVAILABLE(`Redis has not answered for ${PATIENCE} ms`)
-    await withinTime(PATIENCE, checked, () => this.#restart(late()))
+    await withinTime(PATIENCE, this.#send(probe), () => this.#restart(late()))
   }
 
   close(): void {
@@ -87,22 +100,35 @@ export class Path {
     return error
   }
 
-  /** Sends a message to itself. A user who may only publish, or only subscribe, cannot do that. */
   async #send(probe: string): Promise<void> {
     this.#probe = probe
-    const echo = new Promise<void>((resolve) => (this.#echoed = resolve))
+    const echo = new Promise<void>((resolve, reject) => {
+      this.#echoed = resolve
+      this.#broken = reject
+    })
+    echo.catch(() => {})
     try {
       if (!this.channels.has(probe)) await this.subscribe([probe])
       await this.publish(probe, Buffer.alloc(0))
     } catch (error) {
-      if (isAnswer(error)) return
-      throw error
+      if (!isAnswer(error)) throw error
+      return this.#ping()
     }
     await echo
+  }
+
+  /** A user who may only publish, or only subscribe, cannot send messages to himself. */
+  async #ping(): Promise<void> {
+    const ping = (session: RedisSession): Promise<void> => answered(session.ping())
+    await Promise.all([this.#publisher.run(ping), this.#subscriber.connection.run(ping)])
   }
 
   #receive(channel: string, message: Buffer): void {
     if (channel === this.#probe) this.#echoed()
     else this.#events.message(channel, message)
   }
+}
+
+function ended(): Error {
+  return new errors.BROKER_UNAVAILABLE('Redis has ended subscriptions')
 }

@@ -6,7 +6,7 @@ import { newProbe } from './single.ts'
 import { slotOf } from './slot.ts'
 
 /** How often the cluster is asked which server has which slot though nothing seems wrong, in milliseconds. */
-const REFRESH_INTERVAL = 10_000
+const REFRESH_INTERVAL = 5_000
 
 /**
  * Publishes and subscribes in a cluster over one path for each server that has channels. Commands are not redirected: one that
@@ -24,6 +24,8 @@ export class ShardedDriver implements RedisDriver {
   #first: Promise<unknown> | undefined
   /** Some channels may not be subscribed to at the server that has their slot. */
   #isMisplaced = false
+  /** Paths whose server has ended subscriptions. */
+  readonly #cut = new Set<Path>()
 
   constructor(library: RedisLibrary, prefix: string, events: RedisEvents) {
     this.#library = library
@@ -98,8 +100,8 @@ export class ShardedDriver implements RedisDriver {
   async #place(): Promise<void> {
     this.#isMisplaced = false
     try {
-      // A server may have ended subscriptions to what has come back to it.
-      await Promise.all([...this.#paths.values()].map((path) => path.restore()))
+      for (const path of this.#cut) path.renew()
+      this.#cut.clear()
       const missing = [...this.#channels].filter((channel) => !this.#pathOf(channel).channels.has(channel))
       await this.#each(missing, (path, part) => path.subscribe(part))
     } catch (error) {
@@ -114,11 +116,13 @@ export class ShardedDriver implements RedisDriver {
       const gone = [...path.channels].filter((channel) => masterOf(slotOf(channel)) !== server)
       if (gone.length > 0) {
         path.forget(gone)
+        this.#cut.add(path)
         this.#isMisplaced = true
         this.#events.lost(new errors.BROKER_UNAVAILABLE('slots of the cluster have been moved'))
       }
       if (masters.includes(server)) continue
       path.close()
+      this.#cut.delete(path)
       this.#paths.delete(server)
     }
   }
@@ -147,12 +151,15 @@ export class ShardedDriver implements RedisDriver {
   }
 
   #make(server: string): Path {
-    const path = new Path({
+    const path: Path = new Path({
       // Where it fails, the server may be no master any more, and the path ends.
       openPublisher: (events, failures) => this.#open(server, failures, (at) => this.#library.open(events, true, at)),
       openSubscriber: (events, failures) => this.#open(server, failures, (at) => this.#library.open(events, true, at)),
       events: this.#events,
-      moved: () => this.#misplaced(),
+      moved: () => {
+        this.#cut.add(path)
+        this.#misplaced()
+      },
       canMove: true
     })
     return path

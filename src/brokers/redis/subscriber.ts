@@ -32,10 +32,6 @@ export class Subscriber {
   }
 
   /** Subscribes again to everything. */
-  restore(): Promise<unknown> {
-    return this.connection.run((session) => this.#restore(session))
-  }
-
   async #restore(session: RedisSession): Promise<unknown> {
     return this.#channels.size === 0 ? undefined : session.subscribe([...this.#channels])
   }
