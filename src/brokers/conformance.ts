@@ -16,7 +16,7 @@ export interface BrokerUnderTest {
   /** Has the engine refuse and end all subscriptions of the brokers, and resolves to what allows them again. */
   refuseSubscribe?: () => Promise<() => Promise<void>>
   /** Makes a broker whose engine is not there yet, and what starts the engine. */
-  createLate?: () => Promise<{ broker: Broker | Promise<Broker>; start(): Promise<void> }>
+  createLate?: () => Promise<{ broker: Broker | Promise<Broker>; start: () => Promise<void> }>
 }
 
 /** A test for any test runner: `for (const { name, run } of brokerConformance(…)) test(name, run)`. */

@@ -50,8 +50,7 @@ export class ClusterMap {
     clearTimeout(this.#timer)
     this.#askedAt = performance.now()
     try {
-      const late = (): Error => new Error(`no server has answered for ${CONNECT_TIMEOUT} ms`)
-      const topology = await withinTime(CONNECT_TIMEOUT, this.#discover(), late)
+      const topology = await withinTime(CONNECT_TIMEOUT, this.#discover(), () => new Error(`no server has answered for ${CONNECT_TIMEOUT} ms`))
       this.#failures = 0
       this.current = topology
       if (!this.#isClosed) this.#changed(topology)

@@ -67,12 +67,14 @@ export class Connection {
     this.#isStarted = true
     this.#first = new Promise((resolve) => (this.#endFirst = resolve))
     const timer = setTimeout(this.#endFirst, FIRST_CONNECTION).unref()
-    void this.#first.then(() => {
-      clearTimeout(timer)
-      // Behind those who wait: nobody may overtake them.
-      setImmediate(() => (this.#first = undefined))
-    })
+    void this.#first.then(() => this.#opened(timer))
     this.#attempt()
+  }
+
+  #opened(timer: NodeJS.Timeout): void {
+    clearTimeout(timer)
+    // Behind those who wait: nobody may overtake them.
+    setImmediate(() => (this.#first = undefined))
   }
 
   #attempt = (): void => {
@@ -88,12 +90,12 @@ export class Connection {
   }
 
   async #connect(ended: (error: Error) => void, isOver: () => boolean): Promise<void> {
-    const { open, message = () => {}, moved = () => {}, prepare } = this.#options
-    const session = await open({ message, moved, ended }, this.#failures)
+    const options = this.#options
+    const session = await options.open({ message: (channel, message) => options.message?.(channel, message), moved: () => options.moved?.(), ended }, this.#failures)
     this.#session = session
     if (this.#isClosed || isOver()) return session.close()
     await session.connect()
-    await prepare?.(session)
+    await options.prepare?.(session)
     if (this.#isClosed || isOver()) return
     this.#isReady = true
     this.#failures = 0

@@ -119,7 +119,6 @@ export class Path {
 
   /** A user who may only publish, or only subscribe, cannot send messages to himself. */
   async #ping(): Promise<void> {
-    const ping = (session: RedisSession): Promise<void> => answered(session.ping())
     await Promise.all([this.#publisher.run(ping), this.#subscriber.connection.run(ping)])
   }
 
@@ -127,6 +126,10 @@ export class Path {
     if (channel === this.#probe) this.#echoed()
     else this.#events.message(channel, message)
   }
+}
+
+function ping(session: RedisSession): Promise<void> {
+  return answered(session.ping())
 }
 
 function ended(): Error {

@@ -3,10 +3,13 @@ import { ClusterMap } from './cluster-map.ts'
 import { isMisplaced, type RedisDriver, type RedisEvents, type RedisLibrary, type Topology } from './driver.ts'
 import { Path } from './path.ts'
 import { newProbe } from './single.ts'
-import { slotOf } from './slot.ts'
+import { SLOTS, slotOf } from './slot.ts'
 
 /** How often the cluster is asked which server has which slot though nothing seems wrong, in milliseconds. */
 const REFRESH_INTERVAL = 5_000
+
+/** How long nothing is published on channels that another server has taken over, in milliseconds: what the former has taken may still be on its way. */
+const SETTLING = 250
 
 /**
  * Publishes and subscribes in a cluster over one path for each server that has channels. Commands are not redirected: one that
@@ -26,6 +29,10 @@ export class ShardedDriver implements RedisDriver {
   #isMisplaced = false
   /** Paths whose server has ended subscriptions. */
   readonly #cut = new Set<Path>()
+  /** What the topology was before it changed, and when that was. */
+  #former: Topology | undefined
+  #latest: Topology | undefined
+  #changedAt = -Infinity
 
   constructor(library: RedisLibrary, prefix: string, events: RedisEvents) {
     this.#library = library
@@ -35,7 +42,10 @@ export class ShardedDriver implements RedisDriver {
   }
 
   publish(channel: string, message: Buffer): Promise<unknown> {
-    return this.#ready(() => this.#noticing(this.#pathOf(channel).publish(channel, message)))
+    return this.#ready(() => {
+      this.#assertSettled(channel)
+      return this.#noticing(this.#pathOf(channel).publish(channel, message))
+    })
   }
 
   subscribe(channels: readonly string[]): Promise<unknown> {
@@ -58,7 +68,7 @@ export class ShardedDriver implements RedisDriver {
     if (this.#isMisplaced) await this.#place()
     await this.#noticing(Promise.all([...this.#paths].map(([server, path]) => path.check(this.#probeOf(server)))))
     // Something may have moved meanwhile.
-    if (this.#isMisplaced) throw new errors.BROKER_UNAVAILABLE('slots of the cluster are being moved')
+    if (this.#isMisplaced) throw moving()
   }
 
   close(): void {
@@ -93,7 +103,7 @@ export class ShardedDriver implements RedisDriver {
   #misplaced(): void {
     this.#isMisplaced = true
     this.#map.doubt()
-    this.#events.lost(new errors.BROKER_UNAVAILABLE('slots of the cluster are being moved'))
+    this.#events.lost(moving())
   }
 
   /** Subscribes to each channel at the server that has it now. */
@@ -111,20 +121,38 @@ export class ShardedDriver implements RedisDriver {
   }
 
   /** Lets go of servers that are no longer masters, and of the channels that others have now. */
-  #changed({ masters, masterOf }: Topology): void {
+  #changed(topology: Topology): void {
+    const { masters } = topology
+    const masterOf = (slot: number): string | undefined => topology.masterOf(slot)
+    this.#remember(topology)
     for (const [server, path] of this.#paths) {
       const gone = [...path.channels].filter((channel) => masterOf(slotOf(channel)) !== server)
       if (gone.length > 0) {
         path.forget(gone)
         this.#cut.add(path)
         this.#isMisplaced = true
-        this.#events.lost(new errors.BROKER_UNAVAILABLE('slots of the cluster have been moved'))
+        this.#events.lost(moving())
       }
       if (masters.includes(server)) continue
       path.close()
       this.#cut.delete(path)
       this.#paths.delete(server)
     }
+  }
+
+  #remember(topology: Topology): void {
+    const former = this.#latest
+    this.#latest = topology
+    if (former === undefined || Array.from({ length: SLOTS }, (_, slot) => slot).every((slot) => former.masterOf(slot) === topology.masterOf(slot))) return
+    this.#former = former
+    this.#changedAt = performance.now()
+  }
+
+  /** Otherwise a message could overtake an earlier one that the former server passes on. */
+  #assertSettled(channel: string): void {
+    if (this.#former === undefined) return
+    if (performance.now() - this.#changedAt > SETTLING) this.#former = undefined
+    else if (this.#former.masterOf(slotOf(channel)) !== this.#latest?.masterOf(slotOf(channel))) throw moving()
   }
 
   #each(channels: readonly string[], act: (path: Path, part: string[]) => Promise<unknown>): Promise<unknown> {
@@ -172,12 +200,16 @@ export class ShardedDriver implements RedisDriver {
 
   /** A channel for messages to oneself whose slot this server has. */
   #probeOf(server: string): string {
-    const { masterOf } = this.#map.current as Topology
-    for (let i = 0; i < 100_000; i++) if (masterOf(slotOf(`${this.#probe}:${i}`)) === server) return `${this.#probe}:${i}`
+    const topology = this.#map.current as Topology
+    for (let i = 0; i < 100_000; i++) if (topology.masterOf(slotOf(`${this.#probe}:${i}`)) === server) return `${this.#probe}:${i}`
     throw new errors.BROKER_UNAVAILABLE('a server of the cluster has no slot')
   }
 }
 
 async function attempt<T>(act: () => Promise<T>): Promise<T> {
   return act()
+}
+
+function moving(): Error {
+  return new errors.BROKER_UNAVAILABLE('slots of the cluster are being moved')
 }

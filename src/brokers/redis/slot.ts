@@ -4,7 +4,8 @@ const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
   for (let bit = 0; bit < 8; bit++) crc = (crc << 1) ^ (crc & 0x8000 ? POLYNOMIAL : 0)
   return crc
 })
-const SLOTS = 16_384
+/** How many slots a Redis Cluster has. */
+export const SLOTS = 16_384
 
 /** The slot of a channel in a Redis Cluster: CRC16 (XMODEM) of its name, or of what is between its first braces. */
 export function slotOf(channel: string): number {
