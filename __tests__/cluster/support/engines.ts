@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, connect as connectTo, type AddressInfo } from 'node:net'
+import { createServer, connect as connectTo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually } from '../../support/server.ts'
@@ -26,14 +26,17 @@ export function describeWith({ isThere, hint }: Installed, name: string, tests: 
   group(isThere ? name : `${name} [skipped: ${hint}]`, () => tests())
 }
 
-/** A port that nobody listens on. */
+/** A port that nobody listens on, below those that systems give to outgoing connections: no one takes it meanwhile by chance. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 22_000)
+    const server = createServer().listen(port, '127.0.0.1')
+    const isFree = await once(server, 'listening').then(() => true, () => false)
+    if (!isFree) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
 
 /** A server in a process of its own, which can be killed, stopped and started again on the same port. */
