@@ -30,6 +30,19 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
   const idOf = (server: Engine): string => cli(server, 'CLUSTER', 'MYID')
   const isInSync = (server: Engine): boolean => isMaster(server) || cli(server, 'INFO', 'replication').includes('master_link_status:up')
 
+  const hasSlot = (server: Engine, slot: number): boolean => {
+    const [own = ''] = cli(server, 'CLUSTER', 'NODES').split('\n').filter((line) => line.includes('myself'))
+    return own.split(' ').slice(8).some((range) => {
+      const [first, last = first] = range.split('-').map(Number) as [number, number?]
+      return slot >= first && slot <= (last as number)
+    })
+  }
+  const move = (slot: number, from: Engine, to: Engine): void => {
+    cli(to, 'CLUSTER', 'SETSLOT', `${slot}`, 'IMPORTING', idOf(from))
+    cli(from, 'CLUSTER', 'SETSLOT', `${slot}`, 'MIGRATING', idOf(to))
+    for (const server of [to, from]) cli(server, 'CLUSTER', 'SETSLOT', `${slot}`, 'NODE', idOf(to))
+  }
+
   describe.each(clusters)('through %s', (_, make) => {
     describe.each([
       ['sharded', true],
@@ -105,8 +118,9 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
         const slots = CHANNELS.map((channel) => slotOf(`blaze:${expect.getState().currentTestName}:${channel}`))
         await streaming(async () => {
           for (const [i, slot] of slots.slice(0, 6).entries()) {
-            const to = idOf(masters[i % 3] as Engine)
-            for (const server of [masters[i % 3] as Engine, ...masters]) cli(server, 'CLUSTER', 'SETSLOT', `${slot}`, 'NODE', to)
+            const to = masters[i % 3] as Engine
+            const from = masters.find((server) => hasSlot(server, slot)) as Engine
+            if (from !== to) move(slot, from, to)
           }
           await sleep(300)
         })

@@ -65,7 +65,7 @@ export class ShardedDriver implements RedisDriver {
   async check(): Promise<void> {
     await this.#ready(async () => {})
     if (this.#isMisplaced || this.#map.age > REFRESH_INTERVAL) await this.#map.refresh()
-    if (this.#isMisplaced) await this.#place()
+    if (this.#isMisplaced) await this.#noticing(this.#place())
     await this.#noticing(Promise.all([...this.#paths].map(([server, path]) => path.check(this.#probeOf(server)))))
     // Something may have moved meanwhile.
     if (this.#isMisplaced) throw moving()
