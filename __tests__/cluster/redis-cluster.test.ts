@@ -31,10 +31,10 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
   const isInSync = (server: Engine): boolean => isMaster(server) || cli(server, 'INFO', 'replication').includes('master_link_status:up')
 
   const hasSlot = (server: Engine, slot: number): boolean => {
-    const [own = ''] = cli(server, 'CLUSTER', 'NODES').split('\n').filter((line) => line.includes('myself'))
+    const own = cli(server, 'CLUSTER', 'NODES').split('\n').find((line) => line.includes('myself')) ?? ''
     return own.split(' ').slice(8).some((range) => {
       const [first, last = first] = range.split('-').map(Number) as [number, number?]
-      return slot >= first && slot <= (last as number)
+      return slot >= first && slot <= last
     })
   }
   const move = (slot: number, from: Engine, to: Engine): void => {
