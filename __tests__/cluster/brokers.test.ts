@@ -92,6 +92,15 @@ describeWith(REDIS, 'Redis', () => {
     const create = (): Broker => redisBroker({ client: make(redis.port), prefix: prefix() })
     conforms({ create, interrupt, createLate: async () => ({ start: await interrupt(), broker: create() }), ...faults(() => [redis], 'one server') })
 
+    test('a check does not wait for its own message where the subscriber is lost', async () => {
+      const broker = create()
+      const lost = new Promise<Promise<void>>((resolve) => broker.open({ id: newOrigin(), receive() {}, lost: () => resolve(broker.check()) }))
+      await broker.check()
+      redisCli(redis, password, 'CLIENT', 'KILL', 'TYPE', 'pubsub')
+      await expect(lost).rejects.toThrow('there is no connection')
+      await broker.close()
+    })
+
     test('more channels than a call has arguments are subscribed to at once', async () => {
       const broker = create()
       const channels = Array.from({ length: 130_000 }, (_, i) => `room:${i}`)
@@ -114,7 +123,6 @@ describeWith(REDIS, 'Redis', () => {
 describeWith(REDIS, 'a Redis Cluster', () => {
   let nodes: Engine[]
   afterEach(() => clusterIsReady(nodes, password))
-  afterAll(() => Promise.all(nodes.map((node) => node.close())))
 
   const interrupt = async (): Promise<() => Promise<void>> => {
     await Promise.all(nodes.map((node) => node.signal('SIGKILL')))
@@ -131,6 +139,7 @@ describeWith(REDIS, 'a Redis Cluster', () => {
     beforeAll(async () => {
       nodes = await startRedisCluster(password, { settings: ['--user', username, ...rulesOf(topology)] })
     })
+    afterAll(() => Promise.all(nodes.map((node) => node.close())))
 
     describe.each(clusters)('through %s', (_, make) => {
       const create = (): Broker => redisBroker({ client: make(nodes.map(({ port }) => port)), prefix: prefix(), sharded })

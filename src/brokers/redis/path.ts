@@ -109,6 +109,8 @@ export class Path {
     echo.catch(() => {})
     try {
       if (!this.channels.has(probe)) await this.subscribe([probe])
+      // Over a connection that is being made, the message would be missed.
+      else await this.#subscriber.connection.run(async () => {})
       await this.publish(probe, Buffer.alloc(0))
     } catch (error) {
       if (!isAnswer(error)) throw error
