@@ -28,7 +28,7 @@ export interface NodeRedis {
   // Of a cluster:
   readonly masters?: readonly Master[]
   readonly slots?: readonly ({ master: Master } | undefined)[]
-  readonly _options?: { rootNodes?: readonly object[] }
+  readonly _options?: { rootNodes?: readonly object[]; defaults?: { socket?: object } }
   nodeClient?(node: Master): Promise<unknown>
 }
 
@@ -57,6 +57,12 @@ export function whyUnusable(client: NodeRedis): string | undefined {
   return undefined
 }
 
+/** How our own connections differ from the application's: they end when they break. */
+const SOCKET = { connectTimeout: CONNECT_TIMEOUT, socketTimeout: SOCKET_TIMEOUT, reconnectStrategy: false }
+
+/** How long a server may take to say where the slots are, until another is asked, in milliseconds. */
+const SLOTS_TIMEOUT = 1_000
+
 /** Redis through node-redis. */
 export class NodeRedisLibrary implements RedisLibrary {
   readonly canMove: boolean
@@ -73,13 +79,16 @@ export class NodeRedisLibrary implements RedisLibrary {
   open(events: SessionEvents, isSharded: boolean, server?: string): RedisSession {
     const like = server === undefined ? this.#client : this.#masters.get(server)
     if (like === undefined) throw new Error(`${server} is no master of the cluster`)
-    const socket = { ...like.options?.socket, connectTimeout: CONNECT_TIMEOUT, socketTimeout: SOCKET_TIMEOUT, reconnectStrategy: false }
+    const socket = { ...like.options?.socket, ...SOCKET }
     return new NodeRedisSession(like.duplicate({ disableOfflineQueue: true, keyPrefix: undefined, readonly: false, database: 0, socket }), isSharded, events)
   }
 
   async discover(): Promise<Topology> {
-    const rootNodes = [...this.#known, ...(this.#client._options?.rootNodes ?? [])]
-    const cluster = this.#client.duplicate({ minimizeConnections: true, keyPrefix: undefined, ...(rootNodes.length > 0 && { rootNodes }) })
+    const { rootNodes: given = [], defaults } = this.#client._options ?? {}
+    const rootNodes = [...this.#known, ...given]
+    const socket = { ...defaults?.socket, ...SOCKET, socketTimeout: SLOTS_TIMEOUT }
+    const settings = { minimizeConnections: true, keyPrefix: undefined, defaults: { ...defaults, socket } }
+    const cluster = this.#client.duplicate({ ...settings, ...(rootNodes.length > 0 && { rootNodes }) })
     let reason: Error | undefined
     cluster.on('error', (error: Error) => (reason = error))
     cluster.on('node-error', () => {})
@@ -96,22 +105,28 @@ export class NodeRedisLibrary implements RedisLibrary {
   #learn(cluster: NodeRedis): Topology {
     const nodes = cluster.masters ?? []
     const slots = [...(cluster.slots ?? [])].map((shard) => shard?.master.address)
-    this.#masters = new Map(nodes.map((node) => [node.address, clientOf(cluster, node)]))
+    this.#masters = new Map(nodes.map((node) => [node.address, this.#masters.get(node.address) ?? clientOf(cluster, node)]))
     this.#known = nodes.map(({ host, port }) => ({ socket: { host, port } }))
     return { masters: nodes.map(({ address }) => address), masterOf: (slot) => slots[slot] }
   }
 }
 
-/** The client that a cluster would use for a server. It makes none without connecting it, so that is begun, and ends with the cluster. */
+/** The client that a cluster would use for a server. It makes none without connecting it. */
 function clientOf(cluster: NodeRedis, node: Master): NodeRedis {
   cluster.nodeClient?.(node).catch(() => {})
-  return node.client as NodeRedis
+  const client = node.client as NodeRedis
+  // The cluster must not end it before it has a socket, which would stay open.
+  node.client = undefined
+  client.on('connect', () => client.destroy())
+  return client
 }
 
 class NodeRedisSession implements RedisSession {
   readonly #client: NodeRedis
   readonly #isSharded: boolean
   readonly #listener: Listener
+  #hasSocket = false
+  #isClosed = false
 
   constructor(client: NodeRedis, isSharded: boolean, events: SessionEvents) {
     this.#client = client
@@ -119,6 +134,10 @@ class NodeRedisSession implements RedisSession {
     this.#listener = (message, channel) => events.message(channel.toString(), message)
     client.on('error', (error: Error) => events.ended(error))
     client.on('end', () => events.ended(new Error('the connection was closed')))
+    client.on('connect', () => {
+      this.#hasSocket = true
+      if (this.#isClosed) client.destroy()
+    })
     client.on('sharded-channel-moved', () => events.moved())
   }
 
@@ -147,6 +166,8 @@ class NodeRedisSession implements RedisSession {
   }
 
   close(): void {
-    if (this.#client.isOpen) this.#client.destroy()
+    this.#isClosed = true
+    // A client that is ended before it has a socket would leave it open.
+    if (this.#hasSocket && this.#client.isOpen) this.#client.destroy()
   }
 }
