@@ -45,6 +45,9 @@ const CONNECTION = {
   sentinelRetryStrategy: null
 }
 
+/** What ioredis 5 says of an end of subscriptions that it has not asked for. Version 6 knows what that means. */
+const UNASKED = /^Command queue state error.*sunsubscribe/s
+
 /** Redis through ioredis. */
 export class IoRedisLibrary implements RedisLibrary {
   readonly canMove: boolean
@@ -104,7 +107,10 @@ class IoRedisSession implements RedisSession {
   constructor(client: IoRedis, isSharded: boolean, events: SessionEvents) {
     this.#client = client
     this.#isSharded = isSharded
-    client.on('error', (error: Error) => (this.#error = error))
+    client.on('error', (error: Error) => {
+      this.#error = error
+      if (UNASKED.test(error.message)) events.moved()
+    })
     client.on('end', () => events.ended(this.#error ?? new Error('the connection was closed')))
     client.on('close', () => events.ended(this.#error ?? new Error('the connection was closed')))
     client.on('moved', () => events.moved())
