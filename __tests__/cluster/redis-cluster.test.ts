@@ -1,49 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Cluster } from 'ioredis'
-import { Cluster as Cluster5 } from 'ioredis5'
-import * as nodeRedis from 'redis'
-import * as nodeRedis5 from 'redis5'
-import { slotOf } from '../../src/brokers/redis/slot.ts'
 import { checked, TestNode, until } from '../../src/brokers/test-node.ts'
-import { redisBroker, type RedisBrokerOptions } from '../../src/redis.ts'
+import { redisBroker } from '../../src/redis.ts'
 import { eventually } from '../support/server.ts'
-import { clusterIsReady, describeWith, type Engine, REDIS, redisCli, startRedisCluster } from './support/engines.ts'
+import { describeWith, type Engine, REDIS } from './support/engines.ts'
+import { CLUSTER_CLIENTS, RedisCluster } from './support/redis-cluster.ts'
 
 jest.setTimeout(60_000)
-
-const password = 'secret'
-const urlOf = (port: number): { url: string } => ({ url: `redis://127.0.0.1:${port}` })
-const clusters: [string, (ports: number[]) => RedisBrokerOptions['client']][] = [
-  ['ioredis 6', (ports) => new Cluster(ports, { lazyConnect: true, redisOptions: { password } })],
-  ['ioredis 5', (ports) => new Cluster5(ports, { lazyConnect: true, redisOptions: { password } })],
-  ['node-redis 6', (ports) => nodeRedis.createCluster({ rootNodes: ports.map(urlOf), defaults: { password } })],
-  ['node-redis 5', (ports) => nodeRedis5.createCluster({ rootNodes: ports.map(urlOf), defaults: { password } })]
-]
 
 const CHANNELS = Array.from({ length: 30 }, (_, i) => `room ${i}`)
 
 describeWith(REDIS, 'a Redis Cluster that changes', () => {
-  let servers: Engine[]
+  let cluster: RedisCluster
 
-  const cli = (server: Engine, ...command: string[]): string => redisCli(server, password, ...command).trim()
-  const isMaster = (server: Engine): boolean => cli(server, 'ROLE').startsWith('master')
-  const idOf = (server: Engine): string => cli(server, 'CLUSTER', 'MYID')
-  const isInSync = (server: Engine): boolean => isMaster(server) || cli(server, 'INFO', 'replication').includes('master_link_status:up')
-
-  const hasSlot = (server: Engine, slot: number): boolean => {
-    const own = cli(server, 'CLUSTER', 'NODES').split('\n').find((line) => line.includes('myself')) ?? ''
-    return own.split(' ').slice(8).some((range) => {
-      const [first, last = first] = range.split('-').map(Number) as [number, number?]
-      return slot >= first && slot <= last
-    })
-  }
-  const move = (slot: number, from: Engine, to: Engine): void => {
-    cli(to, 'CLUSTER', 'SETSLOT', `${slot}`, 'IMPORTING', idOf(from))
-    cli(from, 'CLUSTER', 'SETSLOT', `${slot}`, 'MIGRATING', idOf(to))
-    for (const server of [to, from]) cli(server, 'CLUSTER', 'SETSLOT', `${slot}`, 'NODE', idOf(to))
-  }
-
-  describe.each(clusters)('through %s', (_, make) => {
+  describe.each(CLUSTER_CLIENTS)('through %s', (_, make) => {
     describe.each([
       ['sharded', true],
       ['classic', false]
@@ -52,25 +21,23 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
       let publisher: TestNode
       let listener: TestNode
       let count = 0
+      /** Of each test its own. */
+      const prefix = (): string => `blaze:${expect.getState().currentTestName}:`
 
       beforeAll(async () => {
-        servers = await startRedisCluster(password, { replicas: 1 })
+        cluster = await RedisCluster.start()
       })
-      afterAll(() => Promise.all(servers.map((server) => server.close())))
+      afterAll(() => cluster.close())
       beforeEach(async () => {
-        await eventually(() => servers.filter(isMaster).length === 3 && servers.every(isInSync), 'the replicas')
-        const prefix = `blaze:${expect.getState().currentTestName}:`
-        const node = (): TestNode => new TestNode(redisBroker({ client: make(servers.map(({ port }) => port)), prefix, sharded })).open()
+        await cluster.isHealthy()
+        const node = (): TestNode => new TestNode(redisBroker({ client: make(cluster.ports), prefix: prefix(), sharded })).open()
         nodes.push((publisher = node()), (listener = node()))
         await listener.broker.subscribe(CHANNELS)
         count = 0
         await publishOnAll()
         await until(() => hasLast(), 'the arrival on all channels')
       })
-      afterEach(async () => {
-        await Promise.all(nodes.splice(0).map((node) => node.close()))
-        await clusterIsReady(servers, password)
-      })
+      afterEach(() => Promise.all(nodes.splice(0).map((node) => node.close())))
 
       const publishOnAll = (): Promise<unknown> => {
         count++
@@ -114,14 +81,9 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
       })
 
       test('slots that move to another server', async () => {
-        const masters = servers.filter(isMaster)
-        const slots = CHANNELS.map((channel) => slotOf(`blaze:${expect.getState().currentTestName}:${channel}`))
+        const { masters } = cluster
         await streaming(async () => {
-          for (const [i, slot] of slots.slice(0, 6).entries()) {
-            const to = masters[i % 3] as Engine
-            const from = masters.find((server) => hasSlot(server, slot)) as Engine
-            if (from !== to) move(slot, from, to)
-          }
+          for (const [i, channel] of CHANNELS.slice(0, 6).entries()) cluster.move(prefix() + channel, masters[i % 3] as Engine)
           await sleep(300)
         })
         // Where the client says nothing of it, the driver sees it when it asks the cluster again.
@@ -130,15 +92,11 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
       })
 
       test('masters that hand over to their replicas', async () => {
-        const replicas = servers.filter((server) => !isMaster(server))
+        const replicas = cluster.servers.filter((server) => !cluster.isMaster(server))
         await streaming(async () => {
           for (const replica of replicas) {
-            // Under load, the servers may give up on it; then it has to be asked for again.
-            for (let i = 0; !isMaster(replica); i++) {
-              if (i % 150 === 0) cli(replica, 'CLUSTER', 'FAILOVER')
-              await sleep(20)
-            }
-            await eventually(() => servers.filter(isMaster).length === 3 && servers.every(isInSync), 'the replicas')
+            await cluster.handOver(replica)
+            await cluster.isHealthy()
             await checked(listener)
           }
         })
@@ -147,16 +105,14 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
       })
 
       test('a master that is killed', async () => {
-        const victim = servers.find(isMaster) as Engine
-        const replica = servers.find((server) => cli(server, 'ROLE').split('\n')[2] === `${victim.port}`) as Engine
+        const [victim] = cluster.masters as [Engine]
+        const replica = cluster.replicaOf(victim)
         try {
           await streaming(async () => {
             await victim.signal('SIGKILL')
             await until(() => publisher.lostWith.length > 0 || !sharded, 'the report of the loss')
             await sleep(300)
-            // The cluster would come to it by itself, some seconds later.
-            cli(replica, 'CLUSTER', 'FAILOVER', 'TAKEOVER')
-            await eventually(() => cli(replica, 'CLUSTER', 'INFO').includes('cluster_state:ok'), 'the failover')
+            await cluster.takeOver(replica)
           })
           await expectRecovery()
         } finally {
