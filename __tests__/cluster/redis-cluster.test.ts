@@ -86,8 +86,14 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
           for (const [i, channel] of CHANNELS.slice(0, 6).entries()) cluster.move(prefix() + channel, masters[i % 3] as Engine)
           await sleep(300)
         })
-        // Where the client says nothing of it, the driver sees it when it asks the cluster again.
-        if (sharded) await eventually(async () => (await checked(listener), listener.lostWith.length > 0), 'the report of the move')
+        if (sharded) await until(() => listener.lostWith.length > 0, 'the report of the move')
+        await expectRecovery()
+      })
+
+      test('a slot that moves while nobody asks or says anything', async () => {
+        const [channel] = CHANNELS as [string]
+        for (const to of cluster.masters) cluster.move(prefix() + channel, to)
+        if (sharded) await until(() => listener.lostWith.length > 0, 'the report of the move')
         await expectRecovery()
       })
 
