@@ -15,6 +15,8 @@ export interface IoRedis {
   ssubscribe(...channels: string[]): Promise<unknown>
   sunsubscribe(...channels: string[]): Promise<unknown>
   on(event: string, listener: (...args: never[]) => void): unknown
+  /** Version 5 forgets to stop it. */
+  readonly socketTimeoutTimer?: NodeJS.Timeout | undefined
   // Of a cluster:
   readonly isCluster?: boolean
   readonly slots?: (string[] | undefined)[]
@@ -112,7 +114,10 @@ class IoRedisSession implements RedisSession {
       if (UNASKED.test(error.message)) events.moved()
     })
     client.on('end', () => events.ended(this.#error ?? new Error('the connection was closed')))
-    client.on('close', () => events.ended(this.#error ?? new Error('the connection was closed')))
+    client.on('close', () => {
+      clearTimeout(client.socketTimeoutTimer)
+      events.ended(this.#error ?? new Error('the connection was closed'))
+    })
     client.on('moved', () => events.moved())
     client.on(isSharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, message: Buffer) => events.message(channel.toString(), message))
   }

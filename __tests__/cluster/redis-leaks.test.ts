@@ -1,15 +1,43 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { Redis as Redis5 } from 'ioredis5'
 import * as nodeRedis from 'redis'
 import * as nodeRedis5 from 'redis5'
 import { IoRedisLibrary } from '../../src/brokers/redis/ioredis.ts'
 import { NodeRedisLibrary } from '../../src/brokers/redis/node-redis.ts'
+import { redisBroker, type RedisBrokerOptions } from '../../src/redis.ts'
 import { eventually } from '../support/server.ts'
-import { describeWith, REDIS } from './support/engines.ts'
+import { describeWith, Engine, REDIS } from './support/engines.ts'
 import { CLUSTER_CLIENTS, RedisCluster } from './support/redis-cluster.ts'
 
 jest.setTimeout(30_000)
+
+describeWith(REDIS, 'a server that does not answer', () => {
+  let redis: Engine
+  beforeEach(async () => {
+    redis = await Engine.redis()
+  })
+  afterEach(() => redis.close())
+
+  test.each<[string, (port: number) => RedisBrokerOptions['client']]>([
+    ['ioredis 6', (port) => new Redis(port, { lazyConnect: true })],
+    ['ioredis 5', (port) => new Redis5(port, { lazyConnect: true })],
+    ['node-redis 6', (port) => nodeRedis.createClient({ url: `redis://127.0.0.1:${port}` })],
+    ['node-redis 5', (port) => nodeRedis5.createClient({ url: `redis://127.0.0.1:${port}` })]
+  ])('leaves no timers behind through %s', async (_, make) => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length
+    const before = timers()
+    const broker = redisBroker({ client: make(redis.port) })
+    await broker.check()
+    await redis.signal('SIGSTOP')
+    const published = broker.publish('room', Buffer.from('x'))
+    await broker.close()
+    await expect(published).rejects.toBeInstanceOf(Error)
+    await eventually(() => timers() <= before, 'the end of all timers')
+  })
+})
 
 describeWith(REDIS, 'questions to a Redis Cluster', () => {
   let cluster: RedisCluster
