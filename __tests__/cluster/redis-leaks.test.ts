@@ -7,12 +7,13 @@ import * as nodeRedis from 'redis'
 import * as nodeRedis5 from 'redis5'
 import { IoRedisLibrary } from '../../src/brokers/redis/ioredis.ts'
 import { NodeRedisLibrary } from '../../src/brokers/redis/node-redis.ts'
+import { checked, TestNode } from '../../src/brokers/test-node.ts'
 import { redisBroker, type RedisBrokerOptions } from '../../src/redis.ts'
 import { eventually } from '../support/server.ts'
 import { describeWith, Engine, REDIS } from './support/engines.ts'
 import { CLUSTER_CLIENTS, RedisCluster } from './support/redis-cluster.ts'
 
-jest.setTimeout(30_000)
+jest.setTimeout(60_000)
 
 describeWith(REDIS, 'a server that does not answer', () => {
   let redis: Engine
@@ -21,12 +22,14 @@ describeWith(REDIS, 'a server that does not answer', () => {
   })
   afterEach(() => redis.close())
 
-  test.each<[string, (port: number) => RedisBrokerOptions['client']]>([
+  const standalone: [string, (port: number) => RedisBrokerOptions['client']][] = [
     ['ioredis 6', (port) => new Redis(port, { lazyConnect: true })],
     ['ioredis 5', (port) => new Redis5(port, { lazyConnect: true })],
     ['node-redis 6', (port) => nodeRedis.createClient({ url: `redis://127.0.0.1:${port}` })],
     ['node-redis 5', (port) => nodeRedis5.createClient({ url: `redis://127.0.0.1:${port}` })]
-  ])('leaves no timers behind through %s', async (_, make) => {
+  ]
+
+  test.each(standalone)('leaves no timers behind through %s', async (_, make) => {
     const timers = (): number => process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length
     const before = timers()
     const broker = redisBroker({ client: make(redis.port) })
@@ -36,6 +39,23 @@ describeWith(REDIS, 'a server that does not answer', () => {
     await broker.close()
     await expect(published).rejects.toBeInstanceOf(Error)
     await eventually(() => timers() <= before, 'the end of all timers')
+  })
+
+  test.each(standalone)('is given up in the end, and no connection is because it is quiet, through %s', async (_, make) => {
+    const node = new TestNode(redisBroker({ client: make(redis.port) })).open()
+    const reported = async (): Promise<boolean> => {
+      for (let i = 0; i < 170 && node.lostWith.length === 0; i++) await sleep(100)
+      return node.lostWith.length > 0
+    }
+    await node.broker.check()
+    expect(await reported()).toBe(false)
+    await redis.signal('SIGSTOP')
+    const asking = setInterval(() => void node.publish('room', 'x').catch(() => {}), 200)
+    expect(await reported()).toBe(true)
+    clearInterval(asking)
+    await redis.signal('SIGCONT')
+    await checked(node)
+    await node.close()
   })
 })
 

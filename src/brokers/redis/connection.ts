@@ -1,5 +1,7 @@
 import { errors } from '../../errors.ts'
-import { type RedisSession, retryDelay, type SessionEvents } from './driver.ts'
+import { withinTime } from '../../patience.ts'
+import { Answers } from './answers.ts'
+import { ANSWER_TIMEOUT, type RedisSession, retryDelay, type SessionEvents } from './driver.ts'
 
 /** How long a command waits for the first connection, in milliseconds. */
 const FIRST_CONNECTION = 2_000
@@ -24,6 +26,7 @@ export class Connection {
   readonly #options: ConnectionOptions
   /** The one in use, or the one that is being made. */
   #session: RedisSession | undefined
+  readonly #answers = new Answers(() => this.restart(silent()))
   #isReady = false
   #isClosed = false
   /** Settles after the first attempt; undefined when nobody waits for it any more. */
@@ -54,12 +57,13 @@ export class Connection {
     this.#isClosed = true
     this.#isReady = false
     clearTimeout(this.#timer)
+    this.#answers.forget()
     this.#endFirst()
     this.#session?.close()
   }
 
   #act<T>(act: (session: RedisSession) => Promise<T>): Promise<T> {
-    if (this.#isReady) return act(this.#session as RedisSession)
+    if (this.#isReady) return this.#answers.await(act(this.#session as RedisSession))
     return Promise.reject(unavailable('there is no connection', this.#lastError))
   }
 
@@ -94,8 +98,8 @@ export class Connection {
     const session = await options.open({ message: (channel, message) => options.message?.(channel, message), moved: () => options.moved?.(), ended }, this.#failures)
     this.#session = session
     if (this.#isClosed || isOver()) return session.close()
-    await session.connect()
-    await options.prepare?.(session)
+    await withinTime(ANSWER_TIMEOUT, session.connect(), silent)
+    await withinTime(ANSWER_TIMEOUT, Promise.resolve(options.prepare?.(session)), silent)
     if (this.#isClosed || isOver()) return
     this.#isReady = true
     this.#failures = 0
@@ -104,6 +108,7 @@ export class Connection {
 
   #ended(error: Error): void {
     this.#isReady = false
+    this.#answers.forget()
     this.#lastError = error
     this.#session?.close()
     if (this.#isClosed) return
@@ -111,6 +116,10 @@ export class Connection {
     this.#timer = setTimeout(this.#attempt, retryDelay(++this.#failures)).unref()
     this.#options.lost(unavailable('the connection to Redis is lost, or cannot be made', error))
   }
+}
+
+function silent(): Error {
+  return new Error(`the server has not answered for ${ANSWER_TIMEOUT} ms`)
 }
 
 /** An error that says what the client has said. */

@@ -58,7 +58,7 @@ export interface RedisLibrary {
 /** How long a connection may take, in milliseconds. */
 export const CONNECT_TIMEOUT = 5_000
 /** A connection on which nothing has come for so long, though it was asked, is dead, in milliseconds. */
-export const SOCKET_TIMEOUT = 15_000
+export const ANSWER_TIMEOUT = 15_000
 
 /** When to try again, in milliseconds, after so many attempts. */
 export function retryDelay(attempts: number): number {

@@ -1,4 +1,4 @@
-import { answered, CONNECT_TIMEOUT, inParts, type RedisLibrary, type RedisSession, type SessionEvents, SOCKET_TIMEOUT, type Topology } from './driver.ts'
+import { answered, CONNECT_TIMEOUT, inParts, type RedisLibrary, type RedisSession, type SessionEvents, type Topology } from './driver.ts'
 
 /** What is used of ioredis; its own types are for those who have it. */
 export interface IoRedis {
@@ -15,8 +15,6 @@ export interface IoRedis {
   ssubscribe(...channels: string[]): Promise<unknown>
   sunsubscribe(...channels: string[]): Promise<unknown>
   on(event: string, listener: (...args: never[]) => void): unknown
-  /** Version 5 forgets to stop it. */
-  readonly socketTimeoutTimer?: NodeJS.Timeout | undefined
   // Of a cluster:
   readonly isCluster?: boolean
   readonly slots?: (string[] | undefined)[]
@@ -34,7 +32,7 @@ export function isIoRedis(client: object): client is IoRedis {
 const CONNECTION = {
   lazyConnect: true,
   connectTimeout: CONNECT_TIMEOUT,
-  socketTimeout: SOCKET_TIMEOUT,
+  socketTimeout: undefined,
   // How long a connection that is gone already keeps the process alive.
   disconnectTimeout: 100,
   commandTimeout: undefined,
@@ -114,10 +112,7 @@ class IoRedisSession implements RedisSession {
       if (UNASKED.test(error.message)) events.moved()
     })
     client.on('end', () => events.ended(this.#error ?? new Error('the connection was closed')))
-    client.on('close', () => {
-      clearTimeout(client.socketTimeoutTimer)
-      events.ended(this.#error ?? new Error('the connection was closed'))
-    })
+    client.on('close', () => events.ended(this.#error ?? new Error('the connection was closed')))
     client.on('moved', () => events.moved())
     client.on(isSharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, message: Buffer) => events.message(channel.toString(), message))
   }

@@ -1,4 +1,4 @@
-import { answered, CONNECT_TIMEOUT, type RedisLibrary, type RedisSession, type SessionEvents, SOCKET_TIMEOUT, type Topology } from './driver.ts'
+import { answered, CONNECT_TIMEOUT, type RedisLibrary, type RedisSession, type SessionEvents, type Topology } from './driver.ts'
 
 type Listener = (message: Buffer, channel: Buffer) => void
 
@@ -58,7 +58,7 @@ export function whyUnusable(client: NodeRedis): string | undefined {
 }
 
 /** How our own connections differ from the application's: they end when they break. */
-const SOCKET = { connectTimeout: CONNECT_TIMEOUT, socketTimeout: SOCKET_TIMEOUT, reconnectStrategy: false }
+const SOCKET = { connectTimeout: CONNECT_TIMEOUT, socketTimeout: undefined, reconnectStrategy: false }
 
 /** How long a server may take to say where the slots are, until another is asked, in milliseconds. */
 const SLOTS_TIMEOUT = 1_000
