@@ -14,6 +14,7 @@ type ErrorName =
   | 'TOO_MANY_CONNECTIONS'
   | 'NOT_UPGRADING'
   | 'INVALID_TICKET'
+  | 'TICKET_STORE_UNAVAILABLE'
   | 'CONCURRENT_READ'
   | 'INVALID_JSON'
   | 'INVALID_ARGUMENT'
@@ -62,6 +63,8 @@ export const errors: Record<ErrorName, FastifyErrorConstructor<{ code: string; s
   ),
   /** A ticket is missing, wrong, expired or already spent. */
   INVALID_TICKET: createError('FST_BLAZE_WS_INVALID_TICKET', 'The ticket is missing, expired or already used', 401),
+  /** The store of tickets has not answered in time. */
+  TICKET_STORE_UNAVAILABLE: createError('FST_BLAZE_WS_TICKET_STORE_UNAVAILABLE', 'The store of tickets has not answered within %s ms', 503),
   /** A second read was started while one was waiting, or while `ws.socket` has `message` listeners. */
   CONCURRENT_READ: createError(
     'FST_BLAZE_WS_CONCURRENT_READ',

@@ -15,6 +15,19 @@ export async function atMost(time: number, promise: Promise<unknown>): Promise<v
   }
 }
 
+/** Rejects with this error where a promise has not settled in time. */
+export async function withinTime<T>(time: number, promise: Promise<T>, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const isLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late()), time).unref()
+  })
+  try {
+    return await Promise.race([promise, isLate])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /**
  * How long a hook of ours may wait, in milliseconds. A server whose `onReady` or `preClose` hooks take longer than its
  * `pluginTimeout` does not start, or rejects `app.close()`; without one, there is no limit.

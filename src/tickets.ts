@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { jsonOf } from './connection/payload.ts'
 import { errors, invalidOption } from './errors.ts'
 import { entriesOf, integer } from './options.ts'
+import { withinTime } from './patience.ts'
 
 /** What a store keeps of a ticket: nothing that a ticket could be made from. */
 export interface TicketRecord {
@@ -30,16 +31,23 @@ export interface TicketOptions {
   store?: TicketStore
   /** The parameter of the query string that carries a ticket. @default 'ticket' */
   parameter?: string
+  /** How long the store may take to answer, in milliseconds. @default 3000 */
+  timeout?: number
 }
 
 /** Issues one-shot tickets over an authenticated route and takes them back at the upgrade. */
 export interface WebSocketTickets<Data> {
-  /** A new ticket, in characters that need no escaping in a URL, for data that JSON can hold. */
+  /**
+   * A new ticket, in characters that need no escaping in a URL, for data that JSON can hold.
+   *
+   * @throws FST_BLAZE_WS_TICKET_STORE_UNAVAILABLE (503) where the store does not answer within `timeout`.
+   */
   issue(data: Data): Promise<string>
   /**
    * The data of a ticket, or of the one in a request's query string, which is spent by that.
    *
    * @throws FST_BLAZE_WS_INVALID_TICKET (401) where it is missing, malformed, expired or already spent.
+   * @throws FST_BLAZE_WS_TICKET_STORE_UNAVAILABLE (503) where the store does not answer within `timeout`.
    */
   spend(from: FastifyRequest | string): Promise<Data>
 }
@@ -48,6 +56,7 @@ const ID_BYTES = 16
 const SECRET_BYTES = 32
 const FORM = /^([\w-]{22})\.([\w-]{43})$/
 const checkTtl = integer(1, undefined, ' (milliseconds)')
+const checkTimeout = integer(1, 60_000, ' (milliseconds)')
 
 /**
  * Tickets for browsers, which can send no header with a WebSocket: a page gets one over a REST route, with its session or its
@@ -57,20 +66,22 @@ const checkTtl = integer(1, undefined, ' (milliseconds)')
  * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a value that is not allowed.
  */
 export function webSocketTickets<Data = unknown>(options?: TicketOptions): WebSocketTickets<Data> {
-  const { ttl, store, parameter } = resolve(options)
+  const { ttl, store, parameter, timeout } = resolve(options)
+  const stored = <T>(act: () => Promise<T> | T): Promise<T> => answerOf(act, timeout)
   return {
     async issue(data) {
       const json = jsonOf(data, 'data')
       const id = randomBytes(ID_BYTES).toString('base64url')
       const secret = randomBytes(SECRET_BYTES).toString('base64url')
-      await store.put(id, { hash: hashOf(secret).toString('base64url'), data: json, expiresAt: Date.now() + ttl }, ttl)
+      const record = { hash: hashOf(secret).toString('base64url'), data: json, expiresAt: Date.now() + ttl }
+      await stored(() => store.put(id, record, ttl))
       return `${id}.${secret}`
     },
     async spend(from) {
       const ticket = typeof from === 'string' ? from : (from.query as Record<string, unknown> | null)?.[parameter]
       const [, id, secret] = (typeof ticket === 'string' && FORM.exec(ticket)) || []
       if (id === undefined || secret === undefined) throw new errors.INVALID_TICKET()
-      const record = await store.take(id)
+      const record = await stored(() => store.take(id))
       if (record === undefined || !isSame(record.hash, secret) || Date.now() >= record.expiresAt) throw new errors.INVALID_TICKET()
       return JSON.parse(record.data) as Data
     }
@@ -78,17 +89,23 @@ export function webSocketTickets<Data = unknown>(options?: TicketOptions): WebSo
 }
 
 function resolve(options: unknown): Required<TicketOptions> {
-  const resolved: Required<TicketOptions> = { ttl: 30_000, store: undefined as never, parameter: 'ticket' }
+  const resolved: Required<TicketOptions> = { ttl: 30_000, store: undefined as never, parameter: 'ticket', timeout: 3_000 }
   for (const [key, value] of entriesOf(options, 'tickets')) {
     const name = `tickets.${key}`
     if (key === 'ttl') checkTtl(value, name)
     else if (key === 'store') checkStore(value, name)
-    else if (key !== 'parameter') throw invalidOption(name, 'is unknown; allowed are ttl, store, parameter')
+    else if (key === 'timeout') checkTimeout(value, name)
+    else if (key !== 'parameter') throw invalidOption(name, 'is unknown; allowed are ttl, store, parameter, timeout')
     else if (typeof value !== 'string' || value === '') throw invalidOption(name, 'must be a string that is not empty', value)
     Object.assign(resolved, { [key]: value })
   }
   resolved.store ??= memoryTicketStore()
   return resolved
+}
+
+/** The answer of a store. Where there is none in time, what has been asked may still be done later; the ticket is not given out. */
+async function answerOf<T>(act: () => Promise<T> | T, timeout: number): Promise<T> {
+  return withinTime(timeout, (async () => act())(), () => new errors.TICKET_STORE_UNAVAILABLE(timeout))
 }
 
 function checkStore(value: unknown, name: string): void {

@@ -1,13 +1,9 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { type Broker, memoryBroker, MemoryEngine, type WebSocketConnection } from '../../src/index.ts'
 import { errors } from '../../src/errors.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
+import { growth } from './support/heap.ts'
 
 afterEach(closeServers)
-
-setFlagsFromString('--expose-gc')
-const gc = runInNewContext('gc') as () => void
 
 /** A memory broker whose engine can be taken away. */
 function awayBroker(): { broker: Broker; setAway: (isAway: boolean) => void } {
@@ -39,27 +35,6 @@ function awayBroker(): { broker: Broker; setAway: (isAway: boolean) => void } {
 }
 
 const COUNT = 20_000
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-
-/** How many bytes of heap a round of something leaves behind, once what lingers is over. */
-async function growth(round: (i: number) => unknown): Promise<number> {
-  const before = await heap()
-  for (let i = 0; i < COUNT; i++) {
-    void round(i)
-    if (i % 100 === 99) await turn()
-  }
-  // Rooms that were left stay subscribed to for two seconds.
-  await new Promise((resolve) => setTimeout(resolve, 2_800))
-  return (await heap()) - before
-}
-
-async function heap(): Promise<number> {
-  await turn()
-  gc()
-  await turn()
-  gc()
-  return process.memoryUsage().heapUsed
-}
 
 test.each([
   ['rooms that were opened and left', 'presence'],
@@ -91,12 +66,12 @@ test.each([
   }
   const round = rounds[what]
   // Warm up: code and tables of the engine grow once.
-  await growth(round)
-  const there = await growth(round)
+  await growth(COUNT, round)
+  const there = await growth(COUNT, round)
   setAway(true)
   // Something is missing now, so that there is something to wait for.
   hub.join(ws, 'missing')
-  const away = await growth((i) => round(i + COUNT))
+  const away = await growth(COUNT, (i) => round(i + COUNT))
   expect(await hub.cluster.ready({ timeout: 1 })).toBe(false)
   expect(away).toBeLessThan(Math.max(there, 0) + COUNT * 50)
   setAway(false)

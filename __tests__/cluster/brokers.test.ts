@@ -3,11 +3,16 @@ import { Cluster, Redis as IoRedis } from 'ioredis'
 import { Cluster as Cluster5, Redis as IoRedis5 } from 'ioredis5'
 import * as nodeRedis from 'redis'
 import * as nodeRedis5 from 'redis5'
-import { memoryBroker, MemoryEngine } from '../../src/index.ts'
+import { type Broker, memoryBroker, MemoryEngine } from '../../src/index.ts'
 import { natsBroker } from '../../src/nats.ts'
 import { redisBroker, type RedisBrokerOptions } from '../../src/redis.ts'
 import { brokerConformance, type BrokerUnderTest } from '../../src/testing.ts'
-import { describeWith, Engine, NATS, REDIS, startRedisCluster } from './support/engines.ts'
+import { newOrigin } from '../../src/brokers/envelope.ts'
+import { eventually } from '../support/server.ts'
+import { codeOf, tableBelow } from '../docs/support/markdown.ts'
+import { clusterIsReady, describeWith, Engine, freePort, NATS, REDIS, redisCli, startRedisCluster } from './support/engines.ts'
+
+jest.setTimeout(30_000)
 
 function conforms(broker: BrokerUnderTest): void {
   test.each(brokerConformance(broker))('$name', ({ run }) => run())
@@ -25,27 +30,56 @@ type Client = RedisBrokerOptions['client']
 const password = 'secret'
 const withPassword = ['--requirepass', password, '--masterauth', password]
 
+/** The user that the documentation asks for, and nothing more. */
+const username = 'hub'
+const rulesOf = (topology: string): string[] => {
+  const [, rules = ''] = tableBelow('docs/scaling.md', 'Permissions').find(([cell = '']) => cell.startsWith(topology)) ?? []
+  return ['on', `>${password}`, ...codeOf(rules).replaceAll('\\|', '|').split(' ')]
+}
+const withUser = (topology: string): string[] => [...withPassword, '--user', username, ...rulesOf(topology)]
+
+const hub = { username, password }
+const urlOf = (port: number): { url: string } => ({ url: `redis://127.0.0.1:${port}` })
+
 const standalone: [string, (port: number) => Client][] = [
-  ['ioredis 6', (at) => new IoRedis(at, '127.0.0.1', { lazyConnect: true, password })],
-  ['ioredis 5', (at) => new IoRedis5(at, '127.0.0.1', { lazyConnect: true, password })],
-  ['node-redis 6', (at) => nodeRedis.createClient({ url: `redis://127.0.0.1:${at}`, password })],
-  ['node-redis 5', (at) => nodeRedis5.createClient({ url: `redis://127.0.0.1:${at}`, password })]
+  ['ioredis 6', (at) => new IoRedis(at, '127.0.0.1', { lazyConnect: true, ...hub })],
+  ['ioredis 5', (at) => new IoRedis5(at, '127.0.0.1', { lazyConnect: true, ...hub })],
+  ['node-redis 6', (at) => nodeRedis.createClient({ ...urlOf(at), ...hub })],
+  ['node-redis 5', (at) => nodeRedis5.createClient({ ...urlOf(at), ...hub })]
 ]
 
 const clusters: [string, (ports: number[]) => Client][] = [
-  ['ioredis 6', (ports) => new Cluster(ports, { lazyConnect: true, redisOptions: { password } })],
-  ['ioredis 5', (ports) => new Cluster5(ports, { lazyConnect: true, redisOptions: { password } })],
-  ['node-redis 6', (ports) => nodeRedis.createCluster({ rootNodes: ports.map((one) => ({ url: `redis://127.0.0.1:${one}` })), defaults: { password } })],
-  ['node-redis 5', (ports) => nodeRedis5.createCluster({ rootNodes: ports.map((one) => ({ url: `redis://127.0.0.1:${one}` })), defaults: { password } })]
+  ['ioredis 6', (ports) => new Cluster(ports, { lazyConnect: true, redisOptions: hub })],
+  ['ioredis 5', (ports) => new Cluster5(ports, { lazyConnect: true, redisOptions: hub })],
+  ['node-redis 6', (ports) => nodeRedis.createCluster({ rootNodes: ports.map(urlOf), defaults: hub })],
+  ['node-redis 5', (ports) => nodeRedis5.createCluster({ rootNodes: ports.map(urlOf), defaults: hub })]
 ]
 
-let redis: Engine
 /** Of each test its own: brokers of different tests do not hear each other. */
-const prefix = (): string => `${expect.getState().currentTestName}:`
+const prefix = (): string => `blaze:${expect.getState().currentTestName}:`
+
+/** What the conformance tests do to Redis servers. */
+function faults(nodes: () => Engine[], topology: string): Required<Omit<BrokerUnderTest, 'create' | 'interrupt' | 'createLate'>> {
+  const acl = (...rules: string[]): void => {
+    for (const node of nodes()) redisCli(node, password, 'ACL', 'SETUSER', username, ...rules)
+  }
+  const refuse = async (...rules: string[]): Promise<() => Promise<void>> => {
+    acl(...rules)
+    return async () => acl('reset', ...rulesOf(topology))
+  }
+  return {
+    async loseSubscribers() {
+      for (const node of nodes()) redisCli(node, password, 'CLIENT', 'KILL', 'TYPE', 'pubsub')
+    },
+    refusePublish: () => refuse('-publish', '-spublish'),
+    refuseSubscribe: () => refuse('resetchannels', '&other:*')
+  }
+}
 
 describeWith(REDIS, 'Redis', () => {
+  let redis: Engine
   beforeAll(async () => {
-    redis = await Engine.redis(...withPassword)
+    redis = await Engine.redis(...withUser('one server'))
   })
   afterAll(() => redis.close())
 
@@ -55,10 +89,20 @@ describeWith(REDIS, 'Redis', () => {
   }
 
   describe.each(standalone)('through %s', (_, make) => {
-    conforms({ create: () => redisBroker({ client: make(redis.port), prefix: prefix() }), interrupt })
+    const create = (): Broker => redisBroker({ client: make(redis.port), prefix: prefix() })
+    conforms({ create, interrupt, createLate: async () => ({ start: await interrupt(), broker: create() }), ...faults(() => [redis], 'one server') })
+
+    test('a check does not wait for its own message where the subscriber is lost', async () => {
+      const broker = create()
+      const lost = new Promise<Promise<void>>((resolve) => broker.open({ id: newOrigin(), receive() {}, lost: () => resolve(broker.check()) }))
+      await broker.check()
+      redisCli(redis, password, 'CLIENT', 'KILL', 'TYPE', 'pubsub')
+      await expect(lost).rejects.toThrow('there is no connection')
+      await broker.close()
+    })
 
     test('more channels than a call has arguments are subscribed to at once', async () => {
-      const broker = redisBroker({ client: make(redis.port), prefix: prefix() })
+      const broker = create()
       const channels = Array.from({ length: 130_000 }, (_, i) => `room:${i}`)
       try {
         await broker.subscribe(channels)
@@ -69,6 +113,8 @@ describeWith(REDIS, 'Redis', () => {
     })
 
     describe('with sharded channels', () => {
+      beforeAll(() => redisCli(redis, password, 'ACL', 'SETUSER', username, '+spublish', '+ssubscribe', '+sunsubscribe'))
+      afterAll(() => redisCli(redis, password, 'ACL', 'SETUSER', username, '-spublish', '-ssubscribe', '-sunsubscribe'))
       conforms({ create: () => redisBroker({ client: make(redis.port), prefix: prefix(), sharded: true }) })
     })
   })
@@ -76,35 +122,157 @@ describeWith(REDIS, 'Redis', () => {
 
 describeWith(REDIS, 'a Redis Cluster', () => {
   let nodes: Engine[]
-  beforeAll(async () => {
-    nodes = await startRedisCluster(password)
-  })
-  afterAll(() => Promise.all(nodes.map((node) => node.close())))
+  afterEach(() => clusterIsReady(nodes, password))
 
-  describe.each(clusters)('through %s', (_, make) => {
-    conforms({ create: () => redisBroker({ client: make(nodes.map(({ port }) => port)), prefix: prefix() }) })
+  const interrupt = async (): Promise<() => Promise<void>> => {
+    await Promise.all(nodes.map((node) => node.signal('SIGKILL')))
+    return async () => {
+      await Promise.all(nodes.map((node) => node.start()))
+      await clusterIsReady(nodes, password)
+    }
+  }
+
+  describe.each([
+    ['a cluster, sharded', true],
+    ['a cluster, not sharded', false]
+  ])('as %s', (topology, sharded) => {
+    beforeAll(async () => {
+      nodes = await startRedisCluster(password, { settings: ['--user', username, ...rulesOf(topology)] })
+    })
+    afterAll(() => Promise.all(nodes.map((node) => node.close())))
+
+    describe.each(clusters)('through %s', (_, make) => {
+      const create = (): Broker => redisBroker({ client: make(nodes.map(({ port }) => port)), prefix: prefix(), sharded })
+      conforms({ create, interrupt, createLate: async () => ({ start: await interrupt(), broker: create() }), ...faults(() => nodes, topology) })
+    })
+  })
+})
+
+describeWith(REDIS, 'Redis with sentinels', () => {
+  let servers: Engine[]
+  let sentinel: Engine
+  beforeAll(async () => {
+    const master = await Engine.redis(...withUser('sentinels'))
+    const replica = await Engine.redis(...withUser('sentinels'), '--replicaof', '127.0.0.1', `${master.port}`)
+    servers = [master, replica]
+    sentinel = await Engine.sentinel(master, `sentinel auth-pass main ${password}`, 'sentinel down-after-milliseconds main 60000')
+  })
+  afterAll(() => Promise.all([...servers, sentinel].map((engine) => engine.close())))
+
+  const interrupt = async (): Promise<() => Promise<void>> => {
+    await servers[0]!.signal('SIGKILL')
+    return () => servers[0]!.start()
+  }
+
+  describe.each([
+    ['ioredis 6', IoRedis],
+    ['ioredis 5', IoRedis5 as unknown as typeof IoRedis]
+  ])('through %s', (_, Redis) => {
+    const create = (): Broker => {
+      const client = new Redis({ sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'main', lazyConnect: true, ...hub })
+      return redisBroker({ client, prefix: prefix() })
+    }
+    conforms({ create, interrupt, createLate: async () => ({ start: await interrupt(), broker: create() }), ...faults(() => servers, 'sentinels') })
   })
 })
 
 describeWith(NATS, 'NATS', () => {
   let nats: Engine
+  let monitor: number
   const open: NatsConnection[] = []
   beforeAll(async () => {
-    nats = await Engine.nats()
+    monitor = await freePort()
+    nats = await Engine.nats(config())
   })
   afterEach(() => Promise.all(open.splice(0).map((connection) => connection.close())))
   afterAll(() => nats.close())
 
+  const config = ({ permissions = '', secret = password, limits = '' } = {}): string => {
+    return `http: "127.0.0.1:${monitor}"\n${limits}\nauthorization { users: [{ user: ${username}, password: ${secret}, permissions: { ${permissions} } }] }`
+  }
+  const loadedAt = async (): Promise<string> => ((await (await fetch(`http://127.0.0.1:${monitor}/varz`)).json()) as { config_load_time: string }).config_load_time
+  const reload = async (changes?: Parameters<typeof config>[0]): Promise<void> => {
+    const before = await loadedAt()
+    nats.reconfigure(config(changes))
+    await eventually(async () => (await loadedAt()) !== before, 'the reload of the configuration')
+  }
+  const refuse = async (permissions: string): Promise<() => Promise<void>> => {
+    await reload({ permissions })
+    return () => reload()
+  }
+
   let count = 0
+  const create = async (): Promise<Broker> => {
+    const settings = { maxReconnectAttempts: -1, reconnectTimeWait: 50, ignoreAuthErrorAbort: true, waitOnFirstConnect: true }
+    const connection = await connectNats({ port: nats.port, user: username, pass: password, noEcho: ++count % 2 === 0, ...settings })
+    open.push(connection)
+    return natsBroker({ client: connection })
+  }
+  const interrupt = async (): Promise<() => Promise<void>> => {
+    await nats.signal('SIGKILL')
+    return () => nats.start()
+  }
   conforms({
-    async create() {
-      const connection = await connectNats({ port: nats.port, maxReconnectAttempts: -1, reconnectTimeWait: 50, noEcho: ++count % 2 === 0 })
-      open.push(connection)
-      return natsBroker({ client: connection })
-    },
-    async interrupt() {
+    create,
+    interrupt,
+    createLate: async () => ({ start: await interrupt(), broker: create() }),
+    refusePublish: () => refuse('publish: { deny: [">"] }'),
+    refuseSubscribe: () => refuse('subscribe: { deny: [">"] }')
+  })
+
+  /** A broker over a connection, and what it has reported. */
+  const opened = async (): Promise<{ broker: Broker; lost: Error[] }> => {
+    const [broker, lost] = [await create(), [] as Error[]]
+    broker.open({ id: newOrigin(), receive() {}, lost: (error) => lost.push(error) })
+    return { broker, lost }
+  }
+
+  test('more subscriptions than the server allows are refused, also after an outage', async () => {
+    // It cannot be changed while the server runs.
+    const restart = async (limits: string): Promise<void> => {
       await nats.signal('SIGKILL')
-      return () => nats.start()
+      nats.write('nats.conf', config({ limits }))
+      await nats.start()
     }
+    await restart('max_subscriptions: 3')
+    const { broker, lost } = await opened()
+    try {
+      await broker.subscribe(['1', '2'])
+      await expect(broker.subscribe(['3', '4'])).rejects.toThrow(/maximum subscriptions exceeded/i)
+      await broker.check()
+      await broker.subscribe(['3'])
+      await restart('max_subscriptions: 1')
+      await eventually(() => lost.some(({ message }) => /maximum subscriptions exceeded/i.test(message)), 'the report of the refusal')
+      await expect(broker.check()).rejects.toThrow(/maximum subscriptions exceeded/i)
+      await restart('')
+      await eventually(() => broker.check().then(() => true, () => false), 'the subscriptions')
+    } finally {
+      await broker.close()
+      await restart('')
+    }
+  })
+
+  test('credentials that become valid again', async () => {
+    const { broker, lost } = await opened()
+    await broker.subscribe(['1'])
+    await reload({ secret: 'another' })
+    await eventually(() => lost.length > 0, 'the report of the outage')
+    // It has been refused more than once.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await expect(broker.check()).rejects.toMatchObject({ code: 'FST_BLAZE_WS_BROKER_UNAVAILABLE' })
+    await reload()
+    await eventually(() => broker.check().then(() => true, () => false), 'the new connection')
+    await broker.close()
+  })
+})
+
+describe('clients that cannot be used', () => {
+  test.each([
+    ['a client of node-redis 4', { isOpen: false, duplicate() {}, sSubscribe() {}, disconnect() {} }, /node-redis 4.*not supported; supported are node-redis 5 and 6/],
+    ['a sentinel of node-redis 6', nodeRedis.createSentinel({ name: 'main', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] }), /sentinel of node-redis.*use ioredis/],
+    ['a sentinel of node-redis 5', nodeRedis5.createSentinel({ name: 'main', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] }), /sentinel of node-redis.*use ioredis/],
+    ['a pool of node-redis 6', nodeRedis.createClientPool(), /client or cluster/]
+  ])('%s is refused', (_, client, message) => {
+    expect(() => redisBroker({ client: client as never })).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringMatching(message) }))
   })
 })

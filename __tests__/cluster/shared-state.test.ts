@@ -6,7 +6,11 @@ import * as nodeRedis5 from 'redis5'
 import { redisTicketStore } from '../../src/redis.ts'
 import { webSocketTickets } from '../../src/tickets.ts'
 import { closeServers, connect, startServer } from '../support/server.ts'
-import { describeWith, Engine, REDIS } from './support/engines.ts'
+import { read } from '../docs/support/markdown.ts'
+import { describeWith, Engine, freePort, REDIS, redisCli } from './support/engines.ts'
+
+/** The rules that the documentation asks for. */
+const TICKET_RULES = (/needs `(~blaze:ticket:[^`]*)`/.exec(read('docs/security.md'))?.[1] ?? '').split(' ')
 
 afterEach(closeServers)
 
@@ -48,6 +52,33 @@ describeWith(REDIS, 'what servers share over Redis', () => {
     await new Promise((resolve) => setTimeout(resolve, 20))
     await expect(brief.spend(late)).rejects.toMatchObject({ code: 'FST_BLAZE_WS_INVALID_TICKET' })
     await expect(one.spend(`${ticket.slice(0, -1)}_`)).rejects.toMatchObject({ code: 'FST_BLAZE_WS_INVALID_TICKET' })
+  })
+
+  test.each([
+    ['ioredis 6', (port: number): Redis | Cluster => new Redis(port)],
+    ['ioredis 5', (port: number): Redis | Cluster => new Redis5(port) as unknown as Redis],
+    ['an ioredis cluster', (port: number): Redis | Cluster => new Cluster([port], { redisOptions: { password: 'x' } })]
+  ])('tickets through %s: a Redis that is away is reported in time', async (_, make) => {
+    const client = make(await freePort())
+    ;(client as Redis).on('error', () => {})
+    open.push(() => client.disconnect())
+    const tickets = webSocketTickets({ store: redisTicketStore({ client }), timeout: 300 })
+    const unavailable = { code: 'FST_BLAZE_WS_TICKET_STORE_UNAVAILABLE', statusCode: 503 }
+    await expect(tickets.issue('Ann')).rejects.toMatchObject(unavailable)
+    const ticket = await webSocketTickets().issue('Ann')
+    await expect(tickets.spend(ticket)).rejects.toMatchObject(unavailable)
+    await expect(tickets.spend('malformed')).rejects.toMatchObject({ code: 'FST_BLAZE_WS_INVALID_TICKET' })
+  })
+
+  test('tickets with a user that may do nothing else', async () => {
+    const rules = ['on', '>secret', ...TICKET_RULES, '+ping', '+info']
+    redisCli(redis, '', 'ACL', 'SETUSER', 'tickets', ...rules)
+    const client = new Redis(redis.port, { username: 'tickets', password: 'secret' })
+    open.push(() => client.disconnect())
+    const tickets = webSocketTickets({ store: redisTicketStore({ client }) })
+    expect(await tickets.spend(await tickets.issue('Ann'))).toBe('Ann')
+    redisCli(redis, '', 'ACL', 'SETUSER', 'tickets', '-set')
+    await expect(tickets.issue('Ann')).rejects.toThrow(/NOPERM/)
   })
 
   test('a ticket of one server opens a connection at another', async () => {

@@ -1,14 +1,22 @@
 import { deepStrictEqual, rejects, strictEqual, throws } from 'node:assert/strict'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import type { Broker } from './broker.ts'
 import { checked, TestNode, until } from './test-node.ts'
 
-/** What the tests need of a broker. */
+/** What the tests need of a broker. Each optional function adds the tests that need it. */
 export interface BrokerUnderTest {
   /** Makes a broker, one for each node of a test, all over the same engine. */
   create(): Broker | Promise<Broker>
-  /** Takes the engine away, and gives what brings it back. Without it, the tests of outages are left out. */
+  /** Stops the engine, and resolves to what starts it again. */
   interrupt?: () => Promise<() => Promise<void>>
+  /** Breaks the connections that the brokers subscribe over, and no others, if the engine can tell them apart. */
+  loseSubscribers?: () => Promise<void>
+  /** Has the engine refuse what the brokers publish, and resolves to what allows it again. */
+  refusePublish?: () => Promise<() => Promise<void>>
+  /** Has the engine refuse and end all subscriptions of the brokers, and resolves to what allows them again. */
+  refuseSubscribe?: () => Promise<() => Promise<void>>
+  /** Makes a broker whose engine is not there yet, and what starts the engine. */
+  createLate?: () => Promise<{ broker: Broker | Promise<Broker>; start: () => Promise<void> }>
 }
 
 /** A test for any test runner: `for (const { name, run } of brokerConformance(…)) test(name, run)`. */
@@ -23,13 +31,12 @@ const SILENCE = 50
 
 /** Whether a broker does what the interface `Broker` demands. */
 export function brokerConformance(broker: BrokerUnderTest): ConformanceTest[] {
-  const tests = broker.interrupt === undefined ? TESTS : [...TESTS, ...outages(broker.interrupt)]
-  return Object.entries(Object.fromEntries(tests)).map(([name, run]) => ({
+  return testsFor(broker).map(([name, run]) => ({
     name,
     async run() {
       const nodes: TestNode[] = []
-      const node = async (): Promise<TestNode> => {
-        const made = new TestNode(await broker.create())
+      const node = async (given?: Broker | Promise<Broker>): Promise<TestNode> => {
+        const made = new TestNode(await (given ?? broker.create()))
         nodes.push(made)
         return made
       }
@@ -42,9 +49,20 @@ export function brokerConformance(broker: BrokerUnderTest): ConformanceTest[] {
   }))
 }
 
-type Run = (node: () => Promise<TestNode>) => Promise<void>
+function testsFor({ interrupt, loseSubscribers, refusePublish, refuseSubscribe, createLate }: BrokerUnderTest): typeof TESTS {
+  const tests = [...TESTS]
+  if (interrupt !== undefined) tests.push(...outages(interrupt))
+  if (loseSubscribers !== undefined) tests.push(lostSubscribers(loseSubscribers))
+  if (refusePublish !== undefined) tests.push(refusedMessages(refusePublish))
+  if (refuseSubscribe !== undefined) tests.push(...refusedSubscriptions(refuseSubscribe))
+  if (createLate !== undefined) tests.push(lateStart(createLate))
+  return tests
+}
 
-async function two(node: () => Promise<TestNode>): Promise<[TestNode, TestNode]> {
+type MakeNode = (given?: Broker | Promise<Broker>) => Promise<TestNode>
+type Run = (node: MakeNode) => Promise<void>
+
+async function two(node: MakeNode): Promise<[TestNode, TestNode]> {
   return [(await node()).open(), (await node()).open()]
 }
 
@@ -89,6 +107,23 @@ const TESTS: [name: string, run: Run][] = [
       deepStrictEqual(order.filter((text) => text.startsWith('a')), texts.map((text) => `a${text}`))
       deepStrictEqual(order.filter((text) => text.startsWith('b')), texts.map((text) => `b${text}`))
       deepStrictEqual(c.texts('other'), texts)
+    }
+  ],
+  [
+    'order holds for a stream of messages of different lengths on several channels',
+    async (node) => {
+      const [a, b] = await two(node)
+      const channels = ['stream 1', 'stream 2', 'stream 3', 'stream 4']
+      await b.broker.subscribe(channels)
+      const texts = Array.from({ length: 2_500 }, (_, i) => `${i}${' '.repeat(i % 7 === 0 ? 4_096 : 0)}`)
+      const published: Promise<void>[] = []
+      for (const [i, text] of texts.entries()) {
+        published.push(...channels.map((channel) => a.publish(channel, text)))
+        if (i % 10 === 0) await turn()
+      }
+      await Promise.all(published)
+      await until(() => b.got.length >= texts.length * channels.length, 'the arrival of all messages')
+      for (const channel of channels) deepStrictEqual(b.texts(channel), texts)
     }
   ],
   [
@@ -218,5 +253,117 @@ function outages(interrupt: () => Promise<() => Promise<void>>): typeof TESTS {
         await checked(b)
       }
     ]
+  ]
+}
+
+function lostSubscribers(lose: () => Promise<void>): [string, Run] {
+  return [
+    'a lost subscriber is reported, and subscriptions are in force again when check resolves',
+    async (node) => {
+      const [a, b] = await two(node)
+      const channels = Array.from({ length: 50 }, (_, i) => `room ${i}`)
+      await b.broker.subscribe(channels)
+      for (let round = 1; round <= 3; round++) {
+        const reports = b.lostWith.length
+        await lose()
+        await until(() => b.lostWith.length > reports, 'the report of the lost subscriber')
+        await checked(b)
+        await checked(a)
+        for (const channel of channels) await a.publish(channel, `${round}`)
+        await until(() => channels.every((channel) => b.texts(channel).at(-1) === `${round}`), 'the arrival on all channels')
+      }
+    }
+  ]
+}
+
+function refusedMessages(refuse: () => Promise<() => Promise<void>>): [string, Run] {
+  return [
+    'a message that the engine refuses is not published',
+    async (node) => {
+      const [a, b] = await two(node)
+      await b.broker.subscribe(['room'])
+      await a.publish('room', 'before')
+      await until(() => b.texts('room').length > 0, 'the arrival of the first message')
+      const allow = await refuse()
+      try {
+        await checked(a)
+        await rejects(a.publish('room', 'refused'))
+        const many = await Promise.allSettled(['1', '2', '3'].map((text) => a.publish('room', text)))
+        deepStrictEqual(many.map(({ status }) => status), ['rejected', 'rejected', 'rejected'])
+      } finally {
+        await allow()
+      }
+      await checked(a)
+      await checked(b)
+      await a.publish('room', 'after')
+      await until(() => b.texts('room').includes('after'), 'the arrival of the last message')
+      deepStrictEqual(b.texts('room'), ['before', 'after'])
+    }
+  ]
+}
+
+function refusedSubscriptions(refuse: () => Promise<() => Promise<void>>): typeof TESTS {
+  return [
+    [
+      'a subscription that the engine refuses rejects',
+      async (node) => {
+        const [a, b] = await two(node)
+        const allow = await refuse()
+        try {
+          await rejects(b.broker.subscribe(['room']))
+        } finally {
+          await allow()
+        }
+        await checked(b)
+        await b.broker.subscribe(['room'])
+        await checked(a)
+        await a.publish('room', 'after')
+        await until(() => b.texts('room').includes('after'), 'the arrival')
+      }
+    ],
+    [
+      'a subscription that the engine ends is reported, and check does not resolve before it is in force again',
+      async (node) => {
+        const [a, b] = await two(node)
+        await b.broker.subscribe(['room'])
+        const allow = await refuse()
+        try {
+          await until(() => b.lostWith.length > 0, 'the report of the end')
+          strictEqual(await Promise.race([b.broker.check().then(() => 'in force', () => 'rejected'), sleep(500, 'waiting')]) === 'in force', false, 'check must not resolve')
+        } finally {
+          await allow()
+        }
+        await checked(b)
+        await checked(a)
+        await a.publish('room', 'after')
+        await until(() => b.texts('room').includes('after'), 'the arrival')
+      }
+    ]
+  ]
+}
+
+function lateStart(createLate: NonNullable<BrokerUnderTest['createLate']>): [string, Run] {
+  return [
+    'a broker that is there before its engine works once the engine is there',
+    async (node) => {
+      const { broker, start } = await createLate()
+      const late = node(broker).then((one) => one.open())
+      try {
+        if (!(broker instanceof Promise)) {
+          await rejects((await late).broker.subscribe(['room']))
+          await rejects((await late).broker.check())
+        }
+      } finally {
+        await start()
+      }
+      const b = await late
+      await checked(b)
+      await b.broker.subscribe(['room'])
+      const a = (await node()).open()
+      await checked(a)
+      await a.publish('room', 'hello')
+      await until(() => b.texts('room').length > 0, 'the arrival')
+      await b.publish('elsewhere', 'hello')
+    }
   ]
 }

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { originOf } from './envelope.ts'
 import { errors, invalidOption } from '../errors.ts'
 import { entriesOf } from '../options.ts'
@@ -13,15 +14,15 @@ export interface NatsClient {
   publish(subject: string, payload?: Uint8Array): void
   subscribe(subject: string, options: { callback: (error: Error | null, message: { data: Uint8Array }) => void }): NatsSubscription
   flush(): Promise<void>
-  status(): AsyncIterable<{ type: string }> & { stop?(error?: Error): void }
+  status(): AsyncIterable<{ type: string; error?: Error }> & { stop?(error?: Error): void }
   isClosed(): boolean
 }
 
 /** The options of `natsBroker`. */
 export interface NatsBrokerOptions {
   /**
-   * A connection, which stays the application's. Connect with `maxReconnectAttempts: -1`, so that it outlives an outage, and with
-   * a short `reconnectTimeWait`.
+   * A connection, which stays the application's. Connect with `maxReconnectAttempts: -1`, so that it outlives an outage,
+   * `ignoreAuthErrorAbort: true`, so that it outlives refused credentials, and a short `reconnectTimeWait`.
    */
   client: NatsClient
   /** What all subjects begin with: nodes with the same prefix are one cluster. @default 'blaze' */
@@ -34,6 +35,8 @@ const PREFIX = /^[\w-]+(\.[\w-]+)*$/
 /** What a server takes that has not said it, in bytes. */
 const MAX_PAYLOAD = 1024 * 1024
 const CLOSE_TIMEOUT = 1_000
+/** What a server says where a connection or an account has too many subscriptions. */
+const EXCESS = /maximum (account )?(active )?subscriptions exceeded/i
 
 /**
  * Joins hubs through NATS.
@@ -54,16 +57,32 @@ export function natsBroker(options: NatsBrokerOptions): Broker {
   return new NatsBroker(client, prefix)
 }
 
+/** What is sent in one tick, up to the answer of the server, and what the server has refused of it. */
+interface Round {
+  answered: Promise<void>
+  /** Subjects that may not be published to. */
+  readonly refused: Map<string, Error>
+  /** How many subscriptions are asked for. */
+  subscribing: number
+  /** There are too many subscriptions; the server does not say which ones it has refused. */
+  excess: Error | undefined
+}
+
 class NatsBroker implements Broker {
   readonly #client: NatsClient
   readonly #prefix: string
   readonly #subscriptions = new Map<string, NatsSubscription>()
-  readonly #denied = new Map<string, Error>()
+  /** Channels that are being subscribed to, and why they cannot be. */
+  readonly #asking = new Map<string, Error | undefined>()
+  /** Channels whose subscription the server has ended, and why. */
+  readonly #ended = new Map<string, Error>()
+  readonly #rounds = new Set<Round>()
+  #round: Round | undefined
   #node: BrokerNode | undefined
   #statuses: ReturnType<NatsClient['status']> | undefined
   #isConnected = true
-  /** One answer of the server for all that is published in a tick. */
-  #flushed: Promise<void> | undefined
+  /** The client has subscribed again after an outage, and the server has not answered yet. */
+  #isResubscribing = false
 
   constructor(client: NatsClient, prefix: string) {
     this.#client = client
@@ -82,26 +101,50 @@ class NatsBroker implements Broker {
 
   async publish(channel: string, message: Uint8Array): Promise<void> {
     this.#assertConnected()
-    this.#client.publish(this.#subjectOf(channel), message)
-    await this.#flush()
+    const subject = this.#subjectOf(channel)
+    this.#client.publish(subject, message)
+    const round = this.#currentRound()
+    await round.answered
+    const refusal = round.refused.get(subject)
+    if (refusal !== undefined) throw refusal
   }
 
   async subscribe(channels: readonly string[]): Promise<void> {
     this.#assertConnected()
-    for (const channel of channels) {
-      if (this.#subscriptions.has(channel)) continue
-      const callback = (error: Error | null, message: { data: Uint8Array }): void => {
-        if (error === null) this.#receive(channel, message.data)
-        else this.#denied.set(channel, error)
-      }
-      this.#subscriptions.set(channel, this.#client.subscribe(this.#subjectOf(channel), { callback }))
+    const added = channels.filter((channel) => !this.#subscriptions.has(channel))
+    for (const channel of added) this.#subscribe(channel)
+    const round = this.#currentRound()
+    round.subscribing += added.length
+    try {
+      await round.answered
+      if (added.length > 0 && round.excess !== undefined) throw round.excess
+      for (const channel of added) this.#assertAllowed(channel)
+    } catch (error) {
+      this.#drop(added)
+      throw error
+    } finally {
+      for (const channel of added) this.#asking.delete(channel)
     }
-    await this.#flush()
-    for (const channel of channels) this.#assertAllowed(channel)
+    for (const channel of channels) this.#ended.delete(channel)
+  }
+
+  #subscribe(channel: string): void {
+    this.#asking.set(channel, undefined)
+    const callback = (error: Error | null, message: { data: Uint8Array }): void => {
+      if (error === null) this.#receive(channel, message.data)
+      else if (this.#asking.has(channel)) this.#asking.set(channel, error)
+      else this.#end([channel], error)
+    }
+    this.#subscriptions.set(channel, this.#client.subscribe(this.#subjectOf(channel), { callback }))
   }
 
   /** The client forgets it at once, whether the server hears of it now or knows nothing of it when it is back. */
   async unsubscribe(channels: readonly string[]): Promise<void> {
+    this.#drop(channels)
+    for (const channel of channels) this.#ended.delete(channel)
+  }
+
+  #drop(channels: readonly string[]): void {
     for (const channel of channels) {
       if (!this.#client.isClosed()) this.#subscriptions.get(channel)?.unsubscribe()
       this.#subscriptions.delete(channel)
@@ -110,16 +153,23 @@ class NatsBroker implements Broker {
 
   /** The server says that something is not allowed before it answers what was asked behind it. */
   #assertAllowed(channel: string): void {
-    const error = this.#denied.get(channel)
-    if (error === undefined) return
-    this.#denied.delete(channel)
-    this.#subscriptions.delete(channel)
-    throw error
+    const error = this.#asking.get(channel)
+    if (error !== undefined) throw error
+  }
+
+  /** The server has ended subscriptions that were in force. */
+  #end(channels: readonly string[], error: Error): void {
+    this.#drop(channels)
+    for (const channel of channels) this.#ended.set(channel, error)
+    this.#node?.lost(error)
   }
 
   async check(): Promise<void> {
     this.#assertConnected()
-    await this.#client.flush()
+    if (this.#ended.size > 0) await this.subscribe([...this.#ended.keys()])
+    else await this.#currentRound().answered
+    this.#isResubscribing = false
+    for (const error of this.#ended.values()) throw error
   }
 
   async close(): Promise<void> {
@@ -140,12 +190,36 @@ class NatsBroker implements Broker {
     if (originOf(message) !== this.#node?.id) this.#node?.receive(channel, message)
   }
 
-  #flush(): Promise<void> {
-    this.#flushed ??= Promise.resolve().then(() => {
-      this.#flushed = undefined
-      return this.#client.flush()
-    })
-    return this.#flushed
+  /** There is one answer of the server for all that is sent in a tick. */
+  #currentRound(): Round {
+    if (this.#round !== undefined) return this.#round
+    const round: Round = { answered: Promise.resolve(), refused: new Map(), subscribing: 0, excess: undefined }
+    this.#rounds.add(round)
+    this.#round = round
+    round.answered = this.#flush(round)
+    return round
+  }
+
+  async #flush(round: Round): Promise<void> {
+    try {
+      await Promise.resolve()
+      this.#round = undefined
+      await this.#client.flush()
+      // What the server has refused before its answer is reported as a status, which takes a moment longer.
+      await turn()
+    } finally {
+      this.#rounds.delete(round)
+    }
+  }
+
+  /** The server has refused something. It does not say which message, or for which of the answers that are awaited. */
+  #refused(error: Error): void {
+    const { operation, subject } = error as { operation?: unknown; subject?: unknown }
+    if (operation === 'publish') for (const { refused } of this.#rounds) refused.set(String(subject), error)
+    if (!EXCESS.test(error.message)) return
+    const asking = [...this.#rounds].filter(({ subscribing }) => subscribing > 0)
+    for (const round of asking) round.excess = error
+    if (asking.length === 0 || this.#isResubscribing) this.#end([...this.#subscriptions.keys()].filter((channel) => !this.#asking.has(channel)), error)
   }
 
   /** Any string is a channel, and not any is a token of a subject. */
@@ -161,8 +235,9 @@ class NatsBroker implements Broker {
 
   async #watch(): Promise<void> {
     this.#statuses = this.#client.status()
-    for await (const { type } of this.#statuses) {
-      if (type === 'reconnect') this.#isConnected = true
+    for await (const { type, error } of this.#statuses) {
+      if (type === 'error' && error !== undefined) this.#refused(error)
+      if (type === 'reconnect') this.#isConnected = this.#isResubscribing = true
       if (type !== 'disconnect' && type !== 'close') continue
       this.#isConnected = false
       this.#node?.lost(new errors.BROKER_UNAVAILABLE('the connection to NATS is lost'))

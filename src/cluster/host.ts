@@ -53,7 +53,7 @@ export interface ClusterStats {
   received: number
   /** Messages of other nodes that have not come, as far as later ones show it. */
   missed: number
-  /** Messages that have come twice, and were passed on once. */
+  /** Messages that have come a second time, or after later ones, and were dropped. */
   duplicates: number
   /** What has come on our channels and is no message of a node. */
   rejected: number

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, connect as connectTo, type AddressInfo } from 'node:net'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, connect as connectTo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually } from '../../support/server.ts'
@@ -26,14 +26,17 @@ export function describeWith({ isThere, hint }: Installed, name: string, tests: 
   group(isThere ? name : `${name} [skipped: ${hint}]`, () => tests())
 }
 
-/** A port that nobody listens on. */
+/** A port that nobody listens on, below those that systems give to outgoing connections: no one takes it meanwhile by chance. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 22_000)
+    const server = createServer().listen(port, '127.0.0.1')
+    const isFree = await once(server, 'listening').then(() => true, () => false)
+    if (!isFree) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
 
 /** A server in a process of its own, which can be killed, stopped and started again on the same port. */
@@ -56,15 +59,38 @@ export class Engine {
     return engine
   }
 
-  static async nats(): Promise<Engine> {
-    const engine = new Engine('nats-server', await freePort(), (port) => ['-a', '127.0.0.1', '-p', `${port}`])
+  /** Tells where sentinels of `master` stand. */
+  static async sentinel(master: Engine, ...settings: string[]): Promise<Engine> {
+    const engine = new Engine('redis-server', await freePort(), (port, folder) => [`${folder}/sentinel.conf`, '--sentinel', '--port', `${port}`])
+    engine.write('sentinel.conf', ['dir .', `sentinel monitor main 127.0.0.1 ${master.port} 1`, ...settings].join('\n'))
     await engine.start()
     return engine
   }
 
+  /** @param config the text of a configuration file; `reconfigure` replaces it. */
+  static async nats(config = ''): Promise<Engine> {
+    const engine = new Engine('nats-server', await freePort(), (port, folder) => ['-a', '127.0.0.1', '-p', `${port}`, '-c', `${folder}/nats.conf`])
+    engine.write('nats.conf', config)
+    await engine.start()
+    return engine
+  }
+
+  write(file: string, text: string): void {
+    writeFileSync(join(this.#folder, file), text)
+  }
+
+  /** Has a NATS server read another configuration. */
+  reconfigure(config: string): void {
+    this.write('nats.conf', config)
+    this.#process?.kill('SIGHUP')
+  }
+
   async start(): Promise<void> {
     this.#process = spawn(this.#program, this.#args, { stdio: 'ignore' })
-    while (!(await this.#answers())) await new Promise((resolve) => setTimeout(resolve, 20))
+    while (!(await this.#answers())) {
+      if (this.#process.exitCode !== null) throw new Error(`${this.#program} ended with ${this.#process.exitCode}: ${this.#args.join(' ')}`)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
   }
 
   /** `SIGKILL` ends it as a power failure would; `SIGSTOP` and `SIGCONT` hold it up. */
@@ -95,17 +121,29 @@ export class Engine {
   }
 }
 
-/** A Redis Cluster of three masters, ready to be used. */
-export async function startRedisCluster(password: string): Promise<Engine[]> {
+/** Sends a command to a Redis server, and gives its answer. */
+export function redisCli({ port }: Engine, password: string, ...command: string[]): string {
+  return execFileSync('redis-cli', ['-p', `${port}`, ...(password === '' ? [] : ['-a', password, '--no-auth-warning']), ...command], { encoding: 'utf8' })
+}
+
+/** A Redis Cluster of three masters, and as many replicas of each, ready to be used. */
+export async function startRedisCluster(password: string, { replicas = 0, settings = [] as string[] } = {}): Promise<Engine[]> {
   const nodes = await Promise.all(
-    [1, 2, 3].map(async () => {
+    Array.from({ length: 3 * (1 + replicas) }, async () => {
       const bus = `${await freePort()}`
-      return Engine.redis('--requirepass', password, '--masterauth', password, '--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-port', bus)
+      const cluster = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0', '--cluster-port', bus]
+      return Engine.redis('--requirepass', password, '--masterauth', password, ...cluster, ...settings)
     })
   )
-  const cli = (...args: string[]): string => execFileSync('redis-cli', ['-a', password, '--no-auth-warning', ...args], { encoding: 'utf8' })
-  cli('--cluster', 'create', ...nodes.map(({ port }) => `127.0.0.1:${port}`), '--cluster-yes')
-  const isReady = ({ port }: Engine): boolean => cli('-p', `${port}`, 'cluster', 'info').includes('cluster_state:ok')
-  await eventually(() => nodes.every(isReady), 'the cluster')
+  const [first] = nodes as [Engine]
+  const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
+  redisCli(first, password, '--cluster', 'create', ...addresses, '--cluster-yes', '--cluster-replicas', `${replicas}`)
+  await clusterIsReady(nodes, password)
   return nodes
+}
+
+/** Waits until all nodes of a cluster say that it is there. */
+export async function clusterIsReady(nodes: readonly Engine[], password: string): Promise<void> {
+  const isReady = (node: Engine): boolean => redisCli(node, password, 'cluster', 'info').includes('cluster_state:ok')
+  await eventually(() => nodes.every(isReady), 'the cluster')
 }

@@ -2,9 +2,11 @@ import { originOf } from '../envelope.ts'
 import { errors, invalidOption } from '../../errors.ts'
 import { entriesOf } from '../../options.ts'
 import type { Broker, BrokerNode } from '../broker.ts'
-import type { RedisDriver, RedisEvents } from './driver.ts'
-import { IoRedisDriver, isIoRedis } from './ioredis.ts'
-import { isNodeRedis, NodeRedisDriver } from './node-redis.ts'
+import type { RedisDriver, RedisEvents, RedisLibrary } from './driver.ts'
+import { IoRedisLibrary, isIoRedis } from './ioredis.ts'
+import { isNodeRedis, isNodeRedisCluster, NodeRedisLibrary, whyUnusable } from './node-redis.ts'
+import { ShardedDriver } from './sharded.ts'
+import { SingleDriver } from './single.ts'
 
 /** A client of ioredis (5 or 6) or node-redis (5 or 6), or a cluster of either. */
 export interface RedisClient {
@@ -39,14 +41,22 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   }
   if (typeof prefix !== 'string' || prefix === '') throw invalidOption('redisBroker.prefix', 'must be a string that is not empty', prefix)
   if (sharded !== undefined && typeof sharded !== 'boolean') throw invalidOption('redisBroker.sharded', 'must be a boolean', sharded)
-  return new RedisBroker(prefix, driverFor(client, sharded))
+  const [library, isCluster] = libraryOf(client)
+  const isSharded = sharded ?? isCluster
+  return new RedisBroker(prefix, (events) => {
+    return isCluster && isSharded ? new ShardedDriver(library, prefix, events) : new SingleDriver(library, { isCluster, isSharded, prefix }, events)
+  })
 }
 
-/** How to make a driver for this client. */
-function driverFor(client: unknown, sharded: boolean | undefined): (events: RedisEvents) => RedisDriver {
+/** The library of this client, and whether it is a cluster. @throws FST_BLAZE_WS_INVALID_OPTION */
+function libraryOf(client: unknown): [library: RedisLibrary, isCluster: boolean] {
   if (client !== null && typeof client === 'object') {
-    if (isIoRedis(client)) return (events) => new IoRedisDriver(client, sharded ?? client.isCluster === true, events)
-    if (isNodeRedis(client)) return (events) => new NodeRedisDriver(client, sharded ?? Array.isArray(client.masters), events)
+    if (isIoRedis(client)) return [new IoRedisLibrary(client), client.isCluster === true]
+    if (isNodeRedis(client)) {
+      const reason = whyUnusable(client)
+      if (reason !== undefined) throw invalidOption('redisBroker.client', reason)
+      return [new NodeRedisLibrary(client), isNodeRedisCluster(client)]
+    }
   }
   throw invalidOption('redisBroker.client', 'must be a client or cluster of ioredis or node-redis', client)
 }

@@ -1,68 +1,134 @@
 import { errors } from '../../errors.ts'
+import { withinTime } from '../../patience.ts'
+import { Answers } from './answers.ts'
+import { ANSWER_TIMEOUT, type RedisSession, retryDelay, type SessionEvents } from './driver.ts'
 
 /** How long a command waits for the first connection, in milliseconds. */
 const FIRST_CONNECTION = 2_000
 
-interface Connectable {
-  connect(): Promise<unknown>
+/** How a connection is made, and who is told about it. */
+export interface ConnectionOptions {
+  /** Makes the next session, after so many failures in a row. */
+  open(events: SessionEvents, failures: number): Promise<RedisSession>
+  message?(channel: string, message: Buffer): void
+  moved?(): void
+  /** What has to be done before commands are taken. */
+  prepare?(session: RedisSession): Promise<unknown>
+  /** There is no connection; another is made. */
+  lost(error: Error): void
 }
 
 /**
- * One of our own connections, made when it is first needed. Commands wait for its first connection, and for no other: what
- * cannot be sent then is refused at once.
+ * Keeps one connection open from its first use on: it tries again until it succeeds, as often as it takes. Commands wait for
+ * the first attempt, and for no other: what cannot be sent then is refused at once, and nothing is sent twice.
  */
-export class Connection<Client extends Connectable> {
-  readonly #make: () => Client
-  readonly #isReady: (client: Client) => boolean
+export class Connection {
+  readonly #options: ConnectionOptions
+  /** The one in use, or the one that is being made. */
+  #session: RedisSession | undefined
+  readonly #answers = new Answers(() => this.restart(silent()))
+  #isReady = false
+  #isClosed = false
+  /** Settles after the first attempt; undefined when nobody waits for it any more. */
   #first: Promise<void> | undefined
-  client: Client | undefined
-  /** Why there is none, as far as the client has said. */
-  lastError: Error | undefined
+  #isStarted = false
+  #endFirst = (): void => {}
+  #end = (_error: Error): void => {}
+  #failures = 0
+  #timer: NodeJS.Timeout | undefined
+  #lastError: Error | undefined
 
-  constructor(make: () => Client, isReady: (client: Client) => boolean) {
-    this.#make = make
-    this.#isReady = isReady
+  constructor(options: ConnectionOptions) {
+    this.#options = options
   }
 
-  /** The client, where it can send at once and nobody waits who would be overtaken. */
-  now(): Client | undefined {
-    return this.client !== undefined && this.#first === undefined && this.#isReady(this.client) ? this.client : undefined
+  /** Does something over the connection. @throws FST_BLAZE_WS_BROKER_UNAVAILABLE (as a rejection) */
+  run<T>(act: (session: RedisSession) => Promise<T>): Promise<T> {
+    if (!this.#isStarted) this.#start()
+    return this.#first === undefined ? this.#act(act) : this.#first.then(() => this.#act(act))
   }
 
-  /** The client, ready to send. @throws FST_BLAZE_WS_BROKER_UNAVAILABLE */
-  async ready(): Promise<Client> {
-    this.client ??= this.#open()
-    if (this.#first !== undefined) await this.#first
-    if (!this.#isReady(this.client)) throw this.unavailable('there is no connection')
-    return this.client
+  /** Makes another connection in place of one that does not answer. */
+  restart(error: Error): void {
+    this.#end(error)
   }
 
-  /** An error that says what the client has said. */
-  unavailable(what: string): Error {
-    const cause = this.lastError
-    return Object.assign(new errors.BROKER_UNAVAILABLE(cause === undefined ? what : `${what}: ${messageOf(cause)}`), { cause })
+  close(): void {
+    this.#isClosed = true
+    this.#isReady = false
+    clearTimeout(this.#timer)
+    this.#answers.forget()
+    this.#endFirst()
+    this.#session?.close()
   }
 
-  #open(): Client {
-    const client = this.#make()
-    this.#first = within(client.connect(), FIRST_CONNECTION)
+  #act<T>(act: (session: RedisSession) => Promise<T>): Promise<T> {
+    if (this.#isReady) return this.#answers.await(act(this.#session as RedisSession))
+    return Promise.reject(unavailable('there is no connection', this.#lastError))
+  }
+
+  #start(): void {
+    this.#isStarted = true
+    this.#first = new Promise((resolve) => (this.#endFirst = resolve))
+    const timer = setTimeout(this.#endFirst, FIRST_CONNECTION).unref()
+    void this.#first.then(() => this.#opened(timer))
+    this.#attempt()
+  }
+
+  #opened(timer: NodeJS.Timeout): void {
+    clearTimeout(timer)
     // Behind those who wait: nobody may overtake them.
-    void this.#first.then(() => setImmediate(() => (this.#first = undefined)))
-    return client
+    setImmediate(() => (this.#first = undefined))
   }
+
+  #attempt = (): void => {
+    if (this.#isClosed) return
+    let isOver = false
+    const ended = (error: Error): void => {
+      if (isOver) return
+      isOver = true
+      this.#ended(error)
+    }
+    this.#end = ended
+    this.#connect(ended, () => isOver).catch(ended)
+  }
+
+  async #connect(ended: (error: Error) => void, isOver: () => boolean): Promise<void> {
+    const options = this.#options
+    const session = await options.open({ message: (channel, message) => options.message?.(channel, message), moved: () => options.moved?.(), ended }, this.#failures)
+    this.#session = session
+    if (this.#isClosed || isOver()) return session.close()
+    await withinTime(ANSWER_TIMEOUT, session.connect(), silent)
+    await withinTime(ANSWER_TIMEOUT, Promise.resolve(options.prepare?.(session)), silent)
+    if (this.#isClosed || isOver()) return
+    this.#isReady = true
+    this.#failures = 0
+    this.#endFirst()
+  }
+
+  #ended(error: Error): void {
+    this.#isReady = false
+    this.#answers.forget()
+    this.#lastError = error
+    this.#session?.close()
+    if (this.#isClosed) return
+    this.#endFirst()
+    this.#timer = setTimeout(this.#attempt, retryDelay(++this.#failures)).unref()
+    this.#options.lost(unavailable('the connection to Redis is lost, or cannot be made', error))
+  }
+}
+
+function silent(): Error {
+  return new Error(`the server has not answered for ${ANSWER_TIMEOUT} ms`)
+}
+
+/** An error that says what the client has said. */
+export function unavailable(what: string, cause: Error | undefined): Error {
+  if (cause instanceof errors.BROKER_UNAVAILABLE) return cause
+  return Object.assign(new errors.BROKER_UNAVAILABLE(cause === undefined ? what : `${what}: ${messageOf(cause)}`), { cause })
 }
 
 /** Where several addresses were tried, the error itself has nothing to say. */
 function messageOf(error: Error & { code?: string; errors?: Error[] }): string {
   return error.message || error.errors?.map(({ message }) => message).join(', ') || (error.code ?? error.name)
-}
-
-/** Settles with the promise, and at the latest after this time; never rejects. */
-async function within(promise: Promise<unknown>, time: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, time).unref()
-  })
-  await Promise.race([promise.catch(() => {}), late])
-  clearTimeout(timer)
 }

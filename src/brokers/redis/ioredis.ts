@@ -1,12 +1,9 @@
-import { Connection } from './connection.ts'
-import { answered, CONNECT_TIMEOUT, inParts, type RedisDriver, type RedisEvents, retryDelay, SOCKET_TIMEOUT } from './driver.ts'
+import { answered, CONNECT_TIMEOUT, inParts, type RedisLibrary, type RedisSession, type SessionEvents, type Topology } from './driver.ts'
 
 /** What is used of ioredis; its own types are for those who have it. */
 export interface IoRedis {
   readonly status: string
-  readonly isCluster?: boolean
-  /** Of a cluster. */
-  readonly options?: { redisOptions?: object }
+  readonly options?: { host?: string; port?: number; sentinels?: unknown; redisOptions?: object }
   duplicate(...overrides: unknown[]): IoRedis
   connect(): Promise<unknown>
   disconnect(): void
@@ -18,6 +15,11 @@ export interface IoRedis {
   ssubscribe(...channels: string[]): Promise<unknown>
   sunsubscribe(...channels: string[]): Promise<unknown>
   on(event: string, listener: (...args: never[]) => void): unknown
+  // Of a cluster:
+  readonly isCluster?: boolean
+  readonly slots?: (string[] | undefined)[]
+  readonly startupNodes?: unknown[]
+  nodes?(role: 'master'): IoRedis[]
 }
 
 /** True for a client of ioredis, also for a Cluster. */
@@ -26,112 +28,124 @@ export function isIoRedis(client: object): client is IoRedis {
   return typeof status === 'string' && typeof ssubscribe === 'function'
 }
 
-/** How our own connections differ from the application's: what cannot be sent now is not sent later, and nothing is sent twice. */
+/** How our own connections differ from the application's: they end when they break, and nothing is kept or sent twice. */
 const CONNECTION = {
+  lazyConnect: true,
   connectTimeout: CONNECT_TIMEOUT,
-  socketTimeout: SOCKET_TIMEOUT,
+  socketTimeout: undefined,
   // How long a connection that is gone already keeps the process alive.
   disconnectTimeout: 100,
+  commandTimeout: undefined,
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
-  // Where this is null, what is under way when the connection breaks is never answered.
-  maxRetriesPerRequest: 0,
   keyPrefix: '',
-  retryStrategy: retryDelay
+  db: 0,
+  retryStrategy: null,
+  reconnectOnError: null,
+  sentinelRetryStrategy: null
 }
 
-const isReady = ({ status }: IoRedis): boolean => status === 'ready'
+/** What ioredis 5 says of an end of subscriptions that it has not asked for. Version 6 knows what that means. */
+const UNASKED = /^Command queue state error.*sunsubscribe/s
 
 /** Redis through ioredis. */
-export class IoRedisDriver implements RedisDriver {
+export class IoRedisLibrary implements RedisLibrary {
+  readonly canMove: boolean
   readonly #client: IoRedis
-  readonly #events: RedisEvents
-  readonly #isSharded: boolean
-  readonly #publisher = new Connection(() => this.#duplicate((error) => this.#lost(this.#publisher, error)), isReady)
-  readonly #subscriber = new Connection(() => this.#listening(), isReady)
-  readonly #channels = new Set<string>()
-  /** Settles when what was subscribed to before the connection broke is in force again. */
-  #restored: Promise<unknown> = Promise.resolve()
-  #isClosed = false
+  #masters = new Map<string, IoRedis>()
 
-  constructor(client: IoRedis, isSharded: boolean, events: RedisEvents) {
+  constructor(client: IoRedis) {
+    this.#client = client
+    this.canMove = client.isCluster === true || Array.isArray(client.options?.sentinels)
+  }
+
+  open(events: SessionEvents, isSharded: boolean, server?: string): RedisSession {
+    const like = server === undefined ? this.#client : this.#masters.get(server)
+    if (like === undefined) throw new Error(`${server} is no master of the cluster`)
+    // With sentinels, INFO tells whether the server is still the master. Otherwise a PING does, which needs fewer permissions.
+    const enableReadyCheck = Array.isArray(this.#client.options?.sentinels)
+    return new IoRedisSession(like.duplicate({ ...CONNECTION, readOnly: false, enableReadyCheck, enableOfflineQueue: false }), isSharded, events)
+  }
+
+  async discover(): Promise<Topology> {
+    const known = [...this.#masters.values()].map(({ options }) => ({ host: options?.host, port: options?.port }))
+    const cluster = this.#client.duplicate([...known, ...(this.#client.startupNodes ?? [])], {
+      lazyConnect: true,
+      enableReadyCheck: false,
+      keyPrefix: '',
+      scaleReads: 'master',
+      clusterRetryStrategy: null,
+      redisOptions: { ...this.#client.options?.redisOptions, ...CONNECTION }
+    })
+    let reason: Error | undefined
+    cluster.on('error', (error: Error & { lastNodeError?: Error }) => (reason = error.lastNodeError ?? error))
+    try {
+      await cluster.connect()
+      return this.#learn(cluster)
+    } catch (error) {
+      throw reason ?? error
+    } finally {
+      cluster.disconnect()
+    }
+  }
+
+  #learn(cluster: IoRedis): Topology {
+    const slots = [...(cluster.slots ?? [])].map((servers) => servers?.[0])
+    const nodes = new Map((cluster.nodes?.('master') ?? []).map((node) => [`${node.options?.host}:${node.options?.port}`, node]))
+    // Where several servers answer differently, the slots decide.
+    const masters = [...new Set(slots)].filter((server) => server !== undefined && nodes.has(server)) as string[]
+    this.#masters = new Map(masters.map((server) => [server, nodes.get(server) as IoRedis]))
+    return { masters, masterOf: (slot) => slots[slot] }
+  }
+}
+
+class IoRedisSession implements RedisSession {
+  readonly #client: IoRedis
+  readonly #isSharded: boolean
+  #error: Error | undefined
+
+  constructor(client: IoRedis, isSharded: boolean, events: SessionEvents) {
     this.#client = client
     this.#isSharded = isSharded
-    this.#events = events
+    client.on('error', (error: Error) => {
+      this.#error = error
+      if (UNASKED.test(error.message)) events.moved()
+    })
+    client.on('end', () => events.ended(this.#error ?? new Error('the connection was closed')))
+    client.on('close', () => events.ended(this.#error ?? new Error('the connection was closed')))
+    client.on('moved', () => events.moved())
+    client.on(isSharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, message: Buffer) => events.message(channel.toString(), message))
+  }
+
+  async connect(): Promise<void> {
+    try {
+      await this.#client.connect()
+    } catch (error) {
+      throw this.#error ?? error
+    }
+    // A server that is still loading its data refuses it.
+    await answered(this.ping())
   }
 
   publish(channel: string, message: Buffer): Promise<unknown> {
-    const publisher = this.#publisher.now()
-    if (publisher !== undefined) return this.#send(publisher, channel, message)
-    return this.#publisher.ready().then((late) => this.#send(late, channel, message))
+    return this.#isSharded ? this.#client.spublish(channel, message) : this.#client.publish(channel, message)
   }
 
-  #send(publisher: IoRedis, channel: string, message: Buffer): Promise<unknown> {
-    return this.#isSharded ? publisher.spublish(channel, message) : publisher.publish(channel, message)
+  subscribe(channels: readonly string[]): Promise<unknown> {
+    if (this.#isSharded) return Promise.all(channels.map((channel) => this.#client.ssubscribe(channel)))
+    return inParts(channels, (part) => this.#client.subscribe(...part))
   }
 
-  async subscribe(channels: readonly string[]): Promise<unknown> {
-    const subscriber = await this.#subscriber.ready()
-    for (const channel of channels) this.#channels.add(channel)
-    return this.#subscribe(subscriber, channels)
+  unsubscribe(channels: readonly string[]): Promise<unknown> {
+    if (this.#isSharded) return Promise.all(channels.map((channel) => this.#client.sunsubscribe(channel)))
+    return inParts(channels, (part) => this.#client.unsubscribe(...part))
   }
 
-  async unsubscribe(channels: readonly string[]): Promise<void> {
-    const subscriber = await this.#subscriber.ready()
-    if (this.#isSharded) await Promise.all(channels.map((channel) => subscriber.sunsubscribe(channel)))
-    else await inParts(channels, (part) => subscriber.unsubscribe(...part))
-    // Not before: where it fails, the node goes on to believe that it gets them.
-    for (const channel of channels) this.#channels.delete(channel)
-  }
-
-  async check(): Promise<unknown> {
-    const [publisher, subscriber] = await Promise.all([this.#publisher.ready(), this.#subscriber.ready()])
-    await this.#restored.catch(() => this.#restore(subscriber))
-    return Promise.all([answered(publisher.ping()), answered(subscriber.ping())])
+  ping(): Promise<unknown> {
+    return this.#client.ping()
   }
 
   close(): void {
-    this.#isClosed = true
-    this.#publisher.client?.disconnect()
-    this.#subscriber.client?.disconnect()
-  }
-
-  #subscribe(subscriber: IoRedis, channels: readonly string[]): Promise<unknown> {
-    if (this.#isSharded) return Promise.all(channels.map((channel) => subscriber.ssubscribe(channel)))
-    return inParts(channels, (part) => subscriber.subscribe(...part))
-  }
-
-  /** Subscribes again to what the connection had before it broke. */
-  #restore(subscriber: IoRedis): Promise<unknown> {
-    const restored = this.#channels.size === 0 ? Promise.resolve() : this.#subscribe(subscriber, [...this.#channels])
-    restored.catch(() => {})
-    this.#restored = restored
-    return restored
-  }
-
-  #listening(): IoRedis {
-    const subscriber = this.#duplicate((error) => this.#lost(this.#subscriber, error))
-    subscriber.on(this.#isSharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, message: Buffer) => {
-      this.#events.message(channel.toString(), message)
-    })
-    // ioredis would do it, too, and leave a rejection that nobody handles where the connection breaks again.
-    subscriber.on('ready', () => void this.#restore(subscriber))
-    return subscriber
-  }
-
-  /** It says every attempt's error, and `close` without one. */
-  #lost(connection: Connection<IoRedis>, error: Error | undefined): void {
-    if (error !== undefined) connection.lastError = error
-    else if (!this.#isClosed) this.#events.lost(connection.unavailable('the connection to Redis is lost, or cannot be made'))
-  }
-
-  #duplicate(lost: (error?: Error) => void): IoRedis {
-    // Without its queue, a cluster sends what is for a node that it has not connected to yet over another, and out of order.
-    const ofCluster = { lazyConnect: true, keyPrefix: '', shardedSubscribers: this.#isSharded, clusterRetryStrategy: retryDelay, redisOptions: { ...this.#client.options?.redisOptions, ...CONNECTION } }
-    const ofServer = { ...CONNECTION, lazyConnect: true, enableOfflineQueue: false }
-    const connection = this.#client.isCluster ? this.#client.duplicate([], ofCluster) : this.#client.duplicate(ofServer)
-    connection.on('error', lost)
-    connection.on('close', () => lost())
-    return connection
+    this.#client.disconnect()
   }
 }

@@ -1,17 +1,19 @@
-import { Connection } from './connection.ts'
-import { answered, CONNECT_TIMEOUT, type RedisDriver, type RedisEvents, retryDelay, SOCKET_TIMEOUT } from './driver.ts'
+import { answered, CONNECT_TIMEOUT, type RedisLibrary, type RedisSession, type SessionEvents, type Topology } from './driver.ts'
 
 type Listener = (message: Buffer, channel: Buffer) => void
+
+/** A server of a cluster. */
+interface Master {
+  readonly address: string
+  readonly host: string
+  readonly port: number
+  client?: NodeRedis | undefined
+}
 
 /** What is used of node-redis; its own types are for those who have it. */
 export interface NodeRedis {
   readonly isOpen: boolean
-  /** A cluster of version 5 does not say it. */
-  readonly isReady?: boolean
-  /** Of a client. */
   readonly options?: { socket?: object }
-  /** Of a cluster. */
-  readonly masters?: readonly unknown[]
   duplicate(overrides: object): NodeRedis
   connect(): Promise<unknown>
   destroy(): void
@@ -23,76 +25,149 @@ export interface NodeRedis {
   sSubscribe(channels: readonly string[] | string, listener: Listener, bufferMode: true): Promise<unknown>
   sUnsubscribe(channels: readonly string[] | string, listener: Listener, bufferMode: true): Promise<unknown>
   on(event: string, listener: (...args: never[]) => void): unknown
+  // Of a cluster:
+  readonly masters?: readonly Master[]
+  readonly slots?: readonly ({ master: Master } | undefined)[]
+  readonly _options?: { rootNodes?: readonly object[]; defaults?: { socket?: object } }
+  nodeClient?(node: Master): Promise<unknown>
 }
 
-/** True for a client of node-redis, also for a cluster. */
+/** True for a client of node-redis 4 and up, also for a cluster, a sentinel or a pool. */
 export function isNodeRedis(client: object): client is NodeRedis {
-  const { isOpen, sSubscribe, duplicate } = client as Partial<NodeRedis>
-  return typeof isOpen === 'boolean' && typeof sSubscribe === 'function' && typeof duplicate === 'function'
+  const { isOpen, duplicate } = client as Partial<NodeRedis>
+  return typeof isOpen === 'boolean' && (typeof duplicate === 'function' || isSentinel(client))
 }
 
-const isReady = (client: NodeRedis): boolean => client.isReady !== false
+function isSentinel(client: object): boolean {
+  return typeof (client as { getSentinelNode?: unknown }).getSentinelNode === 'function'
+}
 
-/** Redis through node-redis. It subscribes again by itself when it reconnects. */
-export class NodeRedisDriver implements RedisDriver {
+/** True for a cluster of node-redis. */
+export function isNodeRedisCluster(client: NodeRedis): boolean {
+  return Array.isArray(client.masters)
+}
+
+/** Why a client of node-redis cannot be used; undefined where it can. */
+export function whyUnusable(client: NodeRedis): string | undefined {
+  if (isSentinel(client)) {
+    return 'must not be a sentinel of node-redis, which cannot tell where its subscriptions are; use ioredis: new Redis({ sentinels, name })'
+  }
+  if (typeof client.destroy !== 'function') return 'is a client of node-redis 4, which is not supported; supported are node-redis 5 and 6, and ioredis 5 and 6'
+  if (typeof client.sSubscribe !== 'function') return 'must be a client or cluster of node-redis, not a pool'
+  return undefined
+}
+
+/** How our own connections differ from the application's: they end when they break. */
+const SOCKET = { connectTimeout: CONNECT_TIMEOUT, socketTimeout: undefined, reconnectStrategy: false }
+
+/** How long a server may take to say where the slots are, until another is asked, in milliseconds. */
+const SLOTS_TIMEOUT = 1_000
+
+/** Redis through node-redis. */
+export class NodeRedisLibrary implements RedisLibrary {
+  readonly canMove: boolean
   readonly #client: NodeRedis
-  readonly #events: RedisEvents
+  /** Clients that were not, or no longer, connected: others are made like them. */
+  #masters = new Map<string, NodeRedis>()
+  #known: object[] = []
+
+  constructor(client: NodeRedis) {
+    this.#client = client
+    this.canMove = isNodeRedisCluster(client)
+  }
+
+  open(events: SessionEvents, isSharded: boolean, server?: string): RedisSession {
+    const like = server === undefined ? this.#client : this.#masters.get(server)
+    if (like === undefined) throw new Error(`${server} is no master of the cluster`)
+    const socket = { ...like.options?.socket, ...SOCKET }
+    return new NodeRedisSession(like.duplicate({ disableOfflineQueue: true, keyPrefix: undefined, readonly: false, database: 0, socket }), isSharded, events)
+  }
+
+  async discover(): Promise<Topology> {
+    const { rootNodes: given = [], defaults } = this.#client._options ?? {}
+    const rootNodes = [...this.#known, ...given]
+    const socket = { ...defaults?.socket, ...SOCKET, socketTimeout: SLOTS_TIMEOUT }
+    const settings = { minimizeConnections: true, keyPrefix: undefined, defaults: { ...defaults, socket } }
+    const cluster = this.#client.duplicate({ ...settings, ...(rootNodes.length > 0 && { rootNodes }) })
+    let reason: Error | undefined
+    cluster.on('error', (error: Error) => (reason = error))
+    cluster.on('node-error', () => {})
+    try {
+      await cluster.connect()
+      return this.#learn(cluster)
+    } catch (error) {
+      throw reason ?? error
+    } finally {
+      if (cluster.isOpen) cluster.destroy()
+    }
+  }
+
+  #learn(cluster: NodeRedis): Topology {
+    const nodes = cluster.masters ?? []
+    const slots = [...(cluster.slots ?? [])].map((shard) => shard?.master.address)
+    this.#masters = new Map(nodes.map((node) => [node.address, this.#masters.get(node.address) ?? clientOf(cluster, node)]))
+    this.#known = nodes.map(({ host, port }) => ({ socket: { host, port } }))
+    return { masters: nodes.map(({ address }) => address), masterOf: (slot) => slots[slot] }
+  }
+}
+
+/** The client that a cluster would use for a server. It makes none without connecting it. */
+function clientOf(cluster: NodeRedis, node: Master): NodeRedis {
+  cluster.nodeClient?.(node).catch(() => {})
+  const client = node.client as NodeRedis
+  // The cluster must not end it before it has a socket, which would stay open.
+  node.client = undefined
+  client.on('connect', () => client.destroy())
+  return client
+}
+
+class NodeRedisSession implements RedisSession {
+  readonly #client: NodeRedis
   readonly #isSharded: boolean
   readonly #listener: Listener
-  readonly #publisher = new Connection(() => this.#duplicate((error) => this.#lost(this.#publisher, error)), isReady)
-  readonly #subscriber = new Connection(() => this.#duplicate((error) => this.#lost(this.#subscriber, error)), isReady)
+  #hasSocket = false
   #isClosed = false
 
-  constructor(client: NodeRedis, isSharded: boolean, events: RedisEvents) {
+  constructor(client: NodeRedis, isSharded: boolean, events: SessionEvents) {
     this.#client = client
     this.#isSharded = isSharded
-    this.#events = events
     this.#listener = (message, channel) => events.message(channel.toString(), message)
+    client.on('error', (error: Error) => events.ended(error))
+    client.on('end', () => events.ended(new Error('the connection was closed')))
+    client.on('connect', () => {
+      this.#hasSocket = true
+      if (this.#isClosed) client.destroy()
+    })
+    client.on('sharded-channel-moved', () => events.moved())
+  }
+
+  async connect(): Promise<void> {
+    await this.#client.connect()
+    // A server that is still loading its data refuses it.
+    await answered(this.ping())
   }
 
   publish(channel: string, message: Buffer): Promise<unknown> {
-    const publisher = this.#publisher.now()
-    if (publisher !== undefined) return this.#send(publisher, channel, message)
-    return this.#publisher.ready().then((late) => this.#send(late, channel, message))
+    return this.#isSharded ? this.#client.sPublish(channel, message) : this.#client.publish(channel, message)
   }
 
-  #send(publisher: NodeRedis, channel: string, message: Buffer): Promise<unknown> {
-    return this.#isSharded ? publisher.sPublish(channel, message) : publisher.publish(channel, message)
+  subscribe(channels: readonly string[]): Promise<unknown> {
+    if (!this.#isSharded) return this.#client.subscribe(channels, this.#listener, true)
+    return Promise.all(channels.map((channel) => this.#client.sSubscribe(channel, this.#listener, true)))
   }
 
-  async subscribe(channels: readonly string[]): Promise<unknown> {
-    const subscriber = await this.#subscriber.ready()
-    if (!this.#isSharded) return subscriber.subscribe(channels, this.#listener, true)
-    return Promise.all(channels.map((channel) => subscriber.sSubscribe(channel, this.#listener, true)))
+  unsubscribe(channels: readonly string[]): Promise<unknown> {
+    if (!this.#isSharded) return this.#client.unsubscribe(channels, this.#listener, true)
+    return Promise.all(channels.map((channel) => this.#client.sUnsubscribe(channel, this.#listener, true)))
   }
 
-  async unsubscribe(channels: readonly string[]): Promise<unknown> {
-    const subscriber = await this.#subscriber.ready()
-    if (!this.#isSharded) return subscriber.unsubscribe(channels, this.#listener, true)
-    return Promise.all(channels.map((channel) => subscriber.sUnsubscribe(channel, this.#listener, true)))
-  }
-
-  async check(): Promise<unknown> {
-    const [publisher, subscriber] = await Promise.all([this.#publisher.ready(), this.#subscriber.ready()])
-    return Promise.all([answered(publisher.ping()), answered(subscriber.ping())])
+  ping(): Promise<unknown> {
+    return this.#client.ping()
   }
 
   close(): void {
     this.#isClosed = true
-    for (const { client } of [this.#publisher, this.#subscriber]) if (client?.isOpen === true) client.destroy()
-  }
-
-  #lost(connection: Connection<NodeRedis>, error: Error): void {
-    connection.lastError = error
-    if (!this.#isClosed) this.#events.lost(connection.unavailable('the connection to Redis is lost, or cannot be made'))
-  }
-
-  /** What cannot be sent now is not sent later. A cluster keeps its settings: its credentials stand among what would be replaced. */
-  #duplicate(lost: (error: Error) => void): NodeRedis {
-    const socket = { ...this.#client.options?.socket, connectTimeout: CONNECT_TIMEOUT, socketTimeout: SOCKET_TIMEOUT, reconnectStrategy: retryDelay }
-    const own = { disableOfflineQueue: true, keyPrefix: undefined, socket }
-    const connection = this.#client.duplicate(Array.isArray(this.#client.masters) ? { keyPrefix: undefined } : own)
-    connection.on('error', lost)
-    return connection
+    // A client that is ended before it has a socket would leave it open.
+    if (this.#hasSocket && this.#client.isOpen) this.#client.destroy()
   }
 }

@@ -1,0 +1,130 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { checked, TestNode, until } from '../../src/brokers/test-node.ts'
+import { redisBroker } from '../../src/redis.ts'
+import { eventually } from '../support/server.ts'
+import { describeWith, type Engine, REDIS } from './support/engines.ts'
+import { CLUSTER_CLIENTS, RedisCluster } from './support/redis-cluster.ts'
+
+jest.setTimeout(60_000)
+
+const CHANNELS = Array.from({ length: 30 }, (_, i) => `room ${i}`)
+
+describeWith(REDIS, 'a Redis Cluster that changes', () => {
+  let cluster: RedisCluster
+
+  describe.each(CLUSTER_CLIENTS)('through %s', (_, make) => {
+    describe.each([
+      ['sharded', true],
+      ['classic', false]
+    ])('with %s channels', (__, sharded) => {
+      const nodes: TestNode[] = []
+      let publisher: TestNode
+      let listener: TestNode
+      let count = 0
+      /** Of each test its own. */
+      const prefix = (): string => `blaze:${expect.getState().currentTestName}:`
+
+      beforeAll(async () => {
+        cluster = await RedisCluster.start()
+      })
+      afterAll(() => cluster.close())
+      beforeEach(async () => {
+        await cluster.isHealthy()
+        const node = (): TestNode => new TestNode(redisBroker({ client: make(cluster.ports), prefix: prefix(), sharded })).open()
+        nodes.push((publisher = node()), (listener = node()))
+        await listener.broker.subscribe(CHANNELS)
+        count = 0
+        await publishOnAll()
+        await until(() => hasLast(), 'the arrival on all channels')
+      })
+      afterEach(() => Promise.all(nodes.splice(0).map((node) => node.close())))
+
+      const publishOnAll = (): Promise<unknown> => {
+        count++
+        return Promise.all(CHANNELS.map((channel) => publisher.publish(channel, `${count}`)))
+      }
+      const hasLast = (): boolean => CHANNELS.every((channel) => listener.texts(channel).at(-1) === `${count}`)
+      /** Publishes all the time, and forgets what is refused, until `act` has ended. */
+      const streaming = async (act: () => Promise<void>): Promise<void> => {
+        const stream = setInterval(() => void publishOnAll().catch(() => {}), 5)
+        try {
+          await act()
+        } finally {
+          clearInterval(stream)
+        }
+      }
+      /** Everything arrives again, and nothing has come twice or behind what was published later. */
+      const expectRecovery = async (): Promise<void> => {
+        // The servers of a cluster learn of a change one after the other, so it may be noticed more than once.
+        const arrives = async (): Promise<boolean> => {
+          const reports = listener.lostWith.length
+          await Promise.all([checked(publisher), checked(listener)])
+          if (!(await publishOnAll().then(() => true, () => false))) return false
+          for (let i = 0; i < 100 && !hasLast(); i++) await sleep(5)
+          if (!hasLast()) await eventually(async () => (await checked(listener), listener.lostWith.length > reports || hasLast()), 'the report of what is missing')
+          return hasLast()
+        }
+        await eventually(arrives, 'the arrival on all channels')
+        for (const channel of CHANNELS) {
+          const numbers = listener.texts(channel).map(Number)
+          expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b))
+        }
+      }
+
+      test('a healthy stream arrives complete and in order', async () => {
+        await streaming(() => sleep(500))
+        await publishOnAll()
+        await until(hasLast, 'the arrival on all channels')
+        const all = Array.from({ length: count }, (___, i) => `${i + 1}`)
+        for (const channel of CHANNELS) expect(listener.texts(channel)).toEqual(all)
+        expect([publisher.lostWith, listener.lostWith]).toEqual([[], []])
+      })
+
+      test('slots that move to another server', async () => {
+        const { masters } = cluster
+        await streaming(async () => {
+          for (const [i, channel] of CHANNELS.slice(0, 6).entries()) cluster.move(prefix() + channel, masters[i % 3] as Engine)
+          await sleep(300)
+        })
+        if (sharded) await until(() => listener.lostWith.length > 0, 'the report of the move')
+        await expectRecovery()
+      })
+
+      test('a slot that moves while nobody asks or says anything', async () => {
+        const [channel] = CHANNELS as [string]
+        for (const to of cluster.masters) cluster.move(prefix() + channel, to)
+        if (sharded) await until(() => listener.lostWith.length > 0, 'the report of the move')
+        await expectRecovery()
+      })
+
+      test('masters that hand over to their replicas', async () => {
+        const replicas = cluster.servers.filter((server) => !cluster.isMaster(server))
+        await streaming(async () => {
+          for (const replica of replicas) {
+            await cluster.handOver(replica)
+            await cluster.isHealthy()
+            await checked(listener)
+          }
+        })
+        if (sharded) await until(() => listener.lostWith.length > 0, 'the report of the failover')
+        await expectRecovery()
+      })
+
+      test('a master that is killed', async () => {
+        const [victim] = cluster.masters as [Engine]
+        const replica = cluster.replicaOf(victim)
+        try {
+          await streaming(async () => {
+            await victim.signal('SIGKILL')
+            await until(() => publisher.lostWith.length > 0 || !sharded, 'the report of the loss')
+            await sleep(300)
+            await cluster.takeOver(replica)
+          })
+          await expectRecovery()
+        } finally {
+          await victim.start()
+        }
+      })
+    })
+  })
+})
