@@ -64,6 +64,7 @@ export class ClusterNode implements BrokerNode, Watched {
     this.#link = new Link(broker, { degraded: (error) => host.degraded(error), refused: (error) => host.refused(error), drained: () => host.drained(), up: () => void this.#up() })
     this.#subscriptions = new Subscriptions(
       broker,
+      () => this.#link.error !== undefined && !this.#link.isUp,
       (error) => this.lost(error),
       (channel) => this.#left(channel)
     )

@@ -28,6 +28,7 @@ interface Waiter {
  */
 export class Subscriptions implements EndOfTick {
   readonly #broker: Broker
+  readonly #isAway: () => boolean
   readonly #failed: (error: Error) => void
   readonly #left: (channel: string) => void
   readonly #channels = new Map<string, Channel>()
@@ -40,9 +41,13 @@ export class Subscriptions implements EndOfTick {
   #isScheduled = false
   #isClosed = false
 
-  /** `failed` is told of the engine's errors, `left` of channels that are no longer subscribed to. */
-  constructor(broker: Broker, failed: (error: Error) => void, left: (channel: string) => void) {
+  /**
+   * `isAway` is true while the engine does not answer: then it is not asked for anything. `failed` is told of the engine's errors,
+   * `left` of channels that are no longer subscribed to.
+   */
+  constructor(broker: Broker, isAway: () => boolean, failed: (error: Error) => void, left: (channel: string) => void) {
     this.#broker = broker
+    this.#isAway = isAway
     this.#failed = failed
     this.#left = left
   }
@@ -136,6 +141,8 @@ export class Subscriptions implements EndOfTick {
   }
 
   #subscribe(): void {
+    // An engine that is frozen would be asked for every room that comes and goes meanwhile.
+    if (this.#isAway()) return
     const channels: Channel[] = []
     for (const name of this.#missing.keys()) {
       const channel = this.#channels.get(name) as Channel
