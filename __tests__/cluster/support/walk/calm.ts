@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Present } from '../../../../src/index.ts'
+import type { Message } from './client.ts'
+import type { Nodes } from './nodes.ts'
+import type { Trace } from './trace.ts'
+import { ROOMS, type Traffic } from './traffic.ts'
+import { type View, wrongIn, wrongPresence } from './view.ts'
+import { LEASE } from './walk.ts'
+
+/** How long nodes may take to connect to an engine that is there again, and to notice that a connection is dead, in milliseconds. */
+const RECOVERY = 10_000
+/** On top of the lease: nodes look around eight times per lease, and this process is one of many on its machine. */
+const GRACE = 1_000
+/** How long a message may take, in milliseconds. */
+const ARRIVAL = 5_000
+
+/** What must be true when nothing fails any more. */
+export class Calm {
+  readonly #nodes: Nodes
+  readonly #traffic: Traffic
+  readonly #trace: Trace
+
+  constructor(nodes: Nodes, traffic: Traffic, trace: Trace) {
+    this.#nodes = nodes
+    this.#traffic = traffic
+    this.#trace = trace
+  }
+
+  async pass(): Promise<void> {
+    if (!(await this.#within(RECOVERY, async () => this.#traffic.isSettled))) this.#trace.fault('clients get no answer from their nodes')
+    if (!(await this.#within(RECOVERY, () => this.#isReady()))) this.#trace.fault('nodes stay degraded')
+    this.#trace.step('all nodes are ready')
+    const lease = sleep(LEASE)
+    let wrong: string[] = []
+    const isRight = await this.#within(LEASE + GRACE, async () => (wrong = await this.#wrongViews()).length === 0)
+    if (!isRight) this.#trace.fault(wrong.join('\n  '))
+    this.#trace.step(`all views are right: ${this.#traffic.summary()}`)
+    await lease
+    for (const fault of await this.#wrongLists()) this.#trace.fault(fault)
+    await this.#expectArrival()
+  }
+
+  /** True if it comes true in so many milliseconds, unless a fault comes first. */
+  async #within(time: number, condition: () => Promise<boolean>): Promise<boolean> {
+    const end = performance.now() + time
+    while (this.#trace.faults.length === 0) {
+      if (await condition()) return true
+      if (performance.now() > end) return false
+      await sleep(50)
+    }
+    return true
+  }
+
+  async #isReady(): Promise<boolean> {
+    const ready = await Promise.all(this.#nodes.all.map(({ process, name }) => process.ask<boolean>('isReady', { name })))
+    return ready.every((one) => one === true)
+  }
+
+  async #wrongViews(): Promise<string[]> {
+    const { clients } = this.#traffic
+    const wrong = await Promise.all(
+      this.#nodes.all.map(async ({ process, name }) => {
+        const view = (await process.ask<View>('view', { name, rooms: ROOMS })) as View
+        for (const fault of view.faults) this.#trace.fault(`${name}: ${fault}`)
+        if (view.stats.rejected > 0) this.#trace.fault(`${name} has rejected messages of other nodes`)
+        return wrongIn(view, name, this.#nodes.all.length, clients, ROOMS).map((what) => `${name}: ${what}`)
+      })
+    )
+    return wrong.flat()
+  }
+
+  async #wrongLists(): Promise<string[]> {
+    const { clients } = this.#traffic
+    const wrong = await Promise.all(
+      this.#nodes.all.map(async ({ process, name }) => {
+        const lists = (await process.ask<Record<string, Present[]>>('lists', { name, rooms: ROOMS })) ?? {}
+        return ROOMS.flatMap((room) => wrongPresence(lists[room] ?? [], room, clients).map((what) => `list() on ${name}: ${what}`))
+      })
+    )
+    return wrong.flat()
+  }
+
+  /** Everything that is sent now arrives. */
+  async #expectArrival(): Promise<void> {
+    const messages: Message[] = []
+    for (const node of this.#nodes.all) {
+      for (const isPublisher of [false, true]) {
+        for (const to of [null, ...ROOMS.map((room) => [room]), ROOMS.slice(0, 3), null]) messages.push(this.#traffic.send(node, isPublisher, to))
+      }
+    }
+    const missing = (): string[] =>
+      this.#traffic.clients.flatMap((client) => {
+        const lost = messages.filter((message) => client.isMeant(message) && !client.received.has(message.id))
+        return lost.map(({ from, number, to }) => `${client.id} on ${client.node} misses message ${number} of ${from} to ${to?.join() ?? 'all'}`)
+      })
+    if (!(await this.#within(ARRIVAL, async () => missing().length === 0))) this.#trace.fault(`lost in a calm:\n  ${missing().join('\n  ')}`)
+  }
+}
