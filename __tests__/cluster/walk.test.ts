@@ -9,9 +9,13 @@
 // WALK_SECONDS is the time of each walk, WALK_SEEDS their number on each engine, WALK_SEED the first seed. WALK_TRACE names a file
 // for the steps of all walks, also of those in which nothing was wrong.
 import { ensureDist } from '../support/dist.ts'
-import { describeWith, type Installed, REDIS } from './support/engines.ts'
+import { describeWith, type Installed, NATS, REDIS } from './support/engines.ts'
 import type { WalkEngine } from './support/walk/engine.ts'
-import { memory, redis } from './support/walk/engines.ts'
+import { memory } from './support/walk/engines/memory.ts'
+import { nats, routedNats } from './support/walk/engines/nats.ts'
+import { redis } from './support/walk/engines/redis.ts'
+import { redisCluster } from './support/walk/engines/redis-cluster.ts'
+import { sentinel } from './support/walk/engines/sentinel.ts'
 import { Walk } from './support/walk/walk.ts'
 
 const { WALK_SECONDS = '8', WALK_SEEDS = '1', WALK_SEED = '1' } = process.env
@@ -24,7 +28,14 @@ const HERE: Installed = { isThere: true, hint: '' }
 const engines: [name: string, needs: Installed, start: () => Promise<WalkEngine>][] = [
   ['memory', HERE, memory],
   ['Redis through ioredis', REDIS, () => redis('ioredis')],
-  ['Redis through node-redis', REDIS, () => redis('node-redis')]
+  ['Redis through node-redis', REDIS, () => redis('node-redis')],
+  ['Redis with a sentinel', REDIS, sentinel],
+  ['a sharded Redis Cluster through ioredis', REDIS, () => redisCluster('ioredis-cluster', true)],
+  ['a sharded Redis Cluster through node-redis', REDIS, () => redisCluster('node-redis-cluster', true)],
+  ['a classic Redis Cluster through ioredis', REDIS, () => redisCluster('ioredis-cluster', false)],
+  ['a classic Redis Cluster through node-redis', REDIS, () => redisCluster('node-redis-cluster', false)],
+  ['NATS', NATS, nats],
+  ['NATS with a route', NATS, routedNats]
 ]
 
 for (const [name, needs, start] of engines) {

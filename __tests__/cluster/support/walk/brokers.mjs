@@ -31,8 +31,8 @@ export const brokers = {
   },
   async nats({ port }, closing) {
     const [{ connect }, { natsBroker }] = [await import('@nats-io/transport-node'), await import('../../../../dist/esm/nats.js')]
-    const options = { port, ignoreClusterUpdates: true, waitOnFirstConnect: true, maxReconnectAttempts: -1, reconnectTimeWait: 100 }
-    const clients = [await connect(options), await connect(options)]
+    const options = { servers: `127.0.0.1:${port}`, ignoreClusterUpdates: true, waitOnFirstConnect: true, maxReconnectAttempts: -1, reconnectTimeWait: 100 }
+    const clients = [await connect({ ...options }), await connect({ ...options })]
     for (const client of clients) closing.push(() => client.close())
     return () => natsBroker({ client: clients.pop() })
   }
