@@ -262,6 +262,17 @@ test('a room is not said again and again while it is being said', async () => {
   expect(parts()).toBeLessThanOrEqual(6)
 }, 20_000)
 
+test('the first list is complete, even if the answer overtakes what it is about', async () => {
+  const [a, b, c] = (await startCluster(3, [])) as [Node, Node, Node]
+  for (const room of ['tea', 'milk']) a.hub.presence.set(a.ws, room, null, { key: 'Ann' })
+  await c.hub.presence.list('tea')
+  b.decide = ({ control }) => ({ copies: 1, ...(control?.type === 'snapshot' && { delay: 200 }) })
+  expect((await b.hub.presence.list('tea')).map(({ key }) => key)).toEqual(['Ann'])
+  // It does not wait longer for what is lost.
+  c.decide = ({ control }) => ({ copies: control?.type === 'snapshot' ? 0 : 1 })
+  expect(await c.hub.presence.list('milk')).toEqual([])
+})
+
 test('a node of a version that knows no digests tells everything when something is missing', async () => {
   const nodes = (await startCluster(2, ['tea', 'milk'])) as [Node, Node]
   const [{ hub, ws }, other] = nodes

@@ -235,7 +235,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
   #ask(name: string): Promise<unknown> {
     const node = this.#node
     if (node === undefined) return Promise.resolve()
-    this.#unknown ??= new Inquiry(node)
+    this.#unknown ??= new Inquiry(node, (room) => this.#rooms.get(room))
     this.#unknown.rooms.push(name)
     this.#schedule()
     return this.#unknown.answered
