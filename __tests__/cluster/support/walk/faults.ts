@@ -26,14 +26,19 @@ export function redisCuts(servers: readonly Engine[]): Record<string, Fault> {
   return { 'kill subscribers': kill('pubsub'), 'kill publishers': kill('normal') }
 }
 
-/** What can happen to the processes of servers: one is killed and started again, or held up. */
+/** One of these servers is killed, and started again. */
+export function killing(servers: readonly Engine[]): Fault {
+  return async ({ random }) => {
+    const server = random.pick(servers)
+    await server?.signal('SIGKILL')
+    return () => server?.start()
+  }
+}
+
+/** What can happen to the processes of servers: one is killed, or held up. */
 export function serverOutages(servers: readonly Engine[]): Record<string, Fault> {
   return {
-    'kill a server': async ({ random }) => {
-      const server = random.pick(servers)
-      await server?.signal('SIGKILL')
-      return () => server?.start()
-    },
+    'kill a server': killing(servers),
     'freeze a server': async ({ random }) => {
       const server = random.pick(servers)
       await server?.signal('SIGSTOP')

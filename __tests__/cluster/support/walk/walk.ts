@@ -42,7 +42,7 @@ export class Walk {
         await this.#calm.pass()
       }
     } finally {
-      await this.#heal()
+      await this.#heal().catch((error: Error) => this.#trace.fault(error.message))
       for (const client of this.#traffic.clients) client.end(false)
       await this.#nodes.close()
     }

@@ -1,8 +1,8 @@
-import { eventually } from '../../../../support/server.ts'
 import { Engine, freePort } from '../../engines.ts'
 import { Proxy } from '../../proxy.ts'
 import type { WalkEngine } from '../engine.ts'
 import { proxyCuts, serverOutages } from '../faults.ts'
+import { patiently } from '../patience.ts'
 
 /** One NATS server; each node reaches it through a proxy of its own. */
 export async function nats(): Promise<WalkEngine> {
@@ -32,7 +32,7 @@ export async function routedNats(): Promise<WalkEngine> {
   for (const one of servers) await one.start()
   const routes = async (monitor: number): Promise<number> => ((await (await fetch(`http://127.0.0.1:${monitor}/routez`)).json()) as { num_routes: number }).num_routes
   const hasRoute = async (): Promise<boolean> => (await Promise.all(monitors.map((monitor) => routes(monitor)))).every((count) => count > 0)
-  const heal = (): Promise<void> => eventually(() => hasRoute().catch(() => false), 'the route')
+  const heal = (): Promise<void> => patiently(hasRoute, 'the route')
   await heal()
   return {
     isOrdered: false,

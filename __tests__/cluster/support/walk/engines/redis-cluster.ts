@@ -1,9 +1,9 @@
 import { slotOf } from '../../../../../src/brokers/redis/slot.ts'
-import { eventually } from '../../../../support/server.ts'
 import { type Engine, startRedisCluster } from '../../engines.ts'
 import { cli } from '../cli.ts'
 import type { WalkEngine } from '../engine.ts'
 import { redisCuts, serverOutages } from '../faults.ts'
+import { patiently } from '../patience.ts'
 import { ROOMS } from '../traffic.ts'
 
 const SLOTS = ['all', 'nodes', ...ROOMS.map((room) => `room:${room}`)].map((channel) => slotOf(`blaze:${channel}`))
@@ -63,14 +63,8 @@ function slotsIn(line: string): string[] {
 }
 
 /** Waits until all servers are there, all replicas follow, and all agree which server has which slot. */
-async function inSync(servers: readonly Engine[]): Promise<void> {
-  for (let patience = 4; ; patience--) {
-    try {
-      return await eventually(() => isInSync(servers).catch(() => false), 'the cluster')
-    } catch (error) {
-      if (patience === 0) throw error
-    }
-  }
+function inSync(servers: readonly Engine[]): Promise<void> {
+  return patiently(() => isInSync(servers), 'the cluster')
 }
 
 async function isInSync(servers: readonly Engine[]): Promise<boolean> {

@@ -1,8 +1,8 @@
 import { Engine } from '../../engines.ts'
-import { eventually } from '../../../../support/server.ts'
 import { cli } from '../cli.ts'
 import type { WalkEngine } from '../engine.ts'
-import { redisCuts, serverOutages } from '../faults.ts'
+import { killing, redisCuts, serverOutages } from '../faults.ts'
+import { patiently } from '../patience.ts'
 
 /** A Redis server with a replica, and a sentinel that puts one in the place of the other. */
 export async function sentinel(): Promise<WalkEngine> {
@@ -16,7 +16,8 @@ export async function sentinel(): Promise<WalkEngine> {
     isOrdered: false,
     options: () => ({ kind: 'sentinel', sentinels: [watch.port] }),
     cuts: { ...redisCuts(servers), 'hand over to the replica': async () => void (await cli(watch, 'SENTINEL', 'FAILOVER', 'main')) },
-    outages: serverOutages([...servers, ...servers, watch]),
+    // A sentinel that was held up does nothing for half a minute, so it is only killed.
+    outages: { ...serverOutages(servers), 'kill the sentinel': killing([watch]) },
     heal: () => pair.inSync(),
     close: () => Promise.all([...servers, watch].map((engine) => engine.close()))
   }
@@ -33,7 +34,7 @@ class Pair {
 
   /** Waits until the sentinel has a master, and the other server follows it. */
   async inSync(): Promise<void> {
-    await eventually(() => this.#isInSync().catch(() => false), 'the replica')
+    await patiently(() => this.#isInSync(), 'the replica')
   }
 
   async #isInSync(): Promise<boolean> {
