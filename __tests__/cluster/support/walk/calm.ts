@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Present } from '../../../../src/index.ts'
 import type { Message } from './client.ts'
-import type { Nodes } from './nodes.ts'
+import type { Node, Nodes } from './nodes.ts'
 import type { Trace } from './trace.ts'
 import { ROOMS, type Traffic } from './traffic.ts'
 import { type View, wrongIn, wrongPresence } from './view.ts'
@@ -82,17 +82,26 @@ export class Calm {
 
   /** Everything that is sent now arrives. */
   async #expectArrival(): Promise<void> {
-    const messages: Message[] = []
-    for (const node of this.#nodes.all) {
-      for (const isPublisher of [false, true]) {
-        for (const to of [null, ...ROOMS.map((room) => [room]), ROOMS.slice(0, 3), null]) messages.push(this.#traffic.send(node, isPublisher, to))
-      }
-    }
+    const targets = [null, ...ROOMS.map((room) => [room]), ROOMS.slice(0, 3), null]
+    const broadcasts = this.#nodes.all.flatMap((node) => targets.map((to) => this.#traffic.broadcast(node, to)))
+    const messages = [...broadcasts, ...(await Promise.all(this.#nodes.all.map((node) => this.#published(node, targets)))).flat()]
     const missing = (): string[] =>
       this.#traffic.clients.flatMap((client) => {
         const lost = messages.filter((message) => client.isMeant(message) && !client.received.has(message.id))
         return lost.map(({ from, number, to }) => `${client.id} on ${client.node} misses message ${number} of ${from} to ${to?.join() ?? 'all'}`)
       })
     if (!(await this.#within(ARRIVAL, async () => missing().length === 0))) this.#trace.fault(`lost in a calm:\n  ${missing().join('\n  ')}`)
+  }
+
+  /** What a publisher sends. It learns from what is refused that something has changed, and tries again. */
+  async #published(node: Node, targets: (string[] | null)[]): Promise<Message[]> {
+    const messages: Message[] = []
+    for (const to of targets) {
+      let message: Message | undefined
+      const isTaken = await this.#within(ARRIVAL, async () => (message = await this.#traffic.publish(node, to)) !== undefined)
+      if (!isTaken) this.#trace.fault(`the publisher of ${node.name} cannot send to ${to?.join() ?? 'all'}`)
+      if (message !== undefined) messages.push(message)
+    }
+    return messages
   }
 }

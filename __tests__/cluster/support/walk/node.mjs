@@ -50,9 +50,12 @@ export class WalkNode {
     this.#hub.broadcastJSON(message, { ...(to && { to }), except, local })
   }
 
-  /** As a process without a hub would. What the engine does not take is lost. */
+  /** As a process without a hub would; false if the engine does not take it. */
   publish({ message, to, except }) {
-    void this.#publisher.broadcastJSON(message, { ...(to && { to }), except }).catch(() => {})
+    return this.#publisher.broadcastJSON(message, { ...(to && { to }), except }).then(
+      () => true,
+      () => false
+    )
   }
 
   disconnect(room) {

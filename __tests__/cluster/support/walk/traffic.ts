@@ -51,18 +51,31 @@ export class Traffic {
     else if (chance < 0.07) client.end(random.chance(0.5))
     else if (chance < 0.08) void node.process.ask('disconnect', { name: node.name, room: random.pick(ROOMS) })
     else if (chance < 0.5) this.#operate(client)
-    else this.send(node, random.chance(0.3), this.#target(), random.chance(0.1) ? [client.id] : [], random.chance(0.05))
+    else this.#send(node, this.#target(), random.chance(0.1) ? [client.id] : [])
   }
 
-  /** Sends a message from a node, or from its publisher, to rooms or to all. */
-  send(node: Node, isPublisher: boolean, to: string[] | null, except: string[] = [], isLocal = false): Message {
-    const from = isPublisher ? `${node.name}/publisher` : node.name
+  /** Sends a message from a node to rooms, or to all. */
+  broadcast({ name, process }: Node, to: string[] | null, except: string[] = [], isLocal = false): Message {
+    const message = this.#message(name, to, except, isLocal ? name : undefined)
+    void process.ask('broadcast', { name, message, to, except, local: isLocal })
+    return message
+  }
+
+  /** Sends a message from the publisher of a node; undefined if the engine does not take it. */
+  async publish({ name, process }: Node, to: string[] | null, except: string[] = []): Promise<Message | undefined> {
+    const message = this.#message(`${name}/publisher`, to, except)
+    return (await process.ask<boolean>('publish', { name, message, to, except })) === true ? message : undefined
+  }
+
+  #message(from: string, to: string[] | null, except: string[], local?: string): Message {
     const number = (this.#numbers.get(from) ?? 0) + 1
     this.#numbers.set(from, number)
-    const local = isLocal && !isPublisher ? node.name : undefined
-    const message: Message = { id: ++this.#lastId, from, number, to, except, local }
-    void node.process.ask(isPublisher ? 'publish' : 'broadcast', { name: node.name, message, to, except, local: local !== undefined })
-    return message
+    return { id: ++this.#lastId, from, number, to, except, local }
+  }
+
+  #send(node: Node, to: string[] | null, except: string[]): void {
+    if (this.#random.chance(0.3)) void this.publish(node, to, except)
+    else this.broadcast(node, to, except, this.#random.chance(0.05))
   }
 
   #target(): string[] | null {
