@@ -273,6 +273,16 @@ test('the first list is complete, even if the answer overtakes what it is about'
   expect(await c.hub.presence.list('milk')).toEqual([])
 })
 
+test('who comes while a node says that nobody is there is in the first list, even if he is heard of before', async () => {
+  const [a, b] = (await startCluster(2, [])) as [Node, Node]
+  // The answer, on another channel, is late.
+  b.decide = ({ channel }) => ({ copies: 1, ...(channel.startsWith('node:') && { delay: 200 }) })
+  const listed = b.hub.presence.list('tea')
+  await eventually(() => a.heard.some(isType('presence')))
+  a.hub.presence.set(a.ws, 'tea', null, { key: 'Ann' })
+  expect((await listed).map(({ key }) => key)).toEqual(['Ann'])
+})
+
 test('a node of a version that knows no digests tells everything when something is missing', async () => {
   const nodes = (await startCluster(2, ['tea', 'milk'])) as [Node, Node]
   const [{ hub, ws }, other] = nodes

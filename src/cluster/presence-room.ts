@@ -4,6 +4,9 @@ import { bucketOf, type Digests, hashOfRoom } from './presence-digest.ts'
 import { changeMessages, changesOf, entriesOf, type Snapshot } from './presence-messages.ts'
 import { type Change, type Entry, Roster } from './roster.ts'
 
+/** What a node that has nobody in a room could have said there. */
+const NOBODY: Control = { type: 'snapshot', isFirst: true, isLast: true, entries: [] }
+
 /** The owner of this node's entries. */
 export const HERE = ''
 
@@ -68,6 +71,14 @@ export class PresenceRoom {
     for (const { since } of entries) this.#clock.hear(since)
     if (message['isLast'] === true && (message['isFirst'] === true || this.#snapshots.has(node))) this.#hasTold(node)
     return changesOf(this.roster, this.#snapshots, node, message, entries)
+  }
+
+  /**
+   * Another node says that nobody is with it, on its own channel. In a room that has been watched for a moment only, whoever was
+   * heard of has come since, or his leave is still to come on the channel of the room.
+   */
+  hearNobody(node: string): Change[] {
+    return this.isKnown ? this.hear(node, NOBODY) : []
   }
 
   /** True if a node has said who is with it, to the end. */
