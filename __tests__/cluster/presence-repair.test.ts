@@ -283,6 +283,18 @@ test('who comes while a node says that nobody is there is in the first list, eve
   expect((await listed).map(({ key }) => key)).toEqual(['Ann'])
 })
 
+test('a node that has left does not come back when something that it said before comes late', async () => {
+  const [a, b] = (await startCluster(2, ['tea'])) as [Node, Node]
+  a.hub.presence.set(a.ws, 'tea', null, { key: 'Ann' })
+  await eventually(() => known(b, 'tea').length === 1)
+  b.decide = ({ channel }) => ({ copies: 1, ...(channel.startsWith('room:') && { delay: 200 }) })
+  a.hub.presence.remove(a.ws, 'tea')
+  await a.hub.shutdown(1_000)
+  await eventually(() => b.heard.some(isType('absent')))
+  expect(await b.hub.cluster.nodes()).toMatchObject({ nodes: [{ id: b.hub.cluster.id }], missing: [] })
+  expect(known(b, 'tea')).toEqual([])
+})
+
 test('a node of a version that knows no digests tells everything when something is missing', async () => {
   const nodes = (await startCluster(2, ['tea', 'milk'])) as [Node, Node]
   const [{ hub, ws }, other] = nodes

@@ -21,6 +21,8 @@ const MAX_MEMBERS = 1024
 /** The other nodes: those who have been heard of within their lease. */
 export class Members {
   readonly #members = new Map<string, Member>()
+  /** Those who have taken their leave, and until when something that they said before may come. */
+  readonly #left = new Map<string, number>()
   readonly #lost: (id: string) => void
 
   constructor(lost: (id: string) => void) {
@@ -43,6 +45,16 @@ export class Members {
     return member === undefined && this.#members.has(id)
   }
 
+  /** A node has taken its leave: it never comes back, and what it has said before is ignored up to this time. */
+  left(id: string, until: number): void {
+    if (this.#left.size < MAX_MEMBERS) this.#left.set(id, until)
+    this.gone(id)
+  }
+
+  hasLeft(id: string): boolean {
+    return this.#left.has(id)
+  }
+
   /** A node has gone. */
   gone(id: string): void {
     if (this.#members.delete(id)) this.#lost(id)
@@ -51,6 +63,7 @@ export class Members {
   /** Those who have not been heard of in their lease have gone, at a time of `now()`. */
   check(time: number): void {
     for (const [id, { expiresAt }] of this.#members) if (time >= expiresAt) this.gone(id)
+    for (const [id, until] of this.#left) if (time >= until) this.#left.delete(id)
   }
 
   /** None of the known nodes counts as dead before this time. */

@@ -176,7 +176,9 @@ export class ClusterNode implements BrokerNode, Watched {
   }
 
   #hear(channel: string, origin: string, message: Control): void {
-    if (message.type === 'bye') return this.#members.gone(origin)
+    if (message.type === 'bye') return this.#members.left(origin, now() + this.lease)
+    // It comes on another channel than its leave, which may be faster.
+    if (this.#members.hasLeft(origin)) return
     // Whoever speaks lives, and who is not among the nodes that are known would never be found dead.
     if (message.type === 'alive' || !this.#members.has(origin)) this.#heard(origin, message)
     if (!this.#members.has(origin)) return
