@@ -33,18 +33,17 @@ export class Calm {
     const lease = sleep(LEASE)
     let wrong: string[] = []
     const isRight = await this.#within(LEASE + GRACE, async () => (wrong = await this.#wrongViews()).length === 0)
-    if (!isRight) this.#trace.fault(wrong.join('\n  '))
-    this.#trace.step(`all views are right: ${this.#traffic.summary()}`)
+    if (isRight) this.#trace.step(`all views are right: ${this.#traffic.summary()}`)
+    else this.#trace.fault(wrong.join('\n  '))
     await lease
     for (const fault of await this.#wrongLists()) this.#trace.fault(fault)
     await this.#expectArrival()
   }
 
-  /** True if it comes true in so many milliseconds, unless a fault comes first. */
+  /** True if it comes true in so many milliseconds. */
   async #within(time: number, condition: () => Promise<boolean>): Promise<boolean> {
     const end = performance.now() + time
-    while (this.#trace.faults.length === 0) {
-      if (await condition()) return true
+    while (!(await condition())) {
       if (performance.now() > end) return false
       await sleep(50)
     }

@@ -26,6 +26,7 @@ const commands = {
     networkCommands.cut({ name })
     return nodes.get(name).close()
   },
+  stop: ({ name }) => nodes.get(name).close(),
   async close() {
     await Promise.all([...nodes.values()].map((node) => node.close()))
   }

@@ -49,11 +49,11 @@ export class Nodes {
     return this.all.filter(({ port, isFrozen }) => port !== undefined && !isFrozen)
   }
 
-  /** Kills a node as `kill -9` would, and starts another. */
-  async replace(node: Node): Promise<void> {
+  /** Kills a node as `kill -9` would, or closes it, and starts another. */
+  async replace(node: Node, isKilled: boolean): Promise<void> {
     const place = this.all.indexOf(node)
-    if (this.#shared === undefined) await node.process.kill()
-    else void this.#shared.ask('kill', { name: node.name })
+    if (this.#shared !== undefined) void this.#shared.ask(isKilled ? 'kill' : 'stop', { name: node.name })
+    else await (isKilled ? node.process.kill() : node.process.close())
     this.start(place)
   }
 

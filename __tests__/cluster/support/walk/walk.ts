@@ -2,7 +2,7 @@ import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Calm } from './calm.ts'
 import type { End, WalkEngine } from './engine.ts'
-import { Nodes } from './nodes.ts'
+import { type Node, Nodes } from './nodes.ts'
 import { Random } from './random.ts'
 import { Trace } from './trace.ts'
 import { Traffic } from './traffic.ts'
@@ -70,7 +70,7 @@ export class Walk {
     const [cut, outage, node] = [random.pick(Object.keys(cuts)), random.pick(Object.keys(outages)), random.pick(this.#nodes.all)]
     const chance = random.next()
     if (node === undefined) return
-    if (chance < 0.1) this.#kill(node)
+    if (chance < 0.15) this.#replace(node, node.isFrozen || random.chance(0.6))
     else if (chance < 0.3 && !node.isFrozen) this.#freeze(node)
     else if (chance < 0.65 && cut !== undefined) await this.#begin(cut, cuts[cut])
     else if (outage !== undefined && !this.#isOut) {
@@ -79,15 +79,15 @@ export class Walk {
     }
   }
 
-  #kill(node: Nodes['all'][number]): void {
+  #replace(node: Node, isKilled: boolean): void {
     if (node.port === undefined) return
-    this.#trace.step(`kill ${node.name}`)
+    this.#trace.step(`${isKilled ? 'kill' : 'close'} ${node.name}`)
     node.port = undefined
-    const replacing = this.#nodes.replace(node).then(() => void this.#replacing.delete(replacing))
+    const replacing = this.#nodes.replace(node, isKilled).then(() => void this.#replacing.delete(replacing))
     this.#replacing.add(replacing)
   }
 
-  #freeze(node: Nodes['all'][number]): void {
+  #freeze(node: Node): void {
     this.#trace.step(`freeze ${node.name}`)
     this.#nodes.freeze(node)
     this.#later(`resume ${node.name}`, () => this.#nodes.resume(node))
@@ -106,12 +106,14 @@ export class Walk {
   }
 
   /** Ends a fault after a while, shorter or longer than the lease, or when the storm is over. */
-  #later(name: string, end: End, over: () => void = () => {}): void {
-    const once = async (): Promise<void> => {
-      if (!this.#ends.delete(once)) return
+  #later(name: string, end: End, after: () => void = () => {}): void {
+    let ending: Promise<void> | undefined
+    const once = (): Promise<void> => (ending ??= over())
+    const over = async (): Promise<void> => {
       this.#trace.step(name)
       await end()
-      over()
+      this.#ends.delete(once)
+      after()
     }
     this.#ends.add(once)
     setTimeout(() => void once(), this.#random.between(50, LEASE * 2))
