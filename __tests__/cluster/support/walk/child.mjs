@@ -39,5 +39,13 @@ process.on('message', async ({ id, command, ...options }) => {
   } catch (error) {
     process.send({ id, faults: [...faults.splice(0), `${command}: ${error.stack}`] })
   }
-  if (command === 'close') process.disconnect()
+  if (command !== 'close') return
+  process.off('disconnect', orphaned)
+  process.disconnect()
 })
+
+/** The parent has ended without a word. */
+function orphaned() {
+  process.exit(1)
+}
+process.on('disconnect', orphaned)

@@ -17,6 +17,8 @@ export class WalkNode {
     await app.register(blazeWs, { hub: { broker: makeBroker(), lease }, config: { sendQueueSize: 100_000 } })
     node.#app = app
     node.#hub = app.wsHub
+    app.wsHub.on('degraded', ({ message }) => process.send({ step: `${name} is degraded: ${message}` }))
+    app.wsHub.on('recovered', () => process.send({ step: `${name} has recovered` }))
     node.#followed = new Followed(app.wsHub)
     node.#publisher = createPublisher(makeBroker())
     app.addHook('onClose', () => node.#publisher.close())

@@ -1,5 +1,6 @@
 import type { WalkEngine } from './engine.ts'
 import { WalkProcess } from './process.ts'
+import type { Trace } from './trace.ts'
 
 /** A node of a walk, and its publisher. */
 export interface Node {
@@ -15,22 +16,22 @@ export class Nodes {
   readonly all: Node[] = []
   readonly #engine: WalkEngine
   readonly #lease: number
-  readonly #report: (fault: string) => void
+  readonly #trace: Trace
   readonly #shared: WalkProcess | undefined
   readonly #starting = new Set<Promise<void>>()
   #count = 0
 
-  constructor(engine: WalkEngine, lease: number, report: (fault: string) => void) {
+  constructor(engine: WalkEngine, lease: number, trace: Trace) {
     this.#engine = engine
     this.#lease = lease
-    this.#report = report
-    if (engine.isShared === true) this.#shared = new WalkProcess(report)
+    this.#trace = trace
+    if (engine.isShared === true) this.#shared = new WalkProcess(trace)
   }
 
   /** Starts a node, in this place. */
   start(place: number): void {
     const name = `node${++this.#count}`
-    const node: Node = { name, process: this.#shared ?? new WalkProcess(this.#report), port: undefined, isFrozen: false }
+    const node: Node = { name, process: this.#shared ?? new WalkProcess(this.#trace), port: undefined, isFrozen: false }
     this.all[place] = node
     const starting = this.#listen(node, place).finally(() => this.#starting.delete(starting))
     this.#starting.add(starting)

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import type { Trace } from './trace.ts'
 
 interface Answer {
   id: number
@@ -8,21 +9,25 @@ interface Answer {
   faults: string[]
 }
 
+interface Step {
+  /** What has happened. */
+  step: string
+}
+
 /** A process with one node, or with all nodes if they are in memory. */
 export class WalkProcess {
   readonly #child: ChildProcess
   readonly #exited: Promise<unknown>
   readonly #answers = new Map<number, (result: unknown) => void>()
-  readonly #report: (fault: string) => void
+  readonly #trace: Trace
   #lastId = 0
   #isEnded = false
 
-  /** `report` is told of errors that nobody has caught. */
-  constructor(report: (fault: string) => void) {
-    this.#report = report
+  constructor(trace: Trace) {
+    this.#trace = trace
     this.#child = fork(join(__dirname, 'child.mjs'))
     this.#exited = once(this.#child, 'exit').then(() => this.#ended())
-    this.#child.on('message', (message) => this.#answered(message as Answer))
+    this.#child.on('message', (message) => this.#heard(message as Answer | Step))
   }
 
   /** Settles with undefined if the process ends before it answers. */
@@ -45,7 +50,7 @@ export class WalkProcess {
 
   async close(): Promise<void> {
     const timer = setTimeout(() => {
-      this.#report('a process does not end')
+      this.#trace.fault('a process does not end')
       this.#child.kill('SIGKILL')
     }, 10_000)
     if (!this.#isEnded) this.#child.send({ id: 0, command: 'close' })
@@ -54,14 +59,16 @@ export class WalkProcess {
     clearTimeout(timer)
   }
 
-  #answered({ id, result, faults }: Answer): void {
-    for (const fault of faults) this.#report(fault)
+  #heard(message: Answer | Step): void {
+    if ('step' in message) return this.#trace.step(message.step)
+    const { id, result, faults } = message
+    for (const fault of faults) this.#trace.fault(fault)
     this.#answers.get(id)?.(result)
     this.#answers.delete(id)
   }
 
   #ended(): void {
-    if (!this.#isEnded) this.#report(`a process has ended with ${this.#child.exitCode ?? this.#child.signalCode}`)
+    if (!this.#isEnded) this.#trace.fault(`a process has ended with ${this.#child.exitCode ?? this.#child.signalCode}`)
     this.#isEnded = true
     for (const answer of this.#answers.values()) answer(undefined)
     this.#answers.clear()

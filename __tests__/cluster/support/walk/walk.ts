@@ -25,7 +25,7 @@ export class Walk {
   constructor(engine: WalkEngine, seed: number) {
     this.#engine = engine
     this.#random = new Random(seed)
-    this.#nodes = new Nodes(engine, LEASE, (fault) => this.#trace.fault(fault))
+    this.#nodes = new Nodes(engine, LEASE, this.#trace)
     this.#traffic = new Traffic(this.#random, this.#nodes, this.#trace, engine.isOrdered)
     this.#calm = new Calm(this.#nodes, this.#traffic, this.#trace)
   }
