@@ -118,6 +118,19 @@ describe('one message that is lost in a quiet room', () => {
     expect(known(nodes[1], 'tea')).toHaveLength(1)
   })
 
+  test('who was there before a node has watched the room is seen', async () => {
+    const nodes = (await startCluster(2, [], 500)) as [Node, Node]
+    const [{ hub, ws }, other] = nodes
+    hub.presence.set(ws, 'tea', 1, { key: 'Ann' })
+    // It has learned what is elsewhere.
+    await eventually(() => other.heard.filter(isType('alive')).length > 6)
+    void loseOne(other, isType('snapshot'))
+    other.hub.join(other.ws, 'tea')
+    await other.hub.presence.list('tea')
+    await expectAgreement(nodes, ['tea'], 500)
+    expect(known(other, 'tea')).toHaveLength(1)
+  })
+
   test('each part of what is said of a large room may be lost', async () => {
     for (const lose of [
       ({ control }: OnTheWay) => control?.['isFirst'] === true,

@@ -229,6 +229,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
     if (room === undefined) {
       room = new PresenceRoom(name, this.#ask(name), this.#clock, this.#digests)
       this.#rooms.set(name, room)
+      this.#repair?.opened(room)
     }
     return room
   }

@@ -1,5 +1,5 @@
 /** How many of the last steps are told. */
-const STEPS = 60
+const STEPS = 120
 
 /** What has been done in a walk, and what was wrong. */
 export class Trace {
