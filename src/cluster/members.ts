@@ -11,6 +11,8 @@ export interface NodeInfo {
 }
 
 interface Member {
+  /** For how long it counts as there after it was heard, in milliseconds. */
+  lease: number
   /** When it counts as dead unless it is heard of, at a time of `now()`. */
   expiresAt: number
 }
@@ -37,11 +39,11 @@ export class Members {
     return this.#members.has(id)
   }
 
-  /** A node has said that it will be there until this time; true where nobody knew of it. */
-  heard(id: string, expiresAt: number): boolean {
+  /** A node has been heard, at a time of `now()`; true where nobody knew of it. */
+  heard(id: string, lease: number, time: number): boolean {
     const member = this.#members.get(id)
-    if (member !== undefined) member.expiresAt = expiresAt
-    else if (this.#members.size < MAX_MEMBERS) this.#members.set(id, { expiresAt })
+    if (member !== undefined) Object.assign(member, { lease, expiresAt: time + lease })
+    else if (this.#members.size < MAX_MEMBERS) this.#members.set(id, { lease, expiresAt: time + lease })
     return member === undefined && this.#members.has(id)
   }
 
@@ -71,8 +73,8 @@ export class Members {
     for (const member of this.#members.values()) member.expiresAt = Math.max(member.expiresAt, expiresAt)
   }
 
-  /** This node could hear nobody for so long: that says nothing of the others. */
-  forgive(time: number): void {
-    for (const member of this.#members.values()) member.expiresAt += time
+  /** This node could hear nobody for so long, up to a time of `now()`: that says nothing of the others. Who was heard since has its lease, and no more. */
+  forgive(late: number, time: number): void {
+    for (const member of this.#members.values()) member.expiresAt = Math.min(member.expiresAt + late, Math.max(member.expiresAt, time + member.lease))
   }
 }

@@ -195,7 +195,7 @@ export class ClusterNode implements BrokerNode, Watched {
 
   #heard(node: string, { lease, isNew }: Control): void {
     const time = now()
-    const isKnown = !this.#members.heard(node, time + Math.min(Number(lease) || this.lease, MAX_LEASE))
+    const isKnown = !this.#members.heard(node, Math.min(Number(lease) || this.lease, MAX_LEASE), time)
     // It may not know of this one, either.
     if (isNew === true) this.#speak(time)
     if (!isKnown) this.#host.found(node)
@@ -224,8 +224,8 @@ export class ClusterNode implements BrokerNode, Watched {
     this.#questions.check(time)
   }
 
-  forgive(time: number): void {
-    this.#members.forgive(time)
+  forgive(late: number): void {
+    this.#members.forgive(late, now())
   }
 
   async #up(): Promise<void> {
