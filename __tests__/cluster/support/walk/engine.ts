@@ -20,6 +20,8 @@ export interface WalkEngine {
   readonly isOrdered: boolean
   /** True if all nodes are in one process. */
   readonly isShared?: boolean
+  /** True if a node may learn only from a message that is refused that its channel has moved. It counts that as unpublished. */
+  readonly learnsLate?: boolean
   /** What is wrong with a single connection, or over at once. */
   readonly cuts: Record<string, Fault>
   /** What is wrong with the engine itself: one at a time. */

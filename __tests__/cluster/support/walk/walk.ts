@@ -27,7 +27,7 @@ export class Walk {
     this.#random = new Random(seed)
     this.#nodes = new Nodes(engine, LEASE, this.#trace)
     this.#traffic = new Traffic(this.#random, this.#nodes, this.#trace, engine.isOrdered)
-    this.#calm = new Calm(this.#nodes, this.#traffic, this.#trace)
+    this.#calm = new Calm(this.#nodes, this.#traffic, this.#trace, engine.learnsLate)
   }
 
   /** @throws if something was wrong */

@@ -15,6 +15,7 @@ export async function redisCluster(kind: 'ioredis-cluster' | 'node-redis-cluster
   await inSync(servers)
   return {
     isOrdered: false,
+    learnsLate: sharded,
     options: () => ({ kind, ports, sharded }),
     cuts: {
       ...redisCuts(servers),
