@@ -40,7 +40,7 @@ export class Calm {
     if (isRight) this.#trace.step(`all views are right: ${this.#traffic.summary()}`)
     else this.#trace.fault(wrong.join('\n  '))
     await lease
-    for (const fault of await this.#wrongLists()) this.#trace.fault(fault)
+    for (const fault of await this.#repeated(() => this.#wrongLists())) this.#trace.fault(fault)
     await this.#expectArrival()
   }
 
@@ -52,6 +52,16 @@ export class Calm {
       await sleep(50)
     }
     return true
+  }
+
+  /** What is wrong in the last attempt: with some engines, the first ones show nodes that a channel has moved. */
+  async #repeated(find: () => Promise<string[]>): Promise<string[]> {
+    let wrong = await find()
+    for (let attempt = 1; attempt < this.#attempts && wrong.length > 0; attempt++) {
+      await this.#within(RECOVERY, () => this.#isReady())
+      wrong = await find()
+    }
+    return wrong
   }
 
   async #isReady(): Promise<boolean> {
