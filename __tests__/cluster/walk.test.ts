@@ -18,7 +18,7 @@ import { redisCluster } from './support/walk/engines/redis-cluster.ts'
 import { sentinel } from './support/walk/engines/sentinel.ts'
 import { Walk } from './support/walk/walk.ts'
 
-const { WALK_SECONDS = '5', WALK_SEEDS = '1', WALK_SEED = '1' } = process.env
+const { WALK_SECONDS = '3', WALK_SEEDS = '1', WALK_SEED = '1' } = process.env
 const SEEDS = Array.from({ length: Number(WALK_SEEDS) }, (_, i) => Number(WALK_SEED) + i)
 
 jest.setTimeout(Number(WALK_SECONDS) * 1_000 + 120_000)
