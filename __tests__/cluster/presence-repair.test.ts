@@ -118,6 +118,19 @@ describe('one message that is lost in a quiet room', () => {
     expect(known(nodes[1], 'tea')).toHaveLength(1)
   })
 
+  test('who was there before a node has watched the room is seen', async () => {
+    const nodes = (await startCluster(2, [], 500)) as [Node, Node]
+    const [{ hub, ws }, other] = nodes
+    hub.presence.set(ws, 'tea', 1, { key: 'Ann' })
+    // It has learned what is elsewhere.
+    await eventually(() => other.heard.filter(isType('alive')).length > 6)
+    void loseOne(other, isType('snapshot'))
+    other.hub.join(other.ws, 'tea')
+    await other.hub.presence.list('tea')
+    await expectAgreement(nodes, ['tea'], 500)
+    expect(known(other, 'tea')).toHaveLength(1)
+  })
+
   test('each part of what is said of a large room may be lost', async () => {
     for (const lose of [
       ({ control }: OnTheWay) => control?.['isFirst'] === true,
@@ -261,6 +274,39 @@ test('a room is not said again and again while it is being said', async () => {
   await sleep(1_000)
   expect(parts()).toBeLessThanOrEqual(6)
 }, 20_000)
+
+test('the first list is complete, even if the answer overtakes what it is about', async () => {
+  const [a, b, c] = (await startCluster(3, [])) as [Node, Node, Node]
+  for (const room of ['tea', 'milk']) a.hub.presence.set(a.ws, room, null, { key: 'Ann' })
+  await c.hub.presence.list('tea')
+  b.decide = ({ control }) => ({ copies: 1, ...(control?.type === 'snapshot' && { delay: 200 }) })
+  expect((await b.hub.presence.list('tea')).map(({ key }) => key)).toEqual(['Ann'])
+  // It does not wait longer for what is lost.
+  c.decide = ({ control }) => ({ copies: control?.type === 'snapshot' ? 0 : 1 })
+  expect(await c.hub.presence.list('milk')).toEqual([])
+})
+
+test('who comes while a node says that nobody is there is in the first list, even if he is heard of before', async () => {
+  const [a, b] = (await startCluster(2, [])) as [Node, Node]
+  // The answer, on another channel, is late.
+  b.decide = ({ channel }) => ({ copies: 1, ...(channel.startsWith('node:') && { delay: 200 }) })
+  const listed = b.hub.presence.list('tea')
+  await eventually(() => a.heard.some(isType('presence')))
+  a.hub.presence.set(a.ws, 'tea', null, { key: 'Ann' })
+  expect((await listed).map(({ key }) => key)).toEqual(['Ann'])
+})
+
+test('a node that has left does not come back when something that it said before comes late', async () => {
+  const [a, b] = (await startCluster(2, ['tea'])) as [Node, Node]
+  a.hub.presence.set(a.ws, 'tea', null, { key: 'Ann' })
+  await eventually(() => known(b, 'tea').length === 1)
+  b.decide = ({ channel }) => ({ copies: 1, ...(channel.startsWith('room:') && { delay: 200 }) })
+  a.hub.presence.remove(a.ws, 'tea')
+  await a.hub.shutdown(1_000)
+  await eventually(() => b.heard.some(isType('absent')))
+  expect(await b.hub.cluster.nodes()).toMatchObject({ nodes: [{ id: b.hub.cluster.id }], missing: [] })
+  expect(known(b, 'tea')).toEqual([])
+})
 
 test('a node of a version that knows no digests tells everything when something is missing', async () => {
   const nodes = (await startCluster(2, ['tea', 'milk'])) as [Node, Node]

@@ -34,10 +34,11 @@ export class Announcer {
     await Promise.all(announced)
   }
 
-  /** Answers a node that knows nothing of some rooms, when it has been told. */
+  /** Answers a node that knows nothing of some rooms, when it has been told: with those that somebody is in. */
   async answer(question: Control, node: string): Promise<unknown[]> {
-    await this.announce(this.#occupied(roomsIn(question), node))
-    return [true]
+    const occupied = this.#occupied(roomsIn(question), node)
+    await this.announce(occupied)
+    return [occupied]
   }
 
   /**

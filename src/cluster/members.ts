@@ -11,6 +11,8 @@ export interface NodeInfo {
 }
 
 interface Member {
+  /** For how long it counts as there after it was heard, in milliseconds. */
+  lease: number
   /** When it counts as dead unless it is heard of, at a time of `now()`. */
   expiresAt: number
 }
@@ -21,6 +23,8 @@ const MAX_MEMBERS = 1024
 /** The other nodes: those who have been heard of within their lease. */
 export class Members {
   readonly #members = new Map<string, Member>()
+  /** Those who have taken their leave, and until when something that they said before may come. */
+  readonly #left = new Map<string, number>()
   readonly #lost: (id: string) => void
 
   constructor(lost: (id: string) => void) {
@@ -35,12 +39,22 @@ export class Members {
     return this.#members.has(id)
   }
 
-  /** A node has said that it will be there until this time; true where nobody knew of it. */
-  heard(id: string, expiresAt: number): boolean {
+  /** A node has been heard, at a time of `now()`; true where nobody knew of it. */
+  heard(id: string, lease: number, time: number): boolean {
     const member = this.#members.get(id)
-    if (member !== undefined) member.expiresAt = expiresAt
-    else if (this.#members.size < MAX_MEMBERS) this.#members.set(id, { expiresAt })
+    if (member !== undefined) Object.assign(member, { lease, expiresAt: time + lease })
+    else if (this.#members.size < MAX_MEMBERS) this.#members.set(id, { lease, expiresAt: time + lease })
     return member === undefined && this.#members.has(id)
+  }
+
+  /** A node has taken its leave: it never comes back, and what it has said before is ignored up to this time. */
+  left(id: string, until: number): void {
+    if (this.#left.size < MAX_MEMBERS) this.#left.set(id, until)
+    this.gone(id)
+  }
+
+  hasLeft(id: string): boolean {
+    return this.#left.has(id)
   }
 
   /** A node has gone. */
@@ -51,6 +65,7 @@ export class Members {
   /** Those who have not been heard of in their lease have gone, at a time of `now()`. */
   check(time: number): void {
     for (const [id, { expiresAt }] of this.#members) if (time >= expiresAt) this.gone(id)
+    for (const [id, until] of this.#left) if (time >= until) this.#left.delete(id)
   }
 
   /** None of the known nodes counts as dead before this time. */
@@ -58,8 +73,8 @@ export class Members {
     for (const member of this.#members.values()) member.expiresAt = Math.max(member.expiresAt, expiresAt)
   }
 
-  /** This node could hear nobody for so long: that says nothing of the others. */
-  forgive(time: number): void {
-    for (const member of this.#members.values()) member.expiresAt += time
+  /** This node could hear nobody for so long, up to a time of `now()`: that says nothing of the others. Who was heard since has its lease, and no more. */
+  forgive(late: number, time: number): void {
+    for (const member of this.#members.values()) member.expiresAt = Math.min(member.expiresAt + late, Math.max(member.expiresAt, time + member.lease))
   }
 }

@@ -189,7 +189,9 @@ export class ClusterNode implements BrokerNode, Watched {
   }
 
   #hear(channel: string, origin: string, message: Control): void {
-    if (message.type === 'bye') return this.#members.gone(origin)
+    if (message.type === 'bye') return this.#members.left(origin, now() + this.lease)
+    // It comes on another channel than its leave, which may be faster.
+    if (this.#members.hasLeft(origin)) return
     // Whoever speaks lives, and who is not among the nodes that are known would never be found dead.
     if (message.type === 'alive' || !this.#members.has(origin)) this.#heard(origin, message)
     if (!this.#members.has(origin)) return
@@ -208,7 +210,7 @@ export class ClusterNode implements BrokerNode, Watched {
 
   #heard(node: string, { lease, isNew }: Control): void {
     const time = now()
-    const isKnown = !this.#members.heard(node, time + Math.min(Number(lease) || this.lease, MAX_LEASE))
+    const isKnown = !this.#members.heard(node, Math.min(Number(lease) || this.lease, MAX_LEASE), time)
     // It may not know of this one, either.
     if (isNew === true) this.#speak(time)
     if (!isKnown) this.#host.found(node)
@@ -237,8 +239,8 @@ export class ClusterNode implements BrokerNode, Watched {
     this.#questions.check(time)
   }
 
-  forgive(time: number): void {
-    this.#members.forgive(time)
+  forgive(late: number): void {
+    this.#members.forgive(late, now())
   }
 
   async #up(): Promise<void> {

@@ -13,6 +13,8 @@ interface Peer {
   said: Int32Array
   /** For each bucket, its sum of the rooms that this node does not watch. */
   readonly elsewhere: Int32Array
+  /** Buckets of which more is watched than when it was asked. */
+  readonly grown: Set<number>
   /** Buckets that were different at its last heartbeat. */
   readonly doubted: Set<number>
   /** Buckets and rooms that it is to be asked about. */
@@ -79,6 +81,14 @@ export class Repair {
     this.#peers.delete(node)
   }
 
+  /** A room is watched from now on. What was elsewhere may be in this room: if it is not heard, it is missing. */
+  opened({ bucket }: PresenceRoom): void {
+    for (const { elsewhere, grown } of this.#peers.values()) {
+      elsewhere[bucket] = 0
+      grown.add(bucket)
+    }
+  }
+
   /** A room is no longer watched. */
   dropped({ bucket, roster }: PresenceRoom): void {
     for (const node of roster.nodes()) {
@@ -103,6 +113,7 @@ export class Repair {
     for (const bucket of buckets) peer.doubted.delete(bucket)
     peer.buckets.clear()
     peer.rooms.clear()
+    peer.grown.clear()
     this.#trust(peer, buckets, watched)
     const timeout = Math.min(TIMEOUT, this.#node.lease / 4)
     const all = await Promise.all(chunks(watched, ROOMS).map((some) => this.#node.ask(this.#question(node, peer, some), timeout, node)))
@@ -136,21 +147,21 @@ export class Repair {
   }
 
   /** The node has said what its sums are, and what these rooms have of them: the rest is elsewhere. */
-  #learn({ elsewhere }: Peer, buckets: ReadonlySet<number>, parts: readonly unknown[]): void {
+  #learn({ elsewhere, grown }: Peer, buckets: ReadonlySet<number>, parts: readonly unknown[]): void {
     const rest = new Map<number, number>()
     const listed = new Map<number, number>()
     for (const [bucket, said, here] of parts.flat().filter(isSum)) {
       listed.set(bucket, sum(listed.get(bucket) ?? 0, here))
       rest.set(bucket, sum(said, -(listed.get(bucket) as number)))
     }
-    for (const [bucket, value] of rest) if (buckets.has(bucket)) elsewhere[bucket] = value
+    for (const [bucket, value] of rest) if (buckets.has(bucket) && !grown.has(bucket)) elsewhere[bucket] = value
   }
 
   #peer(node: string): Peer {
     let peer = this.#peers.get(node)
     if (peer === undefined) {
       const [said, elsewhere] = [sumsOf('') as Int32Array, sumsOf('') as Int32Array]
-      peer = { said, elsewhere, doubted: new Set(), buckets: new Set(), rooms: new Set(), isAsking: false }
+      peer = { said, elsewhere, grown: new Set(), doubted: new Set(), buckets: new Set(), rooms: new Set(), isAsking: false }
       this.#peers.set(node, peer)
     }
     return peer

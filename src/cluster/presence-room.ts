@@ -4,6 +4,9 @@ import { bucketOf, type Digests, hashOfRoom } from './presence-digest.ts'
 import { changeMessages, changesOf, entriesOf, type Snapshot } from './presence-messages.ts'
 import { type Change, type Entry, Roster } from './roster.ts'
 
+/** What a node that has nobody in a room could have said there. */
+const NOBODY: Control = { type: 'snapshot', isFirst: true, isLast: true, entries: [] }
+
 /** The owner of this node's entries. */
 export const HERE = ''
 
@@ -20,6 +23,9 @@ export class PresenceRoom {
   readonly #present = new Map<string, Entry>()
   readonly #absent = new Set<string>()
   readonly #snapshots = new Map<string, Snapshot>()
+  /** The nodes that have said who is with them, to the end, and what waits for the others. Nothing is kept once the room is known. */
+  readonly #told = new Set<string>()
+  readonly #waiting = new Map<string, () => void>()
   readonly #clock: Clock
 
   constructor(name: string, known: Promise<unknown>, clock: Clock, digests: Digests) {
@@ -28,7 +34,7 @@ export class PresenceRoom {
     this.roster = new Roster(hash, (node, by) => digests.of(node).add(this.bucket, by))
     this.known = known
     this.#clock = clock
-    void known.then(() => (this.isKnown = true))
+    void known.then(() => this.#known())
   }
 
   /** The connections of this node that are present. */
@@ -63,7 +69,38 @@ export class PresenceRoom {
   hear(node: string, message: Control): Change[] {
     const entries = entriesOf(message)
     for (const { since } of entries) this.#clock.hear(since)
+    if (message['isLast'] === true && (message['isFirst'] === true || this.#snapshots.has(node))) this.#hasTold(node)
     return changesOf(this.roster, this.#snapshots, node, message, entries)
+  }
+
+  /**
+   * Another node says that nobody is with it, on its own channel. In a room that has been watched for a moment only, whoever was
+   * heard of has come since, or his leave is still to come on the channel of the room.
+   */
+  hearNobody(node: string): Change[] {
+    return this.isKnown ? this.hear(node, NOBODY) : []
+  }
+
+  /** True if a node has said who is with it, to the end. */
+  hasTold(node: string): boolean {
+    return this.#told.has(node)
+  }
+
+  /** Resolves when it has. */
+  told(node: string): Promise<void> {
+    return new Promise((resolve) => this.#waiting.set(node, resolve))
+  }
+
+  #hasTold(node: string): void {
+    if (this.isKnown) return
+    this.#told.add(node)
+    this.#waiting.get(node)?.()
+  }
+
+  #known(): void {
+    this.isKnown = true
+    this.#told.clear()
+    this.#waiting.clear()
   }
 
   /** Something that another node has said did not come: a snapshot with a gap would leave people out. */
@@ -82,6 +119,7 @@ export class PresenceRoom {
   /** Another node has gone. */
   gone(node: string): Change[] {
     this.#snapshots.delete(node)
+    this.#hasTold(node)
     return this.roster.replace(node, [])
   }
 }

@@ -37,8 +37,6 @@ export interface PresenceHost {
   getRooms(): string[]
 }
 
-/** What a node that has nobody in a room could have said there. */
-const NOBODY: Control = { type: 'snapshot', isFirst: true, isLast: true, entries: [] }
 const EVENTS = ['join', 'leave', 'update'] as const satisfies (keyof PresenceEvents)[]
 
 /**
@@ -166,15 +164,12 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
 
   /** @internal Another node says who is with it. */
   control(node: string, name: string, message: Control): void {
-    const room = this.#rooms.get(name)
-    if (room === undefined) return
-    const changes = room.hear(node, message)
-    if (room.isKnown) this.#emit(name, changes)
+    this.#hear(name, (room) => room.hear(node, message))
   }
 
   /** @internal Another node says that nobody is there, or asks who is here. */
   answer(message: Control, node: string): unknown[] | Promise<unknown[]> | undefined {
-    if (message.type === 'nobody') for (const name of roomsIn(message)) this.control(node, name, NOBODY)
+    if (message.type === 'nobody') for (const name of roomsIn(message)) this.#hear(name, (room) => room.hearNobody(node))
     if (message.type !== 'presence') return undefined
     if (message['hashes'] === undefined) return this.#announcer?.answer(message, node)
     // What is compared is what the others have been told.
@@ -223,11 +218,19 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
     await askAbout(node, [...this.#rooms.keys()])
   }
 
+  #hear(name: string, hear: (room: PresenceRoom) => Change[]): void {
+    const room = this.#rooms.get(name)
+    if (room === undefined) return
+    const changes = hear(room)
+    if (room.isKnown) this.#emit(name, changes)
+  }
+
   #open(name: string): PresenceRoom {
     let room = this.#rooms.get(name)
     if (room === undefined) {
       room = new PresenceRoom(name, this.#ask(name), this.#clock, this.#digests)
       this.#rooms.set(name, room)
+      this.#repair?.opened(room)
     }
     return room
   }
@@ -236,7 +239,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
   #ask(name: string): Promise<unknown> {
     const node = this.#node
     if (node === undefined) return Promise.resolve()
-    this.#unknown ??= new Inquiry(node)
+    this.#unknown ??= new Inquiry(node, (room) => this.#rooms.get(room))
     this.#unknown.rooms.push(name)
     this.#schedule()
     return this.#unknown.answered

@@ -97,10 +97,9 @@ export class Engine {
   async signal(signal: NodeJS.Signals): Promise<void> {
     const running = this.#process
     if (running === undefined) return
-    const exited = once(running, 'exit')
     running.kill(signal)
     if (signal === 'SIGSTOP' || signal === 'SIGCONT') return
-    await exited
+    await once(running, 'exit')
     this.#process = undefined
   }
 

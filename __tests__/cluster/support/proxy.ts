@@ -2,10 +2,14 @@ import { once } from 'node:events'
 import { createServer, connect as connectTo, type Socket } from 'node:net'
 import { freePort } from './engines.ts'
 
-/** Stands between clients and a server, and can cut all connections. */
+/** Picks one of so many. */
+type Pick = (count: number) => number
+
+/** Stands between clients and a server, and can cut and hold up connections. */
 export class Proxy {
   readonly port: number
   readonly #sockets = new Set<Socket>()
+  readonly #connections = new Set<[client: Socket, server: Socket]>()
   readonly #server: ReturnType<typeof createServer>
   /** True while it refuses new connections. */
   isCut = false
@@ -18,11 +22,19 @@ export class Proxy {
         return
       }
       const server = connectTo(target, '127.0.0.1')
-      for (const socket of [client, server]) {
+      const connection: [Socket, Socket] = [client, server]
+      this.#connections.add(connection)
+      for (const socket of connection) {
         this.#sockets.add(socket)
         socket.on('error', () => {})
-        socket.on('close', () => this.#sockets.delete(socket))
+        socket.on('close', () => {
+          this.#sockets.delete(socket)
+          this.#connections.delete(connection)
+        })
       }
+      // A connection that ends without a FIN on one side must not stay open on the other.
+      client.on('close', () => server.destroy())
+      server.on('close', () => client.destroy())
       client.pipe(server).pipe(client)
     }).listen(port, '127.0.0.1')
   }
@@ -37,8 +49,26 @@ export class Proxy {
     for (const socket of this.#sockets) socket.resetAndDestroy()
   }
 
+  /** Cuts one connection. */
+  cutOne(pick: Pick): void {
+    for (const socket of this.#one(pick)) socket.resetAndDestroy()
+  }
+
+  /** Passes nothing on over one connection until the function that it gives is called. */
+  holdOne(pick: Pick): () => void {
+    const connection = this.#one(pick)
+    for (const socket of connection) socket.pause()
+    return () => {
+      for (const socket of connection) socket.resume()
+    }
+  }
+
   close(): void {
     this.#server.close()
     this.cut()
+  }
+
+  #one(pick: Pick): Socket[] {
+    return [...this.#connections][pick(this.#connections.size)] ?? []
   }
 }
