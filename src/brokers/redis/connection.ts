@@ -110,7 +110,10 @@ export class Connection {
     this.#isReady = false
     this.#answers.forget()
     this.#lastError = error
-    this.#session?.close()
+    const session = this.#session
+    // Once only: there may be no other for a while.
+    this.#session = undefined
+    session?.close()
     if (this.#isClosed) return
     this.#endFirst()
     this.#timer = setTimeout(this.#attempt, retryDelay(++this.#failures)).unref()
