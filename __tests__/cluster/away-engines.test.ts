@@ -60,7 +60,9 @@ describeWith(REDIS, 'Redis', () => {
 
   // A server that is frozen refuses nothing.
   const frozen = standalone.filter(([library]) => library.endsWith('6'))
-  const outages = [...standalone.map((one) => ['SIGKILL', ...one] as const), ...frozen.map((one) => ['SIGSTOP', ...one] as const)]
+  const outages: (readonly ['SIGKILL' | 'SIGSTOP', string, (port: number) => RedisBrokerOptions['client']])[] = []
+  for (const [library, make] of standalone) outages.push(['SIGKILL', library, make])
+  for (const [library, make] of frozen) outages.push(['SIGSTOP', library, make])
   test.each(outages)('memory does not grow while a server is away after %s, through %s', async (signal, _, make) => {
     const redis = await Engine.redis()
     ending.push(() => redis.close())

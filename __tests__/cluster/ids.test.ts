@@ -128,8 +128,13 @@ describe('an id', () => {
 
   test('is no name of a room: nobody can listen to what is meant for another', async () => {
     const { hub, join } = await startRooms(memoryBroker())
-    const victim = await join('x')
-    const ws = hub.getClients()[0]!
+    const [victim, own] = [await join('x'), await join('x')]
+    const ws = hub.getClients(own.id)[0]!
+    // Its own is no secret to it, and reaches it anyway.
+    expect([hub.join(ws, own.id), hub.join(own.id, own.id), hub.rooms(ws)]).toEqual([true, true, ['x']])
+    hub.leave(ws, own.id)
+    hub.to(own.id).broadcast('by its own id')
+    expect(await own.next()).toBe('by its own id')
     for (const act of [() => hub.join(ws, victim.id), () => hub.leave(ws, victim.id), () => hub.presence.set(ws, victim.id), () => hub.presence.known(NOBODY)]) {
       expect(act).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', closeCode: 1_008 }))
     }

@@ -110,15 +110,18 @@ export class WebSocketHub extends Emitter<HubEvents> {
    * A registered connection, also of another node, can be named by its `id`. True then says that its node was told, which adds it if it is still there.
    */
   join(ws: WebSocketConnection | string, room: string): boolean {
-    assertRoom(room)
     const here = this.#here(ws)
+    // Every connection can be reached by its own id, as if it were in a room of that name.
+    if (here !== undefined && room === here.id) return this.register(here)
+    assertRoom(room)
     return here === undefined ? this.#backplane?.node?.change('join', ws as string, room) === true : this.#add(here, room)
   }
 
   /** Takes a connection out of a room. It stays registered. Like `join`, it also takes the `id` of a connection of any node. */
   leave(ws: WebSocketConnection | string, room: string): void {
-    assertRoom(room)
     const here = this.#here(ws)
+    if (room === here?.id) return
+    assertRoom(room)
     if (here === undefined) return void this.#backplane?.node?.change('leave', ws as string, room)
     this.#delivery.changed()
     this.#clients.rooms.remove(here, room)
