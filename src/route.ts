@@ -16,13 +16,13 @@ import type {
   RouteOptions,
   RouteShorthandOptions
 } from 'fastify'
-import { CloseCode, isCloseError, isSendableCloseCode } from './close.ts'
-import { isConfigKey, type WebSocketConfig } from './config.ts'
-import { Channel, type Clocks } from './connection/channel.ts'
+import { CloseCode, isCloseError, isSendableCloseCode } from './internal/close.ts'
+import { isConfigKey, type WebSocketConfig } from './config/route-config.ts'
+import { Channel, type Clocks } from './connection/session.ts'
 import { WebSocketConnection } from './connection/connection.ts'
 import { shareSignal } from './connection/request-signal.ts'
-import type { ServerSocket } from './connection/server-socket.ts'
-import { describe, errors } from './errors.ts'
+import type { ServerSocket } from './connection/socket.ts'
+import { describe, errors } from './internal/errors.ts'
 import type { Shutdown } from './shutdown.ts'
 import { Admission } from './upgrade/admission.ts'
 import type { Handshakes, OpenConnection, UpgradeTarget } from './upgrade/handshakes.ts'

@@ -1,12 +1,12 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { assertSendable, CloseCode, fitReason } from './close.ts'
+import { assertSendable, CloseCode, fitReason } from './internal/close.ts'
 import type { WebSocketConnection } from './connection/connection.ts'
-import { logSummary } from './connection/summary.ts'
+import { logSummary } from './connection/close-log.ts'
 import type { ShutdownState } from './connection/context.ts'
-import type { Keeper } from './connection/ending.ts'
-import { invalidOption } from './errors.ts'
-import { checkDelay, entriesOf } from './options.ts'
+import type { Keeper } from './connection/close-state.ts'
+import { invalidOption } from './internal/errors.ts'
+import { checkDelay, entriesOf } from './internal/validate.ts'
 
 /** What `app.close()` does to the connections. */
 export interface ShutdownOptions {

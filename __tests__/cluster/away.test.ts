@@ -1,5 +1,5 @@
 import { type Broker, memoryBroker, MemoryEngine, type WebSocketConnection } from '../../src/index.ts'
-import { errors } from '../../src/errors.ts'
+import { errors } from '../../src/internal/errors.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
 import { growth } from './support/heap.ts'
 

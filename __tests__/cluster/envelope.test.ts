@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import fc from 'fast-check'
-import { closeOf, controlOf, decode, encode, type Envelope, Kind, originOf } from '../../src/brokers/envelope.ts'
-import { Arrivals, Numbering } from '../../src/cluster/numbering.ts'
+import { closeOf, controlOf, decode, encode, type Envelope, Kind, originOf } from '../../src/cluster/wire/envelope.ts'
+import { Arrivals, Numbering } from '../../src/cluster/wire/sequence.ts'
 
 const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).filter((text) => text.isWellFormed())

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type Broker, type BrokerNode, memoryBroker, MemoryEngine } from '../../src/index.ts'
-import { Kind, encode } from '../../src/brokers/envelope.ts'
+import { Kind, encode } from '../../src/cluster/wire/envelope.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
 import { type RoomServer, rooms, startRooms, upTo } from './support/rooms.ts'
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import { memoryBroker, MemoryEngine, type Present, type WebSocketConnection, type WebSocketHub } from '../../src/index.ts'
-import { encode, Kind } from '../../src/brokers/envelope.ts'
+import { encode, Kind } from '../../src/cluster/wire/envelope.ts'
 import { closeServers, connect, eventually, startServer, type TestClient } from '../support/server.ts'
 
 afterEach(closeServers)

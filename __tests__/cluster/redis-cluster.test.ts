@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { checked, TestNode, until } from '../../src/brokers/test-node.ts'
+import { checked, TestNode, until } from '../../src/brokers/conformance/test-node.ts'
 import { redisBroker } from '../../src/redis.ts'
 import { eventually } from '../support/server.ts'
 import { describeWith, type Engine, REDIS } from './support/engines.ts'

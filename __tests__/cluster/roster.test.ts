@@ -1,8 +1,8 @@
 import fc from 'fast-check'
-import { Clock } from '../../src/cluster/presence-clock.ts'
-import { BUCKETS, Digest, Digests, hashOfRoom, sumsOf } from '../../src/cluster/presence-digest.ts'
-import { PresenceRoom } from '../../src/cluster/presence-room.ts'
-import { type Change, type Entry, Roster } from '../../src/cluster/roster.ts'
+import { Clock } from '../../src/presence/logical-clock.ts'
+import { BUCKETS, Digest, Digests, hashOfRoom, sumsOf } from '../../src/presence/sync/digest.ts'
+import { PresenceRoom } from '../../src/presence/room.ts'
+import { type Change, type Entry, Roster } from '../../src/presence/roster.ts'
 
 const NODES = ['a', 'b', 'c']
 const entry: fc.Arbitrary<Entry> = fc.record({

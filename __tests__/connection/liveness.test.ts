@@ -1,5 +1,5 @@
 import type { WebSocketConnection } from '../../src/index.ts'
-import { Watchdog } from '../../src/connection/watchdog.ts'
+import { Watchdog } from '../../src/internal/scheduler.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { ServerSocket } from '../../src/connection/server-socket.ts'
+import type { ServerSocket } from '../../src/connection/socket.ts'
 import { CloseError, isCloseError, type WebSocketConnection, type WebSocketMessage } from '../../src/index.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, startServer } from '../support/server.ts'

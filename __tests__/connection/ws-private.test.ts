@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
-import { bytesBehindLength, hasBadFrame, hasPeerEnded, hasSentClose, keepHalfOpen, negotiatedDeflate, replaceDeflate, unparsed } from '../../src/connection/ws-private.ts'
+import { bytesBehindLength, hasBadFrame, hasPeerEnded, hasSentClose, keepHalfOpen, negotiatedDeflate, replaceDeflate, unparsed } from '../../src/connection/compression/ws-private.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, startServer } from '../support/server.ts'
 

@@ -1,5 +1,5 @@
 import { memoryBroker, MemoryEngine, WebSocketHub } from '../../src/index.ts'
-import { Recipients } from '../../src/hub/recipients.ts'
+import { Recipients } from '../../src/hub/deduplicator.ts'
 import { closeServers, startServer } from '../support/server.ts'
 import { type RoomServer, startRooms, upTo } from '../cluster/support/rooms.ts'
 

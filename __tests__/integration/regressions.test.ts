@@ -1,8 +1,8 @@
 // What testers with bad intentions have found, each as it was: none of it may come back.
 import { once } from 'node:events'
 import { BinaryMessage, type WebSocketConnection, WebSocketHub } from '../../src/index.ts'
-import { Frame } from '../../src/connection/frame.ts'
-import { SendQueue } from '../../src/connection/send-queue.ts'
+import { Frame } from '../../src/connection/write/frame.ts'
+import { SendQueue } from '../../src/connection/write/send-queue.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer, TestClient } from '../support/server.ts'
 import { cert, key } from '../support/tls.ts'

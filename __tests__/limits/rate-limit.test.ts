@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { CloseCode, type RateLimit, type WebSocketConnection } from '../../src/index.ts'
-import { TokenBucket } from '../../src/limits/token-bucket.ts'
+import { TokenBucket } from '../../src/connection/read/token-bucket.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
 
 afterEach(closeServers)

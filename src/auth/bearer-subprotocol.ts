@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { errors, invalidOption } from '../errors.ts'
-import { entriesOf } from '../options.ts'
+import { errors, invalidOption } from '../internal/errors.ts'
+import { entriesOf } from '../internal/validate.ts'
 
 /** A hook of Fastify with a callback, for `onRequest`. */
 type OnRequestHook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void

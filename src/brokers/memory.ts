@@ -1,6 +1,6 @@
-import { originOf } from './envelope.ts'
-import { brand, shared } from '../copies.ts'
-import { errors, invalidOption } from '../errors.ts'
+import { originOf } from '../cluster/wire/envelope.ts'
+import { brand, shared } from '../internal/copies.ts'
+import { errors, invalidOption } from '../internal/errors.ts'
 import type { Broker, BrokerNode } from './broker.ts'
 
 /** What memory brokers have in common: those with the same engine reach each other. */

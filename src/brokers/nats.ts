@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { originOf } from './envelope.ts'
-import { errors, invalidOption } from '../errors.ts'
-import { entriesOf } from '../options.ts'
+import { originOf } from '../cluster/wire/envelope.ts'
+import { errors, invalidOption } from '../internal/errors.ts'
+import { entriesOf } from '../internal/validate.ts'
 import type { Broker, BrokerNode } from './broker.ts'
 
 interface NatsSubscription {

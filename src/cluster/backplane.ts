@@ -1,12 +1,12 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Broker } from '../brokers/broker.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
-import type { DataType } from '../message.ts'
-import { isRoom } from '../room.ts'
+import type { DataType } from '../internal/message.ts'
+import { isRoom } from '../internal/room-name.ts'
 import { Cluster, type ClusterHost } from './cluster.ts'
 import type { Control, NodeHost } from './host.ts'
 import { ClusterNode } from './node.ts'
-import { Presence, type PresenceHost } from './presence.ts'
+import { Presence, type PresenceHost } from '../presence/presence.ts'
 
 /** Where a hub says what goes wrong: Fastify's logger, or one like it. */
 export type HubLogger = Pick<FastifyBaseLogger, 'error' | 'info' | 'warn'>

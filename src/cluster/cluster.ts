@@ -1,5 +1,5 @@
-import { integer } from '../options.ts'
-import { assertName } from '../room.ts'
+import { integer } from '../internal/validate.ts'
+import { assertName } from '../internal/room-name.ts'
 import type { NodeInfo } from './members.ts'
 import type { ClusterStats, Control } from './host.ts'
 import { type ClusterListener, Messages } from './messages.ts'

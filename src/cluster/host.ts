@@ -1,4 +1,4 @@
-import type { DataType } from '../message.ts'
+import type { DataType } from '../internal/message.ts'
 
 /** A message of one node to others, with a type of its own. */
 export type Control = { type: string } & Record<string, unknown>

@@ -1,6 +1,6 @@
-import { jsonOf } from '../connection/payload.ts'
+import { jsonOf } from '../internal/payload.ts'
 import secureJson from 'secure-json-parse'
-import { describe, errors } from '../errors.ts'
+import { describe, errors } from '../internal/errors.ts'
 import type { Control } from './host.ts'
 import type { ClusterNode } from './node.ts'
 

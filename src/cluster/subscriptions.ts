@@ -1,5 +1,5 @@
 import type { Broker } from '../brokers/broker.ts'
-import { atEndOfTick, type EndOfTick } from '../connection/end-of-tick.ts'
+import { atEndOfTick, type EndOfTick } from '../internal/end-of-turn.ts'
 
 /** How long a channel that nobody needs stays subscribed to, in milliseconds: who reconnects needs it again. */
 const LINGER = 2_000

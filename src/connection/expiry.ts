@@ -1,5 +1,5 @@
-import { CloseCode } from '../close.ts'
-import { now, type Watched } from './watchdog.ts'
+import { CloseCode } from '../internal/close.ts'
+import { now, type Watched } from '../internal/scheduler.ts'
 
 /** The close code for a connection whose authority has run out: 401, in the range that is an application's own. */
 export const EXPIRED = 4401

@@ -1,8 +1,8 @@
 import { isIPv6, type Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
-import { addressOf } from '../address.ts'
-import { newConnectionId } from '../connection-id.ts'
-import type { Channel } from './channel.ts'
+import { addressOf } from '../internal/address.ts'
+import { newConnectionId } from '../internal/connection-id.ts'
+import type { Channel } from './session.ts'
 import { contextOf, type ShutdownState, type WebSocketContext } from './context.ts'
 import type { WebSocketLocals } from './locals.ts'
 

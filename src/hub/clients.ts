@@ -1,5 +1,5 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
-import { isConnectionId } from '../connection-id.ts'
+import { isConnectionId } from '../internal/connection-id.ts'
 import { Rooms } from './rooms.ts'
 
 const NOBODY: ReadonlySet<WebSocketConnection> = new Set()

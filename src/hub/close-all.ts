@@ -1,4 +1,4 @@
-import { CloseCode } from '../close.ts'
+import { CloseCode } from '../internal/close.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 
 /** Closes connections with 1001 and a reason, waits for `timeout` milliseconds at most and drops the rest. */

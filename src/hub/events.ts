@@ -1,5 +1,5 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
-import { emit, type Listenable } from '../emitter.ts'
+import { emit, type Listenable } from '../internal/emitter.ts'
 
 /** The events of a hub. A listener that throws is logged and disturbs nobody. */
 export interface HubEvents {

@@ -1,20 +1,20 @@
 import { Backplane } from '../cluster/backplane.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import type { Presence } from '../cluster/presence.ts'
-import { assertSendable, assertTimeout, CloseCode, fitReason } from '../close.ts'
+import type { Presence } from '../presence/presence.ts'
+import { assertSendable, assertTimeout, CloseCode, fitReason } from '../internal/close.ts'
 import { WebSocketConnection } from '../connection/connection.ts'
-import { assertDataType, jsonOf, ownCopy, payloadOf } from '../connection/payload.ts'
-import { Prepared } from '../connection/prepared.ts'
-import { brand } from '../copies.ts'
-import { emit, Emitter } from '../emitter.ts'
-import { invalidOption } from '../errors.ts'
-import { TextMessage } from '../message.ts'
-import { assertRoom } from '../room.ts'
-import { targetsFrom, targetsOf } from '../targets.ts'
-import { isConnectionId } from '../connection-id.ts'
+import { assertDataType, jsonOf, ownCopy, payloadOf } from '../internal/payload.ts'
+import { Prepared } from '../connection/write/prepared-message.ts'
+import { brand } from '../internal/copies.ts'
+import { emit, Emitter } from '../internal/emitter.ts'
+import { invalidOption } from '../internal/errors.ts'
+import { TextMessage } from '../internal/message.ts'
+import { assertRoom } from '../internal/room-name.ts'
+import { targetsFrom, targetsOf } from '../internal/targets.ts'
+import { isConnectionId } from '../internal/connection-id.ts'
 import { Clients } from './clients.ts'
 import { closeAll } from './close-all.ts'
-import { Delivery, type HubStats } from './delivery.ts'
+import { Delivery, type HubStats } from './broadcaster.ts'
 import { Events, HUB_EVENTS, type HubEvents, logFailure } from './events.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
 import {
@@ -28,8 +28,8 @@ import {
   namesIn,
   receivers,
   type RoomTarget
-} from './receivers.ts'
-import { Recipients } from './recipients.ts'
+} from './recipients.ts'
+import { Recipients } from './deduplicator.ts'
 
 /**
  * Broadcasts to many connections, in rooms or to all, in the same order for all. It never blocks on a client and never throws

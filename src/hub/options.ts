@@ -1,10 +1,10 @@
 import type { Broker } from '../brokers/broker.ts'
-import { isBroker } from '../brokers/claim.ts'
+import { isBroker } from '../brokers/ownership.ts'
 import type { HubLogger } from '../cluster/backplane.ts'
-import { checkSlowConsumer, type SlowConsumerPolicy } from '../config.ts'
-import { invalidOption } from '../errors.ts'
-import { checkHubName } from '../hub-name.ts'
-import { type Check, entriesOf, integer } from '../options.ts'
+import { checkSlowConsumer, type SlowConsumerPolicy } from '../config/route-config.ts'
+import { invalidOption } from '../internal/errors.ts'
+import { checkHubName } from '../cluster/hub-name.ts'
+import { type Check, entriesOf, integer } from '../internal/validate.ts'
 
 /** The options of a hub. */
 export interface HubOptions {

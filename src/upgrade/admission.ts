@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Keeper } from '../connection/ending.ts'
-import { errors } from '../errors.ts'
-import { addressOf, networkOf } from '../address.ts'
+import type { Keeper } from '../connection/close-state.ts'
+import { errors } from '../internal/errors.ts'
+import { addressOf, networkOf } from '../internal/address.ts'
 
 /** When a client that was refused for want of room may try again, in seconds. */
 export const RETRY_AFTER = 5

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { now, type Watchdog, type Watched } from '../connection/watchdog.ts'
+import { now, type Watchdog, type Watched } from '../internal/scheduler.ts'
 import type { Upgrade } from './upgrade.ts'
 
 /** How long the other listeners have for an upgrade that none of them has shown an interest in, in milliseconds. */

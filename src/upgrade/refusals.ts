@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { assertSendable, CloseCode, fitReason } from '../close.ts'
-import { errors } from '../errors.ts'
+import { assertSendable, CloseCode, fitReason } from '../internal/close.ts'
+import { errors } from '../internal/errors.ts'
 import { type Upgrade, upgradeOf } from './upgrade.ts'
 
 export type CompleteRefusal = (request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade, code: number, reason: string) => void

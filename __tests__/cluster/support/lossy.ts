@@ -1,5 +1,5 @@
 import { type Broker, memoryBroker, type MemoryEngine } from '../../../src/index.ts'
-import { controlOf, decode, Kind } from '../../../src/brokers/envelope.ts'
+import { controlOf, decode, Kind } from '../../../src/cluster/wire/envelope.ts'
 
 /** A message on its way to one node. */
 export interface OnTheWay {

@@ -1,4 +1,4 @@
-import { withinTime } from '../../patience.ts'
+import { withinTime } from '../../internal/promises.ts'
 import { unavailable } from './connection.ts'
 import { CONNECT_TIMEOUT, retryDelay, type Topology } from './driver.ts'
 

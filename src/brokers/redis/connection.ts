@@ -1,5 +1,5 @@
-import { errors } from '../../errors.ts'
-import { withinTime } from '../../patience.ts'
+import { errors } from '../../internal/errors.ts'
+import { withinTime } from '../../internal/promises.ts'
 import { Answers } from './answers.ts'
 import { ANSWER_TIMEOUT, type RedisSession, retryDelay, type SessionEvents } from './driver.ts'
 

@@ -1,5 +1,5 @@
-import { errors } from '../../errors.ts'
-import { withinTime } from '../../patience.ts'
+import { errors } from '../../internal/errors.ts'
+import { withinTime } from '../../internal/promises.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import { answered, isAnswer, type RedisEvents, type RedisSession } from './driver.ts'
 import { Subscriber } from './subscriber.ts'

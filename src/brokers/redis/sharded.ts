@@ -1,4 +1,4 @@
-import { errors } from '../../errors.ts'
+import { errors } from '../../internal/errors.ts'
 import { ClusterMap } from './cluster-map.ts'
 import { isMisplaced, type RedisDriver, type RedisEvents, type RedisLibrary, type Topology } from './driver.ts'
 import { Path } from './path.ts'

@@ -1,0 +1,106 @@
+import type { SlowConsumerPolicy } from '../config/route-config.ts'
+import type { WebSocketConnection } from '../connection/connection.ts'
+import { atEndOfTurn, type EndOfTurn } from '../internal/end-of-turn.ts'
+import type { Prepared } from '../connection/write/prepared-message.ts'
+import { Burst } from './broadcast-group.ts'
+import { deliver } from './slow-consumer.ts'
+import type { Events } from './events.ts'
+
+/** What a hub has delivered since its start. */
+export interface DeliveryStats {
+  /** Messages taken for delivery, one for each receiver; those that were dropped later count in `drops`, too. */
+  messagesSent: number
+  /** The payloads of these, before compression, in bytes. */
+  bytesSent: number
+  /** Messages dropped for slow consumers. */
+  drops: number
+  /** Connections closed with 1013 because they were too slow. */
+  slowDisconnects: number
+}
+
+/** A hub's numbers. All but `clients` and `rooms` count from its start. */
+export interface HubStats extends DeliveryStats {
+  /** Registered connections. */
+  clients: number
+  /** Rooms with at least one member. */
+  rooms: number
+}
+
+/** Delivers broadcasts to the connections of a hub, and does what is to be done for those who are too slow. */
+export class Delivery implements EndOfTurn {
+  readonly #policy: SlowConsumerPolicy | undefined
+  readonly #events: Events
+  readonly #evict: (ws: WebSocketConnection) => void
+  readonly #slow = new WeakSet<WebSocketConnection>()
+  /** What the broadcasts of this turn to the same receivers have in common; gone as soon as who receives may have changed. */
+  #burst: Burst | undefined
+  #messagesSent = 0
+  #bytesSent = 0
+  #drops = 0
+  #slowDisconnects = 0
+
+  /** `evict` takes a connection out of the hub that is closed for being slow. Without a `policy`, that of its route counts. */
+  constructor(policy: SlowConsumerPolicy | undefined, events: Events, evict: (ws: WebSocketConnection) => void) {
+    this.#policy = policy
+    this.#events = events
+    this.#evict = evict
+  }
+
+  /** Sends to all of them. Says how many took it. */
+  send(message: Prepared, targets: Iterable<WebSocketConnection>): number {
+    this.#events.hold()
+    const sent = this.#share(message, targets)
+    this.#events.release()
+    this.#messagesSent += sent
+    this.#bytesSent += sent * message.payload.length
+    return sent
+  }
+
+  /** Who is in the hub or in one of its rooms has changed. */
+  changed(): void {
+    this.#burst = undefined
+  }
+
+  endOfTurn(): void {
+    this.#burst = undefined
+  }
+
+  stats(): DeliveryStats {
+    return { messagesSent: this.#messagesSent, bytesSent: this.#bytesSent, drops: this.#drops, slowDisconnects: this.#slowDisconnects }
+  }
+
+  /** Sends it, where it can, with what else the receivers get in this turn. */
+  #share(message: Prepared, targets: Iterable<WebSocketConnection>): number {
+    const burst = this.#burst
+    if (burst?.targets === targets && burst.takes(message)) return burst.add(message) + this.#sendEach(message, burst.others)
+    const next = new Burst(message, targets)
+    if (this.#burst === undefined) atEndOfTurn(this)
+    this.#burst = next
+    return next.sharing + this.#sendEach(message, next.others)
+  }
+
+  #sendEach(message: Prepared, targets: readonly WebSocketConnection[]): number {
+    let sent = 0
+    for (const ws of targets) if (this.#deliver(message, ws)) sent++
+    return sent
+  }
+
+  #deliver(message: Prepared, ws: WebSocketConnection): boolean {
+    const policy = this.#policy ?? ws.channel.config.slowConsumer
+    const { sent, dropped, slow } = deliver(message, ws.channel, policy)
+    this.#drops += dropped
+    if (slow) this.#onSlow(ws, policy === 'disconnect')
+    return sent
+  }
+
+  #onSlow(ws: WebSocketConnection, isDisconnected: boolean): void {
+    if (isDisconnected) {
+      this.#slowDisconnects++
+      this.#evict(ws)
+    }
+    if (this.#slow.has(ws)) return
+    this.#slow.add(ws)
+    ws.channel.outbound.onCaughtUp(() => this.#slow.delete(ws))
+    this.#events.emit('slow', ws)
+  }
+}
