@@ -2,14 +2,14 @@ import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { defaultWebSocketConfig, resolveConfig, type WebSocketConfig } from './config/route-config.ts'
-import { Watchdog } from './internal/scheduler.ts'
+import { Scheduler } from './internal/scheduler.ts'
 import { shared } from './internal/copies.ts'
 import { errors, invalidOption } from './internal/errors.ts'
 import { WebSocketHub } from './hub/hub.ts'
 import { type HubOptions, resolveHubOptions } from './hub/options.ts'
 import { entriesOf, integer } from './internal/validate.ts'
 import { allowAllOrigins, loggingRefusals } from './config/origin.ts'
-import { atMost, hookPatience } from './internal/promises.ts'
+import { withTimeout, hookPatience } from './internal/promises.ts'
 import { addRoute, RefusedTarget, RouteGuards, type RouteHost, targetOf, type WebSocketMethod, type WebSocketWithConfigMethod } from './route.ts'
 import { resolveShutdownOptions, Shutdown, type ShutdownOptions } from './shutdown.ts'
 import { UpgradeDispatcher } from './upgrade/dispatcher.ts'
@@ -51,12 +51,12 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   const hub = new WebSocketHub({ logger: app.log, ...resolveHubOptions(options.hub) }, true)
   registered.add(app.server)
 
-  const clocks = { watchdog: new Watchdog(), throttle: new Watchdog() }
+  const clocks = { deadlines: new Scheduler(), throttle: new Scheduler() }
   clocks.throttle.require(THROTTLE_TIME)
   const pending = new PendingUpgrades(options.maxPendingUpgrades ?? MAX_PENDING_UPGRADES)
   const websocketPlugin = await WebsocketPlugin.register(app, options.websocket, (...args) => dispatcher.inject(...args))
   const routes = new RouteProbe(app, websocketPlugin.isShared)
-  const dispatcher = new UpgradeDispatcher(app, websocketPlugin, pending, routes, clocks.watchdog)
+  const dispatcher = new UpgradeDispatcher(app, websocketPlugin, pending, routes, clocks.deadlines)
   const handshakes = new Handshakes()
   const refusals = new Refusals((request, reply, upgrade, code, reason) => {
     const target = new RefusedTarget(host, targetOf(request.routeOptions.config)?.config ?? config, code, reason)
@@ -92,7 +92,7 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
     begin()
     drained = Promise.all([shutdown.drain(), pending.drain(shutdown.timeout)]).then(() => hub.closeClients(0))
     // What takes longer is waited for in onClose, which Fastify gives all the time it needs.
-    await atMost(hookPatience(app), drained)
+    await withTimeout(hookPatience(app), drained)
   })
   if (options.hub?.broker !== undefined) {
     // Who connects first is to miss nothing, and a server without its engine starts all the same.
@@ -149,7 +149,7 @@ function onCloseCalled(app: FastifyInstance, begin: () => void): void {
 async function joined(hub: WebSocketHub, patience: number): Promise<void> {
   if (hub.cluster.stats().isDegraded) return
   const isAway = new Promise<void>((resolve) => hub.once('degraded', () => resolve()))
-  await atMost(patience, Promise.race([hub.cluster.ready(), isAway]))
+  await withTimeout(patience, Promise.race([hub.cluster.ready(), isAway]))
 }
 
 function resolveOptions(app: FastifyInstance, options: BlazeWsOptions): WebSocketConfig {

@@ -18,7 +18,7 @@ import type {
 } from 'fastify'
 import { CloseCode, isCloseError, isSendableCloseCode } from './internal/close.ts'
 import { isConfigKey, type WebSocketConfig } from './config/route-config.ts'
-import { Channel, type Clocks } from './connection/session.ts'
+import { Session, type Schedulers } from './connection/session.ts'
 import { WebSocketConnection } from './connection/connection.ts'
 import { shareSignal } from './connection/request-signal.ts'
 import type { ServerSocket } from './connection/socket.ts'
@@ -99,7 +99,7 @@ export interface WebSocketWithConfigMethod<Instance, Provider extends FastifyTyp
 /** What all routes of a server share. */
 export interface RouteHost {
   readonly shutdown: Shutdown
-  readonly clocks: Clocks
+  readonly clocks: Schedulers
   /** Adds the plugin's hooks to an instance that was made before the plugin came. */
   reach(instance: FastifyInstance): void
 }
@@ -132,7 +132,7 @@ export function addRoute(
   if (typeof handler !== 'function') throw new errors.INVALID_ROUTE(`the handler of ${path} must be a function, got ${describe(handler)}; call webSocket(path, handler, options)`)
   if (isGeneratorFunction(handler)) throw new errors.INVALID_ROUTE(`the handler of ${path} is a generator function, whose body nobody would run; use an async function`)
   assertRouteOptions(path, options)
-  for (const key of TIMES) host.clocks.watchdog.require(config[key])
+  for (const key of TIMES) host.clocks.deadlines.require(config[key])
   const target = new RouteTarget(instance, host, handler as WebSocketHandler, config)
   host.reach(instance)
   instance.route({
@@ -234,12 +234,12 @@ class RouteTarget implements UpgradeTarget {
   }
 
   #settled(ws: WebSocketConnection): void {
-    ws.channel.isSettled = true
+    ws.session.isSettled = true
     this.#host.shutdown.settled(ws)
   }
 
   #failed(ws: WebSocketConnection, request: FastifyRequest, error: unknown): void {
-    ws.channel.isSettled = true
+    ws.session.isSettled = true
     try {
       if (isAboutItsEnd(error, ws)) this.#host.shutdown.settled(ws)
       else fail(ws, request, error)
@@ -275,8 +275,8 @@ export class RefusedTarget implements UpgradeTarget {
 }
 
 function openConnection(host: RouteHost, socket: ServerSocket, raw: Duplex, config: WebSocketConfig, request: FastifyRequest): WebSocketConnection {
-  const channel = new Channel(socket, raw, config, host.clocks, request.log)
-  const ws = new WebSocketConnection(channel, request, host.shutdown)
+  const session = new Session(socket, raw, config, host.clocks, request.log)
+  const ws = new WebSocketConnection(session, request, host.shutdown)
   shareSignal(request, ws)
   host.shutdown.add(ws)
   return ws

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { assertSendable, CloseCode, fitReason } from './internal/close.ts'
 import type { WebSocketConnection } from './connection/connection.ts'
-import { logSummary } from './connection/close-log.ts'
+import { logClose } from './connection/close-log.ts'
 import type { ShutdownState } from './connection/context.ts'
 import type { Keeper } from './connection/close-state.ts'
 import { invalidOption } from './internal/errors.ts'
@@ -79,13 +79,13 @@ export class Shutdown implements ShutdownState, Keeper {
   /** Counts a connection among the open ones until it is closed. */
   add(ws: WebSocketConnection): void {
     this.#open.add(ws)
-    ws.channel.ending.keptBy(this, ws)
+    ws.session.closeState.keptBy(this, ws)
   }
 
   forget(ws: WebSocketConnection): void {
     this.#open.delete(ws)
     if (this.#open.size === 0) this.#onEmpty()
-    logSummary(ws)
+    logClose(ws)
   }
 
   /** Closes a connection whose handler has settled without an error. */
@@ -97,7 +97,7 @@ export class Shutdown implements ShutdownState, Keeper {
   /** From here on `isShuttingDown` is true and no handler gets a message that has not arrived yet. */
   begin(): void {
     this.#controller.abort()
-    for (const { channel } of this.#open) channel.stopReading(this.#options.code, this.#options.reason)
+    for (const { session } of this.#open) session.stopReading(this.#options.code, this.#options.reason)
   }
 
   /** Lets the handlers finish, says good-bye, and resolves when the last connection is gone. */
@@ -115,7 +115,7 @@ export class Shutdown implements ShutdownState, Keeper {
       )
     }
     after(Math.min(grace, timeout), (ws) => this.#sayGoodbye(ws))
-    after(timeout, (ws) => ws.channel.terminate('shutdown timeout'))
+    after(timeout, (ws) => ws.session.terminate('shutdown timeout'))
     await empty
     timers.abort()
   }

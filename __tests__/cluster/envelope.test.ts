@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import fc from 'fast-check'
 import { closeOf, controlOf, decode, encode, type Envelope, Kind, originOf } from '../../src/cluster/wire/envelope.ts'
-import { Arrivals, Numbering } from '../../src/cluster/wire/sequence.ts'
+import { SequenceTracker, SequenceNumbers } from '../../src/cluster/wire/sequence.ts'
 
 const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).filter((text) => text.isWellFormed())
@@ -63,9 +63,9 @@ test('no bytes make the decoder throw, and what it lets pass is sound', () => {
 
 describe('numbers', () => {
   test('what is missing is counted, what comes twice or late is told', () => {
-    const numbering = new Numbering()
+    const numbering = new SequenceNumbers()
     const messages = Array.from({ length: 10 }, () => ({ origin: 'a', ...numbering.next('x') }))
-    const arrivals = new Arrivals()
+    const arrivals = new SequenceTracker()
     expect([0, 1, 4, 4, 3, 5, 9].map((i) => arrivals.isNew('x', messages[i]!))).toEqual([true, true, true, false, false, true, true])
     expect(arrivals.missed).toBe(5)
     arrivals.forget('x')
@@ -73,18 +73,18 @@ describe('numbers', () => {
   })
 
   test('a channel that was forgotten in between begins anew, and nothing counts as missing', () => {
-    const numbering = new Numbering()
+    const numbering = new SequenceNumbers()
     const first = { origin: 'a', ...numbering.next('x') }
     for (let i = 0; i < 20_000; i++) numbering.next(`other ${i}`)
     const second = { origin: 'a', ...numbering.next('x') }
     expect(second).toMatchObject({ sequence: 1 })
-    const arrivals = new Arrivals()
+    const arrivals = new SequenceTracker()
     expect([arrivals.isNew('x', first), arrivals.isNew('x', second), arrivals.isNew('x', first)]).toEqual([true, true, false])
     expect(arrivals.missed).toBe(0)
   })
 
   test('nothing grows for ever', () => {
-    const arrivals = new Arrivals()
+    const arrivals = new SequenceTracker()
     for (let i = 0; i < 100_000; i++) arrivals.isNew('x', { origin: `${i}`, generation: 1, sequence: 1 })
     // The oldest are forgotten.
     expect(arrivals.isNew('x', { origin: '0', generation: 1, sequence: 1 })).toBe(true)

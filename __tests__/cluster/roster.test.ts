@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { Clock } from '../../src/presence/logical-clock.ts'
+import { LogicalClock } from '../../src/presence/logical-clock.ts'
 import { BUCKETS, Digest, Digests, hashOfRoom, sumsOf } from '../../src/presence/sync/digest.ts'
 import { PresenceRoom } from '../../src/presence/room.ts'
 import { type Change, type Entry, Roster } from '../../src/presence/roster.ts'
@@ -128,14 +128,14 @@ describe('the clock', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(2), fc.nat(2)), { maxLength: 40 }), fc.array(fc.integer({ min: -1e9, max: 1e9 }), { minLength: 3, maxLength: 3 }), (talks, skews) => {
         const wall = jest.spyOn(Date, 'now')
-        const clocks = skews.map(() => new Clock())
+        const clocks = skews.map(() => new LogicalClock())
         let last = 0
         for (const [from, to] of talks) {
           wall.mockReturnValue(1.8e12 + (skews[from] as number))
-          const time = (clocks[from] as Clock).next()
+          const time = (clocks[from] as LogicalClock).next()
           wall.mockReturnValue(1.8e12 + (skews[to] as number))
-          ;(clocks[to] as Clock).hear(time)
-          const answer = (clocks[to] as Clock).next()
+          ;(clocks[to] as LogicalClock).hear(time)
+          const answer = (clocks[to] as LogicalClock).next()
           expect(answer).toBeGreaterThan(time)
           last = Math.max(last, answer)
         }
@@ -145,7 +145,7 @@ describe('the clock', () => {
   })
 
   test('is not driven to its end by a time that no machine shows', () => {
-    const clock = new Clock()
+    const clock = new LogicalClock()
     for (const time of [Number.MAX_SAFE_INTEGER, Number.MAX_VALUE, Infinity, NaN, 1e15]) clock.hear(time)
     expect(clock.next()).toBeLessThanOrEqual(Date.now())
     // Step by step, neither.
@@ -155,7 +155,7 @@ describe('the clock', () => {
 })
 
 test('a snapshot in which a part is missing is not taken for all', () => {
-  const room = new PresenceRoom('tea', Promise.resolve(), new Clock(), new Digests())
+  const room = new PresenceRoom('tea', Promise.resolve(), new LogicalClock(), new Digests())
   const said = (id: string): Entry[] => [{ id, key: id, info: null, since: 1 }]
   const part = (id: string, isFirst: boolean, isLast: boolean): unknown => room.hear('a', { type: 'snapshot', isFirst, isLast, entries: said(id) })
   room.hear('a', { type: 'present', entries: [...said('1'), ...said('2')] })

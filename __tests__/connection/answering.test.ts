@@ -158,7 +158,7 @@ describe('a client sends ten messages and closes', () => {
     const deflate = (text: string): Buffer => deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
     client.socket.end(Buffer.concat([...texts(10).map((text) => clientFrame(1, deflate(text), { rsv: 4 })), clientFrame(8, Buffer.from('\x0f\xa1bye', 'latin1'))]))
     expect(await closed(connections[0])).toMatchObject({ code: 4001, reason: 'bye' })
-    expect(connections[0]?.channel.messagesIn).toBe(10)
+    expect(connections[0]?.session.messagesIn).toBe(10)
   })
 
   test('over TLS', async () => {
@@ -196,7 +196,7 @@ describe('while the answers are awaited', () => {
     }, config)
     const client = await new RawClient(server.port).open('/ws')
     client.socket.write(Buffer.concat([clientFrame(1, 'a'), CLOSE_1000]))
-    await eventually(() => server.connections[0]?.channel.ending.isHeld === true, 'the hold')
+    await eventually(() => server.connections[0]?.session.closeState.isHeld === true, 'the hold')
     return { ...server, client, ws: server.connections[0] as WebSocketConnection, go: resolve }
   }
 
@@ -257,8 +257,8 @@ describe('while the answers are awaited', () => {
     const { client, ws, go } = await held()
     const flood = Buffer.concat(Array.from({ length: 1_000 }, () => clientFrame(1, 'x'.repeat(1_000))))
     for (let i = 0; i < 20; i++) await new Promise((resolve) => client.socket.write(flood, resolve))
-    expect(ws.channel.messagesIn).toBe(1)
-    expect(ws.channel.inbound.unread).toBe(0)
+    expect(ws.session.messagesIn).toBe(1)
+    expect(ws.session.readQueue.unread).toBe(0)
     go()
     expect((await answers(client)).code).toBe(1000)
   })
@@ -287,7 +287,7 @@ describe('while the answers are awaited', () => {
     }, {}, { shutdown: { grace: 50, timeout: LONG, message: 'good-bye' } })
     const client = await new RawClient(port).open('/ws')
     client.socket.write(Buffer.concat([clientFrame(1, 'a'), CLOSE_1000]))
-    await eventually(() => connections[0]?.channel.ending.isHeld === true)
+    await eventually(() => connections[0]?.session.closeState.isHeld === true)
     const end = app.close()
     expect((await answers(client)).code).toBe(1000)
     await end
@@ -299,7 +299,7 @@ describe('while the answers are awaited', () => {
     const { port, app, connections } = await route(ECHOES['for await'] as () => unknown, { rateLimit: { messages: 0.01, burst: 1 } }, { shutdown: { grace: LONG, timeout: LONG } })
     const client = await new RawClient(port).open('/ws')
     client.socket.write(Buffer.concat([...frames(5), CLOSE_1000]))
-    await eventually(() => connections[0]?.channel.ending.isHeld === true)
+    await eventually(() => connections[0]?.session.closeState.isHeld === true)
     await app.close()
     expect(await answers(client)).toEqual({ texts: texts(5), code: 1000 })
   })
@@ -375,7 +375,7 @@ describe('valid messages and then one that breaks a rule, in one packet', () => 
     expect(await answers(client)).toEqual({ texts: texts(10), code })
     client.socket.end()
     expect((await closed(connections[0]))?.code).toBe(code)
-    expect(connections[0]?.channel.messagesIn).toBeLessThanOrEqual(11)
+    expect(connections[0]?.session.messagesIn).toBeLessThanOrEqual(11)
   })
 
   test('a handler that does not come back is waited for as long as closeTimeout says', async () => {

@@ -249,7 +249,7 @@ describe('pausing', () => {
     const ws = connections[0] as WebSocketConnection
     expect(got).toBe(0)
     expect(ws.isClosed()).toBe(false)
-    expect(ws.channel.inbound.unread).toBeLessThan(2_000_000)
+    expect(ws.session.readQueue.unread).toBeLessThan(2_000_000)
     ws.socket.resume()
     await eventually(() => got === sent)
     expect(ws.socket.isPaused).toBe(false)
@@ -284,7 +284,7 @@ describe('pausing', () => {
     })
     // With the handshake: they are here before the socket can be paused.
     const client = await new RawClient(port).open('/ws', {}, Buffer.concat(frames(10)))
-    await eventually(() => connections[0]?.channel.messagesIn === 10)
+    await eventually(() => connections[0]?.session.messagesIn === 10)
     expect(got).toEqual([])
     client.reset()
     await eventually(() => got.length === 11)

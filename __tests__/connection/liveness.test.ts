@@ -1,5 +1,5 @@
 import type { WebSocketConnection } from '../../src/index.ts'
-import { Watchdog } from '../../src/internal/scheduler.ts'
+import { Scheduler } from '../../src/internal/scheduler.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
 
@@ -111,9 +111,9 @@ test('an event loop that was held up costs no healthy client its connection', as
 })
 
 test('the watchdog has one timer for all, and none while there is nothing to watch', () => {
-  const dog = new Watchdog()
+  const dog = new Scheduler()
   const before = process.getActiveResourcesInfo().length
-  const watched = Array.from({ length: 2 }, () => ({ check: () => {}, forgive: () => {} }))
+  const watched = Array.from({ length: 2 }, () => ({ check: () => {}, onLag: () => {} }))
   for (const one of watched) dog.add(one)
   dog.require(0)
   dog.require(1)

@@ -1,5 +1,5 @@
 import { memoryBroker, MemoryEngine, WebSocketHub } from '../../src/index.ts'
-import { Recipients } from '../../src/hub/deduplicator.ts'
+import { Deduplicator } from '../../src/hub/deduplicator.ts'
 import { closeServers, startServer } from '../support/server.ts'
 import { type RoomServer, startRooms, upTo } from '../cluster/support/rooms.ts'
 
@@ -45,7 +45,7 @@ describe('a broadcast to many rooms', () => {
 })
 
 test('who has got what is not remembered for ever, and a late copy reaches nobody', () => {
-  const recipients = new Recipients()
+  const recipients = new Deduplicator()
   const members = Array.from({ length: 100 }, () => ({}) as never)
   expect(recipients.add('first', members)).toHaveLength(100)
   expect(recipients.add('first', members)).toHaveLength(0)

@@ -18,7 +18,7 @@ export function isBroker(value: unknown): value is Broker {
  * @throws FST_BLAZE_WS_BROKER_IN_USE where another has it.
  * @throws TypeError where it is none.
  */
-export function claim(broker: Broker): void {
+export function takeOwnership(broker: Broker): void {
   if (!isBroker(broker)) {
     throw new errors.INVALID_ARGUMENT('broker', `must be a Broker, as redisBroker({ client }) makes one, got ${describe(broker)}`)
   }

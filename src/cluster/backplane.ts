@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Broker } from '../brokers/broker.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import type { DataType } from '../internal/message.ts'
-import { isRoom } from '../internal/room-name.ts'
+import { isRoomName } from '../internal/room-name.ts'
 import { Cluster, type ClusterHost } from './cluster.ts'
 import type { Control, NodeHost } from './host.ts'
 import { ClusterNode } from './node.ts'
@@ -68,7 +68,7 @@ export class Backplane implements NodeHost {
   }
 
   change({ type, id, room }: Control): void {
-    if ((type === 'join' || type === 'leave') && typeof room === 'string' && isRoom(room)) this.#hub.change(type, String(id), room)
+    if ((type === 'join' || type === 'leave') && typeof room === 'string' && isRoomName(room)) this.#hub.change(type, String(id), room)
   }
 
   message(node: string, message: Control): void {

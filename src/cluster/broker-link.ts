@@ -1,6 +1,6 @@
 import type { Broker } from '../brokers/broker.ts'
 import { errors } from '../internal/errors.ts'
-import { atMost } from '../internal/promises.ts'
+import { withTimeout } from '../internal/promises.ts'
 
 /** What may be on its way to the engine at the same time, in messages and bytes; what is over is not published. */
 const MAX_PENDING = 65_536
@@ -28,7 +28,7 @@ export interface LinkEvents {
  * The way to the engine: knows whether it is open, and keeps what is under way within bounds. Nothing waits for it: what cannot
  * be published is counted.
  */
-export class Link {
+export class BrokerLink {
   readonly #broker: Broker
   readonly #events: LinkEvents
   #pending = 0
@@ -159,6 +159,6 @@ export class Link {
   /** Sends what is under way and gives the broker back, for as long as an answer may take. Nobody is told any more. */
   async close(): Promise<void> {
     this.isClosed = true
-    await atMost(CHECK_TIMEOUT, this.#broker.close())
+    await withTimeout(CHECK_TIMEOUT, this.#broker.close())
   }
 }

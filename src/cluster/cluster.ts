@@ -1,5 +1,5 @@
 import { integer } from '../internal/validate.ts'
-import { assertName } from '../internal/room-name.ts'
+import { assertTarget } from '../internal/room-name.ts'
 import type { NodeInfo } from './members.ts'
 import type { ClusterStats, Control } from './host.ts'
 import { type ClusterListener, Messages } from './messages.ts'
@@ -97,7 +97,7 @@ export class Cluster {
 
   /** How many connections are registered on all nodes, or in a room. */
   async getClientCount(room?: string, options?: ClusterQuestion): Promise<ClusterAnswer & { count: number }> {
-    if (room !== undefined) assertName(room)
+    if (room !== undefined) assertTarget(room)
     const { parts, missing } = await this.#ask({ type: 'count', room }, isCount, options)
     return { count: parts.reduce((sum, count) => sum + count, 0), missing }
   }

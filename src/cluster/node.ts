@@ -1,17 +1,17 @@
 import type { Broker, BrokerNode } from '../brokers/broker.ts'
-import { claim } from '../brokers/ownership.ts'
-import { now, Watchdog, type Watched } from '../internal/scheduler.ts'
+import { takeOwnership } from '../brokers/ownership.ts'
+import { now, Scheduler, type Scheduled } from '../internal/scheduler.ts'
 import { errors } from '../internal/errors.ts'
 import type { DataType } from '../internal/message.ts'
 import { PROCESS_ID, processOf } from '../internal/connection-id.ts'
 import { Channels } from './wire/channels.ts'
 import { closePayload, Kind, limitOf } from './wire/envelope.ts'
 import type { ClusterStats, Control, NodeHost } from './host.ts'
-import { Incoming } from './wire/receiver.ts'
-import { Link } from './broker-link.ts'
+import { Receiver } from './wire/receiver.ts'
+import { BrokerLink } from './broker-link.ts'
 import { Members } from './members.ts'
-import { Outgoing } from './wire/sender.ts'
-import { type Answers, Questions } from './requests.ts'
+import { Sender } from './wire/sender.ts'
+import { type Answers, Requests } from './requests.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 /** How long a node waits at least for answers while the others may not have told it yet that they are there, in milliseconds. */
@@ -21,23 +21,23 @@ const LOOK = 1_600
 const MAX_LEASE = 3_600_000
 
 /** One hub's place in its cluster: speaks to the other nodes through a broker, and knows who they are. */
-export class ClusterNode implements BrokerNode, Watched {
+export class ClusterNode implements BrokerNode, Scheduled {
   readonly #host: NodeHost
   /** After how many milliseconds of silence the others take this node for dead. */
   readonly lease: number
   readonly #broker: Broker
-  readonly #link: Link
+  readonly #link: BrokerLink
   readonly #subscriptions: Subscriptions
   readonly #members = new Members((id) => {
     this.#questions.gone(id)
     this.#host.gone(id)
   })
-  readonly #questions = new Questions()
+  readonly #questions = new Requests()
   readonly #channels: Channels
-  readonly #outgoing: Outgoing
+  readonly #outgoing: Sender
   readonly id: string
-  readonly #incoming: Incoming
-  readonly #watchdog = new Watchdog()
+  readonly #incoming: Receiver
+  readonly #watchdog = new Scheduler()
   #introducedAt = now()
   #spokeAt = -Infinity
   #isClosed = false
@@ -48,20 +48,20 @@ export class ClusterNode implements BrokerNode, Watched {
    * @throws FST_BLAZE_WS_BROKER_IN_USE if the broker serves another hub.
    */
   constructor(broker: Broker, host: NodeHost, lease: number, hub?: string) {
-    claim(broker)
+    takeOwnership(broker)
     this.#channels = new Channels(hub)
-    this.#outgoing = new Outgoing(this.#channels, (channel, size, bytes) => this.#post(channel, size, bytes))
+    this.#outgoing = new Sender(this.#channels, (channel, size, bytes) => this.#post(channel, size, bytes))
     this.id = this.#outgoing.origin
     this.#host = host
     this.lease = lease
     this.#broker = broker
-    this.#incoming = new Incoming(
+    this.#incoming = new Receiver(
       this.#channels,
       host,
       (channel, origin, message) => this.#hear(channel, origin, message),
       (channel, origin) => this.#missed(channel, origin)
     )
-    this.#link = new Link(broker, { degraded: (error) => host.degraded(error), refused: (error) => host.refused(error), drained: () => host.drained(), up: () => void this.#up() })
+    this.#link = new BrokerLink(broker, { degraded: (error) => host.degraded(error), refused: (error) => host.refused(error), drained: () => host.drained(), up: () => void this.#up() })
     this.#subscriptions = new Subscriptions(
       broker,
       () => this.#link.error !== undefined && !this.#link.isUp,
@@ -239,7 +239,7 @@ export class ClusterNode implements BrokerNode, Watched {
     this.#questions.check(time)
   }
 
-  forgive(late: number): void {
+  onLag(late: number): void {
     this.#members.forgive(late, now())
   }
 

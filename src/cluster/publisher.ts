@@ -1,5 +1,5 @@
 import type { Broker } from '../brokers/broker.ts'
-import { claim } from '../brokers/ownership.ts'
+import { takeOwnership } from '../brokers/ownership.ts'
 import { checkHubName } from './hub-name.ts'
 import { assertSendable, CloseCode, fitReason } from '../internal/close.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../internal/payload.ts'
@@ -9,7 +9,7 @@ import { type DataType, TextMessage } from '../internal/message.ts'
 import { closePayload, Kind, limitOf } from './wire/envelope.ts'
 import { excludedIdsFrom, targetsFrom } from '../internal/targets.ts'
 import { Channels } from './wire/channels.ts'
-import { type Message, Outgoing } from './wire/sender.ts'
+import { type Message, Sender } from './wire/sender.ts'
 
 /** Who gets what is published, and as what. */
 export interface PublishOptions {
@@ -66,10 +66,10 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
   assertKeys('options', publisherOptions, ['hub'])
   const { hub } = publisherOptions
   if (hub !== undefined) checkHubName(hub, 'hub')
-  claim(broker)
+  takeOwnership(broker)
   let isClosed = false
   const posted: Promise<void>[] = []
-  const outgoing = new Outgoing(new Channels(hub), (channel, size, bytes) => {
+  const outgoing = new Sender(new Channels(hub), (channel, size, bytes) => {
     const limit = limitOf(broker)
     if (size > limit) throw new errors.MESSAGE_TOO_LONG(size, limit)
     posted.push(broker.publish(channel, bytes()))

@@ -17,7 +17,7 @@ interface Question {
 }
 
 /** Questions to all nodes, that wait for their answers no longer than their deadlines. */
-export class Questions {
+export class Requests {
   readonly #questions = new Map<number, Question>()
   #lastId = 0
 

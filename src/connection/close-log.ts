@@ -6,7 +6,7 @@ import { now } from '../internal/scheduler.ts'
  * The one line that a connection leaves in the log, when it is fully closed: numbers, the path as the route spells it, and the
  * close reason, which pino escapes. No URL, no header, no address: these can hold secrets. Not where requests are not logged.
  */
-export function logSummary(ws: WebSocketConnection): void {
+export function logClose(ws: WebSocketConnection): void {
   try {
     const log = ws.request.log as { isLevelEnabled?: (level: string) => boolean }
     if (log.isLevelEnabled?.('info') !== false && !isRequestLoggingDisabled(ws.request)) ws.request.log.info(summaryOf(ws), 'websocket closed')
@@ -15,16 +15,16 @@ export function logSummary(ws: WebSocketConnection): void {
   }
 }
 
-function summaryOf({ id, request, closeInfo, channel }: WebSocketConnection): Record<string, unknown> {
+function summaryOf({ id, request, closeInfo, session }: WebSocketConnection): Record<string, unknown> {
   return {
     id,
     route: request.routeOptions.url,
     ...closeInfo,
-    duration: now() - channel.openedAt,
-    messagesIn: channel.messagesIn,
-    bytesIn: channel.bytesIn,
-    messagesOut: channel.outbound.messages,
-    bytesOut: channel.outbound.bytes,
-    dropped: channel.dropped
+    duration: now() - session.openedAt,
+    messagesIn: session.messagesIn,
+    bytesIn: session.bytesIn,
+    messagesOut: session.writer.messages,
+    bytesOut: session.writer.bytes,
+    dropped: session.dropped
   }
 }

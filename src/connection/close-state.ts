@@ -9,7 +9,7 @@ export interface Keeper {
 const NOBODY: readonly Keeper[] = []
 
 /** How a connection ends: every reader, writer, iterator and signal learns it from here, and so the same. */
-export class Ending {
+export class CloseState {
   /** How it ended; undefined until it is fully closed. */
   info: CloseInfo | undefined
   #cause: CloseInfo | undefined

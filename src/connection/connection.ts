@@ -7,14 +7,14 @@ import { describe, errors } from '../internal/errors.ts'
 import type { LimitedConnection } from '../config/rate-limit.ts'
 import { BinaryMessage, type MessageType, PingMessage, PongMessage, TextMessage, type WebSocketMessage } from '../internal/message.ts'
 import { abortable } from './read/abortable-read.ts'
-import type { Channel } from './session.ts'
+import type { Session } from './session.ts'
 import type { ShutdownState } from './context.ts'
 import { COPY_LIMIT, frameOf } from './write/frame.ts'
 import { ConnectionIdentity } from './identity.ts'
 import type { Reader } from './read/read-queue.ts'
-import { Messages } from './read/message-iterator.ts'
+import { MessageIterator } from './read/message-iterator.ts'
 import { assertDataType, controlPayload, jsonOf, type MessageData, ownCopy, payloadOf, valueOf } from '../internal/payload.ts'
-import { harmless, silenced } from './silenced.ts'
+import { markHandled, rejected } from './silenced.ts'
 
 /**
  * A WebSocket connection: read it in a loop, write to it, await the writes.
@@ -31,11 +31,11 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
   }
 
   /** @internal */
-  constructor(channel: Channel, request: FastifyRequest, shutdown: ShutdownState) {
-    super(channel, request, shutdown)
-    const { rateLimit } = channel.config
+  constructor(session: Session, request: FastifyRequest, shutdown: ShutdownState) {
+    super(session, request, shutdown)
+    const { rateLimit } = session.config
     const onLimit = rateLimit === false ? undefined : rateLimit.onLimit
-    if (typeof onLimit === 'function') channel.onLimit = () => void answerLimit(this, onLimit)
+    if (typeof onLimit === 'function') session.onLimit = () => void answerLimit(this, onLimit)
   }
 
   // ---- Reading
@@ -49,14 +49,14 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
    */
   readMessage(options?: { signal?: AbortSignal }): Promise<WebSocketMessage> {
     const signal = options?.signal
-    if (signal?.aborted) return silenced(signal.reason as Error)
-    const { inbound } = this.channel
-    const message = inbound.take()
+    if (signal?.aborted) return rejected(signal.reason as Error)
+    const { readQueue } = this.session
+    const message = readQueue.take()
     if (message !== undefined) return Promise.resolve(message)
-    return harmless(
+    return markHandled(
       new Promise<WebSocketMessage>((resolve, reject) => {
         const reader: Reader = { message: resolve, end: reject }
-        inbound.read(signal === undefined ? reader : abortable(reader, signal, inbound))
+        readQueue.read(signal === undefined ? reader : abortable(reader, signal, readQueue))
       })
     )
   }
@@ -69,12 +69,12 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
    * @throws CloseError as `readMessage`.
    */
   readJSON<T = unknown>(options?: { signal?: AbortSignal }): Promise<T> {
-    return harmless(this.readMessage(options).then((message) => valueOf(message) as T))
+    return markHandled(this.readMessage(options).then((message) => valueOf(message) as T))
   }
 
   /** The messages until the connection ends; ends quietly however it was closed, see `closeInfo`. Leaving the loop closes nothing. */
   [Symbol.asyncIterator](): AsyncIterableIterator<WebSocketMessage> {
-    return new Messages(this.channel.inbound)
+    return new MessageIterator(this.session.readQueue)
   }
 
   // ---- Writing
@@ -90,24 +90,24 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
    */
   writeMessage(type: MessageType, data: MessageData): Promise<void> {
     try {
-      if (type === PingMessage || type === PongMessage) return this.channel.write(frameOf(type, controlPayload(data)))
+      if (type === PingMessage || type === PongMessage) return this.session.write(frameOf(type, controlPayload(data)))
       assertDataType(type)
-      return this.channel.write(frameOf(type, kept(payloadOf(type, data), this.channel.config), this.channel.deflate))
+      return this.session.write(frameOf(type, kept(payloadOf(type, data), this.session.config), this.session.deflate))
     } catch (error) {
-      return silenced(error as Error)
+      return rejected(error as Error)
     }
   }
 
   /** Sends a text message. See `writeMessage`. */
   writeText(text: string): Promise<void> {
     if (typeof text === 'string') return this.writeMessage(TextMessage, text)
-    return silenced(new errors.INVALID_ARGUMENT('text', `must be a string (for bytes there is writeMessage, for values writeJSON), got ${describe(text)}`))
+    return rejected(new errors.INVALID_ARGUMENT('text', `must be a string (for bytes there is writeMessage, for values writeJSON), got ${describe(text)}`))
   }
 
   /** Sends a binary message. Do not change the bytes before the promise resolves. See `writeMessage`. */
   writeBinary(bytes: Exclude<MessageData, string>): Promise<void> {
     if (typeof bytes !== 'string') return this.writeMessage(BinaryMessage, bytes)
-    return silenced(new errors.INVALID_ARGUMENT('bytes', 'must be a Uint8Array or an ArrayBuffer, got string'))
+    return rejected(new errors.INVALID_ARGUMENT('bytes', 'must be a Uint8Array or an ArrayBuffer, got string'))
   }
 
   /** Sends a value as JSON. Rejects with a TypeError where it has no JSON form. See `writeMessage`. */
@@ -115,7 +115,7 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
     try {
       return this.writeMessage(TextMessage, jsonOf(value))
     } catch (error) {
-      return silenced(error as Error)
+      return rejected(error as Error)
     }
   }
 
@@ -130,8 +130,8 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
     const payload = payloadOf(type, data)
     const taken =
       !this.isClosed() &&
-      this.channel.outbound.offer(frameOf(type, typeof payload === 'string' ? payload : ownCopy(payload), this.channel.deflate), false) === 'taken'
-    if (!taken) this.channel.dropped++
+      this.session.writer.offer(frameOf(type, typeof payload === 'string' ? payload : ownCopy(payload), this.session.deflate), false) === 'taken'
+    if (!taken) this.session.dropped++
     return taken
   }
 
@@ -158,10 +158,10 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
     try {
       assertSendable(code, reason)
     } catch (error) {
-      return silenced(error as Error)
+      return rejected(error as Error)
     }
-    this.channel.close(code, fitReason(reason))
-    return this.channel.ending.finished()
+    this.session.close(code, fitReason(reason))
+    return this.session.closeState.finished()
   }
 
   /** Closes with 1000 and drops the connection where it is not fully closed after `timeout` milliseconds. */
@@ -169,7 +169,7 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
     try {
       assertTimeout(timeout)
     } catch (error) {
-      return silenced(error as Error)
+      return rejected(error as Error)
     }
     const timer = setTimeout(() => this.terminate(), timeout).unref()
     return this.close().finally(() => clearTimeout(timer))
@@ -177,7 +177,7 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
 
   /** Drops the connection at once, without a close frame and without what was not sent. */
   terminate(): void {
-    this.channel.terminate()
+    this.session.terminate()
   }
 
   /**
@@ -193,22 +193,22 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
     if ((typeof time !== 'number' && !(time instanceof Date)) || Number.isNaN(milliseconds)) {
       throw new errors.INVALID_ARGUMENT('time', `must be a valid Date or milliseconds since 1970, got ${describe(time)}`)
     }
-    this.channel.expireAt(milliseconds)
+    this.session.expireAt(milliseconds)
   }
 
   /** True once the connection is closed or closing: nothing can be written any more. */
   isClosed(): boolean {
-    return this.channel.ending.hasBegun
+    return this.session.closeState.hasBegun
   }
 
   /** How the connection ended; undefined until it is fully closed. */
   get closeInfo(): CloseInfo | undefined {
-    return this.channel.ending.info
+    return this.session.closeState.info
   }
 
   /** Aborted, with a `CloseError` as its reason, when the connection is fully closed. */
   get signal(): AbortSignal {
-    return this.channel.ending.signal
+    return this.session.closeState.signal
   }
 
   // ---- State
@@ -219,17 +219,17 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
    * connection still closes when the handler settles: let it wait for the `close` event.
    */
   get socket(): WebSocket {
-    return this.channel.socket
+    return this.session.socket
   }
 
   /** How many bytes were written and not yet taken by the kernel. */
   get bufferedAmount(): number {
-    return this.channel.outbound.unsent
+    return this.session.writer.unsent
   }
 
   /** How many messages to this connection were dropped, by `writeAsync` or by the hub. */
   get dropped(): number {
-    return this.channel.dropped
+    return this.session.dropped
   }
 }
 

@@ -1,5 +1,5 @@
 import { CloseCode } from '../internal/close.ts'
-import { now, type Watched } from '../internal/scheduler.ts'
+import { now, type Scheduled } from '../internal/scheduler.ts'
 
 /** The close code for a connection whose authority has run out: 401, in the range that is an application's own. */
 export const EXPIRED = 4401
@@ -11,7 +11,7 @@ export interface ExpiryLimits {
 }
 
 /** The times at which a connection ends, whatever it does. */
-export class Expiry implements Watched {
+export class Expiry implements Scheduled {
   readonly #close: (code: number, reason: string) => void
   #firstMessageBy: number
   readonly #endsAt: number
@@ -41,7 +41,7 @@ export class Expiry implements Watched {
     else if (time >= this.#firstMessageBy) this.#close(CloseCode.PolicyViolation, 'first message timeout')
   }
 
-  forgive(time: number): void {
+  onLag(time: number): void {
     this.#firstMessageBy += time
   }
 }

@@ -1,9 +1,9 @@
-import type { Ending } from './close-state.ts'
-import type { Outbound } from './write/writer.ts'
-import { now, type Watched } from '../internal/scheduler.ts'
+import type { CloseState } from './close-state.ts'
+import type { Writer } from './write/writer.ts'
+import { now, type Scheduled } from '../internal/scheduler.ts'
 
 /** What of a route's configuration concerns time, in milliseconds. */
-export interface LivenessLimits {
+export interface HeartbeatConfig {
   readTimeout: number
   writeTimeout: number
   pingInterval: number
@@ -12,10 +12,10 @@ export interface LivenessLimits {
 }
 
 /** A connection as its deadlines know it. */
-export interface LivenessSubject {
-  readonly config: LivenessLimits
-  readonly outbound: Outbound
-  readonly ending: Ending
+export interface HeartbeatSession {
+  readonly config: HeartbeatConfig
+  readonly writer: Writer
+  readonly closeState: CloseState
   /** True while nothing is read from the peer. */
   readonly isPaused: boolean
   ping(): void
@@ -28,18 +28,18 @@ export interface LivenessSubject {
 }
 
 /** The deadlines and pings of one connection, looked after by the shared watchdog. */
-export class Liveness implements Watched {
+export class Heartbeat implements Scheduled {
   /** When the last complete message, ping or pong was noticed, by `now()`. */
   #lastReadAt = now()
   /** True where one has come since: looking at the clock for each of them would cost more than it tells. */
   #hasHeard = false
-  readonly #subject: LivenessSubject
+  readonly #subject: HeartbeatSession
   #nextPingAt: number
   /** When the oldest unanswered ping was sent; 0 where all are answered. */
   #pingedAt = 0
   #closingSince = 0
 
-  constructor(subject: LivenessSubject) {
+  constructor(subject: HeartbeatSession) {
     this.#subject = subject
     const { pingInterval } = subject.config
     // The first ping comes anywhere in the second half of an interval: connections opened together do not beat together.
@@ -62,18 +62,18 @@ export class Liveness implements Watched {
     this.#closingSince = now()
   }
 
-  forgive(time: number): void {
+  onLag(time: number): void {
     this.#lastReadAt += time
     if (this.#pingedAt > 0) this.#pingedAt += time
     if (this.#closingSince > 0) this.#closingSince += time
-    this.#subject.outbound.stall?.forgive(time)
+    this.#subject.writer.stall?.forgive(time)
   }
 
   check(time: number): void {
     const isClosing = this.#closingSince > 0
     // Where writes may take for ever, a close still may not.
     const writeTimeout = this.#subject.config.writeTimeout || (isClosing ? this.#subject.config.closeTimeout : Infinity)
-    const since = this.#subject.outbound.stall?.since ?? 0
+    const since = this.#subject.writer.stall?.since ?? 0
     if (since > 0 && time - since >= writeTimeout) return this.#subject.dead('write timeout')
     if (isClosing) return this.#checkClosing(time)
     if (this.#hasHeard) this.#lastReadAt = time
@@ -84,11 +84,11 @@ export class Liveness implements Watched {
   }
 
   #checkClosing(time: number): void {
-    const { ending, outbound, config } = this.#subject
+    const { closeState, writer, config } = this.#subject
     // What was written before our close frame goes out first; how long that may take is the write timeout's matter.
-    if (!ending.isHeld && outbound.unsent > 0) this.#closingSince = time
+    if (!closeState.isHeld && writer.unsent > 0) this.#closingSince = time
     if (time - this.#closingSince < config.closeTimeout) return
-    if (ending.isHeld) this.#subject.overdue()
+    if (closeState.isHeld) this.#subject.overdue()
     else this.#subject.dead('close timeout')
   }
 
@@ -114,7 +114,7 @@ export class Liveness implements Watched {
   #ping(time: number): void {
     this.#nextPingAt = Math.max(this.#nextPingAt + this.#subject.config.pingInterval, time)
     // One that is still on its way asks the same question.
-    if (this.#pingedAt > 0 && this.#subject.outbound.isBlocked) return
+    if (this.#pingedAt > 0 && this.#subject.writer.isBlocked) return
     if (this.#pingedAt === 0) this.#pingedAt = time
     this.#subject.ping()
   }

@@ -2,7 +2,7 @@ import { isIPv6, type Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import { addressOf } from '../internal/address.ts'
 import { newConnectionId } from '../internal/connection-id.ts'
-import type { Channel } from './session.ts'
+import type { Session } from './session.ts'
 import { contextOf, type ShutdownState, type WebSocketContext } from './context.ts'
 import type { WebSocketLocals } from './locals.ts'
 
@@ -13,7 +13,7 @@ export abstract class ConnectionIdentity {
   /** The upgrade request. */
   readonly request: FastifyRequest
   /** @internal */
-  readonly channel: Channel
+  readonly session: Session
   readonly #shutdown: ShutdownState
   // Made when first asked for: most connections never are.
   #remote: string | undefined
@@ -23,12 +23,12 @@ export abstract class ConnectionIdentity {
   #context: WebSocketContext | undefined
 
   /** @internal */
-  constructor(channel: Channel, request: FastifyRequest, shutdown: ShutdownState) {
-    this.channel = channel
+  constructor(session: Session, request: FastifyRequest, shutdown: ShutdownState) {
+    this.session = session
     this.request = request
     this.#shutdown = shutdown
     // Node remembers the address of a socket that is gone only where it was asked for it before.
-    void addressesOf(channel, request).remoteAddress
+    void addressesOf(session, request).remoteAddress
   }
 
   /** Unique for each connection, also among all nodes. A hub takes it in the place of a room, and means this connection. */
@@ -38,12 +38,12 @@ export abstract class ConnectionIdentity {
 
   /** The subprotocol that was chosen; `''` where there is none. */
   get protocol(): string {
-    return this.channel.socket.protocol
+    return this.session.socket.protocol
   }
 
   /** `ip:port` of the client (`[ip]:port` for IPv6); the ip is that of Fastify's `trustProxy`. */
   remoteAddr(): string {
-    return (this.#remote ??= address(addressOf(this.request), addressesOf(this.channel, this.request).remotePort))
+    return (this.#remote ??= address(addressOf(this.request), addressesOf(this.session, this.request).remotePort))
   }
 
   /** `ip:port` of our side; `''` where the client cut the connection before this was first asked for. */
@@ -52,7 +52,7 @@ export abstract class ConnectionIdentity {
   }
 
   #localAddress(): string {
-    const { localAddress, localPort } = addressesOf(this.channel, this.request)
+    const { localAddress, localPort } = addressesOf(this.session, this.request)
     return address(localAddress, localPort)
   }
 
@@ -88,7 +88,7 @@ export abstract class ConnectionIdentity {
 }
 
 /** What knows the addresses: the stream of an upgrade with a body does not (Node 26), and a pair of streams in memory has none. */
-function addressesOf({ raw }: Channel, request: FastifyRequest): Partial<Socket> {
+function addressesOf({ raw }: Session, request: FastifyRequest): Partial<Socket> {
   return 'remoteAddress' in raw ? (raw as Socket) : ((request.raw.socket) ?? {})
 }
 

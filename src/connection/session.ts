@@ -7,42 +7,42 @@ import { BinaryMessage, PingMessage, PongMessage, TextMessage, type WebSocketMes
 import { CloseFinder } from './read/close-finder.ts'
 import { setUpDeflate } from './compression/compression.ts'
 import type { DeflateParams } from './compression/deflate.ts'
-import { Ending } from './close-state.ts'
+import { CloseState } from './close-state.ts'
 import { Expiry } from './expiry.ts'
-import { Flood } from './read/frame-counter.ts'
+import { FrameCounter } from './read/frame-counter.ts'
 import { type Frame, frameOf } from './write/frame.ts'
-import { Inbound } from './read/read-queue.ts'
-import { Liveness } from './heartbeat.ts'
-import { MAX_UNSENT, Outbound } from './write/writer.ts'
-import { Pump } from './read/message-emitter.ts'
+import { ReadQueue } from './read/read-queue.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { MAX_UNSENT, Writer } from './write/writer.ts'
+import { MessageEmitter } from './read/message-emitter.ts'
 import { closeOnFinish } from './write/stream.ts'
 import { RateLimiter } from './read/rate-limiter.ts'
 import type { SendClose, ServerSocket, SocketOwner } from './socket.ts'
-import { now, type Watchdog } from '../internal/scheduler.ts'
+import { now, type Scheduler } from '../internal/scheduler.ts'
 import { bytesBehindLength, hasPeerEnded, hasSentClose, keepHalfOpen, unparsed } from './compression/ws-private.ts'
 
 const EMPTY_PING = frameOf(PingMessage, '')
 
 /** The timers that all connections of a server share. */
-export interface Clocks {
+export interface Schedulers {
   /** For heartbeats and deadlines. */
-  readonly watchdog: Watchdog
+  readonly deadlines: Scheduler
   /** For those who have to wait a moment: finer, and still while nobody does. */
-  readonly throttle: Watchdog
+  readonly throttle: Scheduler
 }
 
 /**
  * One open socket with its parts: what comes in, what goes out, the deadlines, and how it ends. It binds them to `ws` and to
  * each other; the public side of it is `WebSocketConnection`.
  */
-export class Channel implements SocketOwner {
+export class Session implements SocketOwner {
   readonly socket: ServerSocket
   /** What the socket reads from and writes to. */
   readonly raw: Duplex
   readonly config: WebSocketConfig
-  readonly inbound: Inbound
-  readonly outbound: Outbound
-  readonly ending = new Ending()
+  readonly readQueue: ReadQueue
+  readonly writer: Writer
+  readonly closeState = new CloseState()
   /** How compressed messages are sent; undefined where none are. */
   readonly deflate: DeflateParams | undefined
   /** How many messages to this connection were dropped. */
@@ -57,57 +57,57 @@ export class Channel implements SocketOwner {
   isSettled = false
   /** Called for a message over the rate limit, where that neither waits nor closes. */
   onLimit: (() => void) | undefined
-  readonly #clocks: Clocks
-  readonly #liveness: Liveness
+  readonly #clocks: Schedulers
+  readonly #liveness: Heartbeat
   #expiry: Expiry | undefined
   /** Where a message over the limit closes the connection. */
   #limiter: RateLimiter | undefined
   /** Made at the first frame that it counts. */
-  #flood: Flood | undefined
+  #flood: FrameCounter | undefined
   /** What to close with for a message that could not be inflated. */
   #failure: { code: number; reason: string } | undefined
   /** Made when `socket` is used as a bare socket. */
-  #pump: Pump | undefined
+  #pump: MessageEmitter | undefined
   /** Made when we refuse a message for good. */
   #closeFinder: CloseFinder | undefined
 
-  constructor(socket: ServerSocket, raw: Duplex, config: WebSocketConfig, clocks: Clocks, log: FastifyBaseLogger) {
+  constructor(socket: ServerSocket, raw: Duplex, config: WebSocketConfig, clocks: Schedulers, log: FastifyBaseLogger) {
     this.socket = socket
     this.raw = raw
     this.config = config
     this.log = log
     this.#clocks = clocks
-    this.inbound = new Inbound(this, config.readBufferSize)
-    this.outbound = new Outbound(raw, config)
-    this.#liveness = new Liveness(this)
+    this.readQueue = new ReadQueue(this, config.readBufferSize)
+    this.writer = new Writer(raw, config)
+    this.#liveness = new Heartbeat(this)
     this.deflate = setUpDeflate(this)
     socket.owner = this
     closeOnFinish(raw)
-    clocks.watchdog.add(this.#liveness)
+    clocks.deadlines.add(this.#liveness)
     this.#setUpLimits()
   }
 
   /** Sends a frame, see `Outbound.write`; a connection with too much unsent is closed instead. */
   write(frame: Frame): Promise<void> {
-    if (this.outbound.wouldOverflow(frame.size)) {
-      this.log.warn({ unsent: this.outbound.unsent, limit: MAX_UNSENT }, 'websocket closed, too much unsent: await the writes')
+    if (this.writer.wouldOverflow(frame.size)) {
+      this.log.warn({ unsent: this.writer.unsent, limit: MAX_UNSENT }, 'websocket closed, too much unsent: await the writes')
       this.closeSlow()
     }
-    return this.outbound.write(frame)
+    return this.writer.write(frame)
   }
 
   /** Begins the closing handshake, or completes it: where the peer has begun, its code stands. */
   close(code: number, reason: string): void {
-    if (this.ending.hasBegun) return
-    this.ending.begin(code, reason)
+    if (this.closeState.hasBegun) return
+    this.closeState.begin(code, reason)
     this.#closeSocket()
   }
 
   /** Drops what waits and closes with 1013. Says how many messages were dropped. */
   closeSlow(): number {
-    if (this.ending.hasBegun) return 0
-    this.ending.begin(CloseCode.TryAgainLater, 'too slow')
-    const dropped = this.outbound.clear(() => this.ending.error())
+    if (this.closeState.hasBegun) return 0
+    this.closeState.begin(CloseCode.TryAgainLater, 'too slow')
+    const dropped = this.writer.clear(() => this.closeState.error())
     this.dropped += dropped
     this.#closeSocket()
     return dropped
@@ -115,70 +115,70 @@ export class Channel implements SocketOwner {
 
   /** Drops the connection at once. */
   terminate(reason = ''): void {
-    this.ending.begin(CloseCode.AbnormalClosure, reason)
+    this.closeState.begin(CloseCode.AbnormalClosure, reason)
     this.socket.terminate()
   }
 
   /** No more messages are taken, but it can still be written to; reads end with this code once all was read. */
   stopReading(code: number, reason: string): void {
-    if (!this.ending.hasBegun) this.inbound.end(() => new CloseError(this.ending.cause ?? { code, reason, wasClean: true }))
+    if (!this.closeState.hasBegun) this.readQueue.end(() => new CloseError(this.closeState.cause ?? { code, reason, wasClean: true }))
   }
 
   /** Closes with 4401 at this time, in milliseconds since 1970; called again, it moves the time. */
   expireAt(time: number): void {
-    if (this.ending.hasBegun) return
+    if (this.closeState.hasBegun) return
     this.#requireExpiry().expireAt(time)
   }
 
   // ---- From the socket
 
-  get pump(): Pump {
-    return (this.#pump ??= new Pump(this.inbound, this.socket))
+  get emitter(): MessageEmitter {
+    return (this.#pump ??= new MessageEmitter(this.readQueue, this.socket))
   }
 
   get queuedBytes(): number {
-    return this.outbound.unsent - this.raw.writableLength
+    return this.writer.unsent - this.raw.writableLength
   }
 
   onClose(code: number | undefined, reason: string, send: SendClose): void {
     if (this.#failure !== undefined) ({ code, reason } = this.#failure)
     const due = code ?? CloseCode.NoStatusReceived
-    const isByPeer = !this.ending.hasBegun && !this.ending.isHeldForPeer && hasPeerEnded(this.socket)
-    if (isByPeer && (this.ending.isHeld || this.inbound.isBusy)) return this.#hold(due, reason, true)
-    this.ending.begin(due, reason, true)
+    const isByPeer = !this.closeState.hasBegun && !this.closeState.isHeldForPeer && hasPeerEnded(this.socket)
+    if (isByPeer && (this.closeState.isHeld || this.readQueue.isBusy)) return this.#hold(due, reason, true)
+    this.closeState.begin(due, reason, true)
     this.#stopReceiving()
     // What comes now is dropped, and the peer's answer must not wait for whoever has paused the socket.
     if (this.socket.isPaused) this.socket.resumeSource()
-    this.outbound.end(
-      () => this.ending.error(),
+    this.writer.end(
+      () => this.closeState.error(),
       () => this.#sendClose(send)
     )
   }
 
   beforeSend(): void {
-    this.outbound.flush(true)
+    this.writer.flush(true)
   }
 
   onMessage(data: Buffer, isBinary: boolean): void {
-    if (this.ending.cause !== undefined) return this.#countLate()
+    if (this.closeState.cause !== undefined) return this.#countLate()
     this.#liveness.heard()
     this.messagesIn++
     this.bytesIn += data.length
     this.#expiry?.heard()
     const message: WebSocketMessage = { type: isBinary ? BinaryMessage : TextMessage, data }
-    if (this.#limiter?.takes(message) ?? true) this.inbound.push(message)
+    if (this.#limiter?.takes(message) ?? true) this.readQueue.push(message)
     else this.#refuse('rate limit exceeded')
   }
 
   onPing(data: Buffer): void {
-    if (this.ending.cause !== undefined) return this.#countLate()
+    if (this.closeState.cause !== undefined) return this.#countLate()
     this.#liveness.heard()
     this.#countControl()
-    this.outbound.pong(frameOf(PongMessage, data))
+    this.writer.pong(frameOf(PongMessage, data))
   }
 
   onPong(): void {
-    if (this.ending.cause !== undefined) return this.#countLate()
+    if (this.closeState.cause !== undefined) return this.#countLate()
     this.#liveness.ponged()
     this.#countControl()
   }
@@ -193,32 +193,32 @@ export class Channel implements SocketOwner {
 
   onClosed(received: number, reason: string): void {
     // A close frame behind messages that were still being inflated when the peer ended TCP is first heard of here.
-    this.ending.begin(received, reason)
-    this.#clocks.watchdog.delete(this.#liveness)
-    if (this.#expiry !== undefined) this.#clocks.watchdog.delete(this.#expiry)
+    this.closeState.begin(received, reason)
+    this.#clocks.deadlines.delete(this.#liveness)
+    if (this.#expiry !== undefined) this.#clocks.deadlines.delete(this.#expiry)
     const hasReceived = received !== CloseCode.AbnormalClosure || this.#closeFinder?.isFound === true
-    this.ending.finish(hasReceived && hasSentClose(this.socket))
-    const error = (): CloseError => this.ending.error()
-    this.inbound.end(error)
-    this.outbound.fail(error)
+    this.closeState.finish(hasReceived && hasSentClose(this.socket))
+    const error = (): CloseError => this.closeState.error()
+    this.readQueue.end(error)
+    this.writer.fail(error)
     this.#pump?.finish()
   }
 
   endError(): Error {
-    return this.ending.error()
+    return this.closeState.error()
   }
 
   onListening(isListening: boolean): void {
-    if (this.ending.info !== undefined) return
-    if (isListening) this.pump.start()
+    if (this.closeState.info !== undefined) return
+    if (isListening) this.emitter.start()
     else this.#pump?.stop()
   }
 
   onListenerError(event: string, error: unknown): void {
-    const { pump } = this
-    if (pump.hasFailed) return
-    pump.hasFailed = true
-    pump.stop()
+    const { emitter } = this
+    if (emitter.hasFailed) return
+    emitter.hasFailed = true
+    emitter.stop()
     this.close(CloseCode.InternalServerError, 'internal error')
     try {
       this.log.error({ err: error, event }, 'a listener of ws.socket failed')
@@ -228,17 +228,17 @@ export class Channel implements SocketOwner {
   }
 
   onPause(): void {
-    this.pump.pause()
+    this.emitter.pause()
     this.socket.pauseSource()
   }
 
   onResume(): void {
     this.#pump?.resume()
-    if (!this.inbound.isPaused) this.socket.resumeSource()
+    if (!this.readQueue.isPaused) this.socket.resumeSource()
   }
 
   reopen(): void {
-    this.inbound.reopen()
+    this.readQueue.reopen()
   }
 
   limited(): void {
@@ -261,7 +261,7 @@ export class Channel implements SocketOwner {
   }
 
   exhausted(): void {
-    if (this.ending.isHeld) this.overdue()
+    if (this.closeState.isHeld) this.overdue()
   }
 
   // ---- From the deadlines
@@ -271,7 +271,7 @@ export class Channel implements SocketOwner {
   }
 
   ping(): void {
-    void this.outbound.write(EMPTY_PING)
+    void this.writer.write(EMPTY_PING)
   }
 
   idle(): void {
@@ -289,20 +289,20 @@ export class Channel implements SocketOwner {
 
   /** The client has broken a rule: it gets 1008, and before that the answers to what came earlier. */
   #refuse(reason: string): void {
-    if (this.inbound.isBusy) this.#hold(CloseCode.PolicyViolation, reason, false)
+    if (this.readQueue.isBusy) this.#hold(CloseCode.PolicyViolation, reason, false)
     else this.close(CloseCode.PolicyViolation, reason)
   }
 
   /** Nothing more is taken. Our close frame waits until the handler asks for more or settles, `closeTimeout` at most. */
   #hold(code: number, reason: string, isPeerDone: boolean): void {
     if (isPeerDone) keepHalfOpen(this.raw)
-    const isFirst = !this.ending.isHeld
-    this.ending.hold(code, reason, isPeerDone)
+    const isFirst = !this.closeState.isHeld
+    this.closeState.hold(code, reason, isPeerDone)
     if (isFirst) this.#stopReceiving()
   }
 
   #stopReceiving(): void {
-    this.inbound.stop()
+    this.readQueue.stop()
     this.#liveness.closing()
     // Node remembers the address of a socket that is gone only where it was asked for it before.
     void (this.raw as Partial<Socket>).localAddress
@@ -314,7 +314,7 @@ export class Channel implements SocketOwner {
   }
 
   #sendClose(send: SendClose): void {
-    const { code, reason } = this.ending.cause as CloseInfo
+    const { code, reason } = this.closeState.cause as CloseInfo
     send(code === CloseCode.NoStatusReceived ? undefined : code, reason)
   }
 
@@ -328,12 +328,12 @@ export class Channel implements SocketOwner {
 
   /** Until the peer's close frame comes, all else is read for nothing; who sends that much is not waited for. */
   #countLate(): void {
-    if ((this.#flood ??= new Flood()).isLastLate()) this.socket.pauseSource()
+    if ((this.#flood ??= new FrameCounter()).isLastLate()) this.socket.pauseSource()
   }
 
   #countControl(): void {
     const { maxControlFrames } = this.config
-    if (maxControlFrames > 0 && (this.#flood ??= new Flood()).isOver(maxControlFrames)) this.#refuse('too many control frames')
+    if (maxControlFrames > 0 && (this.#flood ??= new FrameCounter()).isOver(maxControlFrames)) this.#refuse('too many control frames')
   }
 
   #setUpLimits(): void {
@@ -343,13 +343,13 @@ export class Channel implements SocketOwner {
     const limiter = new RateLimiter(rateLimit, this.#clocks.throttle, this)
     // Who is told of a limit is told in order: behind what was answered before.
     if (rateLimit.onLimit === 'close') this.#limiter = limiter
-    else this.inbound.gate = limiter
+    else this.readQueue.gate = limiter
   }
 
   #requireExpiry(): Expiry {
     if (this.#expiry === undefined) {
       this.#expiry = new Expiry(this.config, (code, reason) => this.close(code, reason))
-      this.#clocks.watchdog.add(this.#expiry)
+      this.#clocks.deadlines.add(this.#expiry)
     }
     return this.#expiry
   }

@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws'
 import { assertSendable, fitReason } from '../internal/close.ts'
 import { BinaryMessage, type WebSocketMessage } from '../internal/message.ts'
-import type { BinaryType, Pump } from './read/message-emitter.ts'
+import type { BinaryType, MessageEmitter } from './read/message-emitter.ts'
 import { hasBadFrame } from './compression/ws-private.ts'
 
 /** Sends a close frame; without a code, an empty one. */
@@ -12,7 +12,7 @@ export interface SocketOwner {
   /** How many bytes wait that the socket's stream does not have yet. */
   readonly queuedBytes: number
   /** Reads for the `message` listeners. */
-  readonly pump: Pump
+  readonly emitter: MessageEmitter
   /**
    * A closing handshake begins: by us, by the peer's close frame, or by a frame that breaks the protocol.
    * `send` sends our close frame; what was written before must go first.
@@ -206,11 +206,11 @@ export class ServerSocket extends WebSocket {
       },
       binaryType: {
         get(this: ServerSocket) {
-          return this.owner?.pump.binaryType ?? 'nodebuffer'
+          return this.owner?.emitter.binaryType ?? 'nodebuffer'
         },
         set(this: ServerSocket, type: BinaryType) {
           // Like `ws`, which ignores what it does not know. Its own receiver keeps to buffers: the owner needs them.
-          if (this.owner !== undefined && BINARY_TYPES.includes(type)) this.owner.pump.binaryType = type
+          if (this.owner !== undefined && BINARY_TYPES.includes(type)) this.owner.emitter.binaryType = type
         }
       }
     })

@@ -1,6 +1,6 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
 import type { DeflateParams } from '../connection/compression/deflate.ts'
-import type { Prepared } from '../connection/write/prepared-message.ts'
+import type { PreparedMessage } from '../connection/write/prepared-message.ts'
 import { SharedFrames } from '../connection/write/shared-frames.ts'
 
 /** Receivers who get the same bytes. */
@@ -14,7 +14,7 @@ interface Group {
  * The broadcasts of one turn to the same receivers. Those who have nothing else to send share what they get, so that another
  * broadcast costs nothing for each of them; the others get every message on their own.
  */
-export class Burst {
+export class BroadcastGroup {
   readonly targets: Iterable<WebSocketConnection>
   readonly others: WebSocketConnection[] = []
   /** How many connections share. */
@@ -22,30 +22,30 @@ export class Burst {
   readonly #groups: Group[] = []
 
   /** Begins with a message: whoever can share it has got it. */
-  constructor(message: Prepared, targets: Iterable<WebSocketConnection>) {
+  constructor(message: PreparedMessage, targets: Iterable<WebSocketConnection>) {
     this.targets = targets
     let group: Group | undefined
     for (const ws of targets) {
-      const { deflate, outbound } = ws.channel
+      const { deflate, writer } = ws.session
       if (group === undefined || group.deflate !== deflate) group = this.#groupOf(message, deflate)
-      if (group.frames.isOpen && outbound.share(group.frames)) group.members++
+      if (group.frames.isOpen && writer.share(group.frames)) group.members++
       else this.others.push(ws)
     }
     for (const { members } of this.#groups) this.sharing += members
   }
 
   /** True where a message can be added for all who share. */
-  takes(message: Prepared): boolean {
+  takes(message: PreparedMessage): boolean {
     return this.#groups.every(({ deflate, frames, members }) => members === 0 || frames.takes(message.frameFor(deflate)))
   }
 
   /** Adds a message for all who share. Says how many these are. */
-  add(message: Prepared): number {
+  add(message: PreparedMessage): number {
     for (const { deflate, frames } of this.#groups) frames.add(message.frameFor(deflate))
     return this.sharing
   }
 
-  #groupOf(message: Prepared, deflate: DeflateParams | undefined): Group {
+  #groupOf(message: PreparedMessage, deflate: DeflateParams | undefined): Group {
     const existing = this.#groups.find((group) => group.deflate === deflate)
     if (existing !== undefined) return existing
     const group = { deflate, frames: new SharedFrames(), members: 0 }

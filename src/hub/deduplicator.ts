@@ -10,7 +10,7 @@ const MAX_OVER = 16_384
  * Who has already got a message to several rooms. It comes from another node in copies, one for each room that has members
  * here, and whoever is in several of these rooms gets it once.
  */
-export class Recipients {
+export class Deduplicator {
   readonly #byMessage = new Map<string, Set<WebSocketConnection>>()
   readonly #over = new Set<string>()
   #count = 0

@@ -4,17 +4,17 @@ import type { Presence } from '../presence/presence.ts'
 import { assertSendable, assertTimeout, CloseCode, fitReason } from '../internal/close.ts'
 import { WebSocketConnection } from '../connection/connection.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../internal/payload.ts'
-import { Prepared } from '../connection/write/prepared-message.ts'
+import { PreparedMessage } from '../connection/write/prepared-message.ts'
 import { brand } from '../internal/copies.ts'
 import { emit, Emitter } from '../internal/emitter.ts'
 import { invalidOption } from '../internal/errors.ts'
 import { TextMessage } from '../internal/message.ts'
-import { assertRoom } from '../internal/room-name.ts'
+import { assertRoomName } from '../internal/room-name.ts'
 import { targetsFrom, targetsOf } from '../internal/targets.ts'
 import { isConnectionId } from '../internal/connection-id.ts'
 import { Clients } from './clients.ts'
 import { closeAll } from './close-all.ts'
-import { Delivery, type HubStats } from './broadcaster.ts'
+import { Broadcaster, type HubStats } from './broadcaster.ts'
 import { Events, HUB_EVENTS, type HubEvents, logFailure } from './events.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
 import {
@@ -26,10 +26,10 @@ import {
   type DisconnectTarget,
   excludedIds,
   namesIn,
-  receivers,
+  recipientsOf,
   type RoomTarget
 } from './recipients.ts'
-import { Recipients } from './deduplicator.ts'
+import { Deduplicator } from './deduplicator.ts'
 
 /**
  * Broadcasts to many connections, in rooms or to all, in the same order for all. It never blocks on a client and never throws
@@ -42,7 +42,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
 
   readonly #clients = new Clients()
   readonly #events = new Events(this)
-  readonly #delivery: Delivery
+  readonly #delivery: Broadcaster
   readonly #options: ReturnType<typeof resolveHubOptions>
   readonly #done: Promise<void>
   /** What others call of this hub, and users should not. */
@@ -51,7 +51,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   readonly #roomsOfClosed = new WeakMap<WebSocketConnection, string[]>()
   /** Made at once where there is a broker, and otherwise when it is first asked for. */
   #backplane: Backplane | undefined
-  readonly #recipients = new Recipients()
+  readonly #recipients = new Deduplicator()
   #finish: () => void = () => {}
   #isShutDown = false
 
@@ -66,7 +66,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
       throw invalidOption('hub.name', 'is missing: with a broker, a hub of your own needs a name, or it would hear what is meant for app.wsHub')
     }
     this.#options.app?.addHook('onClose', () => this.shutdown(0))
-    this.#delivery = new Delivery(this.#options.slowConsumer, this.#events, (ws) => void this.#remove(ws))
+    this.#delivery = new Broadcaster(this.#options.slowConsumer, this.#events, (ws) => void this.#remove(ws))
     this.#done = new Promise((resolve) => {
       this.#finish = resolve
     })
@@ -93,7 +93,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     if (this.#isShutDown || ws.isClosed()) return false
     this.#delivery.changed()
     this.#clients.add(ws)
-    ws.channel.ending.keptBy(this.#listener, ws)
+    ws.session.closeState.keptBy(this.#listener, ws)
     this.#events.emit('register', ws)
     return true
   }
@@ -113,7 +113,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     const here = this.#here(ws)
     // Every connection can be reached by its own id, as if it were in a room of that name.
     if (here !== undefined && room === here.id) return this.register(here)
-    assertRoom(room)
+    assertRoomName(room)
     return here === undefined ? this.#backplane?.node?.change('join', ws as string, room) === true : this.#add(here, room)
   }
 
@@ -121,7 +121,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   leave(ws: WebSocketConnection | string, room: string): void {
     const here = this.#here(ws)
     if (room === here?.id) return
-    assertRoom(room)
+    assertRoomName(room)
     if (here === undefined) return void this.#backplane?.node?.change('leave', ws as string, room)
     this.#delivery.changed()
     this.#clients.rooms.remove(here, room)
@@ -130,7 +130,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   /** The rooms a connection is in. After it has closed: those it was in then, until its handler has settled. */
   rooms(ws: WebSocketConnection): string[] {
     assertConnection(ws)
-    const left = ws.channel.isSettled ? undefined : this.#roomsOfClosed.get(ws)
+    const left = ws.session.isSettled ? undefined : this.#roomsOfClosed.get(ws)
     return [...(left ?? this.#clients.rooms.of(ws))]
   }
 
@@ -170,10 +170,10 @@ export class WebSocketHub extends Emitter<HubEvents> {
   broadcast(data: string | Uint8Array, options: BroadcastOptions = {}): number {
     const type = options.type ?? TextMessage
     assertDataType(type)
-    const message = new Prepared(type, ownCopy(payloadOf(type, data)), data)
+    const message = new PreparedMessage(type, ownCopy(payloadOf(type, data)), data)
     assertOptions(options)
     const targets = targetsFrom(options)
-    const here = receivers(this.#clients, targets, options)
+    const here = recipientsOf(this.#clients, targets, options)
     if (this.#backplane !== undefined && options.local !== true) this.#spread(message, options, targets, this.#backplane)
     return this.#delivery.send(message, here)
   }
@@ -260,7 +260,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
         },
         getClientCount: (room) => this.getClientCount(room),
         getRooms: () => this.getRooms(),
-        deliver: (type, payload, to, excluded, message) => this.#deliverHere(new Prepared(type, payload), to, excluded, message),
+        deliver: (type, payload, to, excluded, message) => this.#deliverHere(new PreparedMessage(type, payload), to, excluded, message),
         disconnect: (names, code, reason) => this.disconnect(names, code, reason, { local: true }),
         emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)
       },
@@ -271,13 +271,13 @@ export class WebSocketHub extends Emitter<HubEvents> {
   }
 
   /** Has the other nodes send it, too. */
-  #spread({ type, payload }: Prepared, options: BroadcastOptions, targets: readonly string[] | undefined, backplane: Backplane): void {
+  #spread({ type, payload }: PreparedMessage, options: BroadcastOptions, targets: readonly string[] | undefined, backplane: Backplane): void {
     if (options.filter !== undefined) return backplane.filtered()
     backplane.node?.broadcast(type, payload, targets && this.#clients.elsewhere(targets), excludedIds(options))
   }
 
   /** Another node has sent it. */
-  #deliverHere(prepared: Prepared, to: readonly string[] | undefined, excluded: readonly string[], message: string | undefined): void {
+  #deliverHere(prepared: PreparedMessage, to: readonly string[] | undefined, excluded: readonly string[], message: string | undefined): void {
     const members = to === undefined ? this.#clients.all : this.#clients.namedByAny(to)
     const targets = message === undefined ? members : this.#recipients.add(message, members)
     const here = excluded.map((id) => this.#clients.withId(id)).filter((ws) => ws !== undefined)
@@ -295,7 +295,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     const rooms = this.#clients.rooms.of(ws)
     this.#delivery.changed()
     this.#clients.rooms.removeAll(ws)
-    ws.channel.ending.leftBy(this.#listener)
+    ws.session.closeState.leftBy(this.#listener)
     this.#events.emit('unregister', ws, rooms)
     return true
   }

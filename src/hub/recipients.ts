@@ -31,7 +31,7 @@ export interface RoomTarget {
 const KEYS = ['type', 'to', 'except', 'filter', 'local']
 
 /** Those of a hub's clients whom the targets name, all if they are undefined, without those whom the options leave out. */
-export function receivers(clients: Clients, targets: readonly string[] | undefined, options: BroadcastOptions): Iterable<WebSocketConnection> {
+export function recipientsOf(clients: Clients, targets: readonly string[] | undefined, options: BroadcastOptions): Iterable<WebSocketConnection> {
   const { filter } = options
   const all = targets === undefined ? clients.all : clients.namedByAny(targets)
   const excluded = excludedBy(options)

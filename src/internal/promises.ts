@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 const MAX = 2 ** 31 - 1
 
 /** Waits until a promise settles, or this many milliseconds have passed. */
-export async function atMost(time: number, promise: Promise<unknown>): Promise<void> {
+export async function withTimeout(time: number, promise: Promise<unknown>): Promise<void> {
   const timer = new AbortController()
   const isOver = sleep(Math.min(time, MAX), undefined, { signal: timer.signal }).catch(() => {})
   try {

@@ -8,14 +8,14 @@ const MAX_ROOM_NAME = 256
 const REASON = 'invalid room name'
 
 /** Throws if a value cannot be the name of a room. The errors' `closeCode` is 1008: such names come from clients. */
-export function assertRoom(room: unknown): asserts room is string {
-  assertName(room)
+export function assertRoomName(room: unknown): asserts room is string {
+  assertTarget(room)
   // Whoever could join it would get the messages for that connection.
   if (isConnectionId(room)) throw violation(new errors.INVALID_ARGUMENT('room', 'a name cannot be the id of a connection'), REASON)
 }
 
 /** Throws if a value can be neither the name of a room nor the id of a connection. */
-export function assertName(room: unknown): asserts room is string {
+export function assertTarget(room: unknown): asserts room is string {
   if (typeof room !== 'string') throw violation(new errors.INVALID_ARGUMENT('room', `must be a string, got ${describe(room)}`), REASON)
   if (room.length === 0 || room.length > MAX_ROOM_NAME) {
     throw violation(new errors.OUT_OF_RANGE('room', `a name has 1 to ${MAX_ROOM_NAME} characters, got ${room.length}`), REASON)
@@ -25,6 +25,6 @@ export function assertName(room: unknown): asserts room is string {
 }
 
 /** Whether this can be the name of a room. */
-export function isRoom(room: string): boolean {
+export function isRoomName(room: string): boolean {
   return room.length > 0 && room.length <= MAX_ROOM_NAME && room.isWellFormed() && !isConnectionId(room)
 }

@@ -4,11 +4,11 @@ export function now(): number {
 }
 
 /** Something that the watchdog looks after. */
-export interface Watched {
+export interface Scheduled {
   /** Enforces what is due at a time of `now()`. */
   check(time: number): void
   /** The event loop was held up for so many milliseconds, in which no peer could be heard: they do not count. */
-  forgive(time: number): void
+  onLag(time: number): void
 }
 
 const MIN_PERIOD = 10
@@ -18,8 +18,8 @@ const MAX_PERIOD = 500
  * One timer for the heartbeats and deadlines of all connections. It wakes at an eighth of the shortest time that anyone asked
  * for, so that nothing is early and nothing late by more; it is unref'd, and stopped while there is no connection.
  */
-export class Watchdog {
-  readonly #watched = new Set<Watched>()
+export class Scheduler {
+  readonly #watched = new Set<Scheduled>()
   #period = MAX_PERIOD
   #timer: NodeJS.Timeout | undefined
   #expectedAt = 0
@@ -30,12 +30,12 @@ export class Watchdog {
     this.#period = Math.min(this.#period, Math.max(MIN_PERIOD, Math.floor(time / 8)))
   }
 
-  add(watched: Watched): void {
+  add(watched: Scheduled): void {
     this.#watched.add(watched)
     if (this.#timer === undefined) this.#sleep()
   }
 
-  delete(watched: Watched): void {
+  delete(watched: Scheduled): void {
     this.#watched.delete(watched)
     if (this.#watched.size > 0) return
     clearTimeout(this.#timer)
@@ -52,7 +52,7 @@ export class Watchdog {
     const late = time - this.#expectedAt
     this.#sleep()
     for (const watched of this.#watched) {
-      if (late > this.#period) watched.forgive(late)
+      if (late > this.#period) watched.onLag(late)
       watched.check(time)
     }
   }

@@ -1,5 +1,5 @@
 import { describe, errors } from './errors.ts'
-import { assertName } from './room-name.ts'
+import { assertTarget } from './room-name.ts'
 
 /** How many rooms and ids a broadcast can name, and how many connections it can exclude; the same with and without a broker. */
 export const MAX_RECIPIENTS = 1_024
@@ -18,7 +18,7 @@ export function targetsFrom(options: { to?: string | readonly string[] | undefin
 export function targetsOf(to: unknown, argument = 'to'): readonly string[] {
   const names = Array.isArray(to) ? (to as unknown[]) : [to]
   assertFew(argument, names)
-  for (const name of names) assertName(name)
+  for (const name of names) assertTarget(name)
   return names as string[]
 }
 

@@ -5,7 +5,7 @@ const MAX_AHEAD = 100 * 365 * 24 * 3_600_000
  * A hybrid logical clock: the time of this machine, raised above every time that has been heard. Whoever changes something after
  * hearing of a change is later than that change, however far apart the clocks of the machines are.
  */
-export class Clock {
+export class LogicalClock {
   #last = 0
 
   /** A time that is later than all that were given or heard. */

@@ -2,12 +2,12 @@ import type { WebSocketConnection } from '../connection/connection.ts'
 import { atEndOfTurn, type EndOfTurn } from '../internal/end-of-turn.ts'
 import { emit, Emitter } from '../internal/emitter.ts'
 import { assertKeys } from '../internal/validate.ts'
-import { assertRoom } from '../internal/room-name.ts'
+import { assertRoomName } from '../internal/room-name.ts'
 import { Announcer } from './sync/announcer.ts'
 import type { Control } from '../cluster/host.ts'
-import { askAbout, Inquiry } from './sync/room-request.ts'
+import { requestRooms, RoomRequest } from './sync/room-request.ts'
 import type { ClusterNode } from '../cluster/node.ts'
-import { Clock } from './logical-clock.ts'
+import { LogicalClock } from './logical-clock.ts'
 import { Digests } from './sync/digest.ts'
 import { assertKey, infoOf } from './entry.ts'
 import { roomsIn } from './messages.ts'
@@ -50,11 +50,11 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
   readonly #node: ClusterNode | undefined
   readonly #announcer: Announcer | undefined
   readonly #repair: Repair | undefined
-  readonly #clock = new Clock()
+  readonly #clock = new LogicalClock()
   readonly #digests = new Digests()
   readonly #failed: (error: unknown, event: string) => void
   /** The rooms that the others are asked about at the end of the turn. */
-  #unknown: Inquiry | undefined
+  #unknown: RoomRequest | undefined
   #isScheduled = false
   #round = 0
 
@@ -87,7 +87,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
    * @throws TypeError where it has no JSON form, RangeError where it is too long; their `closeCode` is 1008.
    */
   set(ws: WebSocketConnection, room: string, info: unknown = null, options: PresenceOptions = {}): boolean {
-    assertRoom(room)
+    assertRoomName(room)
     assertKeys('options', options, ['key'])
     const { key } = options
     const own = infoOf(info)
@@ -101,7 +101,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
 
   /** Takes `set` back; the connection stays a member of the room. */
   remove(ws: WebSocketConnection, room: string): void {
-    assertRoom(room)
+    assertRoomName(room)
     const known = this.#rooms.get(room)
     if (known?.roster.has(HERE, ws.id) !== true) return
     this.#schedule(room)
@@ -115,7 +115,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
    * Call it behind `set`: who comes later is told by `'join'`, so that nobody is missed.
    */
   async list<Info = unknown>(room: string): Promise<Present<Info>[]> {
-    assertRoom(room)
+    assertRoomName(room)
     if (this.#node === undefined) return this.known(room)
     // Where nobody here is in it, this node listens to it for a moment.
     this.#node.enter(room)
@@ -127,7 +127,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
 
   /** Who is in a room, as far as this node knows at this moment. Where `list` has settled since a connection of this node is in it, that is all. */
   known<Info = unknown>(room: string): Present<Info>[] {
-    assertRoom(room)
+    assertRoomName(room)
     return (this.#rooms.get(room)?.roster.list() ?? []) as Present<Info>[]
   }
 
@@ -215,7 +215,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
     if (node === undefined) return
     await this.#announcer?.announce([...this.#rooms.keys()])
     if (round !== this.#round || node.isClosed) return
-    await askAbout(node, [...this.#rooms.keys()])
+    await requestRooms(node, [...this.#rooms.keys()])
   }
 
   #hear(name: string, hear: (room: PresenceRoom) => Change[]): void {
@@ -239,7 +239,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
   #ask(name: string): Promise<unknown> {
     const node = this.#node
     if (node === undefined) return Promise.resolve()
-    this.#unknown ??= new Inquiry(node, (room) => this.#rooms.get(room))
+    this.#unknown ??= new RoomRequest(node, (room) => this.#rooms.get(room))
     this.#unknown.rooms.push(name)
     this.#schedule()
     return this.#unknown.answered

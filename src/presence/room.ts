@@ -1,5 +1,5 @@
 import type { Control } from '../cluster/host.ts'
-import type { Clock } from './logical-clock.ts'
+import type { LogicalClock } from './logical-clock.ts'
 import { bucketOf, type Digests, hashOfRoom } from './sync/digest.ts'
 import { changeMessages, changesOf, entriesOf, type Snapshot } from './messages.ts'
 import { type Change, type Entry, Roster } from './roster.ts'
@@ -26,9 +26,9 @@ export class PresenceRoom {
   /** The nodes that have said who is with them, to the end, and what waits for the others. Nothing is kept once the room is known. */
   readonly #told = new Set<string>()
   readonly #waiting = new Map<string, () => void>()
-  readonly #clock: Clock
+  readonly #clock: LogicalClock
 
-  constructor(name: string, known: Promise<unknown>, clock: Clock, digests: Digests) {
+  constructor(name: string, known: Promise<unknown>, clock: LogicalClock, digests: Digests) {
     const hash = hashOfRoom(name)
     this.bucket = bucketOf(hash)
     this.roster = new Roster(hash, (node, by) => digests.of(node).add(this.bucket, by))

@@ -14,7 +14,7 @@ export interface AdmissionLimits {
 
 /** What the limits count: a connection. */
 interface Admitted {
-  readonly channel: { readonly ending: { keptBy(keeper: Keeper, connection: object): void } }
+  readonly session: { readonly closeState: { keptBy(keeper: Keeper, connection: object): void } }
 }
 
 /** Counts the open connections of a route, and refuses those over its limits. */
@@ -46,7 +46,7 @@ export class Admission implements Keeper {
   #count(ws: Admitted, network: string | undefined): void {
     this.#networks.set(ws, network)
     if (network !== undefined) this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1)
-    ws.channel.ending.keptBy(this, ws)
+    ws.session.closeState.keptBy(this, ws)
   }
 
   forget(ws: object): void {

@@ -2,7 +2,7 @@ import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import type { Watchdog } from '../internal/scheduler.ts'
+import type { Scheduler } from '../internal/scheduler.ts'
 import { errors, type FastifyError } from '../internal/errors.ts'
 import { RETRY_AFTER } from './admission.ts'
 import { BystanderSocket } from './bystander-socket.ts'
@@ -45,7 +45,7 @@ export class UpgradeDispatcher {
   #isClosed = false
   #hasWarned = false
 
-  constructor(app: FastifyInstance, websocket: WebsocketPlugin, pending: PendingUpgrades, routes: RouteProbe, clock: Watchdog) {
+  constructor(app: FastifyInstance, websocket: WebsocketPlugin, pending: PendingUpgrades, routes: RouteProbe, clock: Scheduler) {
     this.#app = app
     this.#websocket = websocket
     this.#pending = pending

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { now, type Watchdog, type Watched } from '../internal/scheduler.ts'
+import { now, type Scheduler, type Scheduled } from '../internal/scheduler.ts'
 import type { Upgrade } from './upgrade.ts'
 
 /** How long the other listeners have for an upgrade that none of them has shown an interest in, in milliseconds. */
@@ -10,14 +10,14 @@ const WATCHED_TIME = 10_000
 const MAX_UNCLAIMED = 1_024
 
 /** Upgrades that the other listeners of the server were given. If none of them answers one, it is handed back. */
-export class ForeignUpgrades implements Watched {
+export class ForeignUpgrades implements Scheduled {
   readonly #unclaimed = new Map<Upgrade, number>()
   readonly #claimed = new Set<Duplex>()
-  readonly #clock: Watchdog
+  readonly #clock: Scheduler
   readonly #handBack: (upgrade: Upgrade) => void
   readonly #onClose: (this: Duplex) => void
 
-  constructor(clock: Watchdog, handBack: (upgrade: Upgrade) => void) {
+  constructor(clock: Scheduler, handBack: (upgrade: Upgrade) => void) {
     this.#clock = clock
     this.#handBack = handBack
     const claimed = this.#claimed
@@ -46,7 +46,7 @@ export class ForeignUpgrades implements Watched {
     }
   }
 
-  forgive(time: number): void {
+  onLag(time: number): void {
     for (const [upgrade, since] of this.#unclaimed) this.#unclaimed.set(upgrade, since + time)
   }
 

@@ -2,15 +2,15 @@ import { closeOf, controlOf, decode, type Envelope, Kind } from './envelope.ts'
 import { isConnectionId, PROCESS_ID } from '../../internal/connection-id.ts'
 import type { Channels } from './channels.ts'
 import type { Control, NodeHost } from '../host.ts'
-import { isRoom } from '../../internal/room-name.ts'
-import { Arrivals } from './sequence.ts'
+import { isRoomName } from '../../internal/room-name.ts'
+import { SequenceTracker } from './sequence.ts'
 
 /** Reads what comes from other nodes, each message once, and passes on what it says. */
-export class Incoming {
+export class Receiver {
   readonly #host: Pick<NodeHost, 'deliver' | 'disconnect' | 'rejected'>
   readonly #channels: Channels
   readonly #hear: (channel: string, node: string, message: Control) => void
-  readonly #arrivals: Arrivals
+  readonly #arrivals: SequenceTracker
   received = 0
   duplicates = 0
   rejected = 0
@@ -25,7 +25,7 @@ export class Incoming {
     this.#channels = channels
     this.#host = host
     this.#hear = hear
-    this.#arrivals = new Arrivals(gap)
+    this.#arrivals = new SequenceTracker(gap)
   }
 
   /** Messages that were sent to this node and never came. */
@@ -73,6 +73,6 @@ export class Incoming {
 
   #roomOf(channel: string): [room: string] | undefined {
     const room = this.#channels.roomOf(channel)
-    return room !== undefined && isRoom(room) ? [room] : undefined
+    return room !== undefined && isRoomName(room) ? [room] : undefined
   }
 }

@@ -1,7 +1,7 @@
 import { isConnectionId } from '../../internal/connection-id.ts'
 import type { Channels } from './channels.ts'
 import { type Envelope, encode, newOrigin, sizeOf } from './envelope.ts'
-import { Numbering } from './sequence.ts'
+import { SequenceNumbers } from './sequence.ts'
 
 /** What a node or a publisher has to say. */
 export type Message = Pick<Envelope, 'kind' | 'payload' | 'ids'>
@@ -12,9 +12,9 @@ export type Post = (channel: string, size: number, bytes: () => Buffer) => void
 const MAX_UINT32 = 2 ** 32 - 1
 
 /** Addresses and numbers what one node or publisher sends. */
-export class Outgoing {
+export class Sender {
   readonly origin = newOrigin()
-  readonly #numbering = new Numbering()
+  readonly #numbering = new SequenceNumbers()
   readonly #channels: Channels
   readonly #post: Post
   #lastId = 0

@@ -23,7 +23,7 @@ function makePlace(map: Map<string, unknown>, max: number): void {
  * Counts what a node sends on each channel, so that receivers notice what is missing and what comes twice. A channel that was
  * forgotten in between begins anew, in a later generation.
  */
-export class Numbering {
+export class SequenceNumbers {
   readonly #counts = new Map<string, Count>()
   #generation = 0
 
@@ -41,7 +41,7 @@ export class Numbering {
 }
 
 /** What arrives on the channels of a node, by sender: what is missing is counted, what comes twice is told. */
-export class Arrivals {
+export class SequenceTracker {
   readonly #channels = new Map<string, Map<string, Count>>()
   readonly #gap: (channel: string, origin: string) => void
   /** Messages that were sent to this node and never came. */

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { CloseCode } from '../../internal/close.ts'
 import { inflate } from './deflate.ts'
-import type { Inbound } from '../read/read-queue.ts'
+import type { ReadQueue } from '../read/read-queue.ts'
 import type { DeflateExtension } from './ws-private.ts'
 
 const NOTHING = Buffer.alloc(0)
@@ -12,7 +12,7 @@ type Callback = (error: Error | null, result: Buffer) => void
 
 /** A connection as its inflater knows it. */
 export interface InflaterSubject {
-  readonly inbound: Inbound
+  readonly readQueue: ReadQueue
   readonly raw: Duplex
   readonly config: { maxMessageSize: number }
   /** A message could not be inflated: the connection is to be closed with this. */
@@ -41,9 +41,9 @@ export class Inflater implements DeflateExtension {
       return
     }
     this.#fragments = undefined
-    const { inbound, raw, config } = this.#subject
+    const { readQueue, raw, config } = this.#subject
     const run = (): void => inflate(fragments, config.maxMessageSize, (error, result) => this.#finish(error, result, callback))
-    if (inbound.isFull && !raw.destroyed) this.#hold(run)
+    if (readQueue.isFull && !raw.destroyed) this.#hold(run)
     else run()
   }
 
@@ -52,20 +52,20 @@ export class Inflater implements DeflateExtension {
 
   /** A closed socket is not held: what is here is all that comes, and the connection must learn of its end. */
   #hold(run: () => void): void {
-    const { inbound, raw } = this.#subject
+    const { readQueue, raw } = this.#subject
     let isHeld = true
     const release = (): void => {
       if (isHeld) run()
       isHeld = false
       raw.removeListener('close', release)
     }
-    inbound.onDrained(release)
+    readQueue.onDrained(release)
     raw.once('close', release)
   }
 
   #finish(error: Error | null, result: Buffer, callback: Callback): void {
-    const { inbound, raw } = this.#subject
-    if (error === null && raw.destroyed && inbound.unread > MAX_LEFT_BEHIND) {
+    const { readQueue, raw } = this.#subject
+    if (error === null && raw.destroyed && readQueue.unread > MAX_LEFT_BEHIND) {
       error = new Error('the peer left before its messages were read')
     }
     if (error !== null) {

@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events'
-import type { Inbound, Reader } from './read-queue.ts'
+import type { ReadQueue, Reader } from './read-queue.ts'
 
 /** A reader that stops waiting when `signal` is aborted; the message that it would have got stays for the next one. */
-export function abortable(reader: Reader, signal: AbortSignal, inbound: Inbound): Reader {
+export function abortable(reader: Reader, signal: AbortSignal, inbound: ReadQueue): Reader {
   const stop = (): void => {
     inbound.cancel(wrapped)
     reader.end(signal.reason as Error)

@@ -4,7 +4,7 @@ import { now } from '../../internal/scheduler.ts'
 const MAX_LATE_FRAMES = 100_000
 
 /** Counts the frames of a connection that no reader waits for. */
-export class Flood {
+export class FrameCounter {
   /** The second of the last control frame, by `now()`, and how many came in it. */
   #second = 0
   #control = 0

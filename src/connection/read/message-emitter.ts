@@ -1,11 +1,11 @@
 import type { WebSocketMessage } from '../../internal/message.ts'
-import type { Inbound, Reader } from './read-queue.ts'
+import type { ReadQueue, Reader } from './read-queue.ts'
 
 /** The forms in which `ws` can give a binary message to its listeners. */
 export type BinaryType = 'nodebuffer' | 'arraybuffer' | 'fragments' | 'blob'
 
 /** Takes what a pump gives. */
-export interface PumpTarget {
+export interface MessageTarget {
   emitMessage(message: WebSocketMessage, form: BinaryType): void
 }
 
@@ -13,18 +13,18 @@ export interface PumpTarget {
  * Reads a connection for the `message` listeners of its bare socket. While there are any it is the only reader; what had
  * arrived before them comes first, and what they leave stays for others.
  */
-export class Pump implements Reader {
+export class MessageEmitter implements Reader {
   binaryType: BinaryType = 'nodebuffer'
   /** True from `socket.pause()` to `socket.resume()`. */
   isPaused = false
   /** True once a listener has failed: then the connection is closed, and further failures tell nothing new. */
   hasFailed = false
-  readonly #inbound: Inbound
-  readonly #target: PumpTarget
+  readonly #inbound: ReadQueue
+  readonly #target: MessageTarget
   #isOn = false
   #isEmitting = false
 
-  constructor(inbound: Inbound, target: PumpTarget) {
+  constructor(inbound: ReadQueue, target: MessageTarget) {
     this.#inbound = inbound
     this.#target = target
   }
@@ -33,7 +33,7 @@ export class Pump implements Reader {
   start(): void {
     if (this.#isOn) return
     this.#isOn = true
-    this.#inbound.seize(this)
+    this.#inbound.reserveFor(this)
     this.#runLater()
   }
 

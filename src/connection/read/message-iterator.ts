@@ -1,8 +1,8 @@
 import { isCloseError } from '../../internal/close.ts'
 import { errors } from '../../internal/errors.ts'
 import type { WebSocketMessage } from '../../internal/message.ts'
-import type { Inbound, Reader } from './read-queue.ts'
-import { silenced } from '../silenced.ts'
+import type { ReadQueue, Reader } from './read-queue.ts'
+import { rejected } from '../silenced.ts'
 
 type Result = IteratorResult<WebSocketMessage, undefined>
 
@@ -26,19 +26,19 @@ const END: Result = { value: undefined, done: true }
  * The received messages until the connection ends. Leaving the loop early takes nothing from the connection. It is its own
  * reader, so that a message costs one promise and no closure.
  */
-export class Messages implements AsyncIterableIterator<WebSocketMessage>, Reader {
-  readonly #inbound: Inbound
+export class MessageIterator implements AsyncIterableIterator<WebSocketMessage>, Reader {
+  readonly #inbound: ReadQueue
   #resolve: Resolve = nothing
   #reject: Reject = nothing
 
-  constructor(inbound: Inbound) {
+  constructor(inbound: ReadQueue) {
     this.#inbound = inbound
   }
 
   next(): Promise<Result> {
     const value = this.#inbound.take()
     if (value !== undefined) return Promise.resolve({ value, done: false })
-    if (this.#inbound.isAwaited) return silenced(new errors.CONCURRENT_READ())
+    if (this.#inbound.isAwaited) return rejected(new errors.CONCURRENT_READ())
     const promise = new Promise(keepBoth)
     this.#resolve = lastResolve
     this.#reject = lastReject

@@ -2,7 +2,7 @@ import type { RateLimit } from '../../config/rate-limit.ts'
 import { TokenBucket } from './token-bucket.ts'
 import type { WebSocketMessage } from '../../internal/message.ts'
 import type { Gate } from './read-queue.ts'
-import { now, type Watchdog, type Watched } from '../../internal/scheduler.ts'
+import { now, type Scheduler, type Scheduled } from '../../internal/scheduler.ts'
 
 /** A connection as its rate limit knows it. */
 export interface Limited {
@@ -13,14 +13,14 @@ export interface Limited {
 }
 
 /** Holds the messages of one connection to its route's rate limit. */
-export class RateLimiter implements Watched, Gate {
+export class RateLimiter implements Scheduled, Gate {
   readonly #messages: TokenBucket
   readonly #bytes: TokenBucket | undefined
   readonly #isWaiting: boolean
-  readonly #clock: Watchdog
+  readonly #clock: Scheduler
   readonly #subject: Limited
 
-  constructor({ messages, burst = Math.max(1, Math.ceil(messages)), bytes, onLimit = 'pause' }: RateLimit, clock: Watchdog, subject: Limited) {
+  constructor({ messages, burst = Math.max(1, Math.ceil(messages)), bytes, onLimit = 'pause' }: RateLimit, clock: Scheduler, subject: Limited) {
     const time = now()
     this.#messages = new TokenBucket(messages, burst, time)
     if (bytes !== undefined) this.#bytes = new TokenBucket(bytes, Math.max(1, bytes), time)
@@ -37,7 +37,7 @@ export class RateLimiter implements Watched, Gate {
     return true
   }
 
-  judge(message: WebSocketMessage): 'pass' | 'wait' | 'drop' {
+  admit(message: WebSocketMessage): 'pass' | 'wait' | 'drop' {
     if (this.takes(message)) return 'pass'
     if (this.#isWaiting) {
       this.#clock.add(this)
@@ -54,7 +54,7 @@ export class RateLimiter implements Watched, Gate {
   }
 
   /** Time in which the server did nothing is the client's, too. */
-  forgive(): void {}
+  onLag(): void {}
 
   stop(): void {
     this.#clock.delete(this)

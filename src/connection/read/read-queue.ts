@@ -20,7 +20,7 @@ export interface Reader {
 
 /** Decides over a message that is about to be read. After 'wait', `Inbound.reopen` is called when it may be asked again. */
 export interface Gate {
-  judge(message: WebSocketMessage): 'pass' | 'wait' | 'drop'
+  admit(message: WebSocketMessage): 'pass' | 'wait' | 'drop'
   /** No more messages come. */
   stop(): void
 }
@@ -37,7 +37,7 @@ export interface Source {
  * The received messages that nobody has read yet, in order. A message goes straight to a waiting reader; with more than
  * `readBufferSize` unread at the end of a tick the source is paused, and resumed once all was read.
  */
-export class Inbound {
+export class ReadQueue {
   readonly #source: Source
   readonly #readBufferSize: number
   #messages = NONE
@@ -66,7 +66,7 @@ export class Inbound {
   push(message: WebSocketMessage): void {
     if (this.#stopped) return
     if (this.#reader !== undefined && this.#head === this.#messages.length) {
-      const verdict = this.gate?.judge(message) ?? 'pass'
+      const verdict = this.gate?.admit(message) ?? 'pass'
       if (verdict === 'pass') return this.#give(message)
       if (verdict === 'drop') return
     }
@@ -83,7 +83,7 @@ export class Inbound {
   }
 
   /** Makes `reader` the only one who may read, until `release`; one that waits gets an error. */
-  seize(reader: Reader): void {
+  reserveFor(reader: Reader): void {
     const waiting = this.#reader
     this.#reader = undefined
     this.#owner = reader
@@ -167,7 +167,7 @@ export class Inbound {
     if (this.#reader !== undefined || this.#owner !== owner) return undefined
     this.#isAnswering = false
     while (this.#head < this.#messages.length) {
-      const verdict = this.gate?.judge(this.#messages[this.#head] as WebSocketMessage) ?? 'pass'
+      const verdict = this.gate?.admit(this.#messages[this.#head] as WebSocketMessage) ?? 'pass'
       if (verdict === 'wait') return undefined
       const message = this.#shift()
       if (verdict === 'pass') {

@@ -5,7 +5,7 @@ let lastFrames: readonly Frame[] = []
 let lastBytes: readonly Buffer[] = []
 
 /** Writes `count` frames from `frames[start]` on to a socket. */
-export function writeJoined(socket: Duplex, frames: readonly Frame[], start: number, count: number): void {
+export function writeBatch(socket: Duplex, frames: readonly Frame[], start: number, count: number): void {
   const first = frames[start] as Frame
   if (count === 1 && first.body === undefined) {
     socket.write(first.head)

@@ -18,7 +18,7 @@ export class Blockage {
   /** True while the socket has bytes that the kernel did not take. */
   isOn = false
   /** True from then on until the event loop has gone round to the sockets: nobody is slow who had no time to read. */
-  isBurst = false
+  isInGrace = false
   readonly #socket: Duplex
   readonly #subject: Blockable
   /** How many calls back are due from the socket. */
@@ -32,7 +32,7 @@ export class Blockage {
   /** The socket got so many frames that the kernel did not take; true where it had nothing such before. */
   add(count: number): boolean {
     const begins = !this.isOn
-    if (begins) this.isOn = this.isBurst = true
+    if (begins) this.isOn = this.isInGrace = true
     this.stall.entered(count, this.#subject.queued)
     this.#callBack(count)
     return begins
@@ -40,7 +40,7 @@ export class Blockage {
 
   /** True where it is not the client's fault that frames wait. */
   excuses(isBroadcast: boolean): boolean {
-    return !this.isOn || (this.isBurst && (isBroadcast || takesTime(this.#socket)))
+    return !this.isOn || (this.isInGrace && (isBroadcast || takesTime(this.#socket)))
   }
 
   /** Calls back behind what was written so far. */
@@ -60,7 +60,7 @@ export class Blockage {
     this.isOn = false
     this.#subject.flush()
     // What is blocked again from here on has had its time, unless it never tells at once.
-    if (!takesTime(this.#socket)) this.isBurst = false
+    if (!takesTime(this.#socket)) this.isInGrace = false
     if (!this.isOn) this.stall.end()
   }
 }

@@ -3,7 +3,7 @@ import type { DeflateParams } from '../compression/deflate.ts'
 import { type Broadcast, type Coalesce, Frame } from './frame.ts'
 
 /** A message for many receivers: encoded once, and framed once for each distinct form on the wire. */
-export class Prepared implements Broadcast {
+export class PreparedMessage implements Broadcast {
   readonly type: DataType
   readonly #source: string | Uint8Array | undefined
   readonly payload: Buffer

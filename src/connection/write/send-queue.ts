@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Frame } from './frame.ts'
-import { writeJoined } from './batch.ts'
+import { writeBatch } from './batch.ts'
 
 /** How much a socket is given in one write, in bytes: what it has can no longer be dropped or replaced. */
 const BATCH_BYTES = 64 * 1024
@@ -45,7 +45,7 @@ export class SendQueue {
   writeBatch(socket: Duplex): number {
     const count = this.batch(BATCH_BYTES)
     if (count === 0) return 0
-    writeJoined(socket, this.frames, this.head, count)
+    writeBatch(socket, this.frames, this.head, count)
     this.shift(count)
     return count
   }
@@ -111,7 +111,7 @@ export class SendQueue {
   }
 
   /** What is there now does not count as waiting. */
-  markBurst(): void {
+  excuseQueued(): void {
     this.#burst = this.length
     this.#burstBytes = this.bytes
   }

@@ -1,5 +1,5 @@
 import type { CloseError } from '../../internal/close.ts'
-import { harmless } from '../silenced.ts'
+import { markHandled } from '../silenced.ts'
 
 interface Write {
   resolve: () => void
@@ -19,7 +19,7 @@ export class Waiters {
 
   /** Waits until `resolve` or `reject` is called. */
   write(): Promise<void> {
-    return harmless(new Promise<void>((resolve, reject) => (this.#writes ??= []).push({ resolve, reject })))
+    return markHandled(new Promise<void>((resolve, reject) => (this.#writes ??= []).push({ resolve, reject })))
   }
 
   /** There is room again. */

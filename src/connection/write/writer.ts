@@ -6,7 +6,7 @@ import type { Broadcast, Frame } from './frame.ts'
 import { isBroken } from './stream.ts'
 import { giveBack, NO_QUEUE, takeQueue } from './send-queue.ts'
 import type { SharedFrames } from './shared-frames.ts'
-import { silenced } from '../silenced.ts'
+import { rejected } from '../silenced.ts'
 import type { Stall } from './stall.ts'
 import { Waiters } from './waiters.ts'
 
@@ -29,7 +29,7 @@ export type Offer = 'taken' | 'full' | 'closed'
  * at the end of the turn in one write. While the socket has bytes that the kernel did not take, the queue stays here, where it
  * can be counted, dropped and replaced.
  */
-export class Outbound implements Blockable, EndOfTurn {
+export class Writer implements Blockable, EndOfTurn {
   readonly #socket: Duplex
   readonly #limits: OutboundLimits
   #queue = NO_QUEUE
@@ -75,7 +75,7 @@ export class Outbound implements Blockable, EndOfTurn {
    * frame whose payload was copied into little enough unsent data resolves at once.
    */
   write(frame: Frame): Promise<void> {
-    if (this.#closed !== undefined) return silenced(this.#closed())
+    if (this.#closed !== undefined) return rejected(this.#closed())
     this.#enqueue(frame)
     if (frame.isCopied && this.unsent <= this.#limits.writeBufferSize) return DONE
     return (this.#waiters ??= new Waiters()).write()
@@ -157,11 +157,11 @@ export class Outbound implements Blockable, EndOfTurn {
 
   endOfTurn(): void {
     this.#isScheduled = false
-    const burst = this.#blockage?.isBurst === true ? this.#blockage : undefined
+    const burst = this.#blockage?.isInGrace === true ? this.#blockage : undefined
     this.flush()
     if (burst === undefined) return
-    if (burst.isOn) this.#queue.markBurst()
-    burst.isBurst = false
+    if (burst.isOn) this.#queue.excuseQueued()
+    burst.isInGrace = false
   }
 
   /** Writes batches until the kernel takes no more, or, with `all`, until nothing is left that is ready. */

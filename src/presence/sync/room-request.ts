@@ -9,12 +9,12 @@ import type { Answers } from '../../cluster/requests.ts'
 const TIMEOUT = 1_000
 
 /** Asks all other nodes who is in some rooms. They say it over the channels of the rooms, and then answer in which ones somebody is. */
-export function askAbout(node: ClusterNode, rooms: readonly string[]): Promise<Answers[]> {
+export function requestRooms(node: ClusterNode, rooms: readonly string[]): Promise<Answers[]> {
   return Promise.all(chunks(rooms, ROOMS).map((some) => node.ask({ type: 'presence', rooms: some }, TIMEOUT)))
 }
 
 /** Asks about rooms that this node has begun to watch, all of a turn at once. */
-export class Inquiry {
+export class RoomRequest {
   readonly rooms: string[] = []
   /** Settles when they have said it, or had the time for it. */
   readonly answered: Promise<void>
@@ -35,7 +35,7 @@ export class Inquiry {
     const timeout = this.#node.isDegraded ? 0 : TIMEOUT
     await Promise.all(this.rooms.map((room) => this.#node.ready(room, timeout)))
     const deadline = now() + TIMEOUT
-    const told = this.#told(await askAbout(this.#node, this.rooms))
+    const told = this.#told(await requestRooms(this.#node, this.rooms))
     if (told.length > 0) await Promise.race([Promise.all(told), sleep(Math.max(0, deadline - now()), undefined, { ref: false })])
     this.#settle()
   }
