@@ -2,9 +2,15 @@ export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.cjs-'],
-  moduleNameMapper: { '^fastify-blaze-ws$': '<rootDir>/src/index.ts', '^fastify-blaze-ws/(tickets|redis|nats|testing)$': '<rootDir>/src/$1.ts' },
+  moduleNameMapper: {
+    '^fastify-blaze-ws$': '<rootDir>/src/index.ts',
+    '^fastify-blaze-ws/(tickets|redis|nats|testing)$': '<rootDir>/src/$1.ts'
+  },
   transform: {
-    '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }]
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }
+    ]
   },
   testTimeout: 30_000,
   reporters: ['default', '<rootDir>/__tests__/support/count-reporter.cjs'],

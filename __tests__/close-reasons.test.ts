@@ -24,7 +24,9 @@ function serve(): Promise<TestServer> {
     })
     app.webSocket('/json', (ws) => ws.readJSON())
     app.webSocket('/room', async (ws) => app.wsHub.join(ws, (await ws.readMessage()).data.toString()))
-    app.webSocket('/key', async (ws) => app.wsHub.presence.set(ws, 'room', null, { key: (await ws.readMessage()).data.toString() }))
+    app.webSocket('/key', async (ws) =>
+      app.wsHub.presence.set(ws, 'room', null, { key: (await ws.readMessage()).data.toString() })
+    )
     app.webSocket('/info', async (ws) => app.wsHub.presence.set(ws, 'room', (await ws.readMessage()).data.toString()))
     app.webSocket('/unregistered', (ws) => {
       hub.register(ws)
@@ -63,7 +65,12 @@ const ROWS: Row[] = [
   ['/reads', [clientFrame(8, Buffer.from([0x03, 0xed]))], 1002, 'protocol error'],
   ['/reads', [clientFrame(1, Buffer.from([0xc3, 0x28]))], 1007, 'invalid UTF-8'],
   ['/reads', [clientFrame(1, Buffer.from('garbage'), { rsv: 4 })], 1007, 'invalid compressed data'],
-  ['/reads', [clientFrame(1, 'a', { fin: false }), clientFrame(0, 'b', { fin: false }), clientFrame(0, 'c')], 1008, 'too many fragments'],
+  [
+    '/reads',
+    [clientFrame(1, 'a', { fin: false }), clientFrame(0, 'b', { fin: false }), clientFrame(0, 'c')],
+    1008,
+    'too many fragments'
+  ],
   ['/reads', [clientFrame(1, 'x'.repeat(1001))], 1009, 'message too big'],
   ['/reads', [clientFrame(1, deflated(Buffer.alloc(5000)), { rsv: 4 })], 1009, 'message too big'],
   // What the application closes with without a reason, or the client, has none.
@@ -88,7 +95,8 @@ test.each(ROWS)('%s with %p closes with %i %p', async (path, frames, code, reaso
 test('a server and a hub that shut down say so', async () => {
   const own = new WebSocketHub()
   const { app, ws } = await startServer((instance) => {
-    const waiting = (ws: WebSocketConnection): Promise<void> => new Promise((resolve) => ws.signal.addEventListener('abort', () => resolve()))
+    const waiting = (ws: WebSocketConnection): Promise<void> =>
+      new Promise((resolve) => ws.signal.addEventListener('abort', () => resolve()))
     instance.webSocket('/hub', (ws) => (own.register(ws), waiting(ws)))
     instance.webSocket('/server', async (ws) => void (await ws.readMessage()))
   })
@@ -100,18 +108,29 @@ test('a server and a hub that shut down say so', async () => {
 })
 
 test('a client that does not answer a shutdown is dropped, and the log says why', async () => {
-  const { app, port, logs } = await startServer((instance) => {
-    instance.webSocket('/ws', async (ws) => void (await ws.readMessage()))
-  }, { shutdown: { grace: 10, timeout: 50 } })
+  const { app, port, logs } = await startServer(
+    (instance) => {
+      instance.webSocket('/ws', async (ws) => void (await ws.readMessage()))
+    },
+    { shutdown: { grace: 10, timeout: 50 } }
+  )
   await new RawClient(port).open('/ws')
   await app.close()
   await eventually(() => logs.some(({ msg }) => msg === 'websocket closed'))
-  expect(logs.find(({ msg }) => msg === 'websocket closed')).toMatchObject({ code: 1001, reason: 'server shutting down', wasClean: false })
+  expect(logs.find(({ msg }) => msg === 'websocket closed')).toMatchObject({
+    code: 1001,
+    reason: 'server shutting down',
+    wasClean: false
+  })
 })
 
 test('every reason stands in docs/errors.md', () => {
   const page = read('docs/errors.md')
-  const reasons = new Set([...ROWS.map((row) => row[3]).filter((reason) => reason !== ''), 'server shutting down', 'hub shutting down'])
+  const reasons = new Set([
+    ...ROWS.map((row) => row[3]).filter((reason) => reason !== ''),
+    'server shutting down',
+    'hub shutting down'
+  ])
   for (const reason of reasons) expect(page).toContain(`\`${reason}\``)
 })
 

@@ -1,17 +1,13 @@
-import {
-  CloseCode,
-  CloseError,
-  isCloseError,
-  isUnexpectedCloseError,
-  type WebSocketConnection
-} from '../src/index.ts'
+import { CloseCode, CloseError, isCloseError, isUnexpectedCloseError, type WebSocketConnection } from '../src/index.ts'
 import { clientFrame, RawClient } from './support/raw-client.ts'
 import { closeServers, connect, startServer } from './support/server.ts'
 
 afterEach(closeServers)
 
 /** Runs a handler with one connection and gives what it returned, and how the client saw the end. */
-async function withConnection<T>(handler: (ws: WebSocketConnection) => Promise<T>): Promise<{ result: T; code: number; reason: string }> {
+async function withConnection<T>(
+  handler: (ws: WebSocketConnection) => Promise<T>
+): Promise<{ result: T; code: number; reason: string }> {
   let resolve: (value: T) => void
   const result = new Promise<T>((res) => (resolve = res))
   const { ws } = await startServer((app) => {
@@ -55,7 +51,13 @@ describe('CloseError', () => {
 
   test('says what closed the connection', () => {
     expect(error).toBeInstanceOf(Error)
-    expect(error).toMatchObject({ name: 'CloseError', code: 'FST_BLAZE_WS_CLOSED', closeCode: 1001, reason: 'going', wasClean: true })
+    expect(error).toMatchObject({
+      name: 'CloseError',
+      code: 'FST_BLAZE_WS_CLOSED',
+      closeCode: 1001,
+      reason: 'going',
+      wasClean: true
+    })
     expect(error.message).toContain('1001')
     expect(error.message).toContain('going')
   })
@@ -72,18 +74,24 @@ describe('CloseError', () => {
     expect(isUnexpectedCloseError(error, 1000, 1001)).toBe(false)
   })
 
-  test.each([new Error('x'), undefined, null, 1001, 'x', {}, { closeCode: 1001 }])('neither is true for %p', (other) => {
-    expect(isCloseError(other)).toBe(false)
-    expect(isCloseError(other, 1001)).toBe(false)
-    expect(isUnexpectedCloseError(other)).toBe(false)
-    expect(isUnexpectedCloseError(other, 1000)).toBe(false)
-  })
+  test.each([new Error('x'), undefined, null, 1001, 'x', {}, { closeCode: 1001 }])(
+    'neither is true for %p',
+    (other) => {
+      expect(isCloseError(other)).toBe(false)
+      expect(isCloseError(other, 1001)).toBe(false)
+      expect(isUnexpectedCloseError(other)).toBe(false)
+      expect(isUnexpectedCloseError(other, 1000)).toBe(false)
+    }
+  )
 })
 
 describe('close(code, reason)', () => {
-  test.each([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999])('%i is sent', async (code) => {
-    expect(await withConnection((ws) => ws.close(code, 'why'))).toMatchObject({ code, reason: 'why' })
-  })
+  test.each([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999])(
+    '%i is sent',
+    async (code) => {
+      expect(await withConnection((ws) => ws.close(code, 'why'))).toMatchObject({ code, reason: 'why' })
+    }
+  )
 
   test.each([0, 1, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_536, -1, 1000.5, NaN, Infinity])(
     '%p cannot be sent: RangeError that names it, and the connection stays open',
@@ -100,36 +108,54 @@ describe('close(code, reason)', () => {
     }
   )
 
-  test.each([null, '1000', {}, [1000], 1000n])('a code that is no number (%p): TypeError that names it', async (code) => {
-    const { result } = await withConnection((ws) => rejection(ws.close(code as never)))
-    expect(result).toBeInstanceOf(TypeError)
-    expect(result).toMatchObject({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', message: expect.stringContaining('"code"') })
-  })
+  test.each([null, '1000', {}, [1000], 1000n])(
+    'a code that is no number (%p): TypeError that names it',
+    async (code) => {
+      const { result } = await withConnection((ws) => rejection(ws.close(code as never)))
+      expect(result).toBeInstanceOf(TypeError)
+      expect(result).toMatchObject({
+        code: 'FST_BLAZE_WS_INVALID_ARGUMENT',
+        message: expect.stringContaining('"code"')
+      })
+    }
+  )
 
-  test.each([null, 42, {}, Buffer.from('why')])('a reason that is no string (%p): TypeError that names it', async (reason) => {
-    const { result } = await withConnection((ws) => rejection(ws.close(1000, reason as never)))
-    expect(result).toBeInstanceOf(TypeError)
-    expect(result).toMatchObject({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', message: expect.stringContaining('"reason"') })
-  })
+  test.each([null, 42, {}, Buffer.from('why')])(
+    'a reason that is no string (%p): TypeError that names it',
+    async (reason) => {
+      const { result } = await withConnection((ws) => rejection(ws.close(1000, reason as never)))
+      expect(result).toBeInstanceOf(TypeError)
+      expect(result).toMatchObject({
+        code: 'FST_BLAZE_WS_INVALID_ARGUMENT',
+        message: expect.stringContaining('"reason"')
+      })
+    }
+  )
 
   test('without arguments sends 1000 and no reason', async () => {
     expect(await withConnection((ws) => ws.close())).toMatchObject({ code: 1000, reason: '' })
   })
 
   // 123 is what a control frame leaves; the cuts fall in front of, into and behind a character of two, three and four bytes.
-  test.each(['x', 'ä', 'x€', '€', '😀', 'x😀', 'xx😀', 'xxx😀', '👩‍👩‍👧'])('a reason of 200 bytes and more of %j is cut at a character, to 123 bytes at most', async (character) => {
-    const reason = character.repeat(200)
-    const { reason: received } = await withConnection((ws) => ws.close(4000, reason))
-    const bytes = Buffer.byteLength(received)
-    expect(bytes).toBeLessThanOrEqual(123)
-    expect(bytes).toBeGreaterThan(123 - 4)
-    expect(reason.startsWith(received)).toBe(true)
-    expect(received).not.toContain('\uFFFD')
-  })
+  test.each(['x', 'ä', 'x€', '€', '😀', 'x😀', 'xx😀', 'xxx😀', '👩‍👩‍👧'])(
+    'a reason of 200 bytes and more of %j is cut at a character, to 123 bytes at most',
+    async (character) => {
+      const reason = character.repeat(200)
+      const { reason: received } = await withConnection((ws) => ws.close(4000, reason))
+      const bytes = Buffer.byteLength(received)
+      expect(bytes).toBeLessThanOrEqual(123)
+      expect(bytes).toBeGreaterThan(123 - 4)
+      expect(reason.startsWith(received)).toBe(true)
+      expect(received).not.toContain('\uFFFD')
+    }
+  )
 
-  test.each(['x'.repeat(123), 'ä'.repeat(61), `${'ä'.repeat(61)}x`])('a reason that fits is not cut', async (reason) => {
-    expect((await withConnection((ws) => ws.close(4000, reason))).reason).toBe(reason)
-  })
+  test.each(['x'.repeat(123), 'ä'.repeat(61), `${'ä'.repeat(61)}x`])(
+    'a reason that fits is not cut',
+    async (reason) => {
+      expect((await withConnection((ws) => ws.close(4000, reason))).reason).toBe(reason)
+    }
+  )
 
   test('a lone surrogate in the reason does not make a broken frame', async () => {
     const { code, reason } = await withConnection((ws) => ws.close(4000, 'half \ud83d'))
@@ -138,13 +164,16 @@ describe('close(code, reason)', () => {
 })
 
 describe('a close frame of the client', () => {
-  test.each([1000, 1001, 1003, 1007, 1011, 1012, 1014, 3000, 4999])('%i is answered with the same code, and reported', async (code) => {
-    const { port, info } = await serveClose()
-    const client = await new RawClient(port).open('/ws')
-    client.socket.write(clientFrame(8, closePayload(code, 'bye')))
-    expect(await client.closeCode()).toBe(code)
-    expect(await info).toEqual({ code, reason: 'bye', wasClean: true })
-  })
+  test.each([1000, 1001, 1003, 1007, 1011, 1012, 1014, 3000, 4999])(
+    '%i is answered with the same code, and reported',
+    async (code) => {
+      const { port, info } = await serveClose()
+      const client = await new RawClient(port).open('/ws')
+      client.socket.write(clientFrame(8, closePayload(code, 'bye')))
+      expect(await client.closeCode()).toBe(code)
+      expect(await info).toEqual({ code, reason: 'bye', wasClean: true })
+    }
+  )
 
   test('without a code is answered, and reported as 1005', async () => {
     const { port, info } = await serveClose()
@@ -154,18 +183,24 @@ describe('a close frame of the client', () => {
     expect(await info).toEqual({ code: 1005, reason: '', wasClean: true })
   })
 
-  test.each([0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535])('with the invalid code %i is answered with 1002', async (code) => {
-    const { port, info } = await serveClose()
-    const client = await new RawClient(port).open('/ws')
-    client.socket.write(clientFrame(8, closePayload(code)))
-    expect(await client.closeCode()).toBe(1002)
-    expect((await info)?.code).toBe(1002)
-    client.reset()
-  })
+  test.each([0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535])(
+    'with the invalid code %i is answered with 1002',
+    async (code) => {
+      const { port, info } = await serveClose()
+      const client = await new RawClient(port).open('/ws')
+      client.socket.write(clientFrame(8, closePayload(code)))
+      expect(await client.closeCode()).toBe(1002)
+      expect((await info)?.code).toBe(1002)
+      client.reset()
+    }
+  )
 
   test('with a payload of one byte is answered with 1002, with a reason that is not UTF-8 with 1007', async () => {
     const { port } = await serveClose()
-    for (const [payload, code] of [[Buffer.from([3]), 1002], [Buffer.from([3, 0xe8, 0xff]), 1007]] as const) {
+    for (const [payload, code] of [
+      [Buffer.from([3]), 1002],
+      [Buffer.from([3, 0xe8, 0xff]), 1007]
+    ] as const) {
       const client = await new RawClient(port).open('/ws')
       client.socket.write(clientFrame(8, payload))
       expect(await client.closeCode()).toBe(code)

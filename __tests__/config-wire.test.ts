@@ -27,14 +27,21 @@ interface Routes {
 }
 
 /** A server with a route for each configuration; each connection is kept. */
-async function serve(routes: Record<string, Partial<WebSocketConfig>>, handler: (ws: WebSocketConnection) => Promise<unknown> = echo): Promise<Routes> {
+async function serve(
+  routes: Record<string, Partial<WebSocketConfig>>,
+  handler: (ws: WebSocketConnection) => Promise<unknown> = echo
+): Promise<Routes> {
   const connections = new Map<string, WebSocketConnection>()
   const { port, ws } = await startServer((app) => {
     for (const [name, config] of Object.entries(routes)) {
-      app.webSocketWithConfig(`/${name}`, async (ws) => {
-        connections.set(name, ws)
-        await handler(ws)
-      }, config)
+      app.webSocketWithConfig(
+        `/${name}`,
+        async (ws) => {
+          connections.set(name, ws)
+          await handler(ws)
+        },
+        config
+      )
     }
   })
   return { port, ws, connections }
@@ -96,10 +103,16 @@ test('readBufferSize: with more unread the server stops reading, and nothing is 
 
 test('writeBufferSize: write* waits with more unsent', async () => {
   const message = randomBytes(64 * KiB)
-  const { ws, connections } = await serve({ small: { writeBufferSize: KiB }, large: { writeBufferSize: 4 * MiB } }, async (ws) => {
-    for (let i = 0; i < 512; i++) await ws.writeBinary(message)
-  })
-  for (const [path, size] of [['small', KiB], ['large', 4 * MiB]] as const) {
+  const { ws, connections } = await serve(
+    { small: { writeBufferSize: KiB }, large: { writeBufferSize: 4 * MiB } },
+    async (ws) => {
+      for (let i = 0; i < 512; i++) await ws.writeBinary(message)
+    }
+  )
+  for (const [path, size] of [
+    ['small', KiB],
+    ['large', 4 * MiB]
+  ] as const) {
     const client = await connect(ws(`/${path}`))
     client.socket.pause()
     const unsent = await settled(() => connections.get(path)?.bufferedAmount ?? 0)
@@ -184,7 +197,9 @@ test('pongTimeout: an unanswered ping drops the connection', async () => {
     never: { pingInterval: 50, pongTimeout: 0 }
   })
   // A raw client answers no pings.
-  const [short, long, never] = await Promise.all(['/short', '/long', '/never'].map((path) => new RawClient(port).open(path)))
+  const [short, long, never] = await Promise.all(
+    ['/short', '/long', '/never'].map((path) => new RawClient(port).open(path))
+  )
   await expect(short?.closeCode()).rejects.toThrow('the server has ended the connection')
   await eventually(() => connections.get('short')?.closeInfo !== undefined, 'the connection to be closed')
   expect(connections.get('short')?.closeInfo).toMatchObject({ code: 1006, wasClean: false })
@@ -198,7 +213,10 @@ describe('maxMessageSize', () => {
 
   test('in one frame: as long as it is taken, one byte more closes with 1009', async () => {
     const { ws } = await serve(routes)
-    for (const [path, size] of [['/small', 1000], ['/large', 100_000]] as const) {
+    for (const [path, size] of [
+      ['/small', 1000],
+      ['/large', 100_000]
+    ] as const) {
       const client = await connect(ws(path), [], PLAIN)
       client.socket.send('x'.repeat(size))
       expect(await client.next()).toHaveLength(size)
@@ -209,7 +227,10 @@ describe('maxMessageSize', () => {
 
   test('in fragments', async () => {
     const { port } = await serve(routes)
-    for (const [path, size] of [['/small', 1000], ['/large', 100_000]] as const) {
+    for (const [path, size] of [
+      ['/small', 1000],
+      ['/large', 100_000]
+    ] as const) {
       const client = await new RawClient(port).open(path)
       const fragments = (rest: number): Buffer =>
         Buffer.concat([clientFrame(2, Buffer.alloc(size - 500), { fin: false }), clientFrame(0, Buffer.alloc(rest))])
@@ -223,7 +244,10 @@ describe('maxMessageSize', () => {
 
   test('after inflation', async () => {
     const { ws } = await serve(routes)
-    for (const [path, size] of [['/small', 1000], ['/large', 100_000]] as const) {
+    for (const [path, size] of [
+      ['/small', 1000],
+      ['/large', 100_000]
+    ] as const) {
       const client = await connect(ws(path), [], { perMessageDeflate: { threshold: 0 } })
       client.socket.send('x'.repeat(size))
       expect(await client.next()).toHaveLength(size)
@@ -267,7 +291,10 @@ describe('compressionLevel', () => {
   })
 
   test('is that of the route: 9 is smaller than 1 on the wire, and 0 is plain', async () => {
-    const { port } = await serve({ one: { compressionLevel: 1 }, nine: { compressionLevel: 9 }, none: { compressionLevel: 0 } }, (ws) => ws.writeText(text))
+    const { port } = await serve(
+      { one: { compressionLevel: 1 }, nine: { compressionLevel: 9 }, none: { compressionLevel: 0 } },
+      (ws) => ws.writeText(text)
+    )
     const frame = async (path: string) => {
       const client = await new RawClient(port).open(path, { 'Sec-WebSocket-Extensions': 'permessage-deflate' })
       const frame = await client.frame()
@@ -305,10 +332,13 @@ describe('compressionLevel', () => {
 })
 
 test('compressionThreshold: shorter messages go out plain', async () => {
-  const { port } = await serve({ all: { compressionThreshold: 0 }, some: { compressionThreshold: 100 }, byDefault: {} }, async (ws) => {
-    for (const size of [99, 100, 1023, 1024]) await ws.writeText('x'.repeat(size))
-    await ws.writeText('ä'.repeat(50))
-  })
+  const { port } = await serve(
+    { all: { compressionThreshold: 0 }, some: { compressionThreshold: 100 }, byDefault: {} },
+    async (ws) => {
+      for (const size of [99, 100, 1023, 1024]) await ws.writeText('x'.repeat(size))
+      await ws.writeText('ä'.repeat(50))
+    }
+  )
   const compressed = async (path: string): Promise<boolean[]> => {
     const client = await new RawClient(port).open(path, { 'Sec-WebSocket-Extensions': 'permessage-deflate' })
     const frames = []
@@ -335,14 +365,21 @@ test('checkOrigin is asked for its own route only', async () => {
 })
 
 test("subprotocols: the server's order decides, per route", async () => {
-  const { ws } = await serve({ a: { subprotocols: ['v2', 'v1'] }, b: { subprotocols: ['v1', 'v2'] }, c: { subprotocols: ['v3'] } })
+  const { ws } = await serve({
+    a: { subprotocols: ['v2', 'v1'] },
+    b: { subprotocols: ['v1', 'v2'] },
+    c: { subprotocols: ['v3'] }
+  })
   const chosen = async (path: string): Promise<string> => (await connect(ws(path), ['v1', 'v2', 'v3'])).socket.protocol
   expect([await chosen('/a'), await chosen('/b'), await chosen('/c')]).toEqual(['v2', 'v1', 'v3'])
 })
 
 test('sendQueueSize: so many messages wait, the next one is dropped', async () => {
   const { ws, connections } = await serve({ few: { sendQueueSize: 5 }, many: { sendQueueSize: 50 } })
-  for (const [path, size] of [['few', 5], ['many', 50]] as const) {
+  for (const [path, size] of [
+    ['few', 5],
+    ['many', 50]
+  ] as const) {
     const client = await connect(ws(`/${path}`), [], PLAIN)
     const connection = connections.get(path) as WebSocketConnection
     await stall(connection, client)
@@ -351,7 +388,9 @@ test('sendQueueSize: so many messages wait, the next one is dropped', async () =
     expect(connection.dropped).toBe(3)
     client.socket.resume()
     await client.until(() => client.messages.length === 1 + size)
-    expect(client.messages.slice(1).map(({ data }) => data)).toEqual(Array.from({ length: size }, (_, i) => `message ${i}`))
+    expect(client.messages.slice(1).map(({ data }) => data)).toEqual(
+      Array.from({ length: size }, (_, i) => `message ${i}`)
+    )
   }
 })
 
@@ -365,11 +404,15 @@ test('slowConsumer: each route has its own policy, in the same hub', async () =>
   }
   const { app, ws } = await startServer((app) => {
     for (const [name, slowConsumer] of Object.entries(policies)) {
-      app.webSocketWithConfig(`/${name}`, async (ws) => {
-        connections.set(name, ws)
-        app.wsHub.register(ws)
-        await echo(ws)
-      }, { slowConsumer, sendQueueSize: 5 })
+      app.webSocketWithConfig(
+        `/${name}`,
+        async (ws) => {
+          connections.set(name, ws)
+          app.wsHub.register(ws)
+          await echo(ws)
+        },
+        { slowConsumer, sendQueueSize: 5 }
+      )
     }
   })
   const clients = new Map<string, TestClient>()
@@ -398,13 +441,27 @@ test('slowConsumer: each route has its own policy, in the same hub', async () =>
 })
 
 test("the plugin's config is the base of every route", async () => {
-  const { ws, port } = await startServer(async (app) => {
-    app.webSocket('/plain', echo)
-    app.webSocketWithConfig('/own', echo, { maxMessageSize: 200 })
-    await app.register(async (child) => child.webSocket('/child', echo))
-  }, { config: { maxMessageSize: 100, compressionLevel: 0, subprotocols: ['v1'], checkOrigin: (request) => request.headers.origin === 'https://a.example' } })
+  const { ws, port } = await startServer(
+    async (app) => {
+      app.webSocket('/plain', echo)
+      app.webSocketWithConfig('/own', echo, { maxMessageSize: 200 })
+      await app.register(async (child) => child.webSocket('/child', echo))
+    },
+    {
+      config: {
+        maxMessageSize: 100,
+        compressionLevel: 0,
+        subprotocols: ['v1'],
+        checkOrigin: (request) => request.headers.origin === 'https://a.example'
+      }
+    }
+  )
   const open = (path: string) => connect(ws(path), ['v1'], { origin: 'https://a.example' })
-  for (const [path, size] of [['/plain', 100], ['/child', 100], ['/own', 200]] as const) {
+  for (const [path, size] of [
+    ['/plain', 100],
+    ['/child', 100],
+    ['/own', 200]
+  ] as const) {
     const client = await open(path)
     expect([client.socket.protocol, client.socket.extensions]).toEqual(['v1', ''])
     client.socket.send(Buffer.alloc(size))

@@ -61,11 +61,19 @@ describe('values', () => {
     writeTimeout: { valid: [0, 1, MAX], invalid: [...notIntegers, MAX + 1], says: 'milliseconds' },
     pingInterval: { valid: [0, 1, MAX], invalid: [...notIntegers, MAX + 1], says: 'milliseconds' },
     pongTimeout: { valid: [0, 1, MAX], invalid: [...notIntegers, MAX + 1], says: 'milliseconds' },
-    closeTimeout: { valid: [1, MAX], invalid: [...notIntegers, 0, MAX + 1], says: 'from 1 to 2147483647 (milliseconds)' },
+    closeTimeout: {
+      valid: [1, MAX],
+      invalid: [...notIntegers, 0, MAX + 1],
+      says: 'from 1 to 2147483647 (milliseconds)'
+    },
     maxMessageSize: { valid: [1, MAX], invalid: [...notIntegers, 0, MAX + 1], says: 'bytes' },
     compressionLevel: { valid: [0, 1, 6, 9], invalid: [...notIntegers, 10], says: '0 to 9' },
     compressionThreshold: { valid: [0, MAX], invalid: [...notIntegers, MAX + 1], says: 'bytes' },
-    checkOrigin: { valid: [() => true, async () => false], invalid: [true, null, 'https://example.com', ['https://example.com'], {}], says: 'function' },
+    checkOrigin: {
+      valid: [() => true, async () => false],
+      invalid: [true, null, 'https://example.com', ['https://example.com'], {}],
+      says: 'function'
+    },
     subprotocols: {
       valid: [[], ['v1'], ['v1', 'graphql-transport-ws', "!#$%&'*+-.^_`|~"]],
       invalid: ['v1', null, {}, [1], [''], ['a b'], ['a,b'], ['ä'], ['a', 'a'], ['a\r\nb'], new Set(['v1'])],
@@ -85,10 +93,32 @@ describe('values', () => {
     maxBufferedChunks: { valid: [1, MAX], invalid: [...notIntegers, 0, MAX + 1], says: 'chunks' },
     maxControlFrames: { valid: [0, 1, MAX], invalid: [...notIntegers, MAX + 1], says: '0 = no limit' },
     rateLimit: {
-      valid: [false, { messages: 10 }, { messages: 0.5, burst: 1 }, { messages: 10, burst: 20, bytes: 1000, onLimit: 'close' }, { messages: 1, onLimit: () => {} }],
+      valid: [
+        false,
+        { messages: 10 },
+        { messages: 0.5, burst: 1 },
+        { messages: 10, burst: 20, bytes: 1000, onLimit: 'close' },
+        { messages: 1, onLimit: () => {} }
+      ],
       invalid: [
-        true, null, 10, '10', [], () => {}, {}, { burst: 5 }, { messages: 0 }, { messages: -1 }, { messages: NaN }, { messages: Infinity }, { messages: '10' },
-        { messages: 10, burst: 0 }, { messages: 10, burst: 1.5 }, { messages: 10, bytes: 0 }, { messages: 10, onLimit: 'drop' }, { messages: 10, perSecond: 1 }
+        true,
+        null,
+        10,
+        '10',
+        [],
+        () => {},
+        {},
+        { burst: 5 },
+        { messages: 0 },
+        { messages: -1 },
+        { messages: NaN },
+        { messages: Infinity },
+        { messages: '10' },
+        { messages: 10, burst: 0 },
+        { messages: 10, burst: 1.5 },
+        { messages: 10, bytes: 0 },
+        { messages: 10, onLimit: 'drop' },
+        { messages: 10, perSecond: 1 }
       ],
       says: 'rateLimit'
     }
@@ -99,14 +129,20 @@ describe('values', () => {
   })
 
   const cases = Object.entries(table)
-  test.each(cases.flatMap(([key, { valid }]) => valid.map((value) => [key, value] as const)))('%s: %p is taken', (key, value) => {
-    expect(() => add({ [key]: value })).not.toThrow()
-  })
+  test.each(cases.flatMap(([key, { valid }]) => valid.map((value) => [key, value] as const)))(
+    '%s: %p is taken',
+    (key, value) => {
+      expect(() => add({ [key]: value })).not.toThrow()
+    }
+  )
 
   test.each(cases.flatMap(([key, { invalid, says }]) => invalid.map((value) => [key, value, says] as const)))(
     '%s: %p is refused, with the key and what is allowed',
     (key, value, says) => {
-      const expected = expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringContaining(`"config.${key}`) })
+      const expected = expect.objectContaining({
+        code: 'FST_BLAZE_WS_INVALID_OPTION',
+        message: expect.stringContaining(`"config.${key}`)
+      })
       expect(() => add({ [key]: value })).toThrow(expected)
       expect(() => add({ [key]: value })).toThrow(says)
       expect(() => add({ [key]: value })).toThrow(TypeError)
@@ -116,15 +152,20 @@ describe('values', () => {
   test('the plugin’s config is checked in the same way', async () => {
     for (const [key, { invalid }] of cases) {
       const other = Fastify()
-      await expect(other.register(blazeWs, { config: { [key]: invalid[0] } }).ready()).rejects.toThrow(`"config.${key}"`)
+      await expect(other.register(blazeWs, { config: { [key]: invalid[0] } }).ready()).rejects.toThrow(
+        `"config.${key}"`
+      )
       await other.close()
     }
   })
 
-  test.each(['pingIntervall', 'PingInterval', '__proto__x', 'constructor', 'toString', 'maxPayload'])('the unknown key %s is refused, with all that are known', (key) => {
-    expect(() => add({ [key]: 1 })).toThrow(`"config.${key}"`)
-    for (const known of Object.keys(table)) expect(() => add({ [key]: 1 })).toThrow(known)
-  })
+  test.each(['pingIntervall', 'PingInterval', '__proto__x', 'constructor', 'toString', 'maxPayload'])(
+    'the unknown key %s is refused, with all that are known',
+    (key) => {
+      expect(() => add({ [key]: 1 })).toThrow(`"config.${key}"`)
+      for (const known of Object.keys(table)) expect(() => add({ [key]: 1 })).toThrow(known)
+    }
+  )
 
   test('a `__proto__` from JSON is an unknown key, too, and pollutes nothing', () => {
     expect(() => add(JSON.parse('{ "__proto__": { "maxMessageSize": 1 } }'))).toThrow('__proto__')
@@ -132,7 +173,9 @@ describe('values', () => {
   })
 
   test.each([null, 1, 'x', true, [], () => {}])('a config that is no object (%p) is refused', (config) => {
-    expect(() => add(config)).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringContaining('"config"') }))
+    expect(() => add(config)).toThrow(
+      expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringContaining('"config"') })
+    )
   })
 
   test('a long value does not fill the error', () => {
@@ -153,14 +196,18 @@ describe('values', () => {
 
 describe('layers', () => {
   test("a route's values win over the plugin's, and those over the defaults", async () => {
-    const { ws } = await startServer((app) => {
-      const answer = (): void => {}
-      app.webSocket('/plugin', answer)
-      app.webSocketWithConfig('/route', answer, { subprotocols: ['route'] })
-      app.webSocketWithConfig('/undefined', answer, { subprotocols: undefined } as never)
-      app.webSocketWithConfig('/empty', answer, { subprotocols: [] })
-    }, { config: { subprotocols: ['plugin'] } })
-    const chosen = async (path: string): Promise<string> => (await connect(ws(path), ['route', 'plugin'])).socket.protocol
+    const { ws } = await startServer(
+      (app) => {
+        const answer = (): void => {}
+        app.webSocket('/plugin', answer)
+        app.webSocketWithConfig('/route', answer, { subprotocols: ['route'] })
+        app.webSocketWithConfig('/undefined', answer, { subprotocols: undefined } as never)
+        app.webSocketWithConfig('/empty', answer, { subprotocols: [] })
+      },
+      { config: { subprotocols: ['plugin'] } }
+    )
+    const chosen = async (path: string): Promise<string> =>
+      (await connect(ws(path), ['route', 'plugin'])).socket.protocol
     expect(await chosen('/plugin')).toBe('plugin')
     expect(await chosen('/route')).toBe('route')
     expect(await chosen('/undefined')).toBe('plugin')
@@ -181,10 +228,16 @@ describe('layers', () => {
   })
 
   test('frozen objects are taken', async () => {
-    const config = Object.freeze({ subprotocols: Object.freeze(['v1']) as string[], slowConsumer: Object.freeze({ coalesce: () => 1 }) })
-    const { ws } = await startServer((app) => {
-      app.webSocketWithConfig('/ws', () => {}, config)
-    }, { config })
+    const config = Object.freeze({
+      subprotocols: Object.freeze(['v1']) as string[],
+      slowConsumer: Object.freeze({ coalesce: () => 1 })
+    })
+    const { ws } = await startServer(
+      (app) => {
+        app.webSocketWithConfig('/ws', () => {}, config)
+      },
+      { config }
+    )
     expect((await connect(ws('/ws'), ['v1'])).socket.protocol).toBe('v1')
   })
 })

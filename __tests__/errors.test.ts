@@ -8,7 +8,9 @@ afterEach(closeServers)
 const all = Object.entries(errors)
 
 test('every error has a code of its own with the package’s prefix, and its name is that code', () => {
-  expect(all.map(([name, Class]) => [name, new Class('a', 'b').code])).toEqual(all.map(([name]) => [name, `FST_BLAZE_WS_${name}`]))
+  expect(all.map(([name, Class]) => [name, new Class('a', 'b').code])).toEqual(
+    all.map(([name]) => [name, `FST_BLAZE_WS_${name}`])
+  )
 })
 
 test('every error is an Error of @fastify/error with a message and a stack', () => {
@@ -97,18 +99,26 @@ test.each([
   ['ping', [42], 'data'],
   ['closeGracefully', ['1s'], 'timeout'],
   ['closeGracefully', [undefined], 'timeout']
-] as const)('%s(%p) rejects with a TypeError that names %s, and the connection stays open', async (method, args, named) => {
-  let error: unknown
-  const { ws } = await startServer((app) => {
-    app.webSocket('/ws', async (ws) => {
-      error = await (ws[method] as (...args: unknown[]) => Promise<unknown>)(...args).catch((reason: unknown) => reason)
-      await ws.writeText('still open')
+] as const)(
+  '%s(%p) rejects with a TypeError that names %s, and the connection stays open',
+  async (method, args, named) => {
+    let error: unknown
+    const { ws } = await startServer((app) => {
+      app.webSocket('/ws', async (ws) => {
+        error = await (ws[method] as (...args: unknown[]) => Promise<unknown>)(...args).catch(
+          (reason: unknown) => reason
+        )
+        await ws.writeText('still open')
+      })
     })
-  })
-  expect(await (await connect(ws('/ws'))).next()).toBe('still open')
-  expect(error).toBeInstanceOf(TypeError)
-  expect(error).toMatchObject({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', message: expect.stringContaining(`"${named}"`) })
-})
+    expect(await (await connect(ws('/ws'))).next()).toBe('still open')
+    expect(error).toBeInstanceOf(TypeError)
+    expect(error).toMatchObject({
+      code: 'FST_BLAZE_WS_INVALID_ARGUMENT',
+      message: expect.stringContaining(`"${named}"`)
+    })
+  }
+)
 
 test.each([
   ['ping', ['x'.repeat(126)], 'data'],

@@ -43,19 +43,78 @@ test.each<[string, Handler, number, string]>([
   ['returns at once', () => {}, 1000, 'handler returned'],
   ['returns a value', (() => 5) as unknown as Handler, 1000, 'handler returned'],
   ['resolves', async () => {}, 1000, 'handler returned'],
-  ['throws', () => { throw new Error('a secret of ours') }, 1011, 'internal error'],
-  ['rejects', async () => { throw new Error('a secret of ours') }, 1011, 'internal error'],
-  ['rejects with nothing', async () => { throw undefined }, 1011, 'internal error'],
-  ['rejects with a string', async () => { throw 'text' }, 1011, 'internal error'],
-  ['rejects with a code of its own', async () => { throw Object.assign(new Error('not you'), { closeCode: 1008, reason: 'not you' }) }, 1008, 'not you'],
-  ['rejects with a code of an application', async () => { throw Object.assign(new Error('x'), { closeCode: 4400 }) }, 4400, ''],
-  ['rejects with a code that cannot be sent', async () => { throw Object.assign(new Error('x'), { closeCode: 1005 }) }, 1011, 'internal error'],
-  ['rejects with the CloseError of another connection', async () => { throw new CloseError({ code: 1000, reason: 'chosen by the client of that one', wasClean: true }) }, 1000, '']
+  [
+    'throws',
+    () => {
+      throw new Error('a secret of ours')
+    },
+    1011,
+    'internal error'
+  ],
+  [
+    'rejects',
+    async () => {
+      throw new Error('a secret of ours')
+    },
+    1011,
+    'internal error'
+  ],
+  [
+    'rejects with nothing',
+    async () => {
+      throw undefined
+    },
+    1011,
+    'internal error'
+  ],
+  [
+    'rejects with a string',
+    async () => {
+      throw 'text'
+    },
+    1011,
+    'internal error'
+  ],
+  [
+    'rejects with a code of its own',
+    async () => {
+      throw Object.assign(new Error('not you'), { closeCode: 1008, reason: 'not you' })
+    },
+    1008,
+    'not you'
+  ],
+  [
+    'rejects with a code of an application',
+    async () => {
+      throw Object.assign(new Error('x'), { closeCode: 4400 })
+    },
+    4400,
+    ''
+  ],
+  [
+    'rejects with a code that cannot be sent',
+    async () => {
+      throw Object.assign(new Error('x'), { closeCode: 1005 })
+    },
+    1011,
+    'internal error'
+  ],
+  [
+    'rejects with the CloseError of another connection',
+    async () => {
+      throw new CloseError({ code: 1000, reason: 'chosen by the client of that one', wasClean: true })
+    },
+    1000,
+    ''
+  ]
 ])('a handler that %s', async (_name, handler, code, reason) => {
   const { url, logs } = await serve(handler)
   const client = await connect(url)
   expect(await client.close()).toEqual({ code, reason })
-  await eventually(() => failures(logs).length === (code === 1000 && _name !== 'rejects with the CloseError of another connection' ? 0 : 1))
+  await eventually(
+    () =>
+      failures(logs).length === (code === 1000 && _name !== 'rejects with the CloseError of another connection' ? 0 : 1)
+  )
 })
 
 test('bad JSON that the handler does not catch closes with 1007', async () => {
@@ -84,7 +143,9 @@ test.each<[string, (client: RawClient) => void]>([
     },
     async (ws) => void (await once(ws.socket, 'never', { signal: ws.signal })),
     async (ws) => {
-      await new Promise((_resolve, reject) => ws.signal.addEventListener('abort', () => reject(ws.signal.reason as Error)))
+      await new Promise((_resolve, reject) =>
+        ws.signal.addEventListener('abort', () => reject(ws.signal.reason as Error))
+      )
     }
   ]
   const { port, ws, logs } = await startServer((app) => {
@@ -187,7 +248,9 @@ test('state: ids are unique, locals are kept, headers and query are read', async
       buffered: ws.bufferedAmount
     })
   })
-  const client = await connect(`${url}?a=1&list=x&list=y`, [], { headers: { 'User-Agent': 'tester', 'X-Custom': 'yes' } })
+  const client = await connect(`${url}?a=1&list=x&list=y`, [], {
+    headers: { 'User-Agent': 'tester', 'X-Custom': 'yes' }
+  })
   expect(JSON.parse(await client.next())).toEqual({
     before: null,
     count: 1,

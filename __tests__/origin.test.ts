@@ -1,6 +1,13 @@
 import type { FastifyRequest } from 'fastify'
 import { allowOrigins, sameOrigin, type WebSocketConfig } from '../src/index.ts'
-import { closeServers, connect, type LogLine, startServer, type TestServer, type TestServerOptions } from './support/server.ts'
+import {
+  closeServers,
+  connect,
+  type LogLine,
+  startServer,
+  type TestServer,
+  type TestServerOptions
+} from './support/server.ts'
 
 afterEach(closeServers)
 
@@ -88,7 +95,8 @@ describe('sameOrigin()', () => {
       '',
       'garbage',
       'file://'
-    ]) expect([origin, await status(server, origin)]).toEqual([origin, 403])
+    ])
+      expect([origin, await status(server, origin)]).toEqual([origin, 403])
   })
 
   test('does not mind the case, and knows the default port', async () => {
@@ -110,7 +118,13 @@ describe('sameOrigin()', () => {
 })
 
 describe('allowOrigins()', () => {
-  const allowed = ['https://example.com', 'http://localhost:3000', 'https://*.example.org', 'https://*.example.net:8443', 'capacitor://localhost']
+  const allowed = [
+    'https://example.com',
+    'http://localhost:3000',
+    'https://*.example.org',
+    'https://*.example.net:8443',
+    'capacitor://localhost'
+  ]
 
   test.each<[string | undefined, number]>([
     ['https://example.com', 101],
@@ -188,16 +202,21 @@ describe('allowOrigins()', () => {
     undefined,
     /example/
   ])('an entry that is no origin (%p) fails at once, and is named', (entry) => {
-    expect(() => allowOrigins([entry as string])).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringContaining('origins') }))
+    expect(() => allowOrigins([entry as string])).toThrow(
+      expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringContaining('origins') })
+    )
   })
 
   test.each([undefined, 'https://example.com', {}])('a list that is none (%p) fails at once', (origins) => {
-    expect(() => allowOrigins(origins as never)).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION' }))
+    expect(() => allowOrigins(origins as never)).toThrow(
+      expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION' })
+    )
   })
 })
 
 describe('a refusal is logged', () => {
-  const refusals = ({ logs }: TestServer): LogLine[] => logs.filter(({ msg }) => msg.startsWith('websocket refused with 403'))
+  const refusals = ({ logs }: TestServer): LogLine[] =>
+    logs.filter(({ msg }) => msg.startsWith('websocket refused with 403'))
 
   test('by allowOrigins, with the origin and the list', async () => {
     const allowed = ['https://example.com', 'https://*.example.org']
@@ -205,7 +224,10 @@ describe('a refusal is logged', () => {
     await status(server, 'https://evil.example')
     await status(server, 'null')
     await status(server, 'https://example.com')
-    expect(refusals(server)).toMatchObject([{ level: 30, origin: 'https://evil.example', allowed }, { origin: 'null', allowed }])
+    expect(refusals(server)).toMatchObject([
+      { level: 30, origin: 'https://evil.example', allowed },
+      { origin: 'null', allowed }
+    ])
     expect(refusals(server)[0]).toHaveProperty('reqId')
   })
 
@@ -213,7 +235,9 @@ describe('a refusal is logged', () => {
     const server = await serve(sameOrigin())
     await status(server, 'https://evil.example')
     await status(server, `http://127.0.0.1:${server.port}`)
-    expect(refusals(server)).toMatchObject([{ origin: 'https://evil.example', expected: `http://127.0.0.1:${server.port}` }])
+    expect(refusals(server)).toMatchObject([
+      { origin: 'https://evil.example', expected: `http://127.0.0.1:${server.port}` }
+    ])
     expect(refusals(server)[0]).not.toHaveProperty('hint')
   })
 
@@ -224,7 +248,9 @@ describe('a refusal is logged', () => {
   ])('by a check that %s, with a hint', async (_, check, answer) => {
     const server = await serve(check)
     await status(server, 'https://example.com')
-    expect(refusals(server)).toMatchObject([{ origin: 'https://example.com', hint: `checkOrigin must return true or false, got ${answer}` }])
+    expect(refusals(server)).toMatchObject([
+      { origin: 'https://example.com', hint: `checkOrigin must return true or false, got ${answer}` }
+    ])
   })
 
   test('by a check that says false, without a hint', async () => {
@@ -235,12 +261,14 @@ describe('a refusal is logged', () => {
 
   test.each<[string, Record<string, string>]>([
     ['X-Forwarded-Host', { 'x-forwarded-host': 'chat.example.com' }],
-    ['X-Forwarded-Proto', { 'x-forwarded-proto': 'https', 'host': 'chat.example.com' }],
+    ['X-Forwarded-Proto', { 'x-forwarded-proto': 'https', host: 'chat.example.com' }],
     ['Forwarded', { forwarded: 'host=chat.example.com;proto=https' }]
   ])('by sameOrigin behind a proxy that sends %s, with a hint at trustProxy', async (_, headers) => {
     const server = await serve(sameOrigin())
     expect(await status(server, 'https://chat.example.com', headers)).toBe(403)
-    expect(refusals(server)).toMatchObject([{ origin: 'https://chat.example.com', hint: expect.stringContaining('trustProxy is off') }])
+    expect(refusals(server)).toMatchObject([
+      { origin: 'https://chat.example.com', hint: expect.stringContaining('trustProxy is off') }
+    ])
     const distrusting = await serve(sameOrigin(), { fastify: { trustProxy: '10.0.0.1' } })
     expect(await status(distrusting, 'https://chat.example.com', headers)).toBe(403)
     expect(refusals(distrusting)).toMatchObject([{ hint: expect.stringMatching(/look at trustProxy/) }])
@@ -263,17 +291,22 @@ describe('a refusal is logged', () => {
 
   test('once, also where the application has put a check of ours into its own, and not where that allows it', async () => {
     const own = sameOrigin()
-    const server = await serve((request) => own(request) || request.headers['x-app'] === 'yes', { config: { checkOrigin: () => false } })
+    const server = await serve((request) => own(request) || request.headers['x-app'] === 'yes', {
+      config: { checkOrigin: () => false }
+    })
     expect(await status(server, 'https://evil.example', { 'x-app': 'yes' })).toBe(101)
     expect(await status(server, 'https://evil.example')).toBe(403)
     expect(refusals(server)).toHaveLength(1)
   })
 
   test('on all routes that have the check of the plugin', async () => {
-    const server = await startServer((app) => {
-      app.webSocket('/ws', () => {})
-      app.webSocketWithConfig('/other', () => {}, { maxMessageSize: 5 })
-    }, { config: { checkOrigin: allowOrigins([]) } })
+    const server = await startServer(
+      (app) => {
+        app.webSocket('/ws', () => {})
+        app.webSocketWithConfig('/other', () => {}, { maxMessageSize: 5 })
+      },
+      { config: { checkOrigin: allowOrigins([]) } }
+    )
     await status(server, 'https://evil.example')
     await connect(server.ws('/other'), [], { origin: 'https://evil.example' }).catch(() => {})
     expect(refusals(server)).toMatchObject([{ allowed: [] }, { allowed: [] }])

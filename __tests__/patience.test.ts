@@ -12,8 +12,15 @@ const never = new Promise<never>(() => {})
 /** A broker whose engine takes everything and answers nothing; a method in `answers` is that of a memory broker. */
 function silentBroker(...answers: (keyof Broker)[]): Broker {
   const working = memoryBroker()
-  const silent = Object.fromEntries(['publish', 'subscribe', 'unsubscribe', 'check', 'close'].map((method) => [method, () => never]))
-  const real = Object.fromEntries(['open', ...answers].map((method) => [method, (...args: unknown[]) => Reflect.apply(working[method as 'open'], working, args)]))
+  const silent = Object.fromEntries(
+    ['publish', 'subscribe', 'unsubscribe', 'check', 'close'].map((method) => [method, () => never])
+  )
+  const real = Object.fromEntries(
+    ['open', ...answers].map((method) => [
+      method,
+      (...args: unknown[]) => Reflect.apply(working[method as 'open'], working, args)
+    ])
+  )
   return { ...silent, ...real } as unknown as Broker
 }
 
@@ -24,13 +31,16 @@ describe('a server whose engine does not answer starts', () => {
     ['with none', { pluginTimeout: 0 }, ['close']],
     ['where it answers, and takes no subscription', { pluginTimeout: 300 }, ['check', 'publish', 'close']]
   ])('%s', async (_, fastify, answers) => {
-    const { app, ws } = await startServer((instance) => {
-      instance.webSocket('/ws', async (ws) => {
-        instance.wsHub.register(ws)
-        await ws.writeText(`clients: ${instance.wsHub.getClientCount()}`)
-        await ws.readMessage()
-      })
-    }, { fastify, hub: { broker: silentBroker(...answers) } })
+    const { app, ws } = await startServer(
+      (instance) => {
+        instance.webSocket('/ws', async (ws) => {
+          instance.wsHub.register(ws)
+          await ws.writeText(`clients: ${instance.wsHub.getClientCount()}`)
+          await ws.readMessage()
+        })
+      },
+      { fastify, hub: { broker: silentBroker(...answers) } }
+    )
     const client = await connect(ws('/ws'))
     expect(await client.next()).toBe('clients: 1')
     await app.close()
@@ -44,20 +54,23 @@ test('a broker that never closes does not hold up app.close()', async () => {
 
 test('app.close() takes the time that shutdown allows, whatever pluginTimeout is, and in the same order', async () => {
   const order: string[] = []
-  const { app, ws, logs } = await startServer(async (instance) => {
-    instance.webSocket('/late', async (ws) => {
-      ws.signal.addEventListener('abort', () => order.push('late gone'))
-      await new Promise((resolve) => setTimeout(resolve, 600))
-      await ws.writeText('done')
-    })
-    instance.webSocket('/stuck', () => never)
-    instance.addHook('preClose', async () => void order.push('preClose of another'))
-    // It closes a database, say, which handlers still need.
-    instance.addHook('onClose', async () => {
-      const open = await promisify(instance.server.getConnections.bind(instance.server))()
-      order.push(`onClose of another, ${open} connections`)
-    })
-  }, { fastify: { pluginTimeout: 300 }, shutdown: { grace: 900, timeout: 2_000 } })
+  const { app, ws, logs } = await startServer(
+    async (instance) => {
+      instance.webSocket('/late', async (ws) => {
+        ws.signal.addEventListener('abort', () => order.push('late gone'))
+        await new Promise((resolve) => setTimeout(resolve, 600))
+        await ws.writeText('done')
+      })
+      instance.webSocket('/stuck', () => never)
+      instance.addHook('preClose', async () => void order.push('preClose of another'))
+      // It closes a database, say, which handlers still need.
+      instance.addHook('onClose', async () => {
+        const open = await promisify(instance.server.getConnections.bind(instance.server))()
+        order.push(`onClose of another, ${open} connections`)
+      })
+    },
+    { fastify: { pluginTimeout: 300 }, shutdown: { grace: 900, timeout: 2_000 } }
+  )
   const [late, stuck] = [await connect(ws('/late')), await connect(ws('/stuck'))]
   await app.close()
   expect(await late.next()).toBe('done')

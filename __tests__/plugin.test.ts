@@ -8,7 +8,13 @@ import rateLimit from '@fastify/rate-limit'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { WebSocket } from 'ws'
-import blazeWs, { allowOrigins, defaultWebSocketConfig, sameOrigin, WebSocketConnection, WebSocketHub } from '../src/index.ts'
+import blazeWs, {
+  allowOrigins,
+  defaultWebSocketConfig,
+  sameOrigin,
+  WebSocketConnection,
+  WebSocketHub
+} from '../src/index.ts'
 import { RawClient } from './support/raw-client.ts'
 import { closeServers, connect, eventually, startServer, type LogLine, type TestServer } from './support/server.ts'
 import { cert, key } from './support/tls.ts'
@@ -29,12 +35,16 @@ const plain = async (app: FastifyInstance): Promise<void> => {
 
 const address = async (ws: WebSocketConnection): Promise<void> => ws.writeJSON([ws.remoteAddr(), ws.localAddr()])
 
-const remoteOf = async (url: string, headers: Record<string, string>) => (JSON.parse(await (await connect(url, [], { headers })).next()) as string[])[0]
+const remoteOf = async (url: string, headers: Record<string, string>) =>
+  (JSON.parse(await (await connect(url, [], { headers })).next()) as string[])[0]
 
 const warnings = (logs: LogLine[]) => logs.filter(({ level, msg }) => level === 40 && msg.includes('checkOrigin'))
 
 /** What `register` rejects with. */
-async function registrationError(options: unknown, before?: (app: FastifyInstance) => unknown): Promise<Error & { code?: string }> {
+async function registrationError(
+  options: unknown,
+  before?: (app: FastifyInstance) => unknown
+): Promise<Error & { code?: string }> {
   const app = Fastify() as unknown as FastifyInstance
   try {
     await before?.(app)
@@ -101,9 +111,13 @@ describe('registration', () => {
   })
 
   test('servers of one process know nothing of each other', async () => {
-    const [a, b] = await Promise.all([1, 2].map((n) => startServer((app) => {
-      app.webSocket('/ws', async (ws) => ws.writeText(String(n)))
-    })))
+    const [a, b] = await Promise.all(
+      [1, 2].map((n) =>
+        startServer((app) => {
+          app.webSocket('/ws', async (ws) => ws.writeText(String(n)))
+        })
+      )
+    )
     expect(await (await connect(a?.ws('/ws') ?? '')).next()).toBe('1')
     expect(await (await connect(b?.ws('/ws') ?? '')).next()).toBe('2')
     expect(a?.app.wsHub).not.toBe(b?.app.wsHub)
@@ -158,37 +172,43 @@ describe('registration', () => {
 })
 
 describe('beside @fastify/websocket', () => {
-  test.each([['registered by the application before us', (app: FastifyInstance) => app.register(websocket)], ['registered by us', undefined]])(
-    '%s: its routes and ours work side by side',
-    async (_how, before) => {
-      const { ws, http } = await startServer(async (app) => {
+  test.each([
+    ['registered by the application before us', (app: FastifyInstance) => app.register(websocket)],
+    ['registered by us', undefined]
+  ])('%s: its routes and ours work side by side', async (_how, before) => {
+    const { ws, http } = await startServer(
+      async (app) => {
         await app.register(plain)
         app.webSocket('/ours', echo)
         await app.register(async (child) => child.webSocket('/ws', echo), { prefix: '/child' })
-      }, { ...(before && { before }) })
+      },
+      { ...(before && { before }) }
+    )
 
-      const theirs = await connect(ws('/plain'))
-      theirs.socket.send('hello')
-      expect(await theirs.next()).toBe('plain hello')
-      expect(await (await connect(ws('/full'))).next()).toBe('full')
-      expect(await (await fetch(http('/full'))).text()).toBe('http')
-      for (const path of ['/ours', '/child/ws']) {
-        const client = await connect(ws(path))
-        client.socket.send('hello')
-        expect(await client.next()).toBe('hello')
-      }
+    const theirs = await connect(ws('/plain'))
+    theirs.socket.send('hello')
+    expect(await theirs.next()).toBe('plain hello')
+    expect(await (await connect(ws('/full'))).next()).toBe('full')
+    expect(await (await fetch(http('/full'))).text()).toBe('http')
+    for (const path of ['/ours', '/child/ws']) {
+      const client = await connect(ws(path))
+      client.socket.send('hello')
+      expect(await client.next()).toBe('hello')
     }
-  )
+  })
 
   test('options.websocket is passed to it, and touches only its routes', async () => {
     const errorHandler = jest.fn((_error: Error, socket: WebSocket) => socket.close(1011))
-    const { ws } = await startServer(async (app) => {
-      app.get('/plain', { websocket: true }, () => {
-        throw new Error('theirs')
-      })
-      app.get('/small', { websocket: true }, () => {})
-      app.webSocket('/ours', echo)
-    }, { websocket: { options: { maxPayload: 10 }, errorHandler: errorHandler as never } })
+    const { ws } = await startServer(
+      async (app) => {
+        app.get('/plain', { websocket: true }, () => {
+          throw new Error('theirs')
+        })
+        app.get('/small', { websocket: true }, () => {})
+        app.webSocket('/ours', echo)
+      },
+      { websocket: { options: { maxPayload: 10 }, errorHandler: errorHandler as never } }
+    )
 
     await (await connect(ws('/plain'))).close()
     expect(errorHandler).toHaveBeenCalledTimes(1)
@@ -202,13 +222,24 @@ describe('beside @fastify/websocket', () => {
 
   test('options.websocket is refused where it would have no effect', async () => {
     const error = await registrationError({ websocket: { options: {} } }, (app) => app.register(websocket))
-    expect(error).toMatchObject({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringContaining('"websocket"') })
+    expect(error).toMatchObject({
+      code: 'FST_BLAZE_WS_INVALID_OPTION',
+      message: expect.stringContaining('"websocket"')
+    })
   })
 
   test("verifyClient of the application's own server holds for its routes", async () => {
-    const { ws } = await startServer(async (app) => {
-      await app.register(plain)
-    }, { before: (app) => app.register(websocket, { options: { verifyClient: ({ req }: { req: IncomingMessage }) => req.headers['x-ok'] === '1' } }) })
+    const { ws } = await startServer(
+      async (app) => {
+        await app.register(plain)
+      },
+      {
+        before: (app) =>
+          app.register(websocket, {
+            options: { verifyClient: ({ req }: { req: IncomingMessage }) => req.headers['x-ok'] === '1' }
+          })
+      }
+    )
     await expect(connect(ws('/plain'))).rejects.toThrow('401')
     await connect(ws('/plain'), [], { headers: { 'x-ok': '1' } })
   })
@@ -226,14 +257,22 @@ describe('injectWS', () => {
     const app = Fastify()
     await app.register(blazeWs)
     app.webSocket('/rooms/:room', async (ws, request) => {
-      await ws.writeJSON({ room: (request.params as { room: string }).room, user: ws.header('x-user'), remote: ws.remoteAddr() })
+      await ws.writeJSON({
+        room: (request.params as { room: string }).room,
+        user: ws.header('x-user'),
+        remote: ws.remoteAddr()
+      })
       await echo(ws)
     })
     await app.ready()
     const messages: string[] = []
-    const socket = await app.injectWS('/rooms/lobby', { headers: { 'x-user': 'ann' } }, {
-      onInit: (socket) => socket.on('message', (data: Buffer) => messages.push(data.toString()))
-    })
+    const socket = await app.injectWS(
+      '/rooms/lobby',
+      { headers: { 'x-user': 'ann' } },
+      {
+        onInit: (socket) => socket.on('message', (data: Buffer) => messages.push(data.toString()))
+      }
+    )
     socket.send('hello')
     await eventually(() => messages.length === 2, 'both messages')
     expect(JSON.parse(messages[0] ?? '')).toMatchObject({ room: 'lobby', user: 'ann' })
@@ -263,12 +302,21 @@ describe('injectWS', () => {
       for await (const chunk of payload) seen.push(chunk)
     })
     app.addHook('preHandler', async (request) => {
-      seen.push(request.signal.aborted, request.ip, request.host, request.protocol, request.headers['sec-websocket-version'])
+      seen.push(
+        request.signal.aborted,
+        request.ip,
+        request.host,
+        request.protocol,
+        request.headers['sec-websocket-version']
+      )
     })
     app.webSocket('/ws', echo)
     await plain(app)
     await app.ready()
-    for (const [path, answer] of [['/ws', 'hello'], ['/plain', 'plain hello']] as const) {
+    for (const [path, answer] of [
+      ['/ws', 'hello'],
+      ['/plain', 'plain hello']
+    ] as const) {
       const client = await app.injectWS(path, { headers: { 'X-Forwarded-For': '192.0.2.1' } })
       client.send('hello')
       expect(String((await once(client, 'message'))[0])).toBe(answer)
@@ -309,7 +357,9 @@ describe('injectWS', () => {
     })
     await app.ready()
     const closed = new Promise<number>((resolve) => {
-      void app.injectWS('/ws', {}, { onInit: (socket) => socket.on('close', resolve) }).then((socket) => by === 'client' && socket.close(4000))
+      void app
+        .injectWS('/ws', {}, { onInit: (socket) => socket.on('close', resolve) })
+        .then((socket) => by === 'client' && socket.close(4000))
     })
     expect(await closed).toBe(by === 'handler' ? 1000 : 4000)
     await eventually(() => connection?.closeInfo !== undefined, 'our side to be closed')
@@ -419,21 +469,29 @@ describe('addresses', () => {
     const untrusting = await startServer((app) => {
       app.webSocket('/ws', address)
     })
-    const trusting = await startServer((app) => {
-      app.webSocket('/ws', address)
-    }, { fastify: { trustProxy: true } })
+    const trusting = await startServer(
+      (app) => {
+        app.webSocket('/ws', address)
+      },
+      { fastify: { trustProxy: true } }
+    )
     expect(await remoteOf(untrusting.ws('/ws'), headers)).toMatch(/^127\.0\.0\.1:\d+$/)
     expect(await remoteOf(trusting.ws('/ws'), headers)).toMatch(/^203\.0\.113\.7:\d+$/)
     expect(await remoteOf(trusting.ws('/ws'), { 'x-forwarded-for': '2001:db8::7' })).toMatch(/^\[2001:db8::7\]:\d+$/)
   })
 
-  const hasIPv6 = Object.values(networkInterfaces()).flat().some((entry) => entry?.address === '::1')
+  const hasIPv6 = Object.values(networkInterfaces())
+    .flat()
+    .some((entry) => entry?.address === '::1')
   const describeIPv6 = hasIPv6 ? describe : describe.skip
   describeIPv6('of IPv6 (skipped where the machine has no ::1)', () => {
     test('are [ip]:port', async () => {
-      const { port } = await startServer((app) => {
-        app.webSocket('/ws', address)
-      }, { host: '::1' })
+      const { port } = await startServer(
+        (app) => {
+          app.webSocket('/ws', address)
+        },
+        { host: '::1' }
+      )
       const client = await connect(`ws://[::1]:${port}/ws`)
       const [remote, local] = JSON.parse(await client.next()) as string[]
       expect(remote).toMatch(/^\[::1\]:\d+$/)
@@ -459,12 +517,15 @@ describe('addresses', () => {
 })
 
 test('TLS: wss:// works, and is closed with the server', async () => {
-  const { app, port } = await startServer((app) => {
-    app.webSocket('/ws', async (ws) => {
-      await ws.writeText(ws.request.protocol)
-      await echo(ws)
-    })
-  }, { fastify: { https: { key, cert } } as object })
+  const { app, port } = await startServer(
+    (app) => {
+      app.webSocket('/ws', async (ws) => {
+        await ws.writeText(ws.request.protocol)
+        await echo(ws)
+      })
+    },
+    { fastify: { https: { key, cert } } as object }
+  )
   const client = await connect(`wss://127.0.0.1:${port}/ws`, [], { ca: cert })
   expect(await client.next()).toBe('https')
   const long = 'x'.repeat(300_000)
@@ -500,7 +561,9 @@ describe('the warning about origins', () => {
       await app.register(async (child) => child.webSocket('/c/:id', echo), { prefix: '/v1' })
       app.get('/http', async () => 'x')
     })
-    expect(warnings(logs).map(({ msg }) => msg)).toEqual([expect.stringMatching(/set checkOrigin for \/a, \/default, \/v1\/c\/:id$/)])
+    expect(warnings(logs).map(({ msg }) => msg)).toEqual([
+      expect.stringMatching(/set checkOrigin for \/a, \/default, \/v1\/c\/:id$/)
+    ])
 
     const many = await startServer((app) => {
       for (let i = 0; i < 100; i++) app.webSocket(`/${'x'.repeat(200)}${i}`, echo)
@@ -512,9 +575,12 @@ describe('the warning about origins', () => {
 
   test('is not logged where every route checks', async () => {
     process.env['NODE_ENV'] = 'production'
-    const { logs } = await startServer((app) => {
-      app.webSocket('/a', echo)
-    }, { config: { checkOrigin: () => true } })
+    const { logs } = await startServer(
+      (app) => {
+        app.webSocket('/a', echo)
+      },
+      { config: { checkOrigin: () => true } }
+    )
     const other = await startServer((app) => {
       app.webSocketWithConfig('/a', echo, { checkOrigin: async () => true })
     })
@@ -538,9 +604,12 @@ describe('the warning about origins', () => {
 
 test('a server of its own (serverFactory) is served as well', async () => {
   const { createServer } = await import('node:http')
-  const { ws } = await startServer((app) => {
-    app.webSocket('/ws', echo)
-  }, { fastify: { serverFactory: (handler) => createServer(handler) as Server as never } })
+  const { ws } = await startServer(
+    (app) => {
+      app.webSocket('/ws', echo)
+    },
+    { fastify: { serverFactory: (handler) => createServer(handler) as Server as never } }
+  )
   const client = await connect(ws('/ws'))
   client.socket.send('x')
   expect(await client.next()).toBe('x')

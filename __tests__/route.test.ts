@@ -24,7 +24,8 @@ const echo = async (ws: WebSocketConnection): Promise<void> => {
 }
 
 const answer = (text: string) => (ws: WebSocketConnection) => ws.writeText(text)
-const params = (ws: WebSocketConnection): Promise<void> => ws.writeJSON([ws.request.routeOptions.url, ws.request.params])
+const params = (ws: WebSocketConnection): Promise<void> =>
+  ws.writeJSON([ws.request.routeOptions.url, ws.request.params])
 
 /** A hook that leaves its name on the request. */
 const mark = (name: string) => async (request: FastifyRequest) => void (request.trace ??= []).push(name)
@@ -54,9 +55,13 @@ describe('webSocket()', () => {
 
   test("Fastify's order: path, options, handler", async () => {
     const { ws } = await startServer((app) => {
-      app.webSocket('/ws', { preHandler: async (request) => void (request.visitor = { name: 'ann' }) }, async (ws, request) => {
-        await ws.writeText(request.visitor?.name ?? '')
-      })
+      app.webSocket(
+        '/ws',
+        { preHandler: async (request) => void (request.visitor = { name: 'ann' }) },
+        async (ws, request) => {
+          await ws.writeText(request.visitor?.name ?? '')
+        }
+      )
     })
     expect(await (await connect(ws('/ws'))).next()).toBe('ann')
   })
@@ -70,7 +75,12 @@ describe('webSocket()', () => {
 
   test('webSocketWithConfig() takes configuration and route options', async () => {
     const { ws } = await startServer((app) => {
-      app.webSocketWithConfig('/ws', echo, { maxMessageSize: 10 }, { schema: { querystring: { type: 'object', required: ['token'] } } })
+      app.webSocketWithConfig(
+        '/ws',
+        echo,
+        { maxMessageSize: 10 },
+        { schema: { querystring: { type: 'object', required: ['token'] } } }
+      )
     })
     expect(await refusal(ws('/ws'))).toBe(400)
     const client = await connect(ws('/ws?token=1'))
@@ -82,11 +92,17 @@ describe('webSocket()', () => {
     const { ws, http } = await startServer(async (app) => {
       await app.register(async (child) => {
         child.decorate('greeting', 'hello from the child')
-        child.webSocket('/ws', async function (ws) {
-          await ws.writeText(this.greeting ?? 'the wrong instance')
-        }, { async handler() {
-          return this.greeting
-        } })
+        child.webSocket(
+          '/ws',
+          async function (ws) {
+            await ws.writeText(this.greeting ?? 'the wrong instance')
+          },
+          {
+            async handler() {
+              return this.greeting
+            }
+          }
+        )
       })
     })
     expect(await (await connect(ws('/ws'))).next()).toBe('hello from the child')
@@ -98,11 +114,21 @@ describe('webSocket()', () => {
     const { ws } = await startServer((app) => {
       app.webSocket('/rooms/:room', async (ws, request) => {
         isSame = ws.request === request
-        await ws.writeJSON({ params: request.params, query: request.query, agent: request.headers['user-agent'], url: request.url })
+        await ws.writeJSON({
+          params: request.params,
+          query: request.query,
+          agent: request.headers['user-agent'],
+          url: request.url
+        })
       })
     })
     const client = await connect(ws('/rooms/lobby?x=1'), [], { headers: { 'user-agent': 'test' } })
-    expect(JSON.parse(await client.next())).toEqual({ params: { room: 'lobby' }, query: { x: '1' }, agent: 'test', url: '/rooms/lobby?x=1' })
+    expect(JSON.parse(await client.next())).toEqual({
+      params: { room: 'lobby' },
+      query: { x: '1' },
+      agent: 'test',
+      url: '/rooms/lobby?x=1'
+    })
     expect(isSame).toBe(true)
   })
 
@@ -132,20 +158,34 @@ describe('webSocket()', () => {
 
   test('a route cannot be added once the server listens', async () => {
     const { app } = await startServer(() => {})
-    expect(() => app.webSocket('/late', echo)).toThrow(expect.objectContaining({ code: 'FST_ERR_INSTANCE_ALREADY_LISTENING' }))
+    expect(() => app.webSocket('/late', echo)).toThrow(
+      expect.objectContaining({ code: 'FST_ERR_INSTANCE_ALREADY_LISTENING' })
+    )
   })
 })
 
 describe('a handler that fails', () => {
   test.each([
-    ['throws', () => { throw new Error('secret detail') }],
-    ['rejects', async () => { throw new Error('secret detail') }]
+    [
+      'throws',
+      () => {
+        throw new Error('secret detail')
+      }
+    ],
+    [
+      'rejects',
+      async () => {
+        throw new Error('secret detail')
+      }
+    ]
   ])('%s: logged once, closed with 1011, and the client is not told the error', async (_how, handler) => {
     const { ws, logs } = await startServer((app) => {
       app.webSocket('/ws', handler)
     })
     expect(await (await connect(ws('/ws'))).close()).toEqual({ code: 1011, reason: 'internal error' })
-    expect(logs.filter(({ level }) => level >= 40)).toEqual([expect.objectContaining({ level: 50, err: expect.objectContaining({ message: 'secret detail' }) })])
+    expect(logs.filter(({ level }) => level >= 40)).toEqual([
+      expect.objectContaining({ level: 50, err: expect.objectContaining({ message: 'secret detail' }) })
+    ])
   })
 
   test.each([undefined, null, 'a string', 42])('throws %p: closed with 1011, and the server lives', async (thrown) => {
@@ -159,7 +199,7 @@ describe('a handler that fails', () => {
     expect(await refusal(ws('/echo'))).toBe(101)
   })
 
-  test("an error with a close code of its own closes with it, and with its reason where it has one", async () => {
+  test('an error with a close code of its own closes with it, and with its reason where it has one', async () => {
     const { ws } = await startServer((app) => {
       app.webSocket('/plain', () => {
         throw Object.assign(new Error('detail for the log'), { closeCode: 1008 })
@@ -176,14 +216,17 @@ describe('a handler that fails', () => {
     expect((await client.close()).code).toBe(1007)
   })
 
-  test.each([1005, 1006, 1015, 999, 5000, 1.5, NaN, '1008'])('a close code that cannot be sent (%p) becomes 1011', async (closeCode) => {
-    const { ws } = await startServer((app) => {
-      app.webSocket('/ws', () => {
-        throw Object.assign(new Error('x'), { closeCode })
+  test.each([1005, 1006, 1015, 999, 5000, 1.5, NaN, '1008'])(
+    'a close code that cannot be sent (%p) becomes 1011',
+    async (closeCode) => {
+      const { ws } = await startServer((app) => {
+        app.webSocket('/ws', () => {
+          throw Object.assign(new Error('x'), { closeCode })
+        })
       })
-    })
-    expect((await (await connect(ws('/ws'))).close()).code).toBe(1011)
-  })
+      expect((await (await connect(ws('/ws'))).close()).code).toBe(1011)
+    }
+  )
 
   test('that the peer went away is not an error', async () => {
     let failedWith: unknown
@@ -245,19 +288,25 @@ describe('hooks before the upgrade', () => {
     expect(JSON.parse(await (await connect(ws('/ws'))).next())).toEqual(expected)
   })
 
-  test.each(kinds.flatMap((kind) => [401, 403, 429].map((status) => [kind, status] as const)))('%s can refuse with %i', async (kind, status) => {
-    const handler = jest.fn()
-    const { ws } = await startServer((app) => {
-      app.webSocket('/ws', handler, { [kind]: async (_request: FastifyRequest, reply: FastifyReply) => reply.code(status).send({ refused: kind }) })
-    })
-    expect(await refusal(ws('/ws'))).toBe(status)
-    expect(handler).not.toHaveBeenCalled()
-  })
+  test.each(kinds.flatMap((kind) => [401, 403, 429].map((status) => [kind, status] as const)))(
+    '%s can refuse with %i',
+    async (kind, status) => {
+      const handler = jest.fn()
+      const { ws } = await startServer((app) => {
+        app.webSocket('/ws', handler, {
+          [kind]: async (_request: FastifyRequest, reply: FastifyReply) => reply.code(status).send({ refused: kind })
+        })
+      })
+      expect(await refusal(ws('/ws'))).toBe(status)
+      expect(handler).not.toHaveBeenCalled()
+    }
+  )
 
   test('a refusal is an ordinary reply, with its headers and its body', async () => {
     const { port } = await startServer((app) => {
       app.webSocket('/ws', echo, {
-        preHandler: async (_request, reply) => reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'who are you?' })
+        preHandler: async (_request, reply) =>
+          reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'who are you?' })
       })
     })
     const request = httpRequest({ port, path: '/ws', headers: upgradeHeaders() }).end()
@@ -269,8 +318,14 @@ describe('hooks before the upgrade', () => {
 
   test('a hook with a callback, one that throws, and one with an error of its own', async () => {
     const { ws } = await startServer((app) => {
-      app.webSocket('/callback', echo, { preHandler: (_request, _reply, done) => done(Object.assign(new Error('no'), { statusCode: 402 })) })
-      app.webSocket('/throws', echo, { preHandler: async () => { throw new Error('no') } })
+      app.webSocket('/callback', echo, {
+        preHandler: (_request, _reply, done) => done(Object.assign(new Error('no'), { statusCode: 402 }))
+      })
+      app.webSocket('/throws', echo, {
+        preHandler: async () => {
+          throw new Error('no')
+        }
+      })
       app.webSocket('/passes', echo, { preHandler: (_request, _reply, done) => void setImmediate(done) })
     })
     expect(await refusal(ws('/callback'))).toBe(402)
@@ -281,17 +336,24 @@ describe('hooks before the upgrade', () => {
   test("the instance's error handler answers, as for any request", async () => {
     const { ws } = await startServer((app) => {
       app.setErrorHandler((_error, _request, reply) => reply.code(418).send())
-      app.webSocket('/ws', echo, { preHandler: async () => { throw new Error('no') } })
+      app.webSocket('/ws', echo, {
+        preHandler: async () => {
+          throw new Error('no')
+        }
+      })
     })
     expect(await refusal(ws('/ws'))).toBe(418)
   })
 
   test('hooks of one route are not those of another', async () => {
     const { ws } = await startServer(async (app) => {
-      await app.register(async (api) => {
-        api.addHook('preHandler', async (_request, reply) => reply.code(401).send())
-        api.webSocket('/chat', echo)
-      }, { prefix: '/api/v1' })
+      await app.register(
+        async (api) => {
+          api.addHook('preHandler', async (_request, reply) => reply.code(401).send())
+          api.webSocket('/chat', echo)
+        },
+        { prefix: '/api/v1' }
+      )
       app.webSocket('/chat', echo)
     })
     expect(await refusal(ws('/api/v1/chat'))).toBe(401)
@@ -299,7 +361,10 @@ describe('hooks before the upgrade', () => {
   })
 
   test('the options given are not changed', async () => {
-    const options: WebSocketRouteOptions = Object.freeze({ preHandler: Object.freeze([async () => {}]) as unknown as [], config: Object.freeze({}) })
+    const options: WebSocketRouteOptions = Object.freeze({
+      preHandler: Object.freeze([async () => {}]) as unknown as [],
+      config: Object.freeze({})
+    })
     const { ws } = await startServer((app) => {
       app.webSocket('/a', echo, options)
       app.webSocket('/b', options, echo)
@@ -312,13 +377,21 @@ describe('hooks before the upgrade', () => {
 describe("Fastify's route options", () => {
   test('schema: params, query and headers that do not match answer 400, and are coerced where they do', async () => {
     const { ws } = await startServer((app) => {
-      app.webSocket('/rooms/:id', async (ws, request) => ws.writeJSON({ params: request.params, query: request.query }), {
-        schema: {
-          params: { type: 'object', properties: { id: { type: 'integer' } } },
-          querystring: { type: 'object', required: ['limit'], properties: { limit: { type: 'integer', maximum: 10 } } },
-          headers: { type: 'object', required: ['x-client'] }
+      app.webSocket(
+        '/rooms/:id',
+        async (ws, request) => ws.writeJSON({ params: request.params, query: request.query }),
+        {
+          schema: {
+            params: { type: 'object', properties: { id: { type: 'integer' } } },
+            querystring: {
+              type: 'object',
+              required: ['limit'],
+              properties: { limit: { type: 'integer', maximum: 10 } }
+            },
+            headers: { type: 'object', required: ['x-client'] }
+          }
         }
-      })
+      )
     })
     const headers = { 'x-client': 'test' }
     expect(await refusal(ws('/rooms/lobby?limit=1'), headers)).toBe(400)
@@ -336,7 +409,8 @@ describe("Fastify's route options", () => {
       app.webSocket('/version', answer('1'), { constraints: { version: '1.0.0' } })
       app.webSocket('/version', answer('2'), { constraints: { version: '2.0.0' } })
     })
-    const get = async (path: string, headers: Record<string, string>) => (await connect(ws(path), [], { headers })).next()
+    const get = async (path: string, headers: Record<string, string>) =>
+      (await connect(ws(path), [], { headers })).next()
     expect(await get('/host', { host: 'a.example.com' })).toBe('a')
     expect(await get('/host', { host: 'b.example.com' })).toBe('b')
     expect(await get('/version', { 'accept-version': '1.x' })).toBe('1')
@@ -347,7 +421,9 @@ describe("Fastify's route options", () => {
 
   test('config is on the request', async () => {
     const { ws } = await startServer((app) => {
-      app.webSocket('/ws', async (ws, request) => ws.writeJSON(request.routeOptions.config), { config: { role: 'admin' } })
+      app.webSocket('/ws', async (ws, request) => ws.writeJSON(request.routeOptions.config), {
+        config: { role: 'admin' }
+      })
     })
     expect(JSON.parse(await (await connect(ws('/ws'))).next())).toMatchObject({ role: 'admin', url: '/ws' })
   })
@@ -379,12 +455,18 @@ describe("Fastify's route options", () => {
 
   test('prefix: nested groups, and a path that is empty', async () => {
     const { ws } = await startServer(async (app) => {
-      await app.register(async (api) => {
-        api.webSocket('/', echo)
-        await api.register(async (v1) => {
-          v1.webSocket('/chat', echo)
-        }, { prefix: '/v1' })
-      }, { prefix: '/api' })
+      await app.register(
+        async (api) => {
+          api.webSocket('/', echo)
+          await api.register(
+            async (v1) => {
+              v1.webSocket('/chat', echo)
+            },
+            { prefix: '/v1' }
+          )
+        },
+        { prefix: '/api' }
+      )
     })
     expect(await refusal(ws('/api'))).toBe(101)
     expect(await refusal(ws('/api/'))).toBe(101)
@@ -404,7 +486,10 @@ describe('a request that is no upgrade', () => {
     // RFC 9110, 7.8: who sends Upgrade must also send it as an option of Connection.
     expect(response.headers.upgrade).toBe('websocket')
     expect(response.headers.connection?.toLowerCase()).toContain('upgrade')
-    expect(JSON.parse(Buffer.concat(await response.toArray()).toString())).toMatchObject({ statusCode: 426, code: 'FST_BLAZE_WS_UPGRADE_REQUIRED' })
+    expect(JSON.parse(Buffer.concat(await response.toArray()).toString())).toMatchObject({
+      statusCode: 426,
+      code: 'FST_BLAZE_WS_UPGRADE_REQUIRED'
+    })
   })
 
   test('is answered by routeOptions.handler where there is one, and the upgrade still works', async () => {
@@ -434,7 +519,12 @@ describe('a request that is no upgrade', () => {
   test('its hooks run, and checkOrigin does not', async () => {
     const checkOrigin = jest.fn(() => false)
     const { http } = await startServer((app) => {
-      app.webSocketWithConfig('/ws', echo, { checkOrigin }, { preHandler: async (request, reply) => (request.ws ? undefined : reply.code(402).send()) })
+      app.webSocketWithConfig(
+        '/ws',
+        echo,
+        { checkOrigin },
+        { preHandler: async (request, reply) => (request.ws ? undefined : reply.code(402).send()) }
+      )
       app.webSocketWithConfig('/open', echo, { checkOrigin })
     })
     expect((await fetch(http('/ws'))).status).toBe(402)
@@ -481,14 +571,46 @@ describe('arguments that make no route', () => {
     ['a path that is a function', () => app.webSocket(echo as never, echo), /path must be a string, got a function/],
     ['no handler', () => app.webSocket('/ws', undefined as never), /handler of \/ws must be a function, got undefined/],
     ['options only', () => app.webSocket('/ws', {} as never), /handler of \/ws must be a function, got undefined/],
-    ['a handler that is a string', () => app.webSocket('/ws', {}, 'echo' as never), /handler of \/ws must be a function, got "echo"/],
-    ['a generator', () => app.webSocket('/ws', async function* () {} as never), /handler of \/ws is a generator function/],
-    ['options that are null', () => app.webSocket('/ws', echo, null as never), /options of \/ws must be an object, got null/],
-    ['options that are a string', () => app.webSocket('/ws', echo, 'x' as never), /options of \/ws must be an object, got "x"/],
-    ['two handlers', () => app.webSocket('/ws', echo, echo as never), /options of \/ws must be an object, got a function/],
-    ['options that are an array', () => app.webSocket('/ws', echo, [] as never), /options of \/ws must be an object, got an array/],
-    ['a config that is a number', () => app.webSocketWithConfig('/ws', echo, 1 as never), /"config": must be an object, got 1/],
-    ['options.handler that is no function', () => app.webSocket('/ws', echo, { handler: 1 as never }), /options\.handler of \/ws must be a function, got 1/],
+    [
+      'a handler that is a string',
+      () => app.webSocket('/ws', {}, 'echo' as never),
+      /handler of \/ws must be a function, got "echo"/
+    ],
+    [
+      'a generator',
+      () => app.webSocket('/ws', async function* () {} as never),
+      /handler of \/ws is a generator function/
+    ],
+    [
+      'options that are null',
+      () => app.webSocket('/ws', echo, null as never),
+      /options of \/ws must be an object, got null/
+    ],
+    [
+      'options that are a string',
+      () => app.webSocket('/ws', echo, 'x' as never),
+      /options of \/ws must be an object, got "x"/
+    ],
+    [
+      'two handlers',
+      () => app.webSocket('/ws', echo, echo as never),
+      /options of \/ws must be an object, got a function/
+    ],
+    [
+      'options that are an array',
+      () => app.webSocket('/ws', echo, [] as never),
+      /options of \/ws must be an object, got an array/
+    ],
+    [
+      'a config that is a number',
+      () => app.webSocketWithConfig('/ws', echo, 1 as never),
+      /"config": must be an object, got 1/
+    ],
+    [
+      'options.handler that is no function',
+      () => app.webSocket('/ws', echo, { handler: 1 as never }),
+      /options\.handler of \/ws must be a function, got 1/
+    ],
     ...['method', 'url', 'path', 'websocket', 'wsHandler'].map((key): [string, () => unknown, RegExp] => [
       `the option ${key}`,
       () => app.webSocket('/ws', echo, { [key]: 'GET' }),
@@ -497,10 +619,20 @@ describe('arguments that make no route', () => {
   ]
   test.each(invalid)('%s', (_what, add, message) => {
     expect(add).toThrow(TypeError)
-    expect(add).toThrow(expect.objectContaining({ code: expect.stringMatching(/^FST_BLAZE_WS_INVALID_(ROUTE|OPTION)$/), message: expect.stringMatching(message) }))
+    expect(add).toThrow(
+      expect.objectContaining({
+        code: expect.stringMatching(/^FST_BLAZE_WS_INVALID_(ROUTE|OPTION)$/),
+        message: expect.stringMatching(message)
+      })
+    )
   })
 })
 
 function upgradeHeaders(): Record<string, string> {
-  return { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
+  return {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ=='
+  }
 }

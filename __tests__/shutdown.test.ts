@@ -7,7 +7,8 @@ import { closeServers, connect, eventually, startServer } from './support/server
 
 afterEach(closeServers)
 
-const untilGone = (ws: WebSocketConnection): Promise<void> => new Promise((resolve) => ws.signal.addEventListener('abort', () => resolve()))
+const untilGone = (ws: WebSocketConnection): Promise<void> =>
+  new Promise((resolve) => ws.signal.addEventListener('abort', () => resolve()))
 
 test('a reply to a message that is being handled goes out, then the close frame', async () => {
   let replying: () => void = () => {}
@@ -105,7 +106,11 @@ test('new upgrades get 503, also those whose hooks still run', async () => {
   let opened = 0
   let hasBegun = false
   const { app, port } = await startServer((instance) => {
-    instance.webSocket('/slow', { preHandler: () => new Promise<void>((resolve) => (release = resolve)) }, () => void opened++)
+    instance.webSocket(
+      '/slow',
+      { preHandler: () => new Promise<void>((resolve) => (release = resolve)) },
+      () => void opened++
+    )
     instance.webSocket('/ws', (ws) => {
       ws.context().shutdownSignal.addEventListener('abort', () => {
         hasBegun = true
@@ -131,18 +136,26 @@ test('new upgrades get 503, also those whose hooks still run', async () => {
 })
 
 test('connections that reset during the shutdown do not hold it up', async () => {
-  const { app, port } = await startServer((instance) => void instance.webSocket('/ws', untilGone), { shutdown: { grace: 20 } })
+  const { app, port } = await startServer((instance) => void instance.webSocket('/ws', untilGone), {
+    shutdown: { grace: 20 }
+  })
   const clients = await Promise.all(Array.from({ length: 30 }, () => new RawClient(port).open('/ws')))
   const closing = app.close()
   for (const [i, client] of clients.entries()) {
     if (i % 2 === 0) client.reset()
-    else void client.closeCode().then(() => client.reset(), () => {})
+    else
+      void client.closeCode().then(
+        () => client.reset(),
+        () => {}
+      )
   }
   await closing
 })
 
 test('a plain request on a kept-alive connection gets 503 or an end, never a hanging answer', async () => {
-  const { app, port } = await startServer((instance) => void instance.webSocket('/ws', untilGone), { shutdown: { grace: 50 } })
+  const { app, port } = await startServer((instance) => void instance.webSocket('/ws', untilGone), {
+    shutdown: { grace: 50 }
+  })
   const client = await connect(`ws://127.0.0.1:${port}/ws`)
   const closing = app.close()
   await new Promise((resolve) => setTimeout(resolve, 10))

@@ -77,7 +77,12 @@ test('adding routes', () => {
     app.webSocket('/ws', handler, { preHandler: async () => {} })
     app.webSocket('/ws', { preHandler: async () => {} }, handler)
     app.webSocketWithConfig('/ws', handler)
-    app.webSocketWithConfig('/ws', handler, { maxMessageSize: 1 }, { config: {}, constraints: { version: '1.0.0' }, logLevel: 'warn' })
+    app.webSocketWithConfig(
+      '/ws',
+      handler,
+      { maxMessageSize: 1 },
+      { config: {}, constraints: { version: '1.0.0' }, logLevel: 'warn' }
+    )
     expectTypeOf(app.webSocket('/ws', handler)).toEqualTypeOf<FastifyInstance>()
 
     // @ts-expect-error a handler is needed
@@ -149,21 +154,34 @@ test('handlers', () => {
 
 test('a route generic types the request, as on any Fastify route', () => {
   const never = (app: FastifyInstance): void => {
-    app.webSocket<{ Params: { room: string }; Querystring: { limit: number } }>('/rooms/:room', async (_ws, request) => {
-      expectTypeOf(request.params).toEqualTypeOf<{ room: string }>()
-      expectTypeOf(request.query).toEqualTypeOf<{ limit: number }>()
-    }, { preHandler: async (request) => expectTypeOf(request.params.room).toEqualTypeOf<string>() })
+    app.webSocket<{ Params: { room: string }; Querystring: { limit: number } }>(
+      '/rooms/:room',
+      async (_ws, request) => {
+        expectTypeOf(request.params).toEqualTypeOf<{ room: string }>()
+        expectTypeOf(request.query).toEqualTypeOf<{ limit: number }>()
+      },
+      { preHandler: async (request) => expectTypeOf(request.params.room).toEqualTypeOf<string>() }
+    )
     app.webSocket<{ Headers: { 'x-user': string } }>('/ws', { preHandler: async () => {} }, (_ws, request) => {
       expectTypeOf(request.headers['x-user']).toEqualTypeOf<string>()
     })
-    app.webSocketWithConfig<{ Params: { room: string } }>('/:room', (_ws, request) => {
-      expectTypeOf(request.params.room).toEqualTypeOf<string>()
-    }, {}, {})
+    app.webSocketWithConfig<{ Params: { room: string } }>(
+      '/:room',
+      (_ws, request) => {
+        expectTypeOf(request.params.room).toEqualTypeOf<string>()
+      },
+      {},
+      {}
+    )
   }
   expect(never).toBeDefined()
 })
 
-const QUERY = { type: 'object', properties: { limit: { type: 'integer' }, tag: { type: 'string' } }, required: ['limit'] } as const
+const QUERY = {
+  type: 'object',
+  properties: { limit: { type: 'integer' }, tag: { type: 'string' } },
+  required: ['limit']
+} as const
 
 test('a type provider types the request by the schema, in handlers and hooks', () => {
   const never = (plain: FastifyInstance): void => {
@@ -173,40 +191,59 @@ test('a type provider types the request by the schema, in handlers and hooks', (
       params: { type: 'object', properties: { room: { type: 'string' } }, required: ['room'] },
       headers: { type: 'object', properties: { 'X-User': { type: 'string' } }, required: ['X-User'] }
     } as const
-    app.webSocket('/rooms/:room', async function (ws, request) {
-      expectTypeOf(this.wsHub).toEqualTypeOf<WebSocketHub>()
-      expectTypeOf(ws).toEqualTypeOf<WebSocketConnection>()
-      expectTypeOf(request.params).toExtend<{ room: string }>()
-      expectTypeOf(request.query.limit).toEqualTypeOf<number>()
-      expectTypeOf(request.query.tag).toEqualTypeOf<string | undefined>()
-      expectTypeOf(request.headers['x-user']).toEqualTypeOf<string>()
-    }, { schema, preHandler: async (request) => expectTypeOf(request.query.limit).toEqualTypeOf<number>() })
-    app.webSocket('/rooms/:room', {
-      schema,
-      onRequest: (request, _reply, done) => {
-        expectTypeOf(request.params.room).toEqualTypeOf<string>()
-        done()
+    app.webSocket(
+      '/rooms/:room',
+      async function (ws, request) {
+        expectTypeOf(this.wsHub).toEqualTypeOf<WebSocketHub>()
+        expectTypeOf(ws).toEqualTypeOf<WebSocketConnection>()
+        expectTypeOf(request.params).toExtend<{ room: string }>()
+        expectTypeOf(request.query.limit).toEqualTypeOf<number>()
+        expectTypeOf(request.query.tag).toEqualTypeOf<string | undefined>()
+        expectTypeOf(request.headers['x-user']).toEqualTypeOf<string>()
       },
-      preValidation: [async (request) => expectTypeOf(request.query.tag).toEqualTypeOf<string | undefined>()],
-      handler: (request, reply) => reply.send(expectTypeOf(request.query.limit).toEqualTypeOf<number>())
-    }, (_ws, request) => {
-      expectTypeOf(request.query.limit).toEqualTypeOf<number>()
-    })
-    app.webSocketWithConfig('/rooms/:room', async (_ws, { query, params }) => {
-      expectTypeOf(query.limit).toEqualTypeOf<number>()
-      expectTypeOf(params.room).toEqualTypeOf<string>()
-    }, { maxMessageSize: 1 }, { schema, onRequest: async ({ query }) => expectTypeOf(query.limit).toEqualTypeOf<number>() })
+      { schema, preHandler: async (request) => expectTypeOf(request.query.limit).toEqualTypeOf<number>() }
+    )
+    app.webSocket(
+      '/rooms/:room',
+      {
+        schema,
+        onRequest: (request, _reply, done) => {
+          expectTypeOf(request.params.room).toEqualTypeOf<string>()
+          done()
+        },
+        preValidation: [async (request) => expectTypeOf(request.query.tag).toEqualTypeOf<string | undefined>()],
+        handler: (request, reply) => reply.send(expectTypeOf(request.query.limit).toEqualTypeOf<number>())
+      },
+      (_ws, request) => {
+        expectTypeOf(request.query.limit).toEqualTypeOf<number>()
+      }
+    )
+    app.webSocketWithConfig(
+      '/rooms/:room',
+      async (_ws, { query, params }) => {
+        expectTypeOf(query.limit).toEqualTypeOf<number>()
+        expectTypeOf(params.room).toEqualTypeOf<string>()
+      },
+      { maxMessageSize: 1 },
+      { schema, onRequest: async ({ query }) => expectTypeOf(query.limit).toEqualTypeOf<number>() }
+    )
     // A schema in its place needs no `as const`.
     app.webSocket('/inline', (_ws, request) => expectTypeOf(request.query.limit).toEqualTypeOf<number>(), {
       schema: { querystring: { type: 'object', properties: { limit: { type: 'integer' } }, required: ['limit'] } }
     })
-    app.webSocket('/wrong', (_ws, request) => {
-      // @ts-expect-error a number has no length
-      void request.query.limit.length
-    }, { schema })
+    app.webSocket(
+      '/wrong',
+      (_ws, request) => {
+        // @ts-expect-error a number has no length
+        void request.query.limit.length
+      },
+      { schema }
+    )
     // A route without a schema, and one with generics of its own.
     app.webSocket('/plain', (_ws, request) => expectTypeOf(request.query).toEqualTypeOf<unknown>())
-    app.webSocket<{ Querystring: { limit: string } }>('/own', (_ws, request) => expectTypeOf(request.query).toEqualTypeOf<{ limit: string }>())
+    app.webSocket<{ Querystring: { limit: string } }>('/own', (_ws, request) =>
+      expectTypeOf(request.query).toEqualTypeOf<{ limit: string }>()
+    )
     expectTypeOf(app.webSocket('/ws', () => {})).toEqualTypeOf<typeof app>()
   }
   expect(never).toBeDefined()
@@ -217,14 +254,28 @@ test('so does the provider of TypeBox, also in plugins and over several routes',
     const app = plain.withTypeProvider<TypeBoxTypeProvider>()
     const Query = Type.Object({ limit: Type.Integer(), tags: Type.Array(Type.String()) })
     app
-      .webSocket('/a', { schema: { querystring: Query }, preHandler: async (request) => expectTypeOf(request.query.tags).toEqualTypeOf<string[]>() }, (_ws, request) => {
-        expectTypeOf(request.query).toEqualTypeOf<{ limit: number; tags: string[] }>()
-      })
-      .webSocketWithConfig('/b/:id', (_ws, request) => {
-        expectTypeOf(request.params).toEqualTypeOf<{ id: number }>()
-      }, {}, { schema: { params: Type.Object({ id: Type.Integer() }) } })
+      .webSocket(
+        '/a',
+        {
+          schema: { querystring: Query },
+          preHandler: async (request) => expectTypeOf(request.query.tags).toEqualTypeOf<string[]>()
+        },
+        (_ws, request) => {
+          expectTypeOf(request.query).toEqualTypeOf<{ limit: number; tags: string[] }>()
+        }
+      )
+      .webSocketWithConfig(
+        '/b/:id',
+        (_ws, request) => {
+          expectTypeOf(request.params).toEqualTypeOf<{ id: number }>()
+        },
+        {},
+        { schema: { params: Type.Object({ id: Type.Integer() }) } }
+      )
     const plugin: FastifyPluginAsyncTypebox = async (scope) => {
-      scope.webSocket('/c', (_ws, request) => expectTypeOf(request.query.limit).toEqualTypeOf<number>(), { schema: { querystring: Query } })
+      scope.webSocket('/c', (_ws, request) => expectTypeOf(request.query.limit).toEqualTypeOf<number>(), {
+        schema: { querystring: Query }
+      })
     }
     await app.register(plugin)
   }
@@ -238,7 +289,9 @@ test('handlers and hooks that were written without a schema fit any instance and
     const schema = { querystring: QUERY }
     plain.webSocket('/ws', handler, { schema, preHandler: auth })
     plain.withTypeProvider<JsonSchemaToTsProvider>().webSocket('/ws', handler, { schema, preHandler: auth })
-    plain.withTypeProvider<TypeBoxTypeProvider>().webSocket('/ws', { schema: { querystring: Type.Object({ a: Type.String() }) }, preHandler: [auth] }, handler)
+    plain
+      .withTypeProvider<TypeBoxTypeProvider>()
+      .webSocket('/ws', { schema: { querystring: Type.Object({ a: Type.String() }) }, preHandler: [auth] }, handler)
     plain.withTypeProvider<TypeBoxTypeProvider>().webSocketWithConfig('/ws', handler, {}, { preHandler: auth })
     Fastify({ https: {} }).webSocket('/ws', handler, { schema, preHandler: auth })
   }
@@ -248,7 +301,9 @@ test('handlers and hooks that were written without a schema fit any instance and
 test('a logger of its own reaches the handlers of its instance', () => {
   const never = (): void => {
     const loggerInstance = {} as FastifyBaseLogger & { audit(text: string): void }
-    Fastify({ loggerInstance }).webSocket('/ws', (_ws, request) => request.log.audit('open'), { preHandler: async (request) => request.log.audit('asked') })
+    Fastify({ loggerInstance }).webSocket('/ws', (_ws, request) => request.log.audit('open'), {
+      preHandler: async (request) => request.log.audit('asked')
+    })
   }
   expect(never).toBeDefined()
 })
@@ -302,7 +357,12 @@ test('configuration', () => {
   const never = async (): Promise<void> => {
     const app = Fastify()
     await app.register(blazeWs)
-    await app.register(blazeWs, { config: { pingInterval: 0 }, shutdown: { grace: 1 }, hub: {}, websocket: { options: { maxPayload: 1 } } })
+    await app.register(blazeWs, {
+      config: { pingInterval: 0 },
+      shutdown: { grace: 1 },
+      hub: {},
+      websocket: { options: { maxPayload: 1 } }
+    })
     // @ts-expect-error an unknown option
     await app.register(blazeWs, { confg: {} })
     // @ts-expect-error a wrong type
@@ -338,7 +398,8 @@ test('connections', () => {
     expectTypeOf(ws.close(4000)).toEqualTypeOf<Promise<void>>()
     expectTypeOf(ws.closeGracefully(1)).toEqualTypeOf<Promise<void>>()
     expectTypeOf(ws.isClosed()).toEqualTypeOf<boolean>()
-    for (const value of [ws.id, ws.protocol, ws.remoteAddr(), ws.localAddr(), ws.userAgent(), ws.header('x')]) expectTypeOf(value).toEqualTypeOf<string>()
+    for (const value of [ws.id, ws.protocol, ws.remoteAddr(), ws.localAddr(), ws.userAgent(), ws.header('x')])
+      expectTypeOf(value).toEqualTypeOf<string>()
     expectTypeOf(ws.bufferedAmount).toEqualTypeOf<number>()
     expectTypeOf(ws.context()).toEqualTypeOf<WebSocketContext>()
     expectTypeOf(ws.context().locals<User>('user')).toEqualTypeOf<User | undefined>()
@@ -424,7 +485,8 @@ test('the hub', () => {
     hub.on('fast', () => {})
     hub.once('degraded', (error) => expectTypeOf(error).toEqualTypeOf<Error>())
     hub.prependListener('recovered', async () => {})
-    for (const event of ['register', 'unregister'] as const) hub.on(event, (ws) => expectTypeOf(ws).toEqualTypeOf<WebSocketConnection>())
+    for (const event of ['register', 'unregister'] as const)
+      hub.on(event, (ws) => expectTypeOf(ws).toEqualTypeOf<WebSocketConnection>())
     hub.presence.on('join', (room, present) => expectTypeOf([room, present]).toExtend<unknown[]>())
     // What node:events offers for emitters takes a hub.
     void once(hub, 'slow')

@@ -26,7 +26,10 @@ const sum = (values) => values.reduce((total, value) => total + value, 0)
 
 /** CPU microseconds so far: of all servers together, and of Redis. */
 async function cpu() {
-  const [info, ...servers] = await Promise.all([engine.info('cpu'), ...commands.map(({ ask }) => ask({ command: 'cpu' }))])
+  const [info, ...servers] = await Promise.all([
+    engine.info('cpu'),
+    ...commands.map(({ ask }) => ask({ command: 'cpu' }))
+  ])
   const seconds = ['sys', 'user'].map((name) => Number(new RegExp(`^used_cpu_${name}:([\\d.]+)`, 'm').exec(info)[1]))
   return { servers: sum(servers.map((server) => server.cpu)), redis: sum(seconds) * 1_000_000 }
 }
@@ -66,7 +69,9 @@ const kinds = {
   async 'cluster-latency'() {
     const { rate, size, warmup, duration } = scenario
     const latencies = []
-    const onData = ages(wire.isRedis ? Buffer.from(stamped(size)) : serverFrame(wrapped(wire, stamped(size))), (age) => latencies.push(age))
+    const onData = ages(wire.isRedis ? Buffer.from(stamped(size)) : serverFrame(wrapped(wire, stamped(size))), (age) =>
+      latencies.push(age)
+    )
     if (wire.isRedis) {
       const subscriber = new Redis(redis, '127.0.0.1')
       subscriber.on('messageBuffer', (channel, message) => onData({}, message))

@@ -1,5 +1,15 @@
 // The load generator of a single server.
-import { anyFrames, counter, maskedFrame, openAll as openAllTo, openControl, quantile, serverFrame, wait, wrapped } from './wire.mjs'
+import {
+  anyFrames,
+  counter,
+  maskedFrame,
+  openAll as openAllTo,
+  openControl,
+  quantile,
+  serverFrame,
+  wait,
+  wrapped
+} from './wire.mjs'
 
 const [, , argument] = process.argv
 const { port, control, scenario, wire } = JSON.parse(argument)

@@ -1,4 +1,10 @@
 // Contenders in the order of the table, and what it calls them.
 export const COLUMNS = ['blaze', 'fastify-websocket', 'ws', 'net', 'crossws', 'redis', 'socket.io', 'uws']
-const NAMES = { blaze: 'fastify-blaze-ws', 'fastify-websocket': '@fastify/websocket', net: 'raw net', redis: 'bare Redis', uws: 'uWebSockets.js' }
+const NAMES = {
+  blaze: 'fastify-blaze-ws',
+  'fastify-websocket': '@fastify/websocket',
+  net: 'raw net',
+  redis: 'bare Redis',
+  uws: 'uWebSockets.js'
+}
 export const nameOf = (contender) => NAMES[contender] ?? contender

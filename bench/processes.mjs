@@ -22,7 +22,11 @@ export const hasRedis = has('redis-server', '--version')
 
 /** Starts a module, on one core where the machine lets us. */
 export function start(file, args, core, execArgv = [], env = {}) {
-  const child = fork(join(here, file), args, { execArgv, env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+  const child = fork(join(here, file), args, {
+    execArgv,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc']
+  })
   child.errors = ''
   child.stderr.on('data', (chunk) => (child.errors += chunk))
   if (hasTaskset) execFileSync('taskset', ['-a', '-p', '-c', String(core), String(child.pid)], { stdio: 'ignore' })
@@ -33,7 +37,9 @@ export function start(file, args, core, execArgv = [], env = {}) {
 export async function message(child) {
   const controller = new AbortController()
   const late = setTimeout(() => controller.abort(), LIMIT)
-  const ended = once(child, 'close', controller).then(() => Promise.reject(new Error(child.errors || 'Error: it ended')))
+  const ended = once(child, 'close', controller).then(() =>
+    Promise.reject(new Error(child.errors || 'Error: it ended'))
+  )
   try {
     const [value] = await Promise.race([once(child, 'message', controller), ended])
     return value

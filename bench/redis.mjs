@@ -14,7 +14,11 @@ async function freePort() {
 }
 
 const port = await freePort()
-const redis = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: ['ignore', 'pipe', 'ignore'] })
+const redis = spawn(
+  'redis-server',
+  ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+  { stdio: ['ignore', 'pipe', 'ignore'] }
+)
 let said = ''
 redis.on('exit', () => {
   if (!process.connected) process.exit()

@@ -34,7 +34,11 @@ function ratioOf({ peer, row, min, max, isDifference }, result, results) {
 }
 
 function goalsOf(result, results) {
-  return [result.goal ?? []].flat().map((goal) => ratioOf(goal, result, results)).filter(Boolean).join(', ')
+  return [result.goal ?? []]
+    .flat()
+    .map((goal) => ratioOf(goal, result, results))
+    .filter(Boolean)
+    .join(', ')
 }
 
 export function tableOf(results) {
@@ -55,12 +59,26 @@ function machine() {
 
 export async function writeReport({ results, skipped, notes: others, rounds, isQuick, isWhole }) {
   const { dependencies } = JSON.parse(readFileSync(join(here, 'package.json'), 'utf8'))
-  const versions = Object.entries(dependencies).map(([name, version]) => `${name} ${version}`).join(', ')
+  const versions = Object.entries(dependencies)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ')
   const table = tableOf(results)
   const notes = [...skipped].map(([contender, reason]) => `${nameOf(contender)} is left out: ${reason}`).concat(others)
-  process.stdout.write(`\n${table}\n\n${machine()}; ${versions}; ${rounds} round${rounds === 1 ? '' : 's'}${isQuick ? ', quick' : ''}\n${notes.join('\n')}\n`)
-  const report = { date: new Date().toISOString().slice(0, 10), machine: machine(), versions: dependencies, rounds, notes, results }
+  process.stdout.write(
+    `\n${table}\n\n${machine()}; ${versions}; ${rounds} round${rounds === 1 ? '' : 's'}${isQuick ? ', quick' : ''}\n${notes.join('\n')}\n`
+  )
+  const report = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: machine(),
+    versions: dependencies,
+    rounds,
+    notes,
+    results
+  }
   mkdirSync(join(here, 'results'), { recursive: true })
   writeFileSync(join(here, 'results', isWhole ? 'latest.json' : 'partial.json'), `${JSON.stringify(report, null, 2)}\n`)
-  writeFileSync(isWhole ? join(here, '..', 'docs', 'performance.svg') : join(here, 'results', 'partial.svg'), chartOf(results))
+  writeFileSync(
+    isWhole ? join(here, '..', 'docs', 'performance.svg') : join(here, 'results', 'partial.svg'),
+    chartOf(results)
+  )
 }

@@ -19,7 +19,13 @@ export function takesPart(contender, scenario) {
 const envOf = (contender) => (contender === 'blaze' ? {} : { WS_NO_BUFFER_UTIL: '1' })
 
 function startServer(contender, scenario, options) {
-  return start('server.mjs', [nameIn(contender, scenario), JSON.stringify(options)], SERVER_CORE, ['--expose-gc'], envOf(contender))
+  return start(
+    'server.mjs',
+    [nameIn(contender, scenario), JSON.stringify(options)],
+    SERVER_CORE,
+    ['--expose-gc'],
+    envOf(contender)
+  )
 }
 
 async function runLoad(file, argument) {
@@ -33,11 +39,18 @@ async function runLoad(file, argument) {
 
 async function runSingle(contender, scenario, wire) {
   // A list names those who negotiate compression, with its usual threshold; true lets all compress everything.
-  const deflate = Array.isArray(scenario.deflate) ? scenario.deflate.includes(contender) && 'usual' : (scenario.deflate ?? false)
+  const deflate = Array.isArray(scenario.deflate)
+    ? scenario.deflate.includes(contender) && 'usual'
+    : (scenario.deflate ?? false)
   const server = startServer(contender, scenario, { deflate, rooms: scenario.rooms })
   try {
     const { port, control } = await message(server)
-    return await runLoad('load.mjs', { port, control, scenario: { ...scenario, deflate }, wire: { ...wire, isRaw: contender === 'net' } })
+    return await runLoad('load.mjs', {
+      port,
+      control,
+      scenario: { ...scenario, deflate },
+      wire: { ...wire, isRaw: contender === 'net' }
+    })
   } finally {
     server.kill('SIGKILL')
   }

@@ -43,12 +43,17 @@ async function measure(scenario) {
 /** One figure of all contenders: what was measured in each round, and the median. */
 function figuresOf(field, measured) {
   const all = [...measured].map(([contender, results]) => [contender, results.map((result) => result[field])])
-  return { medians: Object.fromEntries(all.map(([contender, values]) => [contender, median(values)])), values: Object.fromEntries(all) }
+  return {
+    medians: Object.fromEntries(all.map(([contender, values]) => [contender, median(values)])),
+    values: Object.fromEntries(all)
+  }
 }
 
 /** The rows of a scenario: one of `value`, and one for each other figure that it names. What is said of the first does not hold for these. */
 function rowsOf({ more = [], ...scenario }, measured) {
-  const rest = more.map(({ field, ...row }) => Object.assign({}, scenario, { goal: undefined }, row, figuresOf(field, measured)))
+  const rest = more.map(({ field, ...row }) =>
+    Object.assign({}, scenario, { goal: undefined }, row, figuresOf(field, measured))
+  )
   return [{ ...scenario, ...figuresOf('value', measured) }, ...rest]
 }
 
@@ -56,13 +61,18 @@ const results = []
 for (const wanted of scenarios.filter(isWanted)) {
   const scenario = { ...times, ...wanted, ...(isQuick && wanted.quick) }
   if (scenario.nodes > 1 && !hasRedis) {
-    if (notes.length === 0) notes.push('the rows of more than one node are left out: there is no redis-server (apt-get install redis-server)')
+    if (notes.length === 0)
+      notes.push('the rows of more than one node are left out: there is no redis-server (apt-get install redis-server)')
     continue
   }
   const rows = rowsOf(scenario, await measure(scenario))
   results.push(...rows)
   for (const { title, medians } of rows) {
-    process.stderr.write(`${title}: ${Object.entries(medians).map(([key, value]) => `${key} ${value.toPrecision(3)}`).join(', ')}\n`)
+    process.stderr.write(
+      `${title}: ${Object.entries(medians)
+        .map(([key, value]) => `${key} ${value.toPrecision(3)}`)
+        .join(', ')}\n`
+    )
   }
 }
 await writeReport({ results, skipped, notes, rounds, isQuick, isWhole: only.length === 0 && !isQuick })

@@ -10,27 +10,33 @@ export function openControl(control) {
   createInterface({ input: socket }).on('line', (line) => waiting.shift()(JSON.parse(line)))
   return {
     tell: (message) => socket.write(`${JSON.stringify(message)}\n`),
-    ask: (message) => new Promise((resolve) => {
-      waiting.push(resolve)
-      socket.write(`${JSON.stringify(message)}\n`)
-    })
+    ask: (message) =>
+      new Promise((resolve) => {
+        waiting.push(resolve)
+        socket.write(`${JSON.stringify(message)}\n`)
+      })
   }
 }
 
 export function maskedFrame(text, opcode = 1) {
   const data = Buffer.from(text)
-  const head = data.length < 126 ? Buffer.from([0x80 | opcode, 0x80 | data.length]) : Buffer.from([0x80 | opcode, 0xfe, data.length >> 8, data.length & 255])
+  const head =
+    data.length < 126
+      ? Buffer.from([0x80 | opcode, 0x80 | data.length])
+      : Buffer.from([0x80 | opcode, 0xfe, data.length >> 8, data.length & 255])
   const mask = randomBytes(4)
   return Buffer.concat([head, mask, data.map((byte, i) => byte ^ mask[i & 3])])
 }
 
 export function serverFrame(text) {
   const data = Buffer.from(text)
-  const head = data.length < 126 ? Buffer.from([0x81, data.length]) : Buffer.from([0x81, 126, data.length >> 8, data.length & 255])
+  const head =
+    data.length < 126 ? Buffer.from([0x81, data.length]) : Buffer.from([0x81, 126, data.length >> 8, data.length & 255])
   return Buffer.concat([head, data])
 }
 
-const EXTENSION = 'Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n'
+const EXTENSION =
+  'Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n'
 
 /** Opens a connection and passes the greetings of its protocol. `onData` gets what comes behind them. */
 export function open(port, { path = '/', hello = [], greetings = 0, deflate = false }, onData) {
@@ -90,9 +96,10 @@ export function counter(frame) {
   const state = { bytes: 0, frames: 0 }
   const onData = (socket, chunk) => {
     let at = socket.at ?? 0
-    for (let from = 0; from < chunk.length; ) {
+    for (let from = 0; from < chunk.length;) {
       const length = Math.min(chunk.length - from, copies.length - at)
-      if (copies.compare(chunk, from, from + length, at, at + length) !== 0) throw new Error(`wrong bytes: ${chunk.subarray(from, from + 40).toString('latin1')}`)
+      if (copies.compare(chunk, from, from + length, at, at + length) !== 0)
+        throw new Error(`wrong bytes: ${chunk.subarray(from, from + 40).toString('latin1')}`)
       from += length
       at = (at + length) % frame.length
     }
@@ -146,7 +153,8 @@ export function ages(example, onAge) {
     const now = process.hrtime.bigint()
     let data = socket.rest === undefined ? chunk : Buffer.concat([socket.rest, chunk])
     for (; data.length >= example.length; data = data.subarray(example.length)) {
-      if (!isSame(data, 0, at) || !isSame(data, at + STAMP, example.length)) throw new Error(`wrong bytes: ${data.subarray(0, 40).toString('latin1')}`)
+      if (!isSame(data, 0, at) || !isSame(data, at + STAMP, example.length))
+        throw new Error(`wrong bytes: ${data.subarray(0, 40).toString('latin1')}`)
       onAge(Number(now - BigInt(data.toString('latin1', at, at + STAMP))) / 1000)
     }
     socket.rest = data.length > 0 ? data : undefined

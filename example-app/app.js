@@ -63,15 +63,23 @@ export async function buildApp({ token, node, grace, broker, history, ticketStor
   // The limit is per address and guards the upgrade; messages have one of their own, in chat.js.
   app.webSocket('/ws', { config: { rateLimit: { max: 300, timeWindow: '1 minute' } } }, (ws) => chat.serve(ws))
 
-  app.post('/broadcast', { schema: broadcastSchema, config: { rateLimit: { max: 60, timeWindow: '1 minute' } } }, async (request, _reply) => {
-    const receivers = await chat.announce(request.body.message)
-    return { success: true, receivers }
-  })
+  app.post(
+    '/broadcast',
+    { schema: broadcastSchema, config: { rateLimit: { max: 60, timeWindow: '1 minute' } } },
+    async (request, _reply) => {
+      const receivers = await chat.announce(request.body.message)
+      return { success: true, receivers }
+    }
+  )
 
-  app.get('/name', { schema: nameSchema, config: { rateLimit: { max: 60, timeWindow: '1 minute' } } }, async (request, _reply) => {
-    const name = await chat.freeName(request.query.like)
-    return { name }
-  })
+  app.get(
+    '/name',
+    { schema: nameSchema, config: { rateLimit: { max: 60, timeWindow: '1 minute' } } },
+    async (request, _reply) => {
+      const name = await chat.freeName(request.query.like)
+      return { name }
+    }
+  )
 
   app.get('/status', (_request, reply) => reply.sendFile('status.html'))
   app.get('/status.json', async (_request, reply) => {

@@ -129,7 +129,9 @@ export class Chat {
     const name = checkName(message.name)
     const wish = { id: idOf(name), name, room: checkRoom(message.room), owner: ownerOf(checkKey(message.key)) }
     // Of two who want a name at the same time, the second is to see the first.
-    await this.#turns.take(`name ${wish.id}`, () => (guest.id === wish.id ? this.#enter(guest, wish) : this.#enterAs(guest, wish)))
+    await this.#turns.take(`name ${wish.id}`, () =>
+      guest.id === wish.id ? this.#enter(guest, wish) : this.#enterAs(guest, wish)
+    )
   }
 
   /** Under a name that this connection does not have yet. */
@@ -151,7 +153,15 @@ export class Chat {
     if (!this.#hub.presence.set(ws, room, { name, owner }, { key: id })) return
     // Who comes from here on is told as joined, who was there before is known when the other nodes have answered.
     await this.#hub.presence.list(room)
-    const welcome = { type: 'welcome', you: { id, name }, room, members: this.#members(room), rooms: this.#rooms.latest, history, node: this.#node }
+    const welcome = {
+      type: 'welcome',
+      you: { id, name },
+      room,
+      members: this.#members(room),
+      rooms: this.#rooms.latest,
+      history,
+      node: this.#node
+    }
     void ws.writeJSON(welcome)
     this.#rooms.changed()
     // What was said while the history was on its way.
@@ -162,7 +172,13 @@ export class Chat {
 
   #say({ ws, id, name, room }, message) {
     if (!this.#hub.rooms(ws).includes(room)) throw new Refusal('Join a room first.')
-    const said = { type: 'message', id: randomUUID(), from: { id, name }, text: checkMessage(message.text), at: Date.now() }
+    const said = {
+      type: 'message',
+      id: randomUUID(),
+      from: { id, name },
+      text: checkMessage(message.text),
+      at: Date.now()
+    }
     const ref = checkKey(message.ref)
     void this.#history.add(room, said)
     this.#hub.to(room).broadcastJSON({ ...said, ref })
@@ -251,5 +267,8 @@ export class Chat {
 
 /** The close code of an error is the one its connection is closed with. */
 function policyViolation() {
-  return Object.assign(new Error('too many refused messages'), { closeCode: CloseCode.PolicyViolation, reason: 'too many refused messages' })
+  return Object.assign(new Error('too many refused messages'), {
+    closeCode: CloseCode.PolicyViolation,
+    reason: 'too many refused messages'
+  })
 }

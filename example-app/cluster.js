@@ -11,7 +11,9 @@ const balancer = new Balancer()
 const ownPort = await balancer.listen(Number(PORT), HOST)
 const engine = await findEngine(process.env)
 if (engine === undefined) {
-  console.error('Two nodes need Redis or NATS between them: install redis-server or nats-server, or set REDIS_URL or NATS_URL to one that is there.')
+  console.error(
+    'Two nodes need Redis or NATS between them: install redis-server or nats-server, or set REDIS_URL or NATS_URL to one that is there.'
+  )
   process.exit(1)
 }
 

@@ -27,7 +27,10 @@ async function connectRedis(url) {
 }
 
 async function connectNats(url) {
-  const [{ connect }, { natsBroker }] = await Promise.all([import('@nats-io/transport-node'), import('fastify-blaze-ws/nats')])
+  const [{ connect }, { natsBroker }] = await Promise.all([
+    import('@nats-io/transport-node'),
+    import('fastify-blaze-ws/nats')
+  ])
   const client = await connect({ servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 250 })
   return {
     broker: (name) => natsBroker({ client, prefix: `blaze-${name}` }),

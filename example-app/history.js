@@ -31,12 +31,7 @@ export class RedisHistory {
   async add(room, message) {
     const key = keyOf(room)
     await orElse(
-      this.#client
-        .multi()
-        .rpush(key, JSON.stringify(message))
-        .ltrim(key, -LENGTH, -1)
-        .expire(key, ONE_HOUR)
-        .exec()
+      this.#client.multi().rpush(key, JSON.stringify(message)).ltrim(key, -LENGTH, -1).expire(key, ONE_HOUR).exec()
     )
   }
 

@@ -24,7 +24,9 @@ export class RoomList {
         return { name, members: count }
       })
     )
-    this.latest = counted.filter(({ members }) => members > 0).toSorted((a, b) => b.members - a.members || a.name.localeCompare(b.name))
+    this.latest = counted
+      .filter(({ members }) => members > 0)
+      .toSorted((a, b) => b.members - a.members || a.name.localeCompare(b.name))
     return { rooms: this.latest, total: this.latest.length + Math.max(0, rooms.length - MAX_ROOMS) }
   }
 

@@ -12,6 +12,14 @@ export async function statusOf(hub, chat, nodeName) {
     nodes: nodes.length,
     missing: missing.length,
     isDegraded: hub.cluster.stats().isDegraded,
-    node: { name: nodeName, people: clients, messagesSent, bytesSent, drops, slowDisconnects, uptime: Math.round(process.uptime()) }
+    node: {
+      name: nodeName,
+      people: clients,
+      messagesSent,
+      bytesSent,
+      drops,
+      slowDisconnects,
+      uptime: Math.round(process.uptime())
+    }
   }
 }

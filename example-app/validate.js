@@ -26,13 +26,18 @@ export function checkMessage(value) {
 
 /** A value that a client made up for itself and that we only hand back or compare. */
 export function checkKey(value) {
-  if (typeof value !== 'string' || value.length === 0 || value.length > 64) throw new Refusal('The message has no valid key.')
+  if (typeof value !== 'string' || value.length === 0 || value.length > 64)
+    throw new Refusal('The message has no valid key.')
   return value
 }
 
 function checkText(value, what, max) {
   if (typeof value !== 'string') throw new Refusal(`The ${what} is missing.`)
-  const text = value.toWellFormed().normalize('NFKC').replace(/[\p{Cc}\p{Cf}]/gu, '').trim()
+  const text = value
+    .toWellFormed()
+    .normalize('NFKC')
+    .replace(/[\p{Cc}\p{Cf}]/gu, '')
+    .trim()
   if (text === '') throw new Refusal(`The ${what} is empty.`)
   if (text.length > max) throw new Refusal(`The ${what} is longer than ${max} characters.`)
   return text

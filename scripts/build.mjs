@@ -21,7 +21,11 @@ try {
     join(work, 'tsconfig.json'),
     JSON.stringify({
       extends: join(root, 'tsconfig.build.json'),
-      compilerOptions: { rootDir: 'src', outDir: join(root, 'dist', 'cjs'), typeRoots: [join(root, 'node_modules/@types')] },
+      compilerOptions: {
+        rootDir: 'src',
+        outDir: join(root, 'dist', 'cjs'),
+        typeRoots: [join(root, 'node_modules/@types')]
+      },
       include: ['src']
     })
   )

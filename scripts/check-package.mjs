@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const work = mkdtempSync(join(tmpdir(), 'fastify-blaze-ws-'))
-const run = (command, args, cwd = work) => execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+const run = (command, args, cwd = work) =>
+  execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 
 const USE = `
 const app = Fastify()
@@ -26,7 +27,12 @@ await app.close()
 `
 
 // The clients of the engines are not there: who has one entry's needs no other's, and the core none.
-const ENTRIES = ['fastify-blaze-ws/tickets', 'fastify-blaze-ws/redis', 'fastify-blaze-ws/nats', 'fastify-blaze-ws/testing']
+const ENTRIES = [
+  'fastify-blaze-ws/tickets',
+  'fastify-blaze-ws/redis',
+  'fastify-blaze-ws/nats',
+  'fastify-blaze-ws/testing'
+]
 
 const TYPED = `
 const app = Fastify()
@@ -52,47 +58,83 @@ app.after(() => {
 /** Where the links and images of a page lead, those to other sites left out. */
 function linksOf(page) {
   const text = readFileSync(page, 'utf8').replaceAll(/^```[\s\S]*?^```/gm, '')
-  const links = [...text.matchAll(/\]\(([^)\s]+)[^)]*\)|\b(?:src|href)="([^"]+)"/g)].map(([, markdown, html]) => markdown ?? html)
+  const links = [...text.matchAll(/\]\(([^)\s]+)[^)]*\)|\b(?:src|href)="([^"]+)"/g)].map(
+    ([, markdown, html]) => markdown ?? html
+  )
   return links.filter((link) => !/^[a-z]+:/.test(link)).map((link) => link.split('#')[0])
 }
 
 /** The links of the Markdown files in a folder that lead to nothing in it. */
 function brokenLinks(folder) {
-  const pages = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
+  const pages = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+    (name) => name.endsWith('.md') && !name.includes('node_modules')
+  )
   return pages.flatMap((name) => {
     const page = join(folder, name)
     const isThere = (path) => !relative(folder, path).startsWith('..') && existsSync(path)
-    return linksOf(page).filter((link) => link !== '' && !isThere(join(dirname(page), link))).map((link) => `${name}: ${link}`)
+    return linksOf(page)
+      .filter((link) => link !== '' && !isThere(join(dirname(page), link)))
+      .map((link) => `${name}: ${link}`)
   })
 }
 
 try {
-  const [{ filename }] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', work], root))
+  const [{ filename }] = JSON.parse(
+    run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', work], root)
+  )
   writeFileSync(join(work, 'package.json'), JSON.stringify({ name: 'user', private: true }))
-  run('npm', ['install', '--silent', '--no-audit', '--no-fund', '--omit=peer', '--legacy-peer-deps', join(work, filename)])
+  run('npm', [
+    'install',
+    '--silent',
+    '--no-audit',
+    '--no-fund',
+    '--omit=peer',
+    '--legacy-peer-deps',
+    join(work, filename)
+  ])
   const broken = brokenLinks(join(work, 'node_modules', 'fastify-blaze-ws'))
   if (broken.length > 0) throw new Error(`not in the tarball:\n${broken.join('\n')}`)
 
   // Fastify and the types come from this repository: what is tested is the tarball.
   symlinkSync(join(root, 'node_modules', 'fastify'), join(work, 'node_modules', 'fastify'))
 
-  writeFileSync(join(work, 'use.mjs'), `import Fastify from 'fastify'\nimport blazeWs, { CloseCode } from 'fastify-blaze-ws'\n${USE}\nconsole.log('import', CloseCode.GoingAway)`)
+  writeFileSync(
+    join(work, 'use.mjs'),
+    `import Fastify from 'fastify'\nimport blazeWs, { CloseCode } from 'fastify-blaze-ws'\n${USE}\nconsole.log('import', CloseCode.GoingAway)`
+  )
   writeFileSync(
     join(work, 'use.cjs'),
     `const Fastify = require('fastify')\nconst blazeWs = require('fastify-blaze-ws')\nconst { CloseCode } = blazeWs\n;(async () => {${USE}\nconsole.log('require', CloseCode.GoingAway)\n})()`
   )
-  const imports = "import Fastify from 'fastify'\nimport blazeWs, { type WebSocketMessage } from 'fastify-blaze-ws'\nimport { redisBroker } from 'fastify-blaze-ws/redis'\nimport { natsBroker } from 'fastify-blaze-ws/nats'\nimport { brokerConformance } from 'fastify-blaze-ws/testing'\n"
-  writeFileSync(join(work, 'entries.mjs'), `await Promise.all(${JSON.stringify(ENTRIES)}.map((entry) => import(entry)))\nconsole.log('import', 'entries')`)
-  writeFileSync(join(work, 'entries.cjs'), `for (const entry of ${JSON.stringify(ENTRIES)}) require(entry)\nconsole.log('require', 'entries')`)
+  const imports =
+    "import Fastify from 'fastify'\nimport blazeWs, { type WebSocketMessage } from 'fastify-blaze-ws'\nimport { redisBroker } from 'fastify-blaze-ws/redis'\nimport { natsBroker } from 'fastify-blaze-ws/nats'\nimport { brokerConformance } from 'fastify-blaze-ws/testing'\n"
+  writeFileSync(
+    join(work, 'entries.mjs'),
+    `await Promise.all(${JSON.stringify(ENTRIES)}.map((entry) => import(entry)))\nconsole.log('import', 'entries')`
+  )
+  writeFileSync(
+    join(work, 'entries.cjs'),
+    `for (const entry of ${JSON.stringify(ENTRIES)}) require(entry)\nconsole.log('require', 'entries')`
+  )
   writeFileSync(join(work, 'typed.mts'), imports + TYPED)
   writeFileSync(join(work, 'typed.cts'), imports + TYPED)
-  const compilerOptions = { module: 'nodenext', target: 'es2022', strict: true, exactOptionalPropertyTypes: true, noEmit: true, types: ['node'] }
-  for (const file of ['use.mjs', 'use.cjs', 'entries.mjs', 'entries.cjs']) process.stdout.write(run(process.execPath, [file]))
+  const compilerOptions = {
+    module: 'nodenext',
+    target: 'es2022',
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noEmit: true,
+    types: ['node']
+  }
+  for (const file of ['use.mjs', 'use.cjs', 'entries.mjs', 'entries.cjs'])
+    process.stdout.write(run(process.execPath, [file]))
   for (const file of ['typed.mts', 'typed.cts']) {
     writeFileSync(join(work, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [file] }))
     process.stdout.write(run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']))
   }
-  process.stdout.write('the packed tarball works: imported, required and type-checked, and its links lead to its files\n')
+  process.stdout.write(
+    'the packed tarball works: imported, required and type-checked, and its links lead to its files\n'
+  )
 } finally {
   rmSync(work, { recursive: true, force: true })
 }

@@ -47,7 +47,13 @@ export type { ClusterListener } from './cluster/messages.ts'
 export type { ClusterStats } from './cluster/host.ts'
 export type { NodeInfo } from './cluster/members.ts'
 export type { Presence, PresenceEvents, PresenceOptions } from './presence/presence.ts'
-export { createPublisher, type Publisher, type PublisherOptions, type PublisherTarget, type PublishOptions } from './cluster/publisher.ts'
+export {
+  createPublisher,
+  type Publisher,
+  type PublisherOptions,
+  type PublisherTarget,
+  type PublishOptions
+} from './cluster/publisher.ts'
 export type { Present } from './presence/roster.ts'
 
 // Errors

@@ -10,7 +10,15 @@ import { type HubOptions, resolveHubOptions } from './hub/options.ts'
 import { entriesOf, integer } from './internal/validate.ts'
 import { allowAllOrigins, loggingRefusals } from './config/origin.ts'
 import { withTimeout, hookPatience } from './internal/promises.ts'
-import { addRoute, RefusedTarget, RouteGuards, type RouteHost, targetOf, type WebSocketMethod, type WebSocketWithConfigMethod } from './route.ts'
+import {
+  addRoute,
+  RefusedTarget,
+  RouteGuards,
+  type RouteHost,
+  targetOf,
+  type WebSocketMethod,
+  type WebSocketWithConfigMethod
+} from './route.ts'
 import { resolveShutdownOptions, Shutdown, type ShutdownOptions } from './shutdown.ts'
 import { UpgradeDispatcher } from './upgrade/dispatcher.ts'
 import { Handshakes } from './upgrade/handshakes.ts'
@@ -54,7 +62,9 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   const clocks = { deadlines: new Scheduler(), throttle: new Scheduler() }
   clocks.throttle.require(THROTTLE_TIME)
   const pending = new PendingUpgrades(options.maxPendingUpgrades ?? MAX_PENDING_UPGRADES)
-  const websocketPlugin = await WebsocketPlugin.register(app, options.websocket, (...args) => dispatcher.inject(...args))
+  const websocketPlugin = await WebsocketPlugin.register(app, options.websocket, (...args) =>
+    dispatcher.inject(...args)
+  )
   const routes = new RouteProbe(app, websocketPlugin.isShared)
   const dispatcher = new UpgradeDispatcher(app, websocketPlugin, pending, routes, clocks.deadlines)
   const handshakes = new Handshakes()
@@ -76,7 +86,13 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
     addRoute(this, host, path, handler, origins.note(config), routeOptions)
     return this
   } as FastifyInstance['webSocket'])
-  app.decorate('webSocketWithConfig', function (this: FastifyInstance, path: string, handler: unknown, partial?: unknown, routeOptions?: unknown) {
+  app.decorate('webSocketWithConfig', function (
+    this: FastifyInstance,
+    path: string,
+    handler: unknown,
+    partial?: unknown,
+    routeOptions?: unknown
+  ) {
     addRoute(this, host, path, handler, origins.note(resolveConfig(partial, config, 'config')), routeOptions)
     return this
   } as FastifyInstance['webSocketWithConfig'])
@@ -126,7 +142,10 @@ class PluginHooks {
     this.#reached.add(instance)
     instance.addHook('onRegister', (child) => void this.#reached.add(child))
     instance.addHook('onRoute', (options) => {
-      this.#routes.mark(options, options.websocket === true || options.wsHandler !== undefined || targetOf(options.config) !== undefined)
+      this.#routes.mark(
+        options,
+        options.websocket === true || options.wsHandler !== undefined || targetOf(options.config) !== undefined
+      )
       this.#guards.guard(options)
     })
     instance.addHook('onRequest', (request, reply, done) => {
@@ -160,7 +179,10 @@ function resolveOptions(app: FastifyInstance, options: BlazeWsOptions): WebSocke
     if (!OPTIONS.includes(key)) throw invalidOption(key, `is unknown; allowed are ${OPTIONS.join(', ')}`)
   }
   if (options.websocket !== undefined && app.hasDecorator('websocketServer')) {
-    throw invalidOption('websocket', 'has no effect: @fastify/websocket is already registered, give it its options there')
+    throw invalidOption(
+      'websocket',
+      'has no effect: @fastify/websocket is already registered, give it its options there'
+    )
   }
   checkWebsocketOptions(options.websocket, 'websocket')
   return resolveConfig(options.config, defaultWebSocketConfig(), 'config')
@@ -181,7 +203,9 @@ class OriginWarning {
     })
     app.addHook('onReady', async () => {
       if (this.#open.size === 0 || process.env['NODE_ENV'] !== 'production') return
-      app.log.warn(`WebSocket routes allow all origins: any web page can connect with the cookies of its visitor; set checkOrigin for ${this.#names()}`)
+      app.log.warn(
+        `WebSocket routes allow all origins: any web page can connect with the cookies of its visitor; set checkOrigin for ${this.#names()}`
+      )
     })
   }
 
@@ -194,7 +218,9 @@ class OriginWarning {
   }
 
   #names(): string {
-    const names = [...this.#open].slice(0, MAX_NAMED).map((name) => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME)}…` : name))
+    const names = [...this.#open]
+      .slice(0, MAX_NAMED)
+      .map((name) => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME)}…` : name))
     const more = this.#open.size - names.length
     return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ')
   }
@@ -219,9 +245,17 @@ declare module 'fastify' {
     /** The hub of this server; it is shut down with it. */
     wsHub: WebSocketHub
     /** Adds a WebSocket route with the plugin's configuration. */
-    webSocket: WebSocketMethod<FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>, TypeProvider, Logger>
+    webSocket: WebSocketMethod<
+      FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>,
+      TypeProvider,
+      Logger
+    >
     /** Adds a WebSocket route with a configuration of its own; what it leaves out comes from the plugin's. */
-    webSocketWithConfig: WebSocketWithConfigMethod<FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>, TypeProvider, Logger>
+    webSocketWithConfig: WebSocketWithConfigMethod<
+      FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>,
+      TypeProvider,
+      Logger
+    >
   }
 }
 

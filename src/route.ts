@@ -27,8 +27,13 @@ import type { Shutdown } from './shutdown.ts'
 import { Admission } from './upgrade/admission.ts'
 import type { Handshakes, OpenConnection, UpgradeTarget } from './upgrade/handshakes.ts'
 
-type InstanceOf<Provider extends FastifyTypeProvider, Logger extends FastifyBaseLogger> =
-  FastifyInstance<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, Logger, Provider>
+type InstanceOf<Provider extends FastifyTypeProvider, Logger extends FastifyBaseLogger> = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  Logger,
+  Provider
+>
 
 /** Anything at all. `unknown` would make `resolve` want an argument in a handler that returns `new Promise((resolve) => …)`. */
 // oxlint-disable-next-line typescript/no-empty-object-type -- every value but null and undefined
@@ -61,25 +66,58 @@ export type WebSocketRouteOptions<
   Provider extends FastifyTypeProvider = FastifyTypeProviderDefault,
   Logger extends FastifyBaseLogger = FastifyBaseLogger
 > = Omit<
-  RouteShorthandOptions<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, Route, Config, Schema, Provider, Logger>,
+  RouteShorthandOptions<
+    RawServerDefault,
+    RawRequestDefaultExpression,
+    RawReplyDefaultExpression,
+    Route,
+    Config,
+    Schema,
+    Provider,
+    Logger
+  >,
   'websocket' | 'wsHandler'
 > & {
   handler?: (
     this: InstanceOf<Provider, Logger>,
-    request: FastifyRequest<Route, RawServerDefault, RawRequestDefaultExpression, NoInfer<Schema>, Provider, Config, Logger>,
-    reply: FastifyReply<Route, RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, Config, NoInfer<Schema>, Provider>
+    request: FastifyRequest<
+      Route,
+      RawServerDefault,
+      RawRequestDefaultExpression,
+      NoInfer<Schema>,
+      Provider,
+      Config,
+      Logger
+    >,
+    reply: FastifyReply<
+      Route,
+      RawServerDefault,
+      RawRequestDefaultExpression,
+      RawReplyDefaultExpression,
+      Config,
+      NoInfer<Schema>,
+      Provider
+    >
   ) => unknown
 }
 
 /** Adds a WebSocket route: `(path, handler, options?)`, or in Fastify's order. */
 export interface WebSocketMethod<Instance, Provider extends FastifyTypeProvider, Logger extends FastifyBaseLogger> {
-  <Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends FastifySchema = FastifySchema>(
+  <
+    Route extends RouteGenericInterface = RouteGenericInterface,
+    Config = ContextConfigDefault,
+    const Schema extends FastifySchema = FastifySchema
+  >(
     path: string,
     options: WebSocketRouteOptions<Route, Config, Schema, Provider, Logger>,
     handler: WebSocketHandler<Route, Config, NoInfer<Schema>, Provider, Logger>
   ): Instance
   // The last, because TypeScript explains a wrong call by the last overload, and this is the one that most calls mean.
-  <Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends FastifySchema = FastifySchema>(
+  <
+    Route extends RouteGenericInterface = RouteGenericInterface,
+    Config = ContextConfigDefault,
+    const Schema extends FastifySchema = FastifySchema
+  >(
     path: string,
     handler: WebSocketHandler<Route, Config, NoInfer<Schema>, Provider, Logger>,
     options?: WebSocketRouteOptions<Route, Config, Schema, Provider, Logger>
@@ -87,8 +125,16 @@ export interface WebSocketMethod<Instance, Provider extends FastifyTypeProvider,
 }
 
 /** Adds a WebSocket route with a configuration of its own. */
-export interface WebSocketWithConfigMethod<Instance, Provider extends FastifyTypeProvider, Logger extends FastifyBaseLogger> {
-  <Route extends RouteGenericInterface = RouteGenericInterface, Config = ContextConfigDefault, const Schema extends FastifySchema = FastifySchema>(
+export interface WebSocketWithConfigMethod<
+  Instance,
+  Provider extends FastifyTypeProvider,
+  Logger extends FastifyBaseLogger
+> {
+  <
+    Route extends RouteGenericInterface = RouteGenericInterface,
+    Config = ContextConfigDefault,
+    const Schema extends FastifySchema = FastifySchema
+  >(
     path: string,
     handler: WebSocketHandler<Route, Config, NoInfer<Schema>, Provider, Logger>,
     config?: Partial<WebSocketConfig>,
@@ -104,7 +150,15 @@ export interface RouteHost {
   reach(instance: FastifyInstance): void
 }
 
-const TIMES = ['readTimeout', 'writeTimeout', 'pingInterval', 'pongTimeout', 'closeTimeout', 'firstMessageTimeout', 'maxLifetime'] as const
+const TIMES = [
+  'readTimeout',
+  'writeTimeout',
+  'pingInterval',
+  'pongTimeout',
+  'closeTimeout',
+  'firstMessageTimeout',
+  'maxLifetime'
+] as const
 
 /** Where the `config` of a route, which every request of it has, keeps our side of the route. */
 const TARGET = Symbol('fastify-blaze-ws.target')
@@ -129,8 +183,14 @@ export function addRoute(
   options: unknown = {}
 ): void {
   if (typeof path !== 'string') throw new errors.INVALID_ROUTE(`the path must be a string, got ${describe(path)}`)
-  if (typeof handler !== 'function') throw new errors.INVALID_ROUTE(`the handler of ${path} must be a function, got ${describe(handler)}; call webSocket(path, handler, options)`)
-  if (isGeneratorFunction(handler)) throw new errors.INVALID_ROUTE(`the handler of ${path} is a generator function, whose body nobody would run; use an async function`)
+  if (typeof handler !== 'function')
+    throw new errors.INVALID_ROUTE(
+      `the handler of ${path} must be a function, got ${describe(handler)}; call webSocket(path, handler, options)`
+    )
+  if (isGeneratorFunction(handler))
+    throw new errors.INVALID_ROUTE(
+      `the handler of ${path} is a generator function, whose body nobody would run; use an async function`
+    )
   assertRouteOptions(path, options)
   for (const key of TIMES) host.clocks.deadlines.require(config[key])
   const target = new RouteTarget(instance, host, handler as WebSocketHandler, config)
@@ -146,7 +206,9 @@ export function addRoute(
 }
 
 /** OpenAPI has no words for a WebSocket route: `@fastify/swagger` leaves it out, unless the schema itself says `hide: false`. */
-function hidden<Schema extends FastifySchema & { hide?: boolean }>(schema: Schema | null | undefined): FastifySchema & { hide: boolean } {
+function hidden<Schema extends FastifySchema & { hide?: boolean }>(
+  schema: Schema | null | undefined
+): FastifySchema & { hide: boolean } {
   return { ...schema, hide: schema?.hide ?? true }
 }
 
@@ -173,11 +235,14 @@ function assertRouteOptions(path: string, options: unknown): asserts options is 
     throw new errors.INVALID_ROUTE(`the options of ${path} must be an object, got ${describe(options)}`)
   }
   for (const key of ['method', 'url', 'path', 'websocket', 'wsHandler']) {
-    if (key in options) throw new errors.INVALID_ROUTE(`"${key}" is no option of ${path}: WebSocket routes set it themselves`)
+    if (key in options)
+      throw new errors.INVALID_ROUTE(`"${key}" is no option of ${path}: WebSocket routes set it themselves`)
   }
   const misplaced = Object.keys(options).find(isConfigKey)
   if (misplaced !== undefined) {
-    throw new errors.INVALID_ROUTE(`"${misplaced}" is no route option of ${path}; use webSocketWithConfig(path, handler, config, options)`)
+    throw new errors.INVALID_ROUTE(
+      `"${misplaced}" is no route option of ${path}; use webSocketWithConfig(path, handler, config, options)`
+    )
   }
   const { handler } = options as WebSocketRouteOptions
   if (handler !== undefined && typeof handler !== 'function') {
@@ -189,7 +254,9 @@ function assertRouteOptions(path: string, options: unknown): asserts options is 
 function refusePlainRequest({ raw }: FastifyRequest, reply: FastifyReply): never {
   if (raw.httpVersionMajor === 1) {
     // A header of our own would hide from Node that the client wants the connection to end.
-    void reply.header('connection', reply.raw.shouldKeepAlive ? 'Upgrade' : 'close, Upgrade').header('upgrade', 'websocket')
+    void reply
+      .header('connection', reply.raw.shouldKeepAlive ? 'Upgrade' : 'close, Upgrade')
+      .header('upgrade', 'websocket')
   }
   throw new errors.UPGRADE_REQUIRED()
 }
@@ -270,11 +337,18 @@ export class RefusedTarget implements UpgradeTarget {
   }
 
   admit(request: FastifyRequest): OpenConnection {
-    return (socket, raw) => void openConnection(this.#host, socket, raw, this.config, request).close(this.#code, this.#reason)
+    return (socket, raw) =>
+      void openConnection(this.#host, socket, raw, this.config, request).close(this.#code, this.#reason)
   }
 }
 
-function openConnection(host: RouteHost, socket: ServerSocket, raw: Duplex, config: WebSocketConfig, request: FastifyRequest): WebSocketConnection {
+function openConnection(
+  host: RouteHost,
+  socket: ServerSocket,
+  raw: Duplex,
+  config: WebSocketConfig,
+  request: FastifyRequest
+): WebSocketConnection {
   const session = new Session(socket, raw, config, host.clocks, request.log)
   const ws = new WebSocketConnection(session, request, host.shutdown)
   shareSignal(request, ws)
@@ -295,7 +369,10 @@ function fail(ws: WebSocketConnection, request: FastifyRequest, error: unknown):
   const code = (error as { closeCode?: unknown } | null | undefined)?.closeCode
   const own = isSendableCloseCode(code)
   void ws.close(own ? code : CloseCode.InternalServerError, own ? reasonOf(error) : 'internal error')
-  request.log[own ? 'warn' : 'error']({ err: error, closeCode: own ? code : CloseCode.InternalServerError }, 'websocket handler failed')
+  request.log[own ? 'warn' : 'error'](
+    { err: error, closeCode: own ? code : CloseCode.InternalServerError },
+    'websocket handler failed'
+  )
 }
 
 /**

@@ -22,7 +22,13 @@ export interface ShutdownOptions {
   message?: string
 }
 
-const DEFAULTS = { grace: 2_000, timeout: 10_000, code: CloseCode.GoingAway as number, reason: 'server shutting down', message: undefined as string | undefined }
+const DEFAULTS = {
+  grace: 2_000,
+  timeout: 10_000,
+  code: CloseCode.GoingAway as number,
+  reason: 'server shutting down',
+  message: undefined as string | undefined
+}
 
 /** Checks a shutdown configuration and fills in what it leaves out. @throws FST_BLAZE_WS_INVALID_OPTION */
 export function resolveShutdownOptions(options: unknown): typeof DEFAULTS {
@@ -48,7 +54,8 @@ function checkCode(value: unknown, name: string): void {
 }
 
 function checkReason(value: unknown, name: string): void {
-  if (typeof value !== 'string' || fitReason(value) !== value) throw invalidOption(name, 'must be a string of at most 123 bytes', value)
+  if (typeof value !== 'string' || fitReason(value) !== value)
+    throw invalidOption(name, 'must be a string of at most 123 bytes', value)
 }
 
 /** The open connections of a server, and how they end when it closes. */

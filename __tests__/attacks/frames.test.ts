@@ -23,7 +23,12 @@ test('a zip bomb: 1 GiB of zeros in 1 MiB closes with 1009, and is never there',
 
 test('100 000 fragments of one byte close with 1008', async () => {
   const client = await target.open('/echo')
-  client.socket.write(Buffer.concat([clientFrame(1, 'x', { fin: false }), ...Array.from({ length: 100_000 }, () => clientFrame(0, 'x', { fin: false }))]))
+  client.socket.write(
+    Buffer.concat([
+      clientFrame(1, 'x', { fin: false }),
+      ...Array.from({ length: 100_000 }, () => clientFrame(0, 'x', { fin: false }))
+    ])
+  )
   expect(await client.closeCode()).toBe(1008)
 })
 

@@ -14,12 +14,15 @@ async function statusOf(path: string, headers: Record<string, string> = {}): Pro
 }
 
 describe('names of rooms from a client', () => {
-  test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty', '\u0000', 'a\r\nb', '💥'.repeat(128)])('%p is a room like any other', async (name) => {
-    const client = await target.open('/room')
-    client.socket.write(clientFrame(1, name))
-    expect((await client.frame()).payload.toString()).toBe('joined')
-    expect((await target.state()).rooms).toBe(1)
-  })
+  test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty', '\u0000', 'a\r\nb', '💥'.repeat(128)])(
+    '%p is a room like any other',
+    async (name) => {
+      const client = await target.open('/room')
+      client.socket.write(clientFrame(1, name))
+      expect((await client.frame()).payload.toString()).toBe('joined')
+      expect((await target.state()).rooms).toBe(1)
+    }
+  )
 
   test.each([0, 257, 1_000_000])('one of %p characters is refused with 1008', async (length) => {
     const client = await target.open('/room')
@@ -37,17 +40,19 @@ describe('names of rooms from a client', () => {
 })
 
 describe('JSON', () => {
-  test.each(['{"__proto__":{"polluted":true}}', '{"constructor":{"prototype":{"polluted":true}}}', '[{"a":{"__proto__":{"polluted":true}}}]', '{"\\u005f_proto__":{"polluted":true}}'])(
-    'that would poison a prototype is refused with 1007: %s',
-    async (text) => {
-      const client = await target.open('/json')
-      client.socket.write(clientFrame(1, text))
-      expect(await client.closeCode()).toBe(1007)
-      const next = await target.open('/json')
-      next.socket.write(clientFrame(1, '1'))
-      expect(JSON.parse((await next.frame()).payload.toString())).toEqual({ got: 1, polluted: null })
-    }
-  )
+  test.each([
+    '{"__proto__":{"polluted":true}}',
+    '{"constructor":{"prototype":{"polluted":true}}}',
+    '[{"a":{"__proto__":{"polluted":true}}}]',
+    '{"\\u005f_proto__":{"polluted":true}}'
+  ])('that would poison a prototype is refused with 1007: %s', async (text) => {
+    const client = await target.open('/json')
+    client.socket.write(clientFrame(1, text))
+    expect(await client.closeCode()).toBe(1007)
+    const next = await target.open('/json')
+    next.socket.write(clientFrame(1, '1'))
+    expect(JSON.parse((await next.frame()).payload.toString())).toEqual({ got: 1, polluted: null })
+  })
 
   test('nested a hundred thousand times', async () => {
     const client = await target.open('/json')
@@ -60,7 +65,11 @@ describe('headers', () => {
   test.each<[string, Record<string, string>, number[]]>([
     ['a subprotocol that is not the route’s', { 'Sec-WebSocket-Protocol': '__proto__, constructor, x' }, [101]],
     ['a subprotocol with a line break', { 'Sec-WebSocket-Protocol': 'chat\r\nSet-Cookie: a=b' }, [101]],
-    ['a thousand subprotocols', { 'Sec-WebSocket-Protocol': Array.from({ length: 1000 }, (_, i) => `p${i}`).join(',') }, [101, 431]],
+    [
+      'a thousand subprotocols',
+      { 'Sec-WebSocket-Protocol': Array.from({ length: 1000 }, (_, i) => `p${i}`).join(',') },
+      [101, 431]
+    ],
     ['a header of 100 KB', { 'X-Long': 'x'.repeat(100_000) }, [431, 0]],
     ['a header with a null byte', { 'X-Null': 'a\u0000b' }, [400, 0]],
     ['extensions without end', { 'Sec-WebSocket-Extensions': 'permessage-deflate; '.repeat(500) }, [400]]
@@ -70,24 +79,37 @@ describe('headers', () => {
 
   test('nothing that a client sent stands in an answer', async () => {
     const client = new RawClient(target.port)
-    client.handshake('/chosen', { 'Sec-WebSocket-Protocol': 'evil, chat', 'Sec-WebSocket-Extensions': 'evil', Origin: 'https://evil' })
+    client.handshake('/chosen', {
+      'Sec-WebSocket-Protocol': 'evil, chat',
+      'Sec-WebSocket-Extensions': 'evil',
+      Origin: 'https://evil'
+    })
     const { status, headers } = await client.head()
     expect([status, headers.get('sec-websocket-protocol')]).toEqual([101, 'chat'])
     expect([...headers.values()].join()).not.toContain('evil')
   })
 
-  test.each(['https://evil.example', 'null', 'http://127.0.0.1', 'http://127.0.0.1.evil.example', 'http://127.0.0.1@evil.example', 'file://', ''])(
-    'a page of another site: Origin %p',
-    async (origin) => {
-      // A header that is empty is no origin at all; the helper leaves it out.
-      expect(await statusOf('/origin', { Origin: origin === '' ? ' ' : origin })).toBe(403)
-    }
-  )
+  test.each([
+    'https://evil.example',
+    'null',
+    'http://127.0.0.1',
+    'http://127.0.0.1.evil.example',
+    'http://127.0.0.1@evil.example',
+    'file://',
+    ''
+  ])('a page of another site: Origin %p', async (origin) => {
+    // A header that is empty is no origin at all; the helper leaves it out.
+    expect(await statusOf('/origin', { Origin: origin === '' ? ' ' : origin })).toBe(403)
+  })
 })
 
 test('logs hold no line that a client wrote, and none of its secrets', async () => {
   const secret = `secret-${Date.now()}`
-  const client = await target.open(`/echo`, { Authorization: `Bearer ${secret}`, Cookie: `sid=${secret}`, 'User-Agent': `${secret}\u009b31m` })
+  const client = await target.open(`/echo`, {
+    Authorization: `Bearer ${secret}`,
+    Cookie: `sid=${secret}`,
+    'User-Agent': `${secret}\u009b31m`
+  })
   const reason = Buffer.concat([Buffer.from([0x0f, 0xa0]), Buffer.from('bye\r\n{"level":60,"msg":"forged"}\u001b[2J')])
   client.socket.write(clientFrame(8, reason))
   await client.closeCode()

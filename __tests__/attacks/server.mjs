@@ -3,7 +3,9 @@ import Fastify from 'fastify'
 import blazeWs, { sameOrigin } from '../../dist/esm/index.js'
 
 const lines = []
-const app = Fastify({ logger: { level: 'info', stream: { write: (line) => void (lines.length < 5_000 && lines.push(line)) } } })
+const app = Fastify({
+  logger: { level: 'info', stream: { write: (line) => void (lines.length < 5_000 && lines.push(line)) } }
+})
 await app.register(blazeWs, { maxPendingUpgrades: 50, config: { maxMessageSize: 1024 * 1024 } })
 
 let waiting = []
@@ -47,7 +49,15 @@ async function state() {
   }
   const sockets = await new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count)))
   const { heapUsed, external } = process.memoryUsage()
-  return { sockets, clients: app.wsHub.getClientCount(), rooms: app.wsHub.getRooms().length, held: heapUsed + external, handled, waiting: waiting.length, log: lines.join('') }
+  return {
+    sockets,
+    clients: app.wsHub.getClientCount(),
+    rooms: app.wsHub.getRooms().length,
+    held: heapUsed + external,
+    handled,
+    waiting: waiting.length,
+    log: lines.join('')
+  }
 }
 
 /** Broadcasts go at the speed of the fastest. */

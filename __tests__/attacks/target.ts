@@ -28,7 +28,10 @@ export class Target {
 
   async start(): Promise<void> {
     ensureDist()
-    this.#child = fork(join(__dirname, 'server.mjs'), { execArgv: ['--expose-gc'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#child = fork(join(__dirname, 'server.mjs'), {
+      execArgv: ['--expose-gc'],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+    })
     // Several questions may wait at the same time.
     this.#child.setMaxListeners(0)
     this.#child.on('message', ({ fatal }: { fatal?: string }) => fatal !== undefined && this.fatal.push(fatal))
@@ -73,7 +76,8 @@ export class Target {
     const { clients, rooms, held } = await this.state()
     const grown = Math.round((held - this.#before.held) / MIB)
     const harm = JSON.stringify({ clients, rooms, fatal: this.fatal, grown: grown < 16 ? 0 : grown })
-    if (harm !== '{"clients":0,"rooms":0,"fatal":[],"grown":0}') throw new Error(`the server has not recovered: ${harm}`)
+    if (harm !== '{"clients":0,"rooms":0,"fatal":[],"grown":0}')
+      throw new Error(`the server has not recovered: ${harm}`)
   }
 
   /** The process ends by itself. */

@@ -9,7 +9,8 @@ const many = (count: number): RawClient[] => Array.from({ length: count }, () =>
 describe('a reset', () => {
   test('in the middle of the request', async () => {
     const clients = many(100)
-    for (const [i, client] of clients.entries()) client.socket.write('GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n'.slice(0, i % 50))
+    for (const [i, client] of clients.entries())
+      client.socket.write('GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n'.slice(0, i % 50))
     await Promise.all(clients.map(({ socket }) => new Promise((resolve) => socket.write(' ', resolve))))
     for (const client of clients) client.reset()
   })
@@ -39,7 +40,8 @@ describe('a reset', () => {
 
   test('of an open connection, with all that it can leave half-done', async () => {
     const clients = await Promise.all(many(100).map((client) => client.open('/echo')))
-    for (const [i, client] of clients.entries()) client.socket.write(Buffer.from([0x01, 0xfe, 0xff, 0xff, 1, 2, 3, 4]).subarray(0, i % 9))
+    for (const [i, client] of clients.entries())
+      client.socket.write(Buffer.from([0x01, 0xfe, 0xff, 0xff, 1, 2, 3, 4]).subarray(0, i % 9))
     await eventually(async () => (await target.state()).clients === 100)
     for (const client of clients) client.reset()
   })
@@ -50,7 +52,9 @@ describe('those who take places', () => {
     const clients = many(60)
     for (const client of clients) client.handshake('/slow')
     const areFull = eventually(async () => (await target.state()).waiting === 50)
-    const refused = await Promise.all(clients.map((client) => Promise.race([client.head(), areFull.then(() => undefined)])))
+    const refused = await Promise.all(
+      clients.map((client) => Promise.race([client.head(), areFull.then(() => undefined)]))
+    )
     expect(refused.filter((head) => head?.status === 503)).toHaveLength(10)
     await target.tell('release')
     for (const client of clients) client.reset()
@@ -60,7 +64,10 @@ describe('those who take places', () => {
     const clients = many(40)
     for (const client of clients) client.handshake('/few')
     const statuses = await Promise.all(clients.map(async (client) => (await client.head()).status))
-    expect([statuses.filter((status) => status === 101).length, statuses.filter((status) => status === 429).length]).toEqual([20, 20])
+    expect([
+      statuses.filter((status) => status === 101).length,
+      statuses.filter((status) => status === 429).length
+    ]).toEqual([20, 20])
   })
 
   test('one byte after the other: everybody else is served meanwhile', async () => {
@@ -79,7 +86,9 @@ describe('those who take places', () => {
 
   test('silent sockets are closed where the protocol begins with a message, and half-open ones where nothing comes', async () => {
     const silent = await Promise.all(many(20).map((client) => client.open('/first')))
-    expect(await Promise.all(silent.map((client) => client.closeCode()))).toEqual(Array.from({ length: 20 }, () => 1008))
+    expect(await Promise.all(silent.map((client) => client.closeCode()))).toEqual(
+      Array.from({ length: 20 }, () => 1008)
+    )
     const dead = await Promise.all(many(20).map((client) => client.open('/short')))
     expect(await Promise.all(dead.map((client) => client.closeCode()))).toEqual(Array.from({ length: 20 }, () => 1008))
   })

@@ -72,13 +72,17 @@ describe('ws.expireAt', () => {
     }
     const { app, ws } = await startServer(async (app) => {
       await app.register(jwt, { secret: 'a secret of the tests' })
-      app.webSocket('/ws', { onRequest: async (request) => void (await request.jwtVerify()) }, async (connection, request) => {
-        connection.expireAt((request.user as unknown as Claims).exp * 1000)
-        for await (const { data } of connection) {
-          connection.expireAt(app.jwt.verify<Claims>(data.toString()).exp * 1000)
-          await connection.writeText('extended')
+      app.webSocket(
+        '/ws',
+        { onRequest: async (request) => void (await request.jwtVerify()) },
+        async (connection, request) => {
+          connection.expireAt((request.user as unknown as Claims).exp * 1000)
+          for await (const { data } of connection) {
+            connection.expireAt(app.jwt.verify<Claims>(data.toString()).exp * 1000)
+            await connection.writeText('extended')
+          }
         }
-      })
+      )
     })
     const token = (seconds: number): string => app.jwt.sign({ name: 'ann' }, { expiresIn: `${seconds}s` })
     const headers = { authorization: `Bearer ${token(1)}` }
@@ -142,10 +146,17 @@ describe('hub.disconnect', () => {
     const { hub, join } = await serve()
     await join('a')
     for (const target of [undefined, null, 42, {}, '', ['user:a', 42], () => 'yes', async () => true]) {
-      expect(() => hub.disconnect(target as never)).toThrow(expect.objectContaining({ code: expect.stringMatching(/^FST_BLAZE_WS_/) }))
+      expect(() => hub.disconnect(target as never)).toThrow(
+        expect.objectContaining({ code: expect.stringMatching(/^FST_BLAZE_WS_/) })
+      )
     }
-    expect(() => hub.disconnect(undefined as never)).toThrow('"target": must be a room, a WebSocketConnection, an array of these, or a function (ws) => boolean, got undefined')
-    for (const code of [999, 1005, 1006, 2999, 5000, 'x']) expect(() => hub.disconnect('user:a', code as never)).toThrow(expect.objectContaining({ code: expect.stringMatching(/^FST_BLAZE_WS_/) }))
+    expect(() => hub.disconnect(undefined as never)).toThrow(
+      '"target": must be a room, a WebSocketConnection, an array of these, or a function (ws) => boolean, got undefined'
+    )
+    for (const code of [999, 1005, 1006, 2999, 5000, 'x'])
+      expect(() => hub.disconnect('user:a', code as never)).toThrow(
+        expect.objectContaining({ code: expect.stringMatching(/^FST_BLAZE_WS_/) })
+      )
     expect(hub.getClientCount()).toBe(1)
   })
 })
@@ -154,16 +165,23 @@ describe('request.refuseWebSocket', () => {
   type Hook = 'onRequest' | 'preParsing' | 'preValidation' | 'preHandler'
   const refuse = async (request: FastifyRequest): Promise<void> => request.refuseWebSocket(4401, 'token expired')
 
-  test.each([true, false])('in checkOrigin, which then says %s: the close code, no handler and no error in the log', async (isAllowed) => {
-    let handled = 0
-    const { ws, logs } = await startServer((app) => {
-      app.webSocketWithConfig('/sync', () => void handled++, { checkOrigin: (request) => (request.refuseWebSocket(4401), isAllowed) })
-      app.webSocketWithConfig('/async', () => void handled++, { checkOrigin: (request) => refuse(request).then(() => isAllowed) })
-    })
-    for (const path of ['/sync', '/async']) expect((await (await connect(ws(path))).close()).code).toBe(4401)
-    expect(handled).toBe(0)
-    expect(logs.filter(({ level }) => level >= 40)).toEqual([])
-  })
+  test.each([true, false])(
+    'in checkOrigin, which then says %s: the close code, no handler and no error in the log',
+    async (isAllowed) => {
+      let handled = 0
+      const { ws, logs } = await startServer((app) => {
+        app.webSocketWithConfig('/sync', () => void handled++, {
+          checkOrigin: (request) => (request.refuseWebSocket(4401), isAllowed)
+        })
+        app.webSocketWithConfig('/async', () => void handled++, {
+          checkOrigin: (request) => refuse(request).then(() => isAllowed)
+        })
+      })
+      for (const path of ['/sync', '/async']) expect((await (await connect(ws(path))).close()).code).toBe(4401)
+      expect(handled).toBe(0)
+      expect(logs.filter(({ level }) => level >= 40)).toEqual([])
+    }
+  )
 
   const serve = (setUp: (app: FastifyInstance, later: jest.Mock, handler: jest.Mock) => void, options = {}) => {
     const later = jest.fn(async () => {})
@@ -171,16 +189,19 @@ describe('request.refuseWebSocket', () => {
     return startServer((app) => setUp(app, later, handler), options).then((server) => ({ ...server, later, handler }))
   }
 
-  test.each<Hook>(['onRequest', 'preParsing', 'preValidation', 'preHandler'])('in %s: the client gets the code and the reason, nothing else runs', async (hook) => {
-    const { ws, app, later, handler, logs } = await serve((app, later, handler) => {
-      app.webSocket('/ws', { [hook]: [refuse, later] }, handler)
-    })
-    const client = await connect(ws('/ws'))
-    expect(await client.close()).toEqual({ code: 4401, reason: 'token expired' })
-    expect([later.mock.calls.length, handler.mock.calls.length]).toEqual([0, 0])
-    expect(app.wsHub.getClientCount()).toBe(0)
-    expect(logs.filter(({ level }) => level >= 40)).toEqual([])
-  })
+  test.each<Hook>(['onRequest', 'preParsing', 'preValidation', 'preHandler'])(
+    'in %s: the client gets the code and the reason, nothing else runs',
+    async (hook) => {
+      const { ws, app, later, handler, logs } = await serve((app, later, handler) => {
+        app.webSocket('/ws', { [hook]: [refuse, later] }, handler)
+      })
+      const client = await connect(ws('/ws'))
+      expect(await client.close()).toEqual({ code: 4401, reason: 'token expired' })
+      expect([later.mock.calls.length, handler.mock.calls.length]).toEqual([0, 0])
+      expect(app.wsHub.getClientCount()).toBe(0)
+      expect(logs.filter(({ level }) => level >= 40)).toEqual([])
+    }
+  )
 
   test('in a hook with a callback that calls it nevertheless, and in one that was there before the plugin', async () => {
     const { ws, later } = await serve(
@@ -192,7 +213,12 @@ describe('request.refuseWebSocket', () => {
         app.webSocket('/callback', { onRequest: [hook as never, later] }, handler)
         app.webSocket('/early', { preHandler: later }, handler)
       },
-      { before: (app: FastifyInstance) => void app.addHook('onRequest', async (request) => request.url === '/early' ? request.refuseWebSocket(4404, 'early') : undefined) }
+      {
+        before: (app: FastifyInstance) =>
+          void app.addHook('onRequest', async (request) =>
+            request.url === '/early' ? request.refuseWebSocket(4404, 'early') : undefined
+          )
+      }
     )
     expect(await (await connect(ws('/callback'))).close()).toEqual({ code: 4403, reason: '' })
     expect(await (await connect(ws('/early'))).close()).toEqual({ code: 4404, reason: 'early' })
@@ -252,7 +278,9 @@ describe('request.refuseWebSocket', () => {
   })
 
   test('a client that does not close is dropped in time, and app.close() does not wait for it', async () => {
-    const { app, port } = await serve((app, _later, handler) => void app.webSocket('/ws', { onRequest: refuse }, handler))
+    const { app, port } = await serve(
+      (app, _later, handler) => void app.webSocket('/ws', { onRequest: refuse }, handler)
+    )
     const client = await new RawClient(port).open('/ws')
     expect(await client.closeCode()).toBe(4401)
     await eventually(() => client.isEnded)

@@ -12,7 +12,11 @@ const echo = async (ws: WebSocketConnection): Promise<void> => {
 }
 
 /** What a server answers to an upgrade. */
-async function answerTo(port: number, path: string, headers: Record<string, string> = {}): Promise<{ status: number; headers: Map<string, string> }> {
+async function answerTo(
+  port: number,
+  path: string,
+  headers: Record<string, string> = {}
+): Promise<{ status: number; headers: Map<string, string> }> {
   const client = new RawClient(port)
   client.handshake(path, headers)
   return client.head()
@@ -28,13 +32,21 @@ describe('bearerSubprotocol', () => {
         await ws.writeJSON({ user: request.user, protocol: ws.protocol })
       }
       app.webSocketWithConfig('/ws', handler, { subprotocols: ['chat'] }, { onRequest: [bearerSubprotocol(), verify] })
-      app.webSocketWithConfig('/key', handler, { subprotocols: ['chat'] }, { onRequest: [bearerSubprotocol({ prefix: 'key-' })] })
+      app.webSocketWithConfig(
+        '/key',
+        handler,
+        { subprotocols: ['chat'] },
+        { onRequest: [bearerSubprotocol({ prefix: 'key-' })] }
+      )
     })
 
   test('a browser’s token opens; it is neither chosen nor echoed, and nobody logs it', async () => {
     const { app, ws, port, logs } = await serve()
     const token = app.jwt.sign({ name: 'ann' })
-    for (const offer of [['chat', `bearer.${token}`], [`bearer.${token}`, 'chat']]) {
+    for (const offer of [
+      ['chat', `bearer.${token}`],
+      [`bearer.${token}`, 'chat']
+    ]) {
       const client = await connect(ws('/ws'), offer)
       expect(JSON.parse(await client.next())).toMatchObject({ user: { name: 'ann' }, protocol: 'chat' })
     }
@@ -58,10 +70,17 @@ describe('bearerSubprotocol', () => {
     const { app, ws, port } = await serve()
     const good = app.jwt.sign({ name: 'ann' })
     const headers = { authorization: 'Bearer wrong' }
-    expect((await answerTo(port, '/ws', { ...headers, 'Sec-WebSocket-Protocol': `chat, bearer.${good}` })).status).toBe(401)
-    expect(JSON.parse(await (await connect(ws('/key'), ['chat', 'key-1234'])).next())).toEqual({ user: null, protocol: 'chat' })
+    expect((await answerTo(port, '/ws', { ...headers, 'Sec-WebSocket-Protocol': `chat, bearer.${good}` })).status).toBe(
+      401
+    )
+    expect(JSON.parse(await (await connect(ws('/key'), ['chat', 'key-1234'])).next())).toEqual({
+      user: null,
+      protocol: 'chat'
+    })
     for (const options of [{ prefix: '' }, { prefix: 1 }, { name: 'x' }, 'x']) {
-      expect(() => bearerSubprotocol(options as never)).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION' }))
+      expect(() => bearerSubprotocol(options as never)).toThrow(
+        expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION' })
+      )
     }
   })
 })
@@ -75,12 +94,17 @@ describe('tickets', () => {
       const tickets = webSocketTickets<User>(options)
       app.decorateRequest('ticket')
       app.post('/ticket', async () => ({ ticket: await tickets.issue({ user: 42 }) }))
-      app.webSocket('/ws', { preValidation: async (request) => void Object.assign(request, { ticket: await tickets.spend(request) }) }, async (ws) => {
-        await ws.writeJSON(ws.context().locals('ticket'))
-        await echo(ws)
-      })
+      app.webSocket(
+        '/ws',
+        { preValidation: async (request) => void Object.assign(request, { ticket: await tickets.spend(request) }) },
+        async (ws) => {
+          await ws.writeJSON(ws.context().locals('ticket'))
+          await echo(ws)
+        }
+      )
     })
-  const issue = async (url: string): Promise<string> => ((await (await fetch(url, { method: 'POST' })).json()) as { ticket: string }).ticket
+  const issue = async (url: string): Promise<string> =>
+    ((await (await fetch(url, { method: 'POST' })).json()) as { ticket: string }).ticket
 
   test('a ticket opens one connection, and no second one', async () => {
     const { ws, http, port } = await serve()
@@ -98,13 +122,19 @@ describe('tickets', () => {
     expect(answers.filter(({ status }) => status === 101)).toHaveLength(1)
   })
 
-  test.each(['', '?ticket=', '?ticket=x', '?ticket=a&ticket=b', '?ticket[]=x', '?ticket=%00', `?ticket=${'x'.repeat(22)}.${'y'.repeat(43)}`, `?ticket=${'x'.repeat(5000)}`])(
-    'what is no ticket gets 401: %p',
-    async (query) => {
-      const { port } = await serve()
-      expect((await answerTo(port, `/ws${query}`)).status).toBe(401)
-    }
-  )
+  test.each([
+    '',
+    '?ticket=',
+    '?ticket=x',
+    '?ticket=a&ticket=b',
+    '?ticket[]=x',
+    '?ticket=%00',
+    `?ticket=${'x'.repeat(22)}.${'y'.repeat(43)}`,
+    `?ticket=${'x'.repeat(5000)}`
+  ])('what is no ticket gets 401: %p', async (query) => {
+    const { port } = await serve()
+    expect((await answerTo(port, `/ws${query}`)).status).toBe(401)
+  })
 
   test('a wrong secret does not open, and spends the ticket', async () => {
     const { http, port } = await serve()
@@ -136,10 +166,15 @@ describe('tickets', () => {
     const tickets = webSocketTickets<User>({ store, ttl: 5000 })
     const ticket = await tickets.issue({ user: 1 })
     const [id = '', secret = ''] = ticket.split('.')
-    expect(kept.get(id)).toEqual({ record: { hash: expect.any(String), data: '{"user":1}', expiresAt: expect.any(Number) }, ttl: 5000 })
+    expect(kept.get(id)).toEqual({
+      record: { hash: expect.any(String), data: '{"user":1}', expiresAt: expect.any(Number) },
+      ttl: 5000
+    })
     expect(JSON.stringify(kept.get(id))).not.toContain(secret)
     expect(await tickets.spend(ticket)).toEqual({ user: 1 })
-    const { port } = await serve({ store: { put: () => {}, take: () => Promise.reject(new Error('the store is away')) } })
+    const { port } = await serve({
+      store: { put: () => {}, take: () => Promise.reject(new Error('the store is away')) }
+    })
     expect((await answerTo(port, `/ws?ticket=${'x'.repeat(22)}.${'y'.repeat(43)}`)).status).toBe(500)
   })
 
@@ -152,13 +187,21 @@ describe('tickets', () => {
     expect(() => memoryTicketStore({ max: 0 })).toThrow('memoryTicketStore.max')
   })
 
-  test.each([{ ttl: 0 }, { ttl: '1' }, { store: {} }, { store: null }, { parameter: '' }, { secret: 'x' }, null])('wrong options: %p', (options) => {
-    expect(() => webSocketTickets(options as never)).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION' }))
-  })
+  test.each([{ ttl: 0 }, { ttl: '1' }, { store: {} }, { store: null }, { parameter: '' }, { secret: 'x' }, null])(
+    'wrong options: %p',
+    (options) => {
+      expect(() => webSocketTickets(options as never)).toThrow(
+        expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION' })
+      )
+    }
+  )
 
   test('what has no JSON form cannot be issued', async () => {
     for (const data of [undefined, 1n]) {
-      await expect(webSocketTickets().issue(data)).rejects.toMatchObject({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', message: expect.stringMatching(/"data": has no JSON form/) })
+      await expect(webSocketTickets().issue(data)).rejects.toMatchObject({
+        code: 'FST_BLAZE_WS_INVALID_ARGUMENT',
+        message: expect.stringMatching(/"data": has no JSON form/)
+      })
     }
   })
 })
@@ -166,7 +209,9 @@ describe('tickets', () => {
 describe('logs', () => {
   test('one summary line for each connection, at its end, whoever ended it', async () => {
     const { ws, logs } = await startServer((app) => void app.webSocket('/room/:id', echo))
-    const client = await connect(ws('/room/7?token=secret-of-ann'), [], { headers: { authorization: 'Bearer secret-of-ann', cookie: 'sid=secret-of-ann' } })
+    const client = await connect(ws('/room/7?token=secret-of-ann'), [], {
+      headers: { authorization: 'Bearer secret-of-ann', cookie: 'sid=secret-of-ann' }
+    })
     client.socket.send('hello')
     await client.next()
     client.socket.close(4000, 'bye\r\n\u001b[31mred')
@@ -174,8 +219,19 @@ describe('logs', () => {
     const lines = logs.filter(({ msg }) => msg === 'websocket closed')
     expect(lines).toEqual([
       expect.objectContaining({
-        level: 30, id: expect.any(String), reqId: expect.any(String), route: '/room/:id', code: 4000, reason: 'bye\r\n\u001b[31mred', wasClean: true,
-        duration: expect.any(Number), messagesIn: 1, bytesIn: 5, messagesOut: 1, bytesOut: expect.any(Number), dropped: 0
+        level: 30,
+        id: expect.any(String),
+        reqId: expect.any(String),
+        route: '/room/:id',
+        code: 4000,
+        reason: 'bye\r\n\u001b[31mred',
+        wasClean: true,
+        duration: expect.any(Number),
+        messagesIn: 1,
+        bytesIn: 5,
+        messagesOut: 1,
+        bytesOut: expect.any(Number),
+        dropped: 0
       })
     ])
     expect(JSON.stringify(lines)).not.toContain('secret')

@@ -71,11 +71,16 @@ describeWith(REDIS, 'Redis', () => {
 
   test.each<[string, (ports: number[]) => RedisBrokerOptions['client']]>([
     ['ioredis', (ports) => new Cluster(ports, { lazyConnect: true, redisOptions: { password: 'secret' } })],
-    ['node-redis', (ports) => nodeRedis.createCluster({ rootNodes: ports.map(urlOf), defaults: { password: 'secret' } })]
+    [
+      'node-redis',
+      (ports) => nodeRedis.createCluster({ rootNodes: ports.map(urlOf), defaults: { password: 'secret' } })
+    ]
   ])('memory does not grow while a cluster is away, through %s', async (_, make) => {
     const servers = await startRedisCluster('secret')
     ending.push(...servers.map((server) => () => server.close()))
-    await expectFlatMemory(redisBroker({ client: make(servers.map(({ port }) => port)) }), () => Promise.all(servers.map((server) => server.signal('SIGKILL'))))
+    await expectFlatMemory(redisBroker({ client: make(servers.map(({ port }) => port)) }), () =>
+      Promise.all(servers.map((server) => server.signal('SIGKILL')))
+    )
   })
 })
 
@@ -83,7 +88,10 @@ describeWith(NATS, 'NATS', () => {
   test('memory does not grow while the server is away', async () => {
     const nats = await Engine.nats()
     const client = await connectNats({ port: nats.port, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
-    ending.push(() => client.close(), () => nats.close())
+    ending.push(
+      () => client.close(),
+      () => nats.close()
+    )
     await expectFlatMemory(natsBroker({ client }), () => nats.signal('SIGKILL'))
   })
 })

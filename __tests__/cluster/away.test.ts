@@ -40,41 +40,45 @@ test.each([
   ['rooms that were opened and left', 'presence'],
   ['calls of list', 'list'],
   ['waiters of ready', 'ready']
-] as const)('while the engine is away, %s are released as they are while it is there', async (_, what) => {
-  const { broker, setAway } = awayBroker()
-  const { app, ws: url } = await startServer(
-    (server) => {
-      server.webSocket('/', async (ws) => {
-        server.wsHub.register(ws)
-        await ws.writeText('in')
-        for await (const message of ws) void message
-      })
-    },
-    { hub: { broker } }
-  )
-  await (await connect(url('/'))).next()
-  const { wsHub: hub } = app
-  const [ws] = hub.getClients() as [WebSocketConnection]
-  await eventually(() => hub.cluster.ready())
-  const rounds = {
-    presence(i: number) {
-      hub.presence.set(ws, `room${i}`, 1)
-      hub.leave(ws, `room${i}`)
-    },
-    list: (i: number) => hub.presence.list(`room${i}`),
-    ready: () => hub.cluster.ready({ timeout: 20 })
-  }
-  const round = rounds[what]
-  // Warm up: code and tables of the engine grow once.
-  await growth(COUNT, round)
-  const there = await growth(COUNT, round)
-  setAway(true)
-  // Something is missing now, so that there is something to wait for.
-  hub.join(ws, 'missing')
-  const away = await growth(COUNT, (i) => round(i + COUNT))
-  expect(await hub.cluster.ready({ timeout: 1 })).toBe(false)
-  expect(away).toBeLessThan(Math.max(there, 0) + COUNT * 50)
-  setAway(false)
-  await eventually(() => !hub.cluster.stats().isDegraded)
-  expect(await hub.cluster.ready()).toBe(true)
-}, 60_000)
+] as const)(
+  'while the engine is away, %s are released as they are while it is there',
+  async (_, what) => {
+    const { broker, setAway } = awayBroker()
+    const { app, ws: url } = await startServer(
+      (server) => {
+        server.webSocket('/', async (ws) => {
+          server.wsHub.register(ws)
+          await ws.writeText('in')
+          for await (const message of ws) void message
+        })
+      },
+      { hub: { broker } }
+    )
+    await (await connect(url('/'))).next()
+    const { wsHub: hub } = app
+    const [ws] = hub.getClients() as [WebSocketConnection]
+    await eventually(() => hub.cluster.ready())
+    const rounds = {
+      presence(i: number) {
+        hub.presence.set(ws, `room${i}`, 1)
+        hub.leave(ws, `room${i}`)
+      },
+      list: (i: number) => hub.presence.list(`room${i}`),
+      ready: () => hub.cluster.ready({ timeout: 20 })
+    }
+    const round = rounds[what]
+    // Warm up: code and tables of the engine grow once.
+    await growth(COUNT, round)
+    const there = await growth(COUNT, round)
+    setAway(true)
+    // Something is missing now, so that there is something to wait for.
+    hub.join(ws, 'missing')
+    const away = await growth(COUNT, (i) => round(i + COUNT))
+    expect(await hub.cluster.ready({ timeout: 1 })).toBe(false)
+    expect(away).toBeLessThan(Math.max(there, 0) + COUNT * 50)
+    setAway(false)
+    await eventually(() => !hub.cluster.stats().isDegraded)
+    expect(await hub.cluster.ready()).toBe(true)
+  },
+  60_000
+)

@@ -10,7 +10,16 @@ import { brokerConformance, type BrokerUnderTest } from '../../src/testing.ts'
 import { newOrigin } from '../../src/cluster/wire/envelope.ts'
 import { eventually } from '../support/server.ts'
 import { codeOf, tableBelow } from '../docs/support/markdown.ts'
-import { clusterIsReady, describeWith, Engine, freePort, NATS, REDIS, redisCli, startRedisCluster } from './support/engines.ts'
+import {
+  clusterIsReady,
+  describeWith,
+  Engine,
+  freePort,
+  NATS,
+  REDIS,
+  redisCli,
+  startRedisCluster
+} from './support/engines.ts'
 
 jest.setTimeout(30_000)
 
@@ -33,7 +42,8 @@ const withPassword = ['--requirepass', password, '--masterauth', password]
 /** The user that the documentation asks for, and nothing more. */
 const username = 'hub'
 const rulesOf = (topology: string): string[] => {
-  const [, rules = ''] = tableBelow('docs/scaling.md', 'Permissions').find(([cell = '']) => cell.startsWith(topology)) ?? []
+  const [, rules = ''] =
+    tableBelow('docs/scaling.md', 'Permissions').find(([cell = '']) => cell.startsWith(topology)) ?? []
   return ['on', `>${password}`, ...codeOf(rules).replaceAll('\\|', '|').split(' ')]
 }
 const withUser = (topology: string): string[] => [...withPassword, '--user', username, ...rulesOf(topology)]
@@ -59,7 +69,10 @@ const clusters: [string, (ports: number[]) => Client][] = [
 const prefix = (): string => `blaze:${expect.getState().currentTestName}:`
 
 /** What the conformance tests do to Redis servers. */
-function faults(nodes: () => Engine[], topology: string): Required<Omit<BrokerUnderTest, 'create' | 'interrupt' | 'createLate'>> {
+function faults(
+  nodes: () => Engine[],
+  topology: string
+): Required<Omit<BrokerUnderTest, 'create' | 'interrupt' | 'createLate'>> {
   const acl = (...rules: string[]): void => {
     for (const node of nodes()) redisCli(node, password, 'ACL', 'SETUSER', username, ...rules)
   }
@@ -90,11 +103,18 @@ describeWith(REDIS, 'Redis', () => {
 
   describe.each(standalone)('through %s', (_, make) => {
     const create = (): Broker => redisBroker({ client: make(redis.port), prefix: prefix() })
-    conforms({ create, interrupt, createLate: async () => ({ start: await interrupt(), broker: create() }), ...faults(() => [redis], 'one server') })
+    conforms({
+      create,
+      interrupt,
+      createLate: async () => ({ start: await interrupt(), broker: create() }),
+      ...faults(() => [redis], 'one server')
+    })
 
     test('a check does not wait for its own message where the subscriber is lost', async () => {
       const broker = create()
-      const lost = new Promise<Promise<void>>((resolve) => broker.open({ id: newOrigin(), receive() {}, lost: () => resolve(broker.check()) }))
+      const lost = new Promise<Promise<void>>((resolve) =>
+        broker.open({ id: newOrigin(), receive() {}, lost: () => resolve(broker.check()) })
+      )
       await broker.check()
       redisCli(redis, password, 'CLIENT', 'KILL', 'TYPE', 'pubsub')
       await expect(lost).rejects.toThrow('there is no connection')
@@ -113,7 +133,9 @@ describeWith(REDIS, 'Redis', () => {
     })
 
     describe('with sharded channels', () => {
-      beforeAll(() => redisCli(redis, password, 'ACL', 'SETUSER', username, '+spublish', '+ssubscribe', '+sunsubscribe'))
+      beforeAll(() =>
+        redisCli(redis, password, 'ACL', 'SETUSER', username, '+spublish', '+ssubscribe', '+sunsubscribe')
+      )
       afterAll(() => redisCli(redis, password, 'ACL', 'SETUSER', username, '-spublish', '-ssubscribe', '-sunsubscribe'))
       conforms({ create: () => redisBroker({ client: make(redis.port), prefix: prefix(), sharded: true }) })
     })
@@ -142,8 +164,14 @@ describeWith(REDIS, 'a Redis Cluster', () => {
     afterAll(() => Promise.all(nodes.map((node) => node.close())))
 
     describe.each(clusters)('through %s', (_, make) => {
-      const create = (): Broker => redisBroker({ client: make(nodes.map(({ port }) => port)), prefix: prefix(), sharded })
-      conforms({ create, interrupt, createLate: async () => ({ start: await interrupt(), broker: create() }), ...faults(() => nodes, topology) })
+      const create = (): Broker =>
+        redisBroker({ client: make(nodes.map(({ port }) => port)), prefix: prefix(), sharded })
+      conforms({
+        create,
+        interrupt,
+        createLate: async () => ({ start: await interrupt(), broker: create() }),
+        ...faults(() => nodes, topology)
+      })
     })
   })
 })
@@ -155,7 +183,11 @@ describeWith(REDIS, 'Redis with sentinels', () => {
     const master = await Engine.redis(...withUser('sentinels'))
     const replica = await Engine.redis(...withUser('sentinels'), '--replicaof', '127.0.0.1', `${master.port}`)
     servers = [master, replica]
-    sentinel = await Engine.sentinel(master, `sentinel auth-pass main ${password}`, 'sentinel down-after-milliseconds main 60000')
+    sentinel = await Engine.sentinel(
+      master,
+      `sentinel auth-pass main ${password}`,
+      'sentinel down-after-milliseconds main 60000'
+    )
   })
   afterAll(() => Promise.all([...servers, sentinel].map((engine) => engine.close())))
 
@@ -169,10 +201,20 @@ describeWith(REDIS, 'Redis with sentinels', () => {
     ['ioredis 5', IoRedis5 as unknown as typeof IoRedis]
   ])('through %s', (_, Redis) => {
     const create = (): Broker => {
-      const client = new Redis({ sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'main', lazyConnect: true, ...hub })
+      const client = new Redis({
+        sentinels: [{ host: '127.0.0.1', port: sentinel.port }],
+        name: 'main',
+        lazyConnect: true,
+        ...hub
+      })
       return redisBroker({ client, prefix: prefix() })
     }
-    conforms({ create, interrupt, createLate: async () => ({ start: await interrupt(), broker: create() }), ...faults(() => servers, 'sentinels') })
+    conforms({
+      create,
+      interrupt,
+      createLate: async () => ({ start: await interrupt(), broker: create() }),
+      ...faults(() => servers, 'sentinels')
+    })
   })
 })
 
@@ -190,7 +232,8 @@ describeWith(NATS, 'NATS', () => {
   const config = ({ permissions = '', secret = password, limits = '' } = {}): string => {
     return `http: "127.0.0.1:${monitor}"\n${limits}\nauthorization { users: [{ user: ${username}, password: ${secret}, permissions: { ${permissions} } }] }`
   }
-  const loadedAt = async (): Promise<string> => ((await (await fetch(`http://127.0.0.1:${monitor}/varz`)).json()) as { config_load_time: string }).config_load_time
+  const loadedAt = async (): Promise<string> =>
+    ((await (await fetch(`http://127.0.0.1:${monitor}/varz`)).json()) as { config_load_time: string }).config_load_time
   const reload = async (changes?: Parameters<typeof config>[0]): Promise<void> => {
     const before = await loadedAt()
     nats.reconfigure(config(changes))
@@ -203,8 +246,19 @@ describeWith(NATS, 'NATS', () => {
 
   let count = 0
   const create = async (): Promise<Broker> => {
-    const settings = { maxReconnectAttempts: -1, reconnectTimeWait: 50, ignoreAuthErrorAbort: true, waitOnFirstConnect: true }
-    const connection = await connectNats({ port: nats.port, user: username, pass: password, noEcho: ++count % 2 === 0, ...settings })
+    const settings = {
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 50,
+      ignoreAuthErrorAbort: true,
+      waitOnFirstConnect: true
+    }
+    const connection = await connectNats({
+      port: nats.port,
+      user: username,
+      pass: password,
+      noEcho: ++count % 2 === 0,
+      ...settings
+    })
     open.push(connection)
     return natsBroker({ client: connection })
   }
@@ -242,10 +296,20 @@ describeWith(NATS, 'NATS', () => {
       await broker.check()
       await broker.subscribe(['3'])
       await restart('max_subscriptions: 1')
-      await eventually(() => lost.some(({ message }) => /maximum subscriptions exceeded/i.test(message)), 'the report of the refusal')
+      await eventually(
+        () => lost.some(({ message }) => /maximum subscriptions exceeded/i.test(message)),
+        'the report of the refusal'
+      )
       await expect(broker.check()).rejects.toThrow(/maximum subscriptions exceeded/i)
       await restart('')
-      await eventually(() => broker.check().then(() => true, () => false), 'the subscriptions')
+      await eventually(
+        () =>
+          broker.check().then(
+            () => true,
+            () => false
+          ),
+        'the subscriptions'
+      )
     } finally {
       await broker.close()
       await restart('')
@@ -261,18 +325,39 @@ describeWith(NATS, 'NATS', () => {
     await new Promise((resolve) => setTimeout(resolve, 300))
     await expect(broker.check()).rejects.toMatchObject({ code: 'FST_BLAZE_WS_BROKER_UNAVAILABLE' })
     await reload()
-    await eventually(() => broker.check().then(() => true, () => false), 'the new connection')
+    await eventually(
+      () =>
+        broker.check().then(
+          () => true,
+          () => false
+        ),
+      'the new connection'
+    )
     await broker.close()
   })
 })
 
 describe('clients that cannot be used', () => {
   test.each([
-    ['a client of node-redis 4', { isOpen: false, duplicate() {}, sSubscribe() {}, disconnect() {} }, /node-redis 4.*not supported; supported are node-redis 5 and 6/],
-    ['a sentinel of node-redis 6', nodeRedis.createSentinel({ name: 'main', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] }), /sentinel of node-redis.*use ioredis/],
-    ['a sentinel of node-redis 5', nodeRedis5.createSentinel({ name: 'main', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] }), /sentinel of node-redis.*use ioredis/],
+    [
+      'a client of node-redis 4',
+      { isOpen: false, duplicate() {}, sSubscribe() {}, disconnect() {} },
+      /node-redis 4.*not supported; supported are node-redis 5 and 6/
+    ],
+    [
+      'a sentinel of node-redis 6',
+      nodeRedis.createSentinel({ name: 'main', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] }),
+      /sentinel of node-redis.*use ioredis/
+    ],
+    [
+      'a sentinel of node-redis 5',
+      nodeRedis5.createSentinel({ name: 'main', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] }),
+      /sentinel of node-redis.*use ioredis/
+    ],
     ['a pool of node-redis 6', nodeRedis.createClientPool(), /client or cluster/]
   ])('%s is refused', (_, client, message) => {
-    expect(() => redisBroker({ client: client as never })).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringMatching(message) }))
+    expect(() => redisBroker({ client: client as never })).toThrow(
+      expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringMatching(message) })
+    )
   })
 })

@@ -11,19 +11,17 @@ const payloads: Record<number, fc.Arbitrary<Buffer>> = {
   [Kind.Disconnect]: fc.integer({ min: 3000, max: 4999 }).map((code) => Buffer.from([code >> 8, code & 255])),
   [Kind.Control]: fc.json().map((text) => Buffer.from(text))
 }
-const envelope: fc.Arbitrary<Envelope> = fc
-  .constantFrom(...Object.values(Kind))
-  .chain((kind) =>
-    fc.record({
-      kind: fc.constant(kind),
-      origin: fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('hex')),
-      generation: uint32,
-      sequence: uint32,
-      id: uint32,
-      ids: fc.array(name, { maxLength: 5 }),
-      payload: payloads[kind]!
-    })
-  )
+const envelope: fc.Arbitrary<Envelope> = fc.constantFrom(...Object.values(Kind)).chain((kind) =>
+  fc.record({
+    kind: fc.constant(kind),
+    origin: fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('hex')),
+    generation: uint32,
+    sequence: uint32,
+    id: uint32,
+    ids: fc.array(name, { maxLength: 5 }),
+    payload: payloads[kind]!
+  })
+)
 
 test('what is encoded is decoded, to the byte', () => {
   fc.assert(
@@ -40,11 +38,13 @@ test('what is encoded is decoded, to the byte', () => {
 })
 
 test('no bytes make the decoder throw, and what it lets pass is sound', () => {
-  const mutated = fc.tuple(envelope, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 8 }), fc.nat(60)).map(([message, changes, cut]) => {
-    const bytes = Buffer.from(encode(message))
-    for (const [at, byte] of changes) bytes[at % bytes.length] = byte
-    return bytes.subarray(0, Math.max(0, bytes.length - (cut < 40 ? 0 : cut - 40)))
-  })
+  const mutated = fc
+    .tuple(envelope, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 8 }), fc.nat(60))
+    .map(([message, changes, cut]) => {
+      const bytes = Buffer.from(encode(message))
+      for (const [at, byte] of changes) bytes[at % bytes.length] = byte
+      return bytes.subarray(0, Math.max(0, bytes.length - (cut < 40 ? 0 : cut - 40)))
+    })
   fc.assert(
     fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 100 })), (bytes) => {
       const message = decode(bytes)
@@ -66,7 +66,15 @@ describe('numbers', () => {
     const numbering = new SequenceNumbers()
     const messages = Array.from({ length: 10 }, () => ({ origin: 'a', ...numbering.next('x') }))
     const arrivals = new SequenceTracker()
-    expect([0, 1, 4, 4, 3, 5, 9].map((i) => arrivals.isNew('x', messages[i]!))).toEqual([true, true, true, false, false, true, true])
+    expect([0, 1, 4, 4, 3, 5, 9].map((i) => arrivals.isNew('x', messages[i]!))).toEqual([
+      true,
+      true,
+      true,
+      false,
+      false,
+      true,
+      true
+    ])
     expect(arrivals.missed).toBe(5)
     arrivals.forget('x')
     expect(arrivals.isNew('x', messages[3]!)).toBe(true)
@@ -79,7 +87,11 @@ describe('numbers', () => {
     const second = { origin: 'a', ...numbering.next('x') }
     expect(second).toMatchObject({ sequence: 1 })
     const arrivals = new SequenceTracker()
-    expect([arrivals.isNew('x', first), arrivals.isNew('x', second), arrivals.isNew('x', first)]).toEqual([true, true, false])
+    expect([arrivals.isNew('x', first), arrivals.isNew('x', second), arrivals.isNew('x', first)]).toEqual([
+      true,
+      true,
+      false
+    ])
     expect(arrivals.missed).toBe(0)
   })
 

@@ -30,13 +30,27 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     const grace = await Guest.join(cluster, 'Grace', 'tea')
     expect((await Promise.all([cluster.status(0), cluster.status(1)])).map(({ node }) => node.people)).toEqual([1, 1])
     await eventually(() => ada.people.size === 2)
-    expect(ada.people).toEqual(new Map([['ada', 'Ada'], ['grace', 'Grace']]))
-    expect(grace.people).toEqual(new Map([['ada', 'Ada'], ['grace', 'Grace']]))
+    expect(ada.people).toEqual(
+      new Map([
+        ['ada', 'Ada'],
+        ['grace', 'Grace']
+      ])
+    )
+    expect(grace.people).toEqual(
+      new Map([
+        ['ada', 'Ada'],
+        ['grace', 'Grace']
+      ])
+    )
     ada.say('Hello Grace')
     await grace.next('message', { text: 'Hello Grace' })
     grace.say('Hello Ada')
     await ada.next('message', { text: 'Hello Ada' })
-    expect(await cluster.status()).toMatchObject({ nodes: 2, isDegraded: false, roomList: [{ name: 'tea', members: 2 }] })
+    expect(await cluster.status()).toMatchObject({
+      nodes: 2,
+      isDegraded: false,
+      roomList: [{ name: 'tea', members: 2 }]
+    })
     await eventually(() => ada.heard.findLast(({ type }) => type === 'rooms')?.rooms[0]?.members === 2)
 
     // On either node, a newcomer sees what was said.
@@ -50,18 +64,31 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
   })
 
   test('each guest is told which node it is on, and every node says the same of the whole chat', async () => {
-    const guests = await Promise.all([0, 1, 1].map((node, i) => Guest.join(cluster, `Counted ${i}`, `count ${i}`, { node })))
-    expect((await Promise.all(guests.map((guest) => guest.next('welcome')))).map(({ node }) => node)).toEqual(['Node 1', 'Node 2', 'Node 2'])
+    const guests = await Promise.all(
+      [0, 1, 1].map((node, i) => Guest.join(cluster, `Counted ${i}`, `count ${i}`, { node }))
+    )
+    expect((await Promise.all(guests.map((guest) => guest.next('welcome')))).map(({ node }) => node)).toEqual([
+      'Node 1',
+      'Node 2',
+      'Node 2'
+    ])
     await eventually(async () => (await cluster.status(0)).people === 3, 'that the guests of earlier tests are gone')
     const [first, second] = [await cluster.status(0), await cluster.status(1)]
     // The rooms that keep the names of the guests are in no number.
     const roomList = [0, 1, 2].map((i) => ({ name: `count-${i}`, members: 1 }))
-    for (const status of [first, second]) expect(status).toMatchObject({ people: 3, rooms: 3, nodes: 2, missing: 0, roomList })
-    expect([first.node, second.node]).toMatchObject([{ name: 'Node 1', people: 1 }, { name: 'Node 2', people: 2 }])
+    for (const status of [first, second])
+      expect(status).toMatchObject({ people: 3, rooms: 3, nodes: 2, missing: 0, roomList })
+    expect([first.node, second.node]).toMatchObject([
+      { name: 'Node 1', people: 1 },
+      { name: 'Node 2', people: 2 }
+    ])
   })
 
   test('who is typing is told on the other node, and not to oneself', async () => {
-    const [ada, bob] = [await Guest.join(cluster, 'Ada', 'keys', { node: 0 }), await Guest.join(cluster, 'Bob', 'keys', { node: 1 })]
+    const [ada, bob] = [
+      await Guest.join(cluster, 'Ada', 'keys', { node: 0 }),
+      await Guest.join(cluster, 'Bob', 'keys', { node: 1 })
+    ]
     await eventually(() => ada.people.has('bob') && bob.people.has('ada'))
     ada.send({ type: 'typing', active: true })
     expect(await bob.next('typing')).toMatchObject({ member: { id: 'ada', name: 'Ada' }, active: true })
@@ -89,7 +116,10 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
 
   test('a name is one guest’s in the whole cluster, who may take it along to another node', async () => {
     const first = await Guest.join(cluster, 'Keeper', 'names', { node: 0, key: 'mine' })
-    const watchers = [await Guest.join(cluster, 'Watcher 0', 'names', { node: 0 }), await Guest.join(cluster, 'Watcher 1', 'names', { node: 1 })]
+    const watchers = [
+      await Guest.join(cluster, 'Watcher 0', 'names', { node: 0 }),
+      await Guest.join(cluster, 'Watcher 1', 'names', { node: 1 })
+    ]
     for (const node of [0, 1]) {
       const thief = await Guest.connect(cluster, node)
       thief.send({ type: 'join', name: 'KEEPER', room: 'elsewhere', key: 'another key' })
@@ -107,8 +137,10 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
   test('of two who want a name at the same moment, on different nodes, one gets it', async () => {
     for (let i = 0; i < 10; i++) {
       const twins = await Promise.all([0, 1].map((node) => Guest.connect(cluster, node)))
-      for (const [node, twin] of twins.entries()) twin.send({ type: 'join', name: `Twin ${i}`, room: 'twins', key: `key ${node}` })
-      const hasLost = ({ client, heard }: Guest): boolean => client.closed?.code === 4002 || heard.some(({ type }) => type === 'error')
+      for (const [node, twin] of twins.entries())
+        twin.send({ type: 'join', name: `Twin ${i}`, room: 'twins', key: `key ${node}` })
+      const hasLost = ({ client, heard }: Guest): boolean =>
+        client.closed?.code === 4002 || heard.some(({ type }) => type === 'error')
       await eventually(() => twins.some(hasLost), 'that one is refused')
       const winner = twins.find((twin) => !hasLost(twin))
       await winner?.next('welcome')
@@ -126,14 +158,26 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
       const name = `Rowdy ${node}`
       const rowdy = await Guest.join(cluster, name, 'pub', { node })
       await feed.next('joined', { room: 'pub' })
-      expect((await cluster.post('/admin/kick', { name: name.toUpperCase() }, authorization, 1 - node)).status).toBe(200)
+      expect((await cluster.post('/admin/kick', { name: name.toUpperCase() }, authorization, 1 - node)).status).toBe(
+        200
+      )
       expect(await rowdy.client.close()).toEqual({ code: 4001, reason: 'removed by an operator' })
       expect((await cluster.post('/admin/kick', { name }, authorization, 1 - node)).status).toBe(404)
       await eventually(() => feed.moves.includes(`${name} left`))
     }
-    expect(feed.movesIn('pub')).toEqual(['Quiet one joined', 'Rowdy 0 joined', 'Rowdy 0 left', 'Rowdy 1 joined', 'Rowdy 1 left'])
-    const guests = await Promise.all([0, 1].map((node) => Guest.join(cluster, `Listener ${node}`, `side ${node}`, { node })))
-    const { receivers } = (await (await cluster.post('/broadcast', { message: 'Last orders' })).json()) as { receivers: number }
+    expect(feed.movesIn('pub')).toEqual([
+      'Quiet one joined',
+      'Rowdy 0 joined',
+      'Rowdy 0 left',
+      'Rowdy 1 joined',
+      'Rowdy 1 left'
+    ])
+    const guests = await Promise.all(
+      [0, 1].map((node) => Guest.join(cluster, `Listener ${node}`, `side ${node}`, { node }))
+    )
+    const { receivers } = (await (await cluster.post('/broadcast', { message: 'Last orders' })).json()) as {
+      receivers: number
+    }
     expect(receivers).toBe(3)
     await Promise.all(guests.map((guest) => guest.next('announcement', { text: 'Last orders' })))
     await feed.next('announcement', { text: 'Last orders' })
@@ -153,7 +197,9 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     expect([...late.people.keys()].toSorted()).toEqual(['ada', 'bob', 'grace', 'late'])
     expect(await cluster.status(0)).toMatchObject({ isDegraded: true })
     await engine.start()
-    await eventually(async () => (await Promise.all([cluster.status(0), cluster.status(1)])).every(({ isDegraded }) => !isDegraded))
+    await eventually(async () =>
+      (await Promise.all([cluster.status(0), cluster.status(1)])).every(({ isDegraded }) => !isDegraded)
+    )
     await eventually(() => ada.people.has('late'))
     grace.say('back again')
     await ada.next('message', { text: 'back again' })
@@ -162,7 +208,10 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
 
   test('a node that dies takes its guests along, who come back on the other, and is started again', async () => {
     const ada = await Guest.join(cluster, 'Ada', 'crash', { node: 0 })
-    const [bob, carol] = [await Guest.join(cluster, 'Bob', 'crash', { node: 1 }), await Guest.join(cluster, 'Carol', 'crash', { node: 1 })]
+    const [bob, carol] = [
+      await Guest.join(cluster, 'Bob', 'crash', { node: 1 }),
+      await Guest.join(cluster, 'Carol', 'crash', { node: 1 })
+    ]
     const [, { pid } = { pid: 0 }] = cluster.nodes
     process.kill(pid, 'SIGKILL')
     await Promise.all([bob.client.close(), carol.client.close()])
@@ -202,20 +251,30 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     test('two pages chat, and go on chatting when the node of one dies', async () => {
       const [ada, grace] = [await enter('Ada'), await enter('Grace')]
       await Promise.all([sees(ada, 'Grace joined'), sees(grace, 'You joined')])
-      for (const [page, text] of [[ada, 'Hello Grace'], [grace, 'Hello Ada']] as const) {
+      for (const [page, text] of [
+        [ada, 'Hello Grace'],
+        [grace, 'Hello Ada']
+      ] as const) {
         await page.getByLabel('Message', { exact: true }).fill(text)
         await page.keyboard.press('Enter')
         await Promise.all([sees(ada, text), sees(grace, text)])
       }
-      expect(await Promise.all([ada, grace].map((page) => page.locator('#node').innerText()))).toEqual(expect.arrayContaining(['Node 1', 'Node 2'].map((name) => expect.stringContaining(name))))
+      expect(await Promise.all([ada, grace].map((page) => page.locator('#node').innerText()))).toEqual(
+        expect.arrayContaining(['Node 1', 'Node 2'].map((name) => expect.stringContaining(name)))
+      )
       const guests = await Promise.all([0, 1].map(async (node) => (await cluster.status(node)).node.people))
       process.kill(cluster.nodes[guests.findIndex((count) => count > 0)]!.pid, 'SIGKILL')
       await Promise.race([ada, grace].map((page) => sees(page, 'Back again')))
-      await eventually(async () => (await Promise.all([people(ada), people(grace)])).join(';') === 'Ada,Grace;Ada,Grace')
+      await eventually(
+        async () => (await Promise.all([people(ada), people(grace)])).join(';') === 'Ada,Grace;Ada,Grace'
+      )
       const status = await ada.context().newPage()
       await status.goto(cluster.http('/status'))
       await status.getByText('The whole chat, on all nodes').waitFor()
-      await eventually(async () => (await status.locator('#all dd').allInnerTexts()).join() === '2,1,2', 'people, rooms and nodes')
+      await eventually(
+        async () => (await status.locator('#all dd').allInnerTexts()).join() === '2,1,2',
+        'people, rooms and nodes'
+      )
       expect(await status.locator('#node-title').innerText()).toMatch(/^Node [12] only$/)
       if (process.env['CHAT_SCREENSHOT'] !== undefined) await ada.screenshot({ path: process.env['CHAT_SCREENSHOT'] })
     })
@@ -236,7 +295,8 @@ describeWith(REDIS, 'a grace before somebody has left, on two nodes', () => {
     await engine.close()
   })
 
-  const watch = (room: string): Promise<Guest[]> => Promise.all([0, 1].map((node) => Guest.join(cluster, `Watcher ${node}`, room, { node })))
+  const watch = (room: string): Promise<Guest[]> =>
+    Promise.all([0, 1].map((node) => Guest.join(cluster, `Watcher ${node}`, room, { node })))
 
   test('a return on the other node is silent, and whoever came meanwhile knows of everybody', async () => {
     const watchers = await watch('move')
@@ -247,7 +307,8 @@ describeWith(REDIS, 'a grace before somebody has left, on two nodes', () => {
     const newcomer = await Guest.join(cluster, 'Newcomer', 'move', { node: 1 })
     expect([...newcomer.people.keys()].toSorted()).toEqual(['ada', 'newcomer', 'watcher 0', 'watcher 1'])
     await Guest.join(cluster, 'Ada', 'move', { node: 1 })
-    const isBack = ({ heard }: Guest): boolean => heard.some(({ type, member, quiet }) => type === 'joined' && member.id === 'ada' && quiet)
+    const isBack = ({ heard }: Guest): boolean =>
+      heard.some(({ type, member, quiet }) => type === 'joined' && member.id === 'ada' && quiet)
     await eventually(() => [...watchers, newcomer].every(isBack))
     expect([...watchers, newcomer].flatMap(({ moves }) => moves)).not.toContain('Ada left')
   })
@@ -266,7 +327,10 @@ describeWith(REDIS, 'a grace before somebody has left, on two nodes', () => {
 
   test('whoever leaves on purpose, for good or for another room, has left at once, on both nodes', async () => {
     const watchers = await watch('farewell')
-    const [ada, bob] = [await Guest.join(cluster, 'Ada', 'farewell', { node: 0 }), await Guest.join(cluster, 'Bob', 'farewell', { node: 1 })]
+    const [ada, bob] = [
+      await Guest.join(cluster, 'Ada', 'farewell', { node: 0 }),
+      await Guest.join(cluster, 'Bob', 'farewell', { node: 1 })
+    ]
     await eventually(() => watchers.every(({ people }) => people.size === 4))
     ada.send({ type: 'leave' })
     bob.send({ type: 'join', name: 'Bob', room: 'elsewhere', key: 'Bob' })
@@ -278,7 +342,10 @@ describeWith(NATS, 'the chat on two nodes, over NATS', () => {
   test('talks', async () => {
     const engine = await Engine.nats()
     cluster = await ChatCluster.start({ NATS_URL: `nats://127.0.0.1:${engine.port}` })
-    const [ada, grace] = [await Guest.join(cluster, 'Ada', 'tea', { node: 0 }), await Guest.join(cluster, 'Grace', 'tea', { node: 1 })]
+    const [ada, grace] = [
+      await Guest.join(cluster, 'Ada', 'tea', { node: 0 }),
+      await Guest.join(cluster, 'Grace', 'tea', { node: 1 })
+    ]
     await ada.next('joined')
     grace.say('Hello Ada')
     await ada.next('message', { text: 'Hello Ada' })
@@ -334,7 +401,10 @@ test('the balancer takes turns, and passes over a target that refuses', async ()
     await balancer.close()
     for (const server of servers) server.close()
     console.log(answers.join(' '))`
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8', timeout: 20_000 })
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+    encoding: 'utf8',
+    timeout: 20_000
+  })
   expect(stderr).toBe('')
   expect(stdout).toMatch(/^none (a a b|a b a|b a a) \1 b b\n$/)
 })

@@ -33,7 +33,9 @@ async function setUp(engine: EngineName, port: number): Promise<Scene> {
   const members = await Promise.all([0, 1, 0, 1, 0, 1].map((i) => Member.connect(nodes[i]!, `c${i}${Math.random()}`)))
   await Promise.all(members.map((member) => member.join('room')))
   await makeNoise(nodes)
-  await eventually(() => members.every((member) => numbersOf(member, 'n0').length > 10 && numbersOf(member, 'n1').length > 10))
+  await eventually(() =>
+    members.every((member) => numbersOf(member, 'n0').length > 10 && numbersOf(member, 'n1').length > 10)
+  )
   return { nodes, members }
 }
 
@@ -43,7 +45,11 @@ async function makeNoise(nodes: ClusterProcess[]): Promise<void> {
 
 /** What holds after any outage: everybody gets everything again, in order, and what was lost is counted. */
 async function expectRecovery({ nodes, members }: Scene, backAt: number): Promise<void> {
-  await eventually(async () => (await Promise.all(nodes.map((node) => node.report()))).every(({ cluster, events }) => !cluster.isDegraded && events.includes('recovered')))
+  await eventually(async () =>
+    (await Promise.all(nodes.map((node) => node.report()))).every(
+      ({ cluster, events }) => !cluster.isDegraded && events.includes('recovered')
+    )
+  )
   const took = Date.now() - backAt
   // From here on nothing is missing.
   const since = nodes.map(({ sent }) => sent['room'] ?? 0)
@@ -65,7 +71,10 @@ async function expectRecovery({ nodes, members }: Scene, backAt: number): Promis
     expect(cluster).toMatchObject({ rejected: 0, duplicates: 0 })
     // Clients of one node get all of its own; those of the other have missed what one of the two has counted.
     const other = nodes[1 - i] as ClusterProcess
-    const [here, there] = [members[i]!, members[1 - i]!].map((member) => numbersOf(member, `n${i}`).length) as [number, number]
+    const [here, there] = [members[i]!, members[1 - i]!].map((member) => numbersOf(member, `n${i}`).length) as [
+      number,
+      number
+    ]
     expect(here).toBe(until[i])
     const lost = here - there
     const { unpublished } = cluster
@@ -173,16 +182,21 @@ describeWith(REDIS, 'a node', () => {
 
   test('that cannot hear for a moment does not go on believing in who has gone meanwhile', async () => {
     const proxy = await Proxy.start(port())
-    const [deaf, other] = [await ClusterProcess.start({ engine: 'ioredis', port: proxy.port }), await ClusterProcess.start({ engine: 'ioredis', port: port() })]
+    const [deaf, other] = [
+      await ClusterProcess.start({ engine: 'ioredis', port: proxy.port }),
+      await ClusterProcess.start({ engine: 'ioredis', port: port() })
+    ]
     const [stays, leaves] = [await Member.connect(deaf, 'stays'), await Member.connect(other, 'leaves')]
     await Promise.all([stays, leaves].map((member) => member.join('room')))
-    const names = async (node: ClusterProcess): Promise<string[]> => (await node.ask<string[]>('list', { room: 'room' })).toSorted()
+    const names = async (node: ClusterProcess): Promise<string[]> =>
+      (await node.ask<string[]>('list', { room: 'room' })).toSorted()
     await eventually(async () => (await Promise.all([deaf, other].map(names))).every((list) => list.length === 2))
     proxy.cut()
     leaves.socket.terminate()
     await eventually(async () => (await other.report()).clients === 0)
     await eventually(async () => (await deaf.report()).events.includes('recovered'))
-    for (const node of [deaf, other]) await eventually(async () => (await names(node)).join() === 'stays', 'that only one is left')
+    for (const node of [deaf, other])
+      await eventually(async () => (await names(node)).join() === 'stays', 'that only one is left')
     expect((await deaf.report()).faults).toEqual([])
     proxy.close()
   })
@@ -195,7 +209,10 @@ describeWith(REDIS, 'a node', () => {
     await eventually(async () => (await a.ask<string[]>('list', { room: 'room' })).length === 3, 'the end of its lease')
     b.signal('SIGCONT')
     await eventually(async () => (await a.ask<string[]>('list', { room: 'room' })).length === 6, 'its return')
-    await eventually(async () => (await b.ask<string[]>('list', { room: 'room' })).length === 6, 'that it still knows the others')
+    await eventually(
+      async () => (await b.ask<string[]>('list', { room: 'room' })).length === 6,
+      'that it still knows the others'
+    )
     expect((await b.report()).faults).toEqual([])
   })
 })

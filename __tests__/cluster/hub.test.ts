@@ -7,7 +7,10 @@ import { type RoomServer, rooms, startRooms, upTo } from './support/rooms.ts'
 
 afterEach(closeServers)
 
-async function startNodes(count: number, options: { engine?: MemoryEngine; lease?: number } = {}): Promise<RoomServer[]> {
+async function startNodes(
+  count: number,
+  options: { engine?: MemoryEngine; lease?: number } = {}
+): Promise<RoomServer[]> {
   const { engine = new MemoryEngine(), lease = 5_000 } = options
   return Promise.all(Array.from({ length: count }, () => startRooms(memoryBroker({ engine }), { lease })))
 }
@@ -46,7 +49,8 @@ describe('broadcasts', () => {
     await eventually(() => both.messages.length >= 9)
     c.hub.broadcast('end')
     const [ofX, ofY, ofBoth] = await Promise.all([x, y, both].map((client) => upTo(client, 'end')))
-    const from = (texts: string[] | undefined, prefix: string): string[] => texts!.filter((text) => text.replace('"', '').startsWith(prefix))
+    const from = (texts: string[] | undefined, prefix: string): string[] =>
+      texts!.filter((text) => text.replace('"', '').startsWith(prefix))
     for (const texts of [ofX, ofBoth]) expect(from(texts, 'x')).toEqual(['x0', 'x1', 'x2'])
     for (const texts of [ofY, ofBoth]) expect(from(texts, 'y')).toEqual(['y0', 'y1', 'y2'])
     for (const texts of [ofX, ofY, ofBoth]) expect(from(texts, 'both')).toEqual(['"both0"', '"both1"', '"both2"'])
@@ -88,7 +92,9 @@ describe('broadcasts', () => {
     a.hub.broadcast('end')
     expect(await upTo(there, 'end')).toEqual([...Array.from({ length: 500 }, (_, i) => `${i}`), 'end'])
     expect(a.hub.cluster.stats()).toMatchObject({ isDegraded: false, unpublished: 1 })
-    expect(a.logs.find(({ err }) => (err as Error | undefined)?.message.includes('too long'))).toMatchObject({ level: 50 })
+    expect(a.logs.find(({ err }) => (err as Error | undefined)?.message.includes('too long'))).toMatchObject({
+      level: 50
+    })
     const names = Array.from({ length: 1025 }, (_, i) => `room ${i}`)
     expect(() => a.hub.to(names).broadcast('x')).toThrow(RangeError)
   })
@@ -162,7 +168,9 @@ describe('the cluster', () => {
     silence(engine, id)
     expect(await a.hub.cluster.getClientCount(undefined, { timeout: 100 })).toEqual({ count: 0, missing: [id] })
     await eventually(async () => (await a.hub.cluster.nodes({ timeout: 100 })).missing.length === 0)
-    expect((await a.hub.cluster.nodes()).nodes.map((node) => node.id).toSorted()).toEqual([a, b].map(({ hub }) => hub.cluster.id).toSorted())
+    expect((await a.hub.cluster.nodes()).nodes.map((node) => node.id).toSorted()).toEqual(
+      [a, b].map(({ hub }) => hub.cluster.id).toSorted()
+    )
     await expect(a.hub.cluster.nodes({ timeout: -1 })).rejects.toThrow(/timeout/)
   })
 
@@ -222,7 +230,15 @@ test('what is no message of a node is counted, and nobody notices', async () => 
   const engine = new MemoryEngine()
   const [a, b] = (await startNodes(2, { engine })) as [RoomServer, RoomServer]
   const client = await b.join('x')
-  const good = { kind: Kind.Text, origin: '0123456789abcdef', generation: 0, sequence: 0, id: 0, ids: [], payload: Buffer.from('hi') } as const
+  const good = {
+    kind: Kind.Text,
+    origin: '0123456789abcdef',
+    generation: 0,
+    sequence: 0,
+    id: 0,
+    ids: [],
+    payload: Buffer.from('hi')
+  } as const
   const bad = [
     Buffer.alloc(0),
     Buffer.from('hello'),
@@ -338,7 +354,9 @@ describe('while the engine is away', () => {
     expect(await upTo(here, 'back')).toEqual([...Array.from({ length: 10 }, (_, i) => `${i}`), 'back'])
     expect(await upTo(there, 'back')).toEqual(['back'])
     expect(await upTo(late, 'to late')).toEqual(['back', 'to late'])
-    expect(a.logs.filter(({ level, msg }) => level >= 30 && msg.includes('engine')).map(({ msg }) => msg.slice(0, 30))).toEqual(['the engine of the broker canno', 'the engine of the broker is ba'])
+    expect(
+      a.logs.filter(({ level, msg }) => level >= 30 && msg.includes('engine')).map(({ msg }) => msg.slice(0, 30))
+    ).toEqual(['the engine of the broker canno', 'the engine of the broker is ba'])
   })
 
   test('a slow engine holds up nobody, and no more waits for it than it should', async () => {
@@ -388,7 +406,9 @@ describe('while the engine is away', () => {
     subscribe.mockRestore()
     await other.next()
     await eventually(() => !app.wsHub.cluster.stats().isDegraded)
-    const said = logs.filter(({ level }) => level >= 40).map(({ msg, err }) => `${(err as Error | undefined)?.message}: ${msg.slice(0, 20)}`)
+    const said = logs
+      .filter(({ level }) => level >= 40)
+      .map(({ msg, err }) => `${(err as Error | undefined)?.message}: ${msg.slice(0, 20)}`)
     expect(said).toEqual(['NOPERM: a message has reache', 'NOPERM: the engine of the br'])
   })
 

@@ -12,7 +12,7 @@ const NOBODY = '0123456789ab-01234567-89ab-4cde-8f01-23456789abcd'
 type Nodes = [a: RoomServer, b: RoomServer]
 
 async function twoNodes(broker: () => Broker): Promise<Nodes> {
-  return (await Promise.all([startRooms(broker()), startRooms(broker())]))
+  return await Promise.all([startRooms(broker()), startRooms(broker())])
 }
 
 function tests(broker: () => Broker): void {
@@ -26,7 +26,13 @@ function tests(broker: () => Broker): void {
     a.hub.to([there.id, here.id, 'y']).broadcast('for y and one', { except: here.id })
     a.hub.to([NOBODY, bystander.id.replace('-', '_')]).broadcast('for nobody')
     a.hub.broadcast('end')
-    expect((await upTo(there, 'end')).toSorted()).toEqual(['"for both"', 'end', 'for all of x', 'for one elsewhere', 'for y and one'])
+    expect((await upTo(there, 'end')).toSorted()).toEqual([
+      '"for both"',
+      'end',
+      'for all of x',
+      'for one elsewhere',
+      'for y and one'
+    ])
     expect((await upTo(here, 'end')).toSorted()).toEqual(['"for both"', 'end', 'for all of x', 'for one here'])
     expect(await upTo(bystander, 'end')).toEqual(expect.arrayContaining(['for all of x', 'end']))
     expect(await upTo(other, 'end')).toEqual(['for y and one', 'end'])
@@ -73,7 +79,10 @@ function tests(broker: () => Broker): void {
   test('a named hub has its own', async () => {
     const [, b] = await twoNodes(broker)
     const client = await b.join('x')
-    const [one, two] = ['feed', 'feed'].map((name) => new WebSocketHub({ broker: broker(), name })) as [WebSocketHub, WebSocketHub]
+    const [one, two] = ['feed', 'feed'].map((name) => new WebSocketHub({ broker: broker(), name })) as [
+      WebSocketHub,
+      WebSocketHub
+    ]
     one.register(b.hub.getClients()[0]!)
     await Promise.all([one.cluster.ready(), two.cluster.ready()])
     two.to(client.id).broadcast('over the feed')
@@ -117,7 +126,12 @@ describe('an id', () => {
     expect([alone.rooms(ws), alone.getClientCount(client.id)]).toEqual([['room'], 1])
     expect((await alone.cluster.getClientCount(client.id)).count).toBe(1)
     alone.leave(client.id, 'room')
-    expect([alone.rooms(ws), alone.join(NOBODY, 'room'), alone.getClients(NOBODY), alone.disconnect(NOBODY)]).toEqual([[], false, [], 0])
+    expect([alone.rooms(ws), alone.join(NOBODY, 'room'), alone.getClients(NOBODY), alone.disconnect(NOBODY)]).toEqual([
+      [],
+      false,
+      [],
+      0
+    ])
     const closed = client.close()
     expect(alone.disconnect(client.id)).toBe(1)
     expect((await closed).code).toBe(1_008)
@@ -135,14 +149,25 @@ describe('an id', () => {
     hub.leave(ws, own.id)
     hub.to(own.id).broadcast('by its own id')
     expect(await own.next()).toBe('by its own id')
-    for (const act of [() => hub.join(ws, victim.id), () => hub.leave(ws, victim.id), () => hub.presence.set(ws, victim.id), () => hub.presence.known(NOBODY)]) {
+    for (const act of [
+      () => hub.join(ws, victim.id),
+      () => hub.leave(ws, victim.id),
+      () => hub.presence.set(ws, victim.id),
+      () => hub.presence.known(NOBODY)
+    ]) {
       expect(act).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', closeCode: 1_008 }))
     }
     for (const wrong of ['x', '', 5, null, undefined, {}, [victim.id]]) {
-      expect(() => hub.join(wrong as never, 'room')).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT' }))
-      expect(() => hub.leave(wrong as never, 'room')).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT' }))
+      expect(() => hub.join(wrong as never, 'room')).toThrow(
+        expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT' })
+      )
+      expect(() => hub.leave(wrong as never, 'room')).toThrow(
+        expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT' })
+      )
     }
-    expect(() => hub.presence.set(victim.id as never, 'room')).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT' }))
+    expect(() => hub.presence.set(victim.id as never, 'room')).toThrow(
+      expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT' })
+    )
   })
 
   test('of a UUID is none: a room can have one for its name', async () => {

@@ -3,7 +3,14 @@ import { Cluster as Cluster5 } from 'ioredis5'
 import * as nodeRedis from 'redis'
 import * as nodeRedis5 from 'redis5'
 import { encode, Kind } from '../../src/cluster/wire/envelope.ts'
-import { type Broker, type BrokerNode, createPublisher, memoryBroker, MemoryEngine, WebSocketHub } from '../../src/index.ts'
+import {
+  type Broker,
+  type BrokerNode,
+  createPublisher,
+  memoryBroker,
+  MemoryEngine,
+  WebSocketHub
+} from '../../src/index.ts'
 import { redisBroker, type RedisBrokerOptions } from '../../src/redis.ts'
 import { closeServers, eventually, startServer } from '../support/server.ts'
 import { describeWith, Engine, REDIS, startRedisCluster } from './support/engines.ts'
@@ -27,20 +34,32 @@ const messageOf = (kind: Kind, payload: string): Buffer =>
   encode({ kind, origin: '00'.repeat(8), generation: 0, sequence: 0, id: 1, ids: [], payload: Buffer.from(payload) })
 
 describe('a message that cannot be placed goes to no one', () => {
-  test.each(['', 'al', 'alll', ' all', 'ALL', 'nodes', 'node:x', 'room', 'room:', 'oom:secret', 'app:room:secret', 'hub:x:all', 'hub:x:room:secret', `room:${'x'.repeat(300)}`])(
-    'on the channel %j',
-    async (channel) => {
-      const engine = new MemoryEngine()
-      const { broker, receive } = leakyBroker(engine)
-      const node = await startRooms(broker)
-      const client = await node.join('x')
-      for (const kind of [Kind.Text, Kind.Binary] as const) receive(channel, messageOf(kind, 'leaked'))
-      receive(channel, messageOf(Kind.Disconnect, '\x03\xf0'))
-      expect(node.hub.cluster.stats().rejected).toBeGreaterThanOrEqual(2)
-      node.hub.broadcast('end')
-      expect(await upTo(client, 'end')).toEqual(['end'])
-    }
-  )
+  test.each([
+    '',
+    'al',
+    'alll',
+    ' all',
+    'ALL',
+    'nodes',
+    'node:x',
+    'room',
+    'room:',
+    'oom:secret',
+    'app:room:secret',
+    'hub:x:all',
+    'hub:x:room:secret',
+    `room:${'x'.repeat(300)}`
+  ])('on the channel %j', async (channel) => {
+    const engine = new MemoryEngine()
+    const { broker, receive } = leakyBroker(engine)
+    const node = await startRooms(broker)
+    const client = await node.join('x')
+    for (const kind of [Kind.Text, Kind.Binary] as const) receive(channel, messageOf(kind, 'leaked'))
+    receive(channel, messageOf(Kind.Disconnect, '\x03\xf0'))
+    expect(node.hub.cluster.stats().rejected).toBeGreaterThanOrEqual(2)
+    node.hub.broadcast('end')
+    expect(await upTo(client, 'end')).toEqual(['end'])
+  })
 
   test('of a publisher that names no room', async () => {
     const engine = new MemoryEngine()
@@ -63,7 +82,7 @@ describe('a message that cannot be placed goes to no one', () => {
 describe('hubs over one engine', () => {
   test('do not hear each other: the one of the server, and two with names', async () => {
     const engine = new MemoryEngine()
-    const [a, b] = (await Promise.all([startRooms(memoryBroker({ engine })), startRooms(memoryBroker({ engine }))]))
+    const [a, b] = await Promise.all([startRooms(memoryBroker({ engine })), startRooms(memoryBroker({ engine }))])
     const hubs = ['one', 'two', 'one'].map((name) => new WebSocketHub({ broker: memoryBroker({ engine }), name }))
     const [one, two, other] = hubs as [WebSocketHub, WebSocketHub, WebSocketHub]
     const client = await b.join('x')
@@ -78,16 +97,25 @@ describe('hubs over one engine', () => {
     await createPublisher(memoryBroker({ engine }), { hub: 'one' }).to('x').broadcast('published to one')
     await createPublisher(memoryBroker({ engine }), { hub: 'two' }).broadcast('published to two')
     b.hub.broadcast('end')
-    expect((await upTo(client, 'end')).toSorted()).toEqual(['end', 'of one', 'of the server', 'published', 'published to one'])
+    expect((await upTo(client, 'end')).toSorted()).toEqual([
+      'end',
+      'of one',
+      'of the server',
+      'published',
+      'published to one'
+    ])
     expect((await one.cluster.getClientCount('x')).count).toBe(1)
     expect((await two.cluster.getClientCount('x')).count).toBe(0)
     expect((await one.cluster.nodes()).nodes).toHaveLength(2)
     await Promise.all(hubs.map((hub) => hub.shutdown(0)))
   })
 
-  test.each([undefined, '', 'a:b', 'a b', 'x'.repeat(33), 1])('a hub with a broker and the name %j is refused', (name) => {
-    expect(() => new WebSocketHub({ broker: memoryBroker(), name: name as never })).toThrow('hub.name')
-  })
+  test.each([undefined, '', 'a:b', 'a b', 'x'.repeat(33), 1])(
+    'a hub with a broker and the name %j is refused',
+    (name) => {
+      expect(() => new WebSocketHub({ broker: memoryBroker(), name: name as never })).toThrow('hub.name')
+    }
+  )
 
   test('a publisher for a name that cannot be one is refused', () => {
     expect(() => createPublisher(memoryBroker(), { hub: 'a:b' })).toThrow('hub')
@@ -99,10 +127,12 @@ describe('hubs over one engine', () => {
     const close = jest.spyOn(broker, 'close')
     const { app } = await startServer(() => {}, { before: () => undefined })
     expect(() => new WebSocketHub({ app: {} as never })).toThrow('hub.app')
-    const owner = (await startServer(async (server) => {
-      const hub = new WebSocketHub({ broker, name: 'feed', app: server })
-      server.decorate('feed', hub)
-    })).app
+    const owner = (
+      await startServer(async (server) => {
+        const hub = new WebSocketHub({ broker, name: 'feed', app: server })
+        server.decorate('feed', hub)
+      })
+    ).app
     await owner.close()
     await (owner as unknown as { feed: WebSocketHub }).feed.run()
     expect(close).toHaveBeenCalledTimes(1)
@@ -118,7 +148,10 @@ describeWith(REDIS, 'the settings of a client do not touch our channels', () => 
 
   async function expectNoLeak(make: () => Client): Promise<void> {
     const prefix = `${expect.getState().currentTestName}:`
-    const [a, b] = (await Promise.all([1, 2].map(() => startRooms(redisBroker({ client: make(), prefix }))))) as [RoomServer, RoomServer]
+    const [a, b] = (await Promise.all([1, 2].map(() => startRooms(redisBroker({ client: make(), prefix }))))) as [
+      RoomServer,
+      RoomServer
+    ]
     const [member, stranger] = await Promise.all([b.join('secret'), b.join('other')])
     await eventually(async () => (await a.hub.cluster.nodes()).nodes.length === 2, 'both nodes')
     a.hub.to('secret').broadcast('for members')
@@ -150,13 +183,34 @@ describeWith(REDIS, 'the settings of a client do not touch our channels', () => 
 
     const roots = (ports: number[]) => ports.map((port) => ({ url: `redis://127.0.0.1:${port}` }))
     test.each<[string, (ports: number[]) => Client]>([
-      ['ioredis 6, in redisOptions', (ports) => new Cluster(ports, { lazyConnect: true, redisOptions: { password, keyPrefix } })],
-      ['ioredis 6, beside them', (ports) => new Cluster(ports, { lazyConnect: true, keyPrefix, redisOptions: { password } })],
-      ['ioredis 5, in redisOptions', (ports) => new Cluster5(ports, { lazyConnect: true, redisOptions: { password, keyPrefix } })],
-      ['ioredis 5, beside them', (ports) => new Cluster5(ports, { lazyConnect: true, keyPrefix, redisOptions: { password } })],
-      ['node-redis 6', (ports) => nodeRedis.createCluster({ rootNodes: roots(ports), defaults: { password }, keyPrefix })],
-      ['node-redis 6, in the defaults', (ports) => nodeRedis.createCluster({ rootNodes: roots(ports), defaults: { password, keyPrefix } } as never)],
-      ['node-redis 5', (ports) => nodeRedis5.createCluster({ rootNodes: roots(ports), defaults: { password, keyPrefix } } as never)]
+      [
+        'ioredis 6, in redisOptions',
+        (ports) => new Cluster(ports, { lazyConnect: true, redisOptions: { password, keyPrefix } })
+      ],
+      [
+        'ioredis 6, beside them',
+        (ports) => new Cluster(ports, { lazyConnect: true, keyPrefix, redisOptions: { password } })
+      ],
+      [
+        'ioredis 5, in redisOptions',
+        (ports) => new Cluster5(ports, { lazyConnect: true, redisOptions: { password, keyPrefix } })
+      ],
+      [
+        'ioredis 5, beside them',
+        (ports) => new Cluster5(ports, { lazyConnect: true, keyPrefix, redisOptions: { password } })
+      ],
+      [
+        'node-redis 6',
+        (ports) => nodeRedis.createCluster({ rootNodes: roots(ports), defaults: { password }, keyPrefix })
+      ],
+      [
+        'node-redis 6, in the defaults',
+        (ports) => nodeRedis.createCluster({ rootNodes: roots(ports), defaults: { password, keyPrefix } } as never)
+      ],
+      [
+        'node-redis 5',
+        (ports) => nodeRedis5.createCluster({ rootNodes: roots(ports), defaults: { password, keyPrefix } } as never)
+      ]
     ])('%s', (_, make) => expectNoLeak(() => make(nodes.map(({ port }) => port))))
   })
 })

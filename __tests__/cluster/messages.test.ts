@@ -11,7 +11,9 @@ interface Server {
 
 async function servers(count: number): Promise<Server[]> {
   const engine = new MemoryEngine()
-  const started = await Promise.all(Array.from({ length: count }, () => startServer(() => {}, { hub: { broker: memoryBroker({ engine }) } })))
+  const started = await Promise.all(
+    Array.from({ length: count }, () => startServer(() => {}, { hub: { broker: memoryBroker({ engine }) } }))
+  )
   await Promise.all(started.map(({ app }) => app.wsHub.cluster.ready()))
   return started.map(({ app, logs }) => ({ cluster: app.wsHub.cluster, lines: logs as never }))
 }
@@ -20,7 +22,8 @@ describe('a message to the other servers', () => {
   test('reaches those who listen to its name, in order, with its sender, and not the sender', async () => {
     const [a, b, c] = (await servers(3)) as [Server, Server, Server]
     const got: unknown[] = []
-    for (const { cluster } of [a, b, c]) cluster.on('changed', (data, from) => void got.push([cluster.id, data, from.node]))
+    for (const { cluster } of [a, b, c])
+      cluster.on('changed', (data, from) => void got.push([cluster.id, data, from.node]))
     c.cluster.on('other', () => got.push('other'))
     a.cluster.send('changed', { key: 'ä€🚀', list: [1, null] })
     a.cluster.send('changed')
@@ -28,7 +31,10 @@ describe('a message to the other servers', () => {
     await eventually(() => got.length === 4, 'the arrival')
     for (const { cluster } of [b, c]) {
       const here = got.filter((one) => (one as unknown[])[0] === cluster.id)
-      expect(here).toEqual([[cluster.id, { key: 'ä€🚀', list: [1, null] }, a.cluster.id], [cluster.id, undefined, a.cluster.id]])
+      expect(here).toEqual([
+        [cluster.id, { key: 'ä€🚀', list: [1, null] }, a.cluster.id],
+        [cluster.id, undefined, a.cluster.id]
+      ])
     }
   })
 
@@ -40,7 +46,11 @@ describe('a message to the other servers', () => {
     const got: unknown[] = []
     const off = (): void => void got.push('off')
     named.cluster.on('end', () => got.push('named'))
-    b.hub.cluster.on('end', off).on('end', () => got.push('end')).off('end', off).off('never', off)
+    b.hub.cluster
+      .on('end', off)
+      .on('end', () => got.push('end'))
+      .off('end', off)
+      .off('never', off)
     await Promise.all([a.hub.cluster.ready(), named.cluster.ready()])
     a.hub.cluster.send('end')
     await eventually(() => got.length > 0, 'the arrival')
@@ -74,8 +84,11 @@ describe('a message to the other servers', () => {
       expect(() => cluster.on(name as never, () => {})).toThrow(TypeError)
     }
     expect(() => cluster.on('x', undefined as never)).toThrow(TypeError)
-    expect(() => cluster.send('x', 'x'.repeat(65_535))).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_OUT_OF_RANGE' }))
-    for (const data of [() => {}, Symbol('x'), 1n, JSON.parse('{"__proto__": 1}')]) expect(() => cluster.send('x', data)).toThrow(TypeError)
+    expect(() => cluster.send('x', 'x'.repeat(65_535))).toThrow(
+      expect.objectContaining({ code: 'FST_BLAZE_WS_OUT_OF_RANGE' })
+    )
+    for (const data of [() => {}, Symbol('x'), 1n, JSON.parse('{"__proto__": 1}')])
+      expect(() => cluster.send('x', data)).toThrow(TypeError)
     expect(() => cluster.send('x', 'x'.repeat(65_534))).not.toThrow()
     expect(() => cluster.send('x')).not.toThrow()
   })

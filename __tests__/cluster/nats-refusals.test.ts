@@ -19,11 +19,18 @@ describeWith(NATS, 'hubs over a NATS that refuses', () => {
     return nats
   }
   const broker = async ({ port }: Engine): Promise<Broker> => {
-    const client = await connectNats({ port, user: 'hub', pass: 'secret', maxReconnectAttempts: -1, reconnectTimeWait: 50 })
+    const client = await connectNats({
+      port,
+      user: 'hub',
+      pass: 'secret',
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 50
+    })
     ending.unshift(() => client.close())
     return natsBroker({ client })
   }
-  const user = (permissions: string): string => `authorization { users: [{ user: hub, password: secret, permissions: { ${permissions} } }] }`
+  const user = (permissions: string): string =>
+    `authorization { users: [{ user: hub, password: secret, permissions: { ${permissions} } }] }`
 
   test('messages: it is logged once, each is counted, and a publisher is told', async () => {
     const subject = `blaze.${Buffer.from('room:secret').toString('base64url')}`
@@ -34,7 +41,9 @@ describeWith(NATS, 'hubs over a NATS that refuses', () => {
     const { unpublished } = node.hub.cluster.stats()
     for (let i = 0; i < 3; i++) node.hub.to('secret').broadcast('hello')
     await eventually(() => node.hub.cluster.stats().unpublished === unpublished + 3, 'that they are counted')
-    expect(node.logs.filter(({ level, err }) => level >= 40 && /permissions violation/i.test(JSON.stringify(err)))).toHaveLength(1)
+    expect(
+      node.logs.filter(({ level, err }) => level >= 40 && /permissions violation/i.test(JSON.stringify(err)))
+    ).toHaveLength(1)
     expect(node.hub.cluster.stats().isDegraded).toBe(false)
     const publisher = createPublisher(await broker(nats))
     ending.unshift(() => publisher.close())
@@ -53,7 +62,9 @@ describeWith(NATS, 'hubs over a NATS that refuses', () => {
     node.hub.join(ws!, 'too much')
     await eventually(() => node.hub.cluster.stats().isDegraded, 'the report of the refusal')
     expect(await node.hub.cluster.ready({ timeout: 500 })).toBe(false)
-    expect(node.logs.filter(({ level, err }) => level >= 40 && /subscriptions exceeded/i.test(JSON.stringify(err)))).toHaveLength(1)
+    expect(
+      node.logs.filter(({ level, err }) => level >= 40 && /subscriptions exceeded/i.test(JSON.stringify(err)))
+    ).toHaveLength(1)
     node.hub.leave(ws!, 'too much')
     await eventually(() => !node.hub.cluster.stats().isDegraded, 'the recovery')
     expect(await node.hub.cluster.ready({ timeout: 5_000 })).toBe(true)

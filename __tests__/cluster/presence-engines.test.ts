@@ -41,10 +41,15 @@ async function setUp(brokers: readonly Broker[]): Promise<Scene> {
       }
     }
   }
-  const known = ({ hub }: RoomServer, room: string): string => JSON.stringify(hub.presence.known(room).toSorted((a, b) => (a.key < b.key ? -1 : 1)))
+  const known = ({ hub }: RoomServer, room: string): string =>
+    JSON.stringify(hub.presence.known(room).toSorted((a, b) => (a.key < b.key ? -1 : 1)))
   const agree = (): boolean => ROOMS.every((room) => new Set(nodes.map((node) => known(node, room))).size === 1)
   for (const { hub } of nodes) for (const room of ROOMS) hub.join(hub.getClients()[0] as WebSocketConnection, room)
-  await eventually(async () => (await Promise.all(nodes.map(({ hub }) => hub.cluster.nodes()))).every((answer) => answer.nodes.length === nodes.length))
+  await eventually(async () =>
+    (await Promise.all(nodes.map(({ hub }) => hub.cluster.nodes()))).every(
+      (answer) => answer.nodes.length === nodes.length
+    )
+  )
   // A node tracks a room from here on, whether anybody is there or not.
   await Promise.all(nodes.flatMap(({ hub }) => ROOMS.map((room) => hub.presence.list(room))))
   change(0)
@@ -64,7 +69,17 @@ describeWith(NATS, 'NATS', () => {
     const [route, ...ports] = await Promise.all([freePort(), freePort(), freePort(), freePort()])
     const proxy = await Proxy.start(route)
     const server = (port: number, cluster: number, ...more: string[]): Engine =>
-      new Engine('nats-server', port, () => ['-a', '127.0.0.1', '-p', `${port}`, '--cluster_name', 'test', '--cluster', `nats://127.0.0.1:${cluster}`, ...more])
+      new Engine('nats-server', port, () => [
+        '-a',
+        '127.0.0.1',
+        '-p',
+        `${port}`,
+        '--cluster_name',
+        'test',
+        '--cluster',
+        `nats://127.0.0.1:${cluster}`,
+        ...more
+      ])
     const servers = [server(ports[0], route), server(ports[1], ports[2], '--routes', `nats://127.0.0.1:${proxy.port}`)]
     ending.push(() => proxy.close(), ...servers.map((one) => () => one.close()))
     for (const one of servers) await one.start()
@@ -94,7 +109,13 @@ describeWith(REDIS, 'a Redis Cluster', () => {
 
   const ask = (port: number, ...args: string[]): string =>
     execFileSync('redis-cli', ['-p', `${port}`, '-a', password, '--no-auth-warning', ...args], { encoding: 'utf8' })
-  const broker = (): Broker => redisBroker({ client: new Cluster(engines.map(({ port }) => port), { lazyConnect: true, redisOptions: { password } }) })
+  const broker = (): Broker =>
+    redisBroker({
+      client: new Cluster(
+        engines.map(({ port }) => port),
+        { lazyConnect: true, redisOptions: { password } }
+      )
+    })
 
   test('whose subscribers are cut', async () => {
     const scene = await setUp([broker(), broker(), broker()])

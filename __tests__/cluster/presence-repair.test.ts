@@ -40,7 +40,9 @@ async function startCluster(count: number, rooms: readonly string[], lease?: num
   const engine = new MemoryEngine()
   const nodes = await Promise.all(Array.from({ length: count }, () => startNode(engine, lease)))
   for (const { hub, ws } of nodes) for (const room of rooms) hub.join(ws, room)
-  await eventually(async () => (await Promise.all(nodes.map(({ hub }) => hub.cluster.nodes()))).every((answer) => answer.nodes.length === count))
+  await eventually(async () =>
+    (await Promise.all(nodes.map(({ hub }) => hub.cluster.nodes()))).every((answer) => answer.nodes.length === count)
+  )
   for (const { hub } of nodes) await Promise.all(rooms.map((room) => hub.presence.list(room)))
   return nodes
 }
@@ -91,7 +93,8 @@ describe('one message that is lost in a quiet room', () => {
     const nodes = (await startCluster(2, ['tea', 'milk'])) as [Node, Node]
     const [{ hub, ws }, other] = nodes
     const events: string[] = []
-    for (const event of ['join', 'leave', 'update'] as const) other.hub.presence.on(event, (room, { key }) => events.push(`${event} ${room} ${key}`))
+    for (const event of ['join', 'leave', 'update'] as const)
+      other.hub.presence.on(event, (room, { key }) => events.push(`${event} ${room} ${key}`))
     hub.presence.set(ws, 'tea', 1, { key: 'Ann' })
     hub.presence.set(ws, 'milk', 1, { key: 'Ann' })
     await eventually(() => known(other, 'tea').length + known(other, 'milk').length === 2)
@@ -134,7 +137,8 @@ describe('one message that is lost in a quiet room', () => {
   test('each part of what is said of a large room may be lost', async () => {
     for (const lose of [
       ({ control }: OnTheWay) => control?.['isFirst'] === true,
-      ({ control }: OnTheWay) => control?.type === 'snapshot' && control['isFirst'] === false && control['isLast'] === false,
+      ({ control }: OnTheWay) =>
+        control?.type === 'snapshot' && control['isFirst'] === false && control['isLast'] === false,
       ({ control }: OnTheWay) => control?.['isLast'] === true && control.type === 'snapshot',
       isType('nobody'),
       isType('answer')
@@ -174,30 +178,38 @@ test('a node that hears nothing for less than its lease, or that nobody hears, a
   expect([known(deaf, 'room0').length, known(deaf, 'room39').length]).toEqual([0, 3])
 }, 20_000)
 
-test.each([1, 2, 3, 4])('whatever is lost, comes twice or late: in the end all agree (%i)', async (seed) => {
-  const next = random(seed)
-  const rooms = ['a', 'b', 'c', 'd', 'e']
-  const nodes = await startCluster(3, [])
-  for (const node of nodes) {
-    node.decide = () => ({ copies: next() < 0.25 ? 0 : next() < 0.1 ? 2 : 1, ...(next() < 0.2 && { delay: next() * 50 }) })
-  }
-  for (let i = 0; i < 300; i++) {
-    const { hub, ws } = nodes[Math.floor(next() * 3)] as Node
-    const room = rooms[Math.floor(next() * 5)] as string
-    const action = next()
-    if (action < 0.6) hub.presence.set(ws, room, i, { key: next() < 0.5 ? 'Ann' : 'Bob' })
-    else if (action < 0.8) hub.presence.remove(ws, room)
-    else hub.leave(ws, room)
-    if (i % 10 === 0) await sleep(5)
-  }
-  // From here on all of them watch all rooms.
-  for (const { hub, ws } of nodes) for (const room of rooms) hub.join(ws, room)
-  for (const node of nodes) for (const room of rooms) if (node !== nodes[0] || room !== 'a') node.hub.presence.set(node.ws, room, 'end')
-  await sleep(60)
-  for (const node of nodes) node.decide = () => ({ copies: 1 })
-  await expectAgreement(nodes, rooms)
-  expect(known(nodes[0] as Node, 'e')).not.toEqual([])
-}, 20_000)
+test.each([1, 2, 3, 4])(
+  'whatever is lost, comes twice or late: in the end all agree (%i)',
+  async (seed) => {
+    const next = random(seed)
+    const rooms = ['a', 'b', 'c', 'd', 'e']
+    const nodes = await startCluster(3, [])
+    for (const node of nodes) {
+      node.decide = () => ({
+        copies: next() < 0.25 ? 0 : next() < 0.1 ? 2 : 1,
+        ...(next() < 0.2 && { delay: next() * 50 })
+      })
+    }
+    for (let i = 0; i < 300; i++) {
+      const { hub, ws } = nodes[Math.floor(next() * 3)] as Node
+      const room = rooms[Math.floor(next() * 5)] as string
+      const action = next()
+      if (action < 0.6) hub.presence.set(ws, room, i, { key: next() < 0.5 ? 'Ann' : 'Bob' })
+      else if (action < 0.8) hub.presence.remove(ws, room)
+      else hub.leave(ws, room)
+      if (i % 10 === 0) await sleep(5)
+    }
+    // From here on all of them watch all rooms.
+    for (const { hub, ws } of nodes) for (const room of rooms) hub.join(ws, room)
+    for (const node of nodes)
+      for (const room of rooms) if (node !== nodes[0] || room !== 'a') node.hub.presence.set(node.ws, room, 'end')
+    await sleep(60)
+    for (const node of nodes) node.decide = () => ({ copies: 1 })
+    await expectAgreement(nodes, rooms)
+    expect(known(nodes[0] as Node, 'e')).not.toEqual([])
+  },
+  20_000
+)
 
 test('nodes whose clocks are a minute apart believe what was set last', async () => {
   const nodes = (await startCluster(2, ['tea'])) as [Node, Node]
@@ -216,7 +228,12 @@ test('nodes whose clocks are a minute apart believe what was set last', async ()
 test('a hostile time does not keep nodes from hearing each other', async () => {
   const nodes = (await startCluster(2, ['tea'])) as [Node, Node]
   const [a, b] = nodes
-  const entries = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER + 1, 1e15, -1, 0.5, '1'].map((since, i) => ({ id: `x${i}`, key: `x${i}`, info: null, since }))
+  const entries = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER + 1, 1e15, -1, 0.5, '1'].map((since, i) => ({
+    id: `x${i}`,
+    key: `x${i}`,
+    info: null,
+    since
+  }))
   for (const { hub } of nodes) hub.presence.control('hostile', 'tea', { type: 'present', entries })
   for (const [i, { hub, ws }] of [a, b, a, b].entries()) {
     hub.presence.set(ws, 'tea', i, { key: 'Ann' })
@@ -228,7 +245,9 @@ test('a hostile time does not keep nodes from hearing each other', async () => {
 test('what would poison a prototype on other nodes is refused here', async () => {
   const [{ hub, ws }] = (await startCluster(1, ['tea'])) as [Node]
   for (const json of ['{"__proto__":1}', '[{"__proto__":{"a":1}}]', '{"constructor":{"prototype":1}}']) {
-    expect(() => hub.presence.set(ws, 'tea', JSON.parse(json))).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', closeCode: 1008 }))
+    expect(() => hub.presence.set(ws, 'tea', JSON.parse(json))).toThrow(
+      expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', closeCode: 1008 })
+    )
   }
 })
 

@@ -1,6 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
-import { memoryBroker, MemoryEngine, type Present, type WebSocketConnection, type WebSocketHub } from '../../src/index.ts'
+import {
+  memoryBroker,
+  MemoryEngine,
+  type Present,
+  type WebSocketConnection,
+  type WebSocketHub
+} from '../../src/index.ts'
 import { encode, Kind } from '../../src/cluster/wire/envelope.ts'
 import { closeServers, connect, eventually, startServer, type TestClient } from '../support/server.ts'
 
@@ -28,10 +34,15 @@ interface Node {
 }
 
 async function startNode(engine?: MemoryEngine, lease = 5_000): Promise<Node> {
-  const { app, ws } = await startServer(presence, engine === undefined ? {} : { hub: { broker: memoryBroker({ engine }), lease } })
+  const { app, ws } = await startServer(
+    presence,
+    engine === undefined ? {} : { hub: { broker: memoryBroker({ engine }), lease } }
+  )
   const events: string[] = []
   for (const event of ['join', 'leave', 'update'] as const) {
-    app.wsHub.presence.on(event, (room, { key, info }) => events.push(`${event} ${room} ${key}${(info as { mood?: string }).mood ?? ''}`))
+    app.wsHub.presence.on(event, (room, { key, info }) =>
+      events.push(`${event} ${room} ${key}${(info as { mood?: string }).mood ?? ''}`)
+    )
   }
   return {
     hub: app.wsHub,
@@ -41,7 +52,8 @@ async function startNode(engine?: MemoryEngine, lease = 5_000): Promise<Node> {
       await client.next()
       return client
     },
-    list: async (room) => (await app.wsHub.presence.list(room)).map(({ key, connections }) => `${key} ${connections.length}`).toSorted(),
+    list: async (room) =>
+      (await app.wsHub.presence.list(room)).map(({ key, connections }) => `${key} ${connections.length}`).toSorted(),
     close: () => app.close()
   }
 }
@@ -64,7 +76,9 @@ describe.each([
       expect(await list('coffee')).toEqual(['Eve 1'])
       expect(await list('water')).toEqual([])
     }
-    const [bob] = (await a.hub.presence.list<{ name: string }>('tea')).filter(({ key }) => key === 'Bob') as [Present<{ name: string }>]
+    const [bob] = (await a.hub.presence.list<{ name: string }>('tea')).filter(({ key }) => key === 'Bob') as [
+      Present<{ name: string }>
+    ]
     expect(bob).toEqual({ key: 'Bob', info: { name: 'Bob' }, connections: [expect.any(String)] })
   })
 
@@ -82,7 +96,13 @@ describe.each([
     await eventually(() => a.events.at(-1) === 'update tea Ann')
     again.socket.close()
     await eventually(() => a.events.includes('leave tea Ann'))
-    expect(a.events).toEqual(['join tea Eve', 'join tea Ann', 'update tea Ann is glad', 'update tea Ann', 'leave tea Ann'])
+    expect(a.events).toEqual([
+      'join tea Eve',
+      'join tea Ann',
+      'update tea Ann is glad',
+      'update tea Ann',
+      'leave tea Ann'
+    ])
     eve.socket.close()
     await eventually(() => a.events.includes('leave tea Eve'))
     await eventually(async () => (await b.list('tea')).length === 0)
@@ -138,7 +158,11 @@ test('who comes at the same time as others misses none of them', async () => {
     )
   )
   const clients = await Promise.all(Array.from({ length: 20 }, (_, i) => connect(servers[i % 2]!.ws('/'))))
-  for (const client of clients) await eventually(() => new Set(client.messages.map(({ data }) => data)).size === 20, 'that everybody knows everybody')
+  for (const client of clients)
+    await eventually(
+      () => new Set(client.messages.map(({ data }) => data)).size === 20,
+      'that everybody knows everybody'
+    )
 })
 
 test('a connection that takes the place of another makes nobody think that someone has left', async () => {
@@ -162,12 +186,16 @@ test('a connection that takes the place of another makes nobody think that someo
 
 test('who only listens in a room is told who comes on another node, too', async () => {
   const engine = new MemoryEngine()
-  const { app: a } = await startServer((app) => void app.webSocket('/', async (ws) => {
-    app.wsHub.join(ws, 'tea')
-    await app.wsHub.cluster.ready()
-    await ws.writeText('in')
-    for await (const message of ws) void message
-  }), { hub: { broker: memoryBroker({ engine }) } })
+  const { app: a } = await startServer(
+    (app) =>
+      void app.webSocket('/', async (ws) => {
+        app.wsHub.join(ws, 'tea')
+        await app.wsHub.cluster.ready()
+        await ws.writeText('in')
+        for await (const message of ws) void message
+      }),
+    { hub: { broker: memoryBroker({ engine }) } }
+  )
   const { port } = a.server.address() as { port: number }
   await (await connect(`ws://127.0.0.1:${port}/`)).next()
   // Whether it begins to listen before or after its clients come.
@@ -209,7 +237,8 @@ test('where much is to be said it is said in parts, between which people come, c
   const guests = await Promise.all(Array.from({ length: 600 }, (_, i) => a.enter('tea', `guest${i}`)))
   const known = (hub: WebSocketHub): unknown[] => hub.presence.known('tea').toSorted((x, y) => (x.key < y.key ? -1 : 1))
   for (const { socket } of guests) socket.send('x'.repeat(8_000))
-  const moods = (hub: WebSocketHub): number => hub.presence.known<{ mood?: string }>('tea').filter(({ info }) => info.mood !== undefined).length
+  const moods = (hub: WebSocketHub): number =>
+    hub.presence.known<{ mood?: string }>('tea').filter(({ info }) => info.mood !== undefined).length
   await eventually(() => moods(a.hub) === 600)
   // Twice at once costs no more than once, and is no less complete.
   const listed = Promise.all([b.list('tea'), b.list('tea')])
@@ -231,14 +260,21 @@ test('what cannot be said of someone throws, and what does not make a node break
   await connect(ws('/tea?name=Ann')).then((client) => client.next())
   const [ann] = app.wsHub.getClients() as [WebSocketConnection]
   const { presence: one } = app.wsHub
-  expect(() => one.set(ann, 'tea', 'x'.repeat(8 * 1024))).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_OUT_OF_RANGE', closeCode: 1008 }))
+  expect(() => one.set(ann, 'tea', 'x'.repeat(8 * 1024))).toThrow(
+    expect.objectContaining({ code: 'FST_BLAZE_WS_OUT_OF_RANGE', closeCode: 1008 })
+  )
   expect(() => one.set(ann, 'tea', () => {})).toThrow(TypeError)
   expect(() => one.set(ann, '', 1)).toThrow(RangeError)
   expect(() => one.set(ann, 'tea', 1, { key: '' })).toThrow(RangeError)
   expect(() => one.set(ann, 'tea', 1, { key: 5 as never })).toThrow(TypeError)
   await expect(one.list('')).rejects.toThrow(RangeError)
   expect(await one.list('tea')).toMatchObject([{ key: 'Ann' }])
-  const nonsense = [{ type: 'present', entries: [null, 5, {}, { id: 1 }] }, { type: 'absent', ids: [null, {}, ann.id + 1] }, { type: 'snapshot' }, { type: 'what?' }]
+  const nonsense = [
+    { type: 'present', entries: [null, 5, {}, { id: 1 }] },
+    { type: 'absent', ids: [null, {}, ann.id + 1] },
+    { type: 'snapshot' },
+    { type: 'what?' }
+  ]
   for (const message of nonsense) await engine.publish('room:tea', control(message))
   expect(await one.list('tea')).toMatchObject([{ key: 'Ann' }])
 })

@@ -13,7 +13,11 @@ describe('a publisher', () => {
   test('reaches everybody, or rooms, on all nodes', async () => {
     const engine = new MemoryEngine()
     const nodes = await Promise.all([1, 2].map(() => startRooms(memoryBroker({ engine }))))
-    const [x, y, other] = (await Promise.all([nodes[0]!.join('x'), nodes[1]!.join('y'), nodes[1]!.join('x')])) as [TestClient, TestClient, TestClient & { id: string }]
+    const [x, y, other] = (await Promise.all([nodes[0]!.join('x'), nodes[1]!.join('y'), nodes[1]!.join('x')])) as [
+      TestClient,
+      TestClient,
+      TestClient & { id: string }
+    ]
     const publisher = createPublisher(memoryBroker({ engine }))
     await publisher.to('x').broadcast('to x')
     await publisher.to(['x', 'y']).broadcastJSON({ to: 'both' })
@@ -34,9 +38,15 @@ describe('a publisher', () => {
     await expect(publisher.broadcastJSON(undefined)).rejects.toThrow(TypeError)
     await expect(publisher.to('').broadcast('x')).rejects.toThrow(RangeError)
     await expect(publisher.disconnect('x', 1005)).rejects.toThrow(RangeError)
-    await expect(publisher.broadcast('x'.repeat(17 * 1024 * 1024))).rejects.toMatchObject({ code: 'FST_BLAZE_WS_MESSAGE_TOO_LONG' })
-    await expect(publisher.broadcast('x', { local: true } as never)).rejects.toThrow(/options.local.*allowed are type, to, except/)
-    await expect(publisher.broadcast('x', { except: Array.from({ length: 1025 }, (_, i) => `${i}`) })).rejects.toThrow(RangeError)
+    await expect(publisher.broadcast('x'.repeat(17 * 1024 * 1024))).rejects.toMatchObject({
+      code: 'FST_BLAZE_WS_MESSAGE_TOO_LONG'
+    })
+    await expect(publisher.broadcast('x', { local: true } as never)).rejects.toThrow(
+      /options.local.*allowed are type, to, except/
+    )
+    await expect(publisher.broadcast('x', { except: Array.from({ length: 1025 }, (_, i) => `${i}`) })).rejects.toThrow(
+      RangeError
+    )
   })
 })
 
@@ -49,7 +59,8 @@ test('a broker is for one hub or one publisher', async () => {
   await expect(startRooms(other)).rejects.toMatchObject({ code: 'FST_BLAZE_WS_BROKER_IN_USE' })
   await publisher.close()
   await expect(publisher.broadcast('x')).rejects.toThrow(/the publisher is closed/)
-  for (const nothing of [undefined, {}, { client: 1 }, new Redis({ lazyConnect: true })]) expect(() => createPublisher(nothing as never)).toThrow(/must be a Broker/)
+  for (const nothing of [undefined, {}, { client: 1 }, new Redis({ lazyConnect: true })])
+    expect(() => createPublisher(nothing as never)).toThrow(/must be a Broker/)
 })
 
 describeWith(REDIS, 'over Redis', () => {
@@ -81,7 +92,10 @@ describeWith(REDIS, 'over Redis', () => {
   test('another language can publish, too', async () => {
     const node = await startRooms(redisBroker({ client: new Redis(redis.port, { lazyConnect: true }) }))
     const [x, y] = await Promise.all([node.join('café'), node.join('y')])
-    const python = (...args: string[]): string => execFileSync('python3', [join(__dirname, 'publisher.py'), `${redis.port}`, ...args]).toString().trim()
+    const python = (...args: string[]): string =>
+      execFileSync('python3', [join(__dirname, 'publisher.py'), `${redis.port}`, ...args])
+        .toString()
+        .trim()
     // Redis says how many nodes have got it.
     expect(python('café', 'bonjour')).toBe(':1')
     expect(python('nobody', 'hello?')).toBe(':0')

@@ -60,19 +60,32 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
       /** Each node says in all rooms who it is, and how often all have said so. */
       const sayInAll = (): void => {
         count++
-        for (const [i, { server }] of nodes.entries()) for (const room of ROOMS) server.hub.to(room).broadcast(`${i} ${room} ${count}`)
+        for (const [i, { server }] of nodes.entries())
+          for (const room of ROOMS) server.hub.to(room).broadcast(`${i} ${room} ${count}`)
       }
       /** The numbers that a client has got of a node in a room. */
       const numbersOf = ({ client }: Node, from: number, room: string): number[] => {
         const start = `${from} ${room} `
-        return client.messages.filter(({ data }) => data.startsWith(start)).map(({ data }) => Number(data.slice(start.length)))
+        return client.messages
+          .filter(({ data }) => data.startsWith(start))
+          .map(({ data }) => Number(data.slice(start.length)))
       }
-      const haveAll = (): boolean => nodes.every((node) => [0, 1].every((from) => ROOMS.every((room) => numbersOf(node, from, room).at(-1) === count)))
+      const haveAll = (): boolean =>
+        nodes.every((node) =>
+          [0, 1].every((from) => ROOMS.every((room) => numbersOf(node, from, room).at(-1) === count))
+        )
       const setPresence = (): void => {
-        for (const [i, { server, connection }] of nodes.entries()) for (const room of ROOMS) server.hub.presence.set(connection, room, count, { key: `node${i}` })
+        for (const [i, { server, connection }] of nodes.entries())
+          for (const room of ROOMS) server.hub.presence.set(connection, room, count, { key: `node${i}` })
       }
       const agree = (): boolean => {
-        const known = ({ server }: Node, room: string): string => JSON.stringify(server.hub.presence.known(room).map(({ key, info }) => `${key} ${String(info)}`).toSorted())
+        const known = ({ server }: Node, room: string): string =>
+          JSON.stringify(
+            server.hub.presence
+              .known(room)
+              .map(({ key, info }) => `${key} ${String(info)}`)
+              .toSorted()
+          )
         const expected = JSON.stringify([`node0 ${count}`, `node1 ${count}`])
         return ROOMS.every((room) => nodes.every((node) => known(node, room) === expected))
       }
@@ -105,7 +118,8 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
       /** Each outage of a node has an end, and there was one at least on these. */
       const expectReports = (reporting: readonly Node[]): void => {
         for (const { events } of reporting) expect(events.slice(0, 2)).toEqual(['degraded', 'recovered'])
-        for (const { events } of nodes) for (const [i, event] of events.entries()) expect(event).toBe(i % 2 === 0 ? 'degraded' : 'recovered')
+        for (const { events } of nodes)
+          for (const [i, event] of events.entries()) expect(event).toBe(i % 2 === 0 ? 'degraded' : 'recovered')
       }
       const streaming = async (act: () => Promise<void>): Promise<void> => {
         const stream = setInterval(sayInAll, 10)
@@ -139,7 +153,8 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
       test('slots that move to another server', async () => {
         const { masters } = cluster
         await streaming(async () => {
-          for (const [i, room] of ROOMS.slice(0, 6).entries()) cluster.move(`${prefix()}room:${room}`, masters[i % 3] as Engine)
+          for (const [i, room] of ROOMS.slice(0, 6).entries())
+            cluster.move(`${prefix()}room:${room}`, masters[i % 3] as Engine)
           // Classic channels are on all servers.
           await eventually(() => !sharded || nodes.every(({ events }) => events.includes('recovered')), 'the recovery')
         })
@@ -148,7 +163,9 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
       })
 
       test('a master that is killed', async () => {
-        const victim = cluster.masters.find((server) => cluster.cli(server, 'CLIENT', 'LIST', 'TYPE', 'pubsub') !== '') as Engine
+        const victim = cluster.masters.find(
+          (server) => cluster.cli(server, 'CLIENT', 'LIST', 'TYPE', 'pubsub') !== ''
+        ) as Engine
         const replica = cluster.replicaOf(victim)
         try {
           await streaming(async () => {
@@ -166,7 +183,9 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
       })
 
       test('a master that was held up, and passes on what it has taken when others have gone on', async () => {
-        const victim = cluster.masters.find((server) => cluster.cli(server, 'CLIENT', 'LIST', 'TYPE', 'pubsub') !== '') as Engine
+        const victim = cluster.masters.find(
+          (server) => cluster.cli(server, 'CLIENT', 'LIST', 'TYPE', 'pubsub') !== ''
+        ) as Engine
         const replica = cluster.replicaOf(victim)
         try {
           await streaming(async () => {

@@ -30,7 +30,8 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
       afterAll(() => cluster.close())
       beforeEach(async () => {
         await cluster.isHealthy()
-        const node = (): TestNode => new TestNode(redisBroker({ client: make(cluster.ports), prefix: prefix(), sharded })).open()
+        const node = (): TestNode =>
+          new TestNode(redisBroker({ client: make(cluster.ports), prefix: prefix(), sharded })).open()
         nodes.push((publisher = node()), (listener = node()))
         await listener.broker.subscribe(CHANNELS)
         count = 0
@@ -59,9 +60,19 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
         const arrives = async (): Promise<boolean> => {
           const reports = listener.lostWith.length
           await Promise.all([checked(publisher), checked(listener)])
-          if (!(await publishOnAll().then(() => true, () => false))) return false
+          if (
+            !(await publishOnAll().then(
+              () => true,
+              () => false
+            ))
+          )
+            return false
           for (let i = 0; i < 100 && !hasLast(); i++) await sleep(5)
-          if (!hasLast()) await eventually(async () => (await checked(listener), listener.lostWith.length > reports || hasLast()), 'the report of what is missing')
+          if (!hasLast())
+            await eventually(
+              async () => (await checked(listener), listener.lostWith.length > reports || hasLast()),
+              'the report of what is missing'
+            )
           return hasLast()
         }
         await eventually(arrives, 'the arrival on all channels')
@@ -83,7 +94,8 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
       test('slots that move to another server', async () => {
         const { masters } = cluster
         await streaming(async () => {
-          for (const [i, channel] of CHANNELS.slice(0, 6).entries()) cluster.move(prefix() + channel, masters[i % 3] as Engine)
+          for (const [i, channel] of CHANNELS.slice(0, 6).entries())
+            cluster.move(prefix() + channel, masters[i % 3] as Engine)
           await sleep(300)
         })
         if (sharded) await until(() => listener.lostWith.length > 0, 'the report of the move')

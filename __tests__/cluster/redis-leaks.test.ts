@@ -41,22 +41,25 @@ describeWith(REDIS, 'a server that does not answer', () => {
     await eventually(() => timers() <= before, 'the end of all timers')
   })
 
-  test.each(standalone)('is given up in the end, and no connection is because it is quiet, through %s', async (_, make) => {
-    const node = new TestNode(redisBroker({ client: make(redis.port) })).open()
-    const reported = async (): Promise<boolean> => {
-      for (let i = 0; i < 170 && node.lostWith.length === 0; i++) await sleep(100)
-      return node.lostWith.length > 0
+  test.each(standalone)(
+    'is given up in the end, and no connection is because it is quiet, through %s',
+    async (_, make) => {
+      const node = new TestNode(redisBroker({ client: make(redis.port) })).open()
+      const reported = async (): Promise<boolean> => {
+        for (let i = 0; i < 170 && node.lostWith.length === 0; i++) await sleep(100)
+        return node.lostWith.length > 0
+      }
+      await node.broker.check()
+      expect(await reported()).toBe(false)
+      await redis.signal('SIGSTOP')
+      const asking = setInterval(() => void node.publish('room', 'x').catch(() => {}), 200)
+      expect(await reported()).toBe(true)
+      clearInterval(asking)
+      await redis.signal('SIGCONT')
+      await checked(node)
+      await node.close()
     }
-    await node.broker.check()
-    expect(await reported()).toBe(false)
-    await redis.signal('SIGSTOP')
-    const asking = setInterval(() => void node.publish('room', 'x').catch(() => {}), 200)
-    expect(await reported()).toBe(true)
-    clearInterval(asking)
-    await redis.signal('SIGCONT')
-    await checked(node)
-    await node.close()
-  })
+  )
 })
 
 describeWith(REDIS, 'questions to a Redis Cluster', () => {
@@ -67,12 +70,19 @@ describeWith(REDIS, 'questions to a Redis Cluster', () => {
   afterAll(() => cluster.close())
 
   /** How many connections there are, besides that of the question itself. */
-  const connections = (): number => cluster.servers.reduce((sum, server) => sum + cluster.cli(server, 'CLIENT', 'LIST', 'TYPE', 'normal').split('\n').length - 1, 0)
+  const connections = (): number =>
+    cluster.servers.reduce(
+      (sum, server) => sum + cluster.cli(server, 'CLIENT', 'LIST', 'TYPE', 'normal').split('\n').length - 1,
+      0
+    )
 
   test.each(CLUSTER_CLIENTS)('through %s leave no connections behind', async (name, make) => {
     const client = make(cluster.ports) as never
     const library = name.startsWith('ioredis') ? new IoRedisLibrary(client) : new NodeRedisLibrary(client)
-    for (let i = 0; i < 3; i++) expect((await library.discover()).masters.toSorted()).toEqual(cluster.masters.map(({ port }) => `127.0.0.1:${port}`).toSorted())
+    for (let i = 0; i < 3; i++)
+      expect((await library.discover()).masters.toSorted()).toEqual(
+        cluster.masters.map(({ port }) => `127.0.0.1:${port}`).toSorted()
+      )
     // What is being connected would only be seen later.
     await sleep(200)
     await eventually(() => connections() === 0, 'the end of all connections')

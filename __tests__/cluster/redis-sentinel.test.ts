@@ -17,9 +17,19 @@ describeWith(REDIS, 'hubs over Redis with sentinels', () => {
   beforeEach(async () => {
     master = await Engine.redis('--repl-diskless-sync-delay', '0')
     replica = await Engine.redis('--repl-diskless-sync-delay', '0', '--replicaof', '127.0.0.1', `${master.port}`)
-    await eventually(() => redisCli(replica, '', 'INFO', 'replication').includes('master_link_status:up'), 'the replica')
-    sentinel = await Engine.sentinel(master, 'sentinel down-after-milliseconds main 500', 'sentinel failover-timeout main 5000')
-    await eventually(() => redisCli(sentinel, '', 'SENTINEL', 'REPLICAS', 'main').includes(`${replica.port}`), 'the sentinel that knows the replica')
+    await eventually(
+      () => redisCli(replica, '', 'INFO', 'replication').includes('master_link_status:up'),
+      'the replica'
+    )
+    sentinel = await Engine.sentinel(
+      master,
+      'sentinel down-after-milliseconds main 500',
+      'sentinel failover-timeout main 5000'
+    )
+    await eventually(
+      () => redisCli(sentinel, '', 'SENTINEL', 'REPLICAS', 'main').includes(`${replica.port}`),
+      'the sentinel that knows the replica'
+    )
   })
   afterEach(async () => {
     await closeServers()
@@ -32,7 +42,11 @@ describeWith(REDIS, 'hubs over Redis with sentinels', () => {
   }
 
   async function startNode(Client: typeof Redis): Promise<Node> {
-    const client = new Client({ sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'main', lazyConnect: true })
+    const client = new Client({
+      sentinels: [{ host: '127.0.0.1', port: sentinel.port }],
+      name: 'main',
+      lazyConnect: true
+    })
     const server = await startRooms(redisBroker({ client }))
     const events: string[] = []
     for (const event of ['degraded', 'recovered'] as const) server.hub.on(event, () => events.push(event))
@@ -44,9 +58,11 @@ describeWith(REDIS, 'hubs over Redis with sentinels', () => {
       hub.to('room').broadcast(`${text} of ${i}`)
       hub.presence.set(hub.getClients()[0] as WebSocketConnection, 'room', text, { key: `${i}` })
     }
-    const has = ({ client }: Node): boolean => nodes.every((_, i) => client.messages.some(({ data }) => data === `${text} of ${i}`))
+    const has = ({ client }: Node): boolean =>
+      nodes.every((_, i) => client.messages.some(({ data }) => data === `${text} of ${i}`))
     await eventually(() => nodes.every(has), 'the arrival')
-    const agrees = ({ hub }: Node): boolean => nodes.every((_, i) => hub.presence.known('room').some(({ key, info }) => key === `${i}` && info === text))
+    const agrees = ({ hub }: Node): boolean =>
+      nodes.every((_, i) => hub.presence.known('room').some(({ key, info }) => key === `${i}` && info === text))
     await eventually(() => nodes.every(agrees), 'the presence')
   }
 
@@ -57,17 +73,20 @@ describeWith(REDIS, 'hubs over Redis with sentinels', () => {
     test.each([
       ['is killed', 'SIGKILL'],
       ['is held up', 'SIGSTOP']
-    ] as const)('a master that %s: they follow the sentinels to its replica, and stay when it is back', async (__, signal) => {
-      const nodes = [await startNode(Client), await startNode(Client)]
-      await Promise.all(nodes.map(({ hub }) => hub.presence.list('room')))
-      await expectDelivery(nodes, 'before')
-      await master.signal(signal)
-      await eventually(() => nodes.every(({ events }) => events.includes('recovered')), 'the recovery')
-      expect(isMaster(replica)).toBe(true)
-      await expectDelivery(nodes, 'after')
-      await (signal === 'SIGKILL' ? master.start() : master.signal('SIGCONT'))
-      await expectDelivery(nodes, 'at the end')
-      for (const { events } of nodes) expect(events).toEqual(['degraded', 'recovered'])
-    })
+    ] as const)(
+      'a master that %s: they follow the sentinels to its replica, and stay when it is back',
+      async (__, signal) => {
+        const nodes = [await startNode(Client), await startNode(Client)]
+        await Promise.all(nodes.map(({ hub }) => hub.presence.list('room')))
+        await expectDelivery(nodes, 'before')
+        await master.signal(signal)
+        await eventually(() => nodes.every(({ events }) => events.includes('recovered')), 'the recovery')
+        expect(isMaster(replica)).toBe(true)
+        await expectDelivery(nodes, 'after')
+        await (signal === 'SIGKILL' ? master.start() : master.signal('SIGCONT'))
+        await expectDelivery(nodes, 'at the end')
+        for (const { events } of nodes) expect(events).toEqual(['degraded', 'recovered'])
+      }
+    )
   })
 })

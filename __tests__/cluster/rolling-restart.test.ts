@@ -65,7 +65,8 @@ function faultsOf({ heard, since, code }: Session, final: Record<string, number>
   }
   if (code !== undefined) return faults
   for (const [from, count] of Object.entries(final)) {
-    if (count > (since[from] ?? 0) && last[from] !== count) faults.push(`of ${from} it got up to ${last[from]} of ${count}`)
+    if (count > (since[from] ?? 0) && last[from] !== count)
+      faults.push(`of ${from} it got up to ${last[from]} of ${count}`)
   }
   return faults
 }
@@ -85,14 +86,19 @@ describeWith(REDIS, 'a rolling restart of three nodes under load', () => {
     }
     const names = new Map<ClusterProcess, string>()
     const up = await Promise.all(['a', 'b', 'c'].map(start))
-    const sent = (): Record<string, number> => Object.fromEntries([...names].map(([node, name]) => [name, node.sent['room'] ?? 0]))
-    const noise = (node: ClusterProcess): Promise<void> => node.ask('noise', { room: 'room', name: names.get(node), every: 2 })
+    const sent = (): Record<string, number> =>
+      Object.fromEntries([...names].map(([node, name]) => [name, node.sent['room'] ?? 0]))
+    const noise = (node: ClusterProcess): Promise<void> =>
+      node.ask('noise', { room: 'room', name: names.get(node), every: 2 })
     const sentUntilNow = async (): Promise<Record<string, number>> => {
       await Promise.all([...names.keys()].map((node) => Promise.race([node.ask('ready'), node.exited])))
       return sent()
     }
     let turn = 0
-    const clients = Array.from({ length: CLIENTS }, () => new Returning(() => up[turn++ % up.length] as ClusterProcess, sentUntilNow))
+    const clients = Array.from(
+      { length: CLIENTS },
+      () => new Returning(() => up[turn++ % up.length] as ClusterProcess, sentUntilNow)
+    )
     await Promise.all(clients.map((client) => client.connect()))
     await Promise.all(up.map(noise))
 
@@ -106,11 +112,16 @@ describeWith(REDIS, 'a rolling restart of three nodes under load', () => {
     }
 
     await Promise.all(up.map((node) => node.ask('quiet')))
-    const faults = (): string[] => clients.flatMap(({ sessions }) => sessions.flatMap((session) => faultsOf(session, sent())))
+    const faults = (): string[] =>
+      clients.flatMap(({ sessions }) => sessions.flatMap((session) => faultsOf(session, sent())))
     await eventually(() => faults().length === 0, 'that everybody has got everything').catch(() => {})
     expect(faults().slice(0, 10)).toEqual([])
-    expect(Math.min(...clients.map(({ sessions }) => sessions.reduce((sum, { heard }) => sum + heard.length, 0)))).toBeGreaterThan(500)
-    expect(clients.flatMap(({ sessions }) => sessions.flatMap(({ code }) => code ?? [])).every((code) => code === 1001)).toBe(true)
+    expect(
+      Math.min(...clients.map(({ sessions }) => sessions.reduce((sum, { heard }) => sum + heard.length, 0)))
+    ).toBeGreaterThan(500)
+    expect(
+      clients.flatMap(({ sessions }) => sessions.flatMap(({ code }) => code ?? [])).every((code) => code === 1001)
+    ).toBe(true)
     for (const node of up) {
       const { faults: failures, cluster } = await node.report()
       expect(failures).toEqual([])

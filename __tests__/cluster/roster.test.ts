@@ -8,13 +8,24 @@ const NODES = ['a', 'b', 'c']
 const entry: fc.Arbitrary<Entry> = fc.record({
   id: fc.constantFrom('1', '2', '3', '4'),
   key: fc.constantFrom('Ann', 'Bob'),
-  info: fc.oneof(fc.constantFrom(1, 2), fc.jsonValue({ maxDepth: 2 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown)),
+  info: fc.oneof(
+    fc.constantFrom(1, 2),
+    fc.jsonValue({ maxDepth: 2 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown)
+  ),
   since: fc.nat(5)
 })
 const step = fc.oneof(
   fc.record({ do: fc.constant('set' as const), node: fc.constantFrom(...NODES), entry }),
-  fc.record({ do: fc.constant('delete' as const), node: fc.constantFrom(...NODES), id: fc.constantFrom('1', '2', '3', '4') }),
-  fc.record({ do: fc.constant('replace' as const), node: fc.constantFrom(...NODES), entries: fc.uniqueArray(entry, { selector: ({ id }) => id }) })
+  fc.record({
+    do: fc.constant('delete' as const),
+    node: fc.constantFrom(...NODES),
+    id: fc.constantFrom('1', '2', '3', '4')
+  }),
+  fc.record({
+    do: fc.constant('replace' as const),
+    node: fc.constantFrom(...NODES),
+    entries: fc.uniqueArray(entry, { selector: ({ id }) => id })
+  })
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
@@ -22,7 +33,9 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 function apply(roster: Roster, one: Step): Change[] {
   const own = (entry: Entry): Entry => ({ ...entry, id: one.node + entry.id })
   if (one.do === 'set') return roster.set(one.node, own(one.entry))
-  return one.do === 'delete' ? roster.delete(one.node, one.node + one.id) : roster.replace(one.node, one.entries.map(own))
+  return one.do === 'delete'
+    ? roster.delete(one.node, one.node + one.id)
+    : roster.replace(one.node, one.entries.map(own))
 }
 
 /** What one node says, with nothing left out. */
@@ -42,7 +55,9 @@ test('the hash of what a node says depends on that alone, however it came about,
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const counted = new Map(NODES.map((node) => [node, 0]))
-      const roster = new Roster(hashOfRoom('tea'), (node, by) => counted.set(node, ((counted.get(node) as number) + by) | 0))
+      const roster = new Roster(hashOfRoom('tea'), (node, by) =>
+        counted.set(node, ((counted.get(node) as number) + by) | 0)
+      )
       for (const one of steps) apply(roster, one)
       for (const node of NODES) {
         const fresh = new Roster(hashOfRoom('tea'))
@@ -100,7 +115,9 @@ test('an entry in another room, of another time or with other info has another h
   const hashes = [
     [hashOfRoom('tea'), one],
     [hashOfRoom('milk'), one],
-    ...[{ id: '2' }, { key: 'Bob' }, { info: { a: 2 } }, { since: 2 }].map((change) => [hashOfRoom('tea'), { ...one, ...change }] as const)
+    ...[{ id: '2' }, { key: 'Bob' }, { info: { a: 2 } }, { since: 2 }].map(
+      (change) => [hashOfRoom('tea'), { ...one, ...change }] as const
+    )
   ].map(([room, each]) => {
     const roster = new Roster(room as number)
     roster.set('a', each as Entry)
@@ -126,21 +143,25 @@ describe('the clock', () => {
 
   test('is later than all it has given or heard, however far apart the clocks of the machines are', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(2), fc.nat(2)), { maxLength: 40 }), fc.array(fc.integer({ min: -1e9, max: 1e9 }), { minLength: 3, maxLength: 3 }), (talks, skews) => {
-        const wall = jest.spyOn(Date, 'now')
-        const clocks = skews.map(() => new LogicalClock())
-        let last = 0
-        for (const [from, to] of talks) {
-          wall.mockReturnValue(1.8e12 + (skews[from] as number))
-          const time = (clocks[from] as LogicalClock).next()
-          wall.mockReturnValue(1.8e12 + (skews[to] as number))
-          ;(clocks[to] as LogicalClock).hear(time)
-          const answer = (clocks[to] as LogicalClock).next()
-          expect(answer).toBeGreaterThan(time)
-          last = Math.max(last, answer)
+      fc.property(
+        fc.array(fc.tuple(fc.nat(2), fc.nat(2)), { maxLength: 40 }),
+        fc.array(fc.integer({ min: -1e9, max: 1e9 }), { minLength: 3, maxLength: 3 }),
+        (talks, skews) => {
+          const wall = jest.spyOn(Date, 'now')
+          const clocks = skews.map(() => new LogicalClock())
+          let last = 0
+          for (const [from, to] of talks) {
+            wall.mockReturnValue(1.8e12 + (skews[from] as number))
+            const time = (clocks[from] as LogicalClock).next()
+            wall.mockReturnValue(1.8e12 + (skews[to] as number))
+            ;(clocks[to] as LogicalClock).hear(time)
+            const answer = (clocks[to] as LogicalClock).next()
+            expect(answer).toBeGreaterThan(time)
+            last = Math.max(last, answer)
+          }
+          expect(Number.isSafeInteger(last)).toBe(true)
         }
-        expect(Number.isSafeInteger(last)).toBe(true)
-      })
+      )
     )
   })
 
@@ -157,7 +178,8 @@ describe('the clock', () => {
 test('a snapshot in which a part is missing is not taken for all', () => {
   const room = new PresenceRoom('tea', Promise.resolve(), new LogicalClock(), new Digests())
   const said = (id: string): Entry[] => [{ id, key: id, info: null, since: 1 }]
-  const part = (id: string, isFirst: boolean, isLast: boolean): unknown => room.hear('a', { type: 'snapshot', isFirst, isLast, entries: said(id) })
+  const part = (id: string, isFirst: boolean, isLast: boolean): unknown =>
+    room.hear('a', { type: 'snapshot', isFirst, isLast, entries: said(id) })
   room.hear('a', { type: 'present', entries: [...said('1'), ...said('2')] })
   part('1', true, false)
   expect([room.isHearing('a'), room.isHearing('a')]).toEqual([true, false])

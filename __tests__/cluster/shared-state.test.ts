@@ -29,7 +29,9 @@ describeWith(REDIS, 'what servers share over Redis', () => {
     open.push(() => client.disconnect())
     return client
   }
-  const node = async ({ createClient }: Pick<typeof nodeRedis, 'createClient'>): Promise<ReturnType<typeof nodeRedis.createClient>> => {
+  const node = async ({
+    createClient
+  }: Pick<typeof nodeRedis, 'createClient'>): Promise<ReturnType<typeof nodeRedis.createClient>> => {
     const client = createClient({ url: `redis://127.0.0.1:${redis.port}` })
     await client.connect()
     open.push(() => client.destroy())
@@ -46,7 +48,9 @@ describeWith(REDIS, 'what servers share over Redis', () => {
     const [one, other] = [webSocketTickets({ store }), webSocketTickets({ store })]
     const ticket = await one.issue({ user: 'Ann' })
     const spent = await Promise.allSettled([other.spend(ticket), one.spend(ticket), other.spend(ticket)])
-    expect(spent.filter(({ status }) => status === 'fulfilled')).toEqual([{ status: 'fulfilled', value: { user: 'Ann' } }])
+    expect(spent.filter(({ status }) => status === 'fulfilled')).toEqual([
+      { status: 'fulfilled', value: { user: 'Ann' } }
+    ])
     const brief = webSocketTickets({ store, ttl: 1 })
     const late = await brief.issue('late')
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -82,13 +86,18 @@ describeWith(REDIS, 'what servers share over Redis', () => {
   })
 
   test('a ticket of one server opens a connection at another', async () => {
-    const tickets = webSocketTickets<{ user: string }>({ store: redisTicketStore({ client: ioredis(), prefix: 'app:' }) })
+    const tickets = webSocketTickets<{ user: string }>({
+      store: redisTicketStore({ client: ioredis(), prefix: 'app:' })
+    })
     const servers = await Promise.all(
       [1, 2].map(() =>
         startServer((app) => {
           app.get('/ticket', async () => tickets.issue({ user: 'Ann' }))
-          const preValidation = async (request: object): Promise<void> => void Object.assign(request, { user: await tickets.spend(request as never) })
-          app.webSocket('/', { preValidation }, (ws) => ws.writeText(`hello ${(ws.request as unknown as { user: { user: string } }).user.user}`))
+          const preValidation = async (request: object): Promise<void> =>
+            void Object.assign(request, { user: await tickets.spend(request as never) })
+          app.webSocket('/', { preValidation }, (ws) =>
+            ws.writeText(`hello ${(ws.request as unknown as { user: { user: string } }).user.user}`)
+          )
         })
       )
     )
@@ -104,7 +113,9 @@ describeWith(REDIS, 'what servers share over Redis', () => {
       [1, 2].map(() =>
         startServer(async (app) => {
           await app.register(rateLimit, { global: false, redis: client, nameSpace: 'limit:' })
-          app.webSocket('/', { config: { rateLimit: { max: 3, timeWindow: '1 minute' } } }, (ws) => ws.writeText('hello'))
+          app.webSocket('/', { config: { rateLimit: { max: 3, timeWindow: '1 minute' } } }, (ws) =>
+            ws.writeText('hello')
+          )
         })
       )
     )
@@ -114,7 +125,11 @@ describeWith(REDIS, 'what servers share over Redis', () => {
 
   test('what is no client is named', () => {
     expect(() => redisTicketStore({ client: {} as never })).toThrow(/redisTicketStore.client.*ioredis or node-redis/)
-    expect(() => redisTicketStore({ client: new Cluster([1], { lazyConnect: true }), prefx: 'x' } as never)).toThrow(/redisTicketStore.prefx/)
-    expect(() => redisTicketStore({ client: new Redis({ lazyConnect: true }), prefix: 5 as never })).toThrow(/redisTicketStore.prefix/)
+    expect(() => redisTicketStore({ client: new Cluster([1], { lazyConnect: true }), prefx: 'x' } as never)).toThrow(
+      /redisTicketStore.prefx/
+    )
+    expect(() => redisTicketStore({ client: new Redis({ lazyConnect: true }), prefix: 5 as never })).toThrow(
+      /redisTicketStore.prefix/
+    )
   })
 })

@@ -67,10 +67,12 @@ class Wanderer {
       }
       if (end !== Infinity) continue
       for (const [from, count] of Object.entries(final[room] ?? {})) {
-        if (count > (since[from] ?? 0) && last[from] !== count) faults.push(`${room}: of ${from} it got up to ${last[from]} of ${count}`)
+        if (count > (since[from] ?? 0) && last[from] !== count)
+          faults.push(`${room}: of ${from} it got up to ${last[from]} of ${count}`)
       }
     }
-    if (explained.size !== heard.length) faults.push(`${heard.length - explained.size} messages of rooms that it was not in`)
+    if (explained.size !== heard.length)
+      faults.push(`${heard.length - explained.size} messages of rooms that it was not in`)
     return faults
   }
 }
@@ -80,9 +82,13 @@ async function traffic(engine: 'ioredis' | 'node-redis' | 'nats', port: number, 
   const nodes = await Promise.all(Array.from({ length: NODES }, () => ClusterProcess.start({ engine, port })))
   const asked: Record<string, Record<string, number>> = {}
   for (const room of ROOMS) asked[room] = {}
-  const members = await Promise.all(Array.from({ length: CLIENTS }, (_, i) => Member.connect(nodes[i % NODES] as ClusterProcess)))
+  const members = await Promise.all(
+    Array.from({ length: CLIENTS }, (_, i) => Member.connect(nodes[i % NODES] as ClusterProcess))
+  )
   const wanderers = members.map((member) => new Wanderer(member, (room) => ({ ...asked[room] })))
-  await Promise.all(wanderers.flatMap((one, i) => [0, 7].map((step) => one.enter(ROOMS[(i + step) % ROOMS.length] as string))))
+  await Promise.all(
+    wanderers.flatMap((one, i) => [0, 7].map((step) => one.enter(ROOMS[(i + step) % ROOMS.length] as string)))
+  )
 
   const count = broadcasts / ROUNDS / NODES / ROOMS.length / 5
   for (let round = 0; round < ROUNDS; round++) {
@@ -99,7 +105,10 @@ async function traffic(engine: 'ioredis' | 'node-redis' | 'nats', port: number, 
   }
 
   const faults = (): string[] => wanderers.flatMap((one) => one.faults(asked))
-  await eventually(() => faults().every((fault) => !fault.includes('it got up to')), 'that everybody has got the last message').catch(() => {})
+  await eventually(
+    () => faults().every((fault) => !fault.includes('it got up to')),
+    'that everybody has got the last message'
+  ).catch(() => {})
   expect(faults().slice(0, 10)).toEqual([])
   // Each client is in two rooms of twenty, or so.
   expect(members.reduce((sum, { heard }) => sum + heard.length, 0)).toBeGreaterThan(broadcasts * CLIENTS * 0.05)
@@ -107,7 +116,11 @@ async function traffic(engine: 'ioredis' | 'node-redis' | 'nats', port: number, 
   expect(reports.map((report) => report.faults)).toEqual([[], [], []])
   const counts = { unpublished: 0, missed: 0, duplicates: 0, rejected: 0 }
   for (const { cluster } of reports) expect(cluster).toMatchObject(counts)
-  expect(Object.values(asked).flatMap((room) => Object.values(room)).reduce((sum, one) => sum + one)).toBe(broadcasts)
+  expect(
+    Object.values(asked)
+      .flatMap((room) => Object.values(room))
+      .reduce((sum, one) => sum + one)
+  ).toBe(broadcasts)
   for (const member of members) member.socket.terminate()
   expect(await Promise.all(nodes.map((node) => node.close()))).toEqual([0, 0, 0])
 }
@@ -119,7 +132,8 @@ describeWith(REDIS, 'three nodes and 300 clients over Redis', () => {
   })
   afterAll(() => redis.close())
 
-  test('100 000 broadcasts: everybody gets those of its rooms, once, in the order of each publisher', () => traffic('ioredis', redis.port, 102_000))
+  test('100 000 broadcasts: everybody gets those of its rooms, once, in the order of each publisher', () =>
+    traffic('ioredis', redis.port, 102_000))
   test('and through node-redis', () => traffic('node-redis', redis.port, 30_000))
 })
 
@@ -130,5 +144,6 @@ describeWith(NATS, 'three nodes and 300 clients over NATS', () => {
   })
   afterAll(() => nats.close())
 
-  test('30 000 broadcasts: everybody gets those of its rooms, once, in the order of each publisher', () => traffic('nats', nats.port, 30_000))
+  test('30 000 broadcasts: everybody gets those of its rooms, once, in the order of each publisher', () =>
+    traffic('nats', nats.port, 30_000))
 })

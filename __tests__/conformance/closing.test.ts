@@ -1,12 +1,31 @@
 import type { FastifyInstance } from 'fastify'
 import type { WebSocketConnection } from '../../src/index.ts'
 import { clientFrame } from '../support/raw-client.ts'
-import { BINARY, CLOSE, closeFrame, closePayload, CONTINUATION, expectFailure, hex, message, modes, PING, routes, type Session, TEXT, useEchoServer, variants } from './support.ts'
+import {
+  BINARY,
+  CLOSE,
+  closeFrame,
+  closePayload,
+  CONTINUATION,
+  expectFailure,
+  hex,
+  message,
+  modes,
+  PING,
+  routes,
+  type Session,
+  TEXT,
+  useEchoServer,
+  variants
+} from './support.ts'
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i)
 
 const ALLOWED = [1000, 1001, 1002, 1003, ...range(1007, 1014), 3000, 3001, 3999, 4000, 4001, 4500, 4999]
-const NEVER_SENT = [0, 1, 100, 500, 998, 999, 1004, 1005, 1006, 1015, 1016, 1017, 1100, 2000, 2500, 2998, 2999, 5000, 5001, 10_000, 32_768, 65_535]
+const NEVER_SENT = [
+  0, 1, 100, 500, 998, 999, 1004, 1005, 1006, 1015, 1016, 1017, 1100, 2000, 2500, 2998, 2999, 5000, 5001, 10_000,
+  32_768, 65_535
+]
 
 describe('RFC 6455, 5.5.1 and 7.4: the code of a close frame', () => {
   const server = useEchoServer()
@@ -67,20 +86,32 @@ describe('RFC 6455, 5.5.1: what comes around a close frame', () => {
       const session = await server.open(variant)
       const outcome = await session.send(...session.encode(TEXT, 'before'), closeFrame(4000), ...frames).outcome()
       const before = [message(TEXT, 'before')]
-      expect(outcome).toMatchObject({ code: 4000, received: before, echoes: before, closeInfo: { code: 4000, wasClean: true } })
+      expect(outcome).toMatchObject({
+        code: 4000,
+        received: before,
+        echoes: before,
+        closeInfo: { code: 4000, wasClean: true }
+      })
     })
 
     test('in the middle of a fragmented message: answered, and the handler gets none of the message', async () => {
       const session = await server.open(variant)
       const [first = Buffer.alloc(0), ...rest] = session.encode(TEXT, 'a message that is cut off', 10)
       const outcome = await session.send(first, closeFrame(1000), ...rest).outcome()
-      expect(outcome).toMatchObject({ code: 1000, received: [], answers: [], closeInfo: { code: 1000, wasClean: true } })
+      expect(outcome).toMatchObject({
+        code: 1000,
+        received: [],
+        answers: [],
+        closeInfo: { code: 1000, wasClean: true }
+      })
     })
 
     test('behind a hundred messages in the same segment: the handler still gets all of them, and answers all of them', async () => {
       const session = await server.open(variant)
       const all = Array.from({ length: 100 }, (_, i) => message(TEXT, `message ${i}`))
-      const { code, received, echoes } = await session.send(...all.flatMap(({ type, data }) => session.encode(type, data)), closeFrame(1000)).outcome()
+      const { code, received, echoes } = await session
+        .send(...all.flatMap(({ type, data }) => session.encode(type, data)), closeFrame(1000))
+        .outcome()
       expect(code).toBe(1000)
       expect(received).toEqual(all)
       expect(echoes).toEqual(all)
@@ -97,8 +128,13 @@ describe('RFC 6455, 5.5.1: what comes around a close frame', () => {
     test('one that comes byte by byte', async () => {
       const session = await server.open(variant)
       session.client.socket.setNoDelay(true)
-      for (const byte of closeFrame(4000, 'slowly')) await new Promise((resolve) => session.client.socket.write(Buffer.from([byte]), resolve))
-      expect(await session.outcome()).toMatchObject({ code: 4000, reason: 'slowly', closeInfo: { code: 4000, reason: 'slowly' } })
+      for (const byte of closeFrame(4000, 'slowly'))
+        await new Promise((resolve) => session.client.socket.write(Buffer.from([byte]), resolve))
+      expect(await session.outcome()).toMatchObject({
+        code: 4000,
+        reason: 'slowly',
+        closeInfo: { code: 4000, reason: 'slowly' }
+      })
     })
   })
 })
@@ -129,7 +165,9 @@ describe('RFC 6455, 7.1: the server closes', () => {
     }
     app.webSocket('/returns', async () => {})
     app.webSocket('/throws', async () => Promise.reject(new Error('on purpose')))
-    app.webSocket('/fails-with-a-code', async () => Promise.reject(Object.assign(new Error('on purpose'), { closeCode: 4444, reason: 'told' })))
+    app.webSocket('/fails-with-a-code', async () =>
+      Promise.reject(Object.assign(new Error('on purpose'), { closeCode: 4444, reason: 'told' }))
+    )
     app.webSocket('/closes', async (ws) => {
       const closed = ws.close(4000)
       for await (const { data } of ws) throw new Error(`read ${data.toString()} behind the close`)
@@ -163,7 +201,11 @@ describe('RFC 6455, 7.1: the server closes', () => {
 
     test('what comes before the answer to its close frame is not read, and both may close at the same time', async () => {
       const session = await server.open({ ...variant, path: '/closes' })
-      session.send(clientFrame(TEXT, 'crossing'), clientFrame(TEXT, 'a', { fin: false }), clientFrame(CONTINUATION, 'b'))
+      session.send(
+        clientFrame(TEXT, 'crossing'),
+        clientFrame(TEXT, 'a', { fin: false }),
+        clientFrame(CONTINUATION, 'b')
+      )
       const { payload } = await session.client.frame()
       expect(payload).toEqual(closePayload(4000))
       await answerClose(session, 4001)

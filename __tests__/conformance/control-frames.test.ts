@@ -1,5 +1,20 @@
 import { clientFrame } from '../support/raw-client.ts'
-import { BINARY, CLOSE, CONTINUATION, closeFrame, expectEchoes, expectFailure, message, modes, PING, PONG, type Session, TEXT, useEchoServer, variants } from './support.ts'
+import {
+  BINARY,
+  CLOSE,
+  CONTINUATION,
+  closeFrame,
+  expectEchoes,
+  expectFailure,
+  message,
+  modes,
+  PING,
+  PONG,
+  type Session,
+  TEXT,
+  useEchoServer,
+  variants
+} from './support.ts'
 
 const BYTES = Buffer.from(Array.from({ length: 126 }, (_, i) => 255 - i))
 
@@ -44,7 +59,9 @@ describe('RFC 6455, 5.5.2 and 5.5.3: pings are answered with their own payload',
 
     test('a ping behind the close frame gets no answer (5.5.1)', async () => {
       const session = await server.open(variant)
-      const { code, answers } = await session.send(clientFrame(PING, 'before'), closeFrame(), clientFrame(PING, 'behind')).outcome()
+      const { code, answers } = await session
+        .send(clientFrame(PING, 'before'), closeFrame(), clientFrame(PING, 'behind'))
+        .outcome()
       expect(code).toBe(1000)
       expect(answers).toMatchObject([{ opcode: PONG, payload: Buffer.from('before') }])
     })
@@ -53,7 +70,12 @@ describe('RFC 6455, 5.5.2 and 5.5.3: pings are answered with their own payload',
   describe.each(variants)('$title', (variant) => {
     test('pings before, between and behind messages: the handler gets the messages only', async () => {
       const session = await server.open(variant)
-      session.send(clientFrame(PING, '1'), ...session.encode(TEXT, 'first'), clientFrame(PING, '2'), clientFrame(PONG, 'x'))
+      session.send(
+        clientFrame(PING, '1'),
+        ...session.encode(TEXT, 'first'),
+        clientFrame(PING, '2'),
+        clientFrame(PONG, 'x')
+      )
       await expectPongs(session, '1')
       const seen = [await session.client.frame(), await session.client.frame()]
       expect(seen.map(({ opcode }) => opcode).toSorted((a, b) => a - b)).toEqual([TEXT, PONG])
@@ -126,7 +148,11 @@ describe('RFC 6455, 5.5: control frames have at most 125 bytes and are not fragm
       })
 
       test('a fragment inside of a fragmented message: 1002', async () => {
-        const frames = [clientFrame(TEXT, 'a', { fin: false }), clientFrame(opcode, '', { fin: false }), clientFrame(CONTINUATION, 'b')]
+        const frames = [
+          clientFrame(TEXT, 'a', { fin: false }),
+          clientFrame(opcode, '', { fin: false }),
+          clientFrame(CONTINUATION, 'b')
+        ]
         await expectFailure(await server.open(variant), frames, 1002)
       })
     })

@@ -1,5 +1,19 @@
 import { clientFrame } from '../support/raw-client.ts'
-import { BINARY, CONTINUATION, expectEchoes, expectFailure, fragments, message, modes, PING, PONG, routes, TEXT, useEchoServer, variants } from './support.ts'
+import {
+  BINARY,
+  CONTINUATION,
+  expectEchoes,
+  expectFailure,
+  fragments,
+  message,
+  modes,
+  PING,
+  PONG,
+  routes,
+  TEXT,
+  useEchoServer,
+  variants
+} from './support.ts'
 
 const MAX_FRAGMENTS = 20
 const TYPES: [name: string, type: number][] = [
@@ -38,20 +52,33 @@ describe('RFC 6455, 5.4: messages in fragments', () => {
 
       test('1024 fragments, which is maxFragments where nothing is set', async () => {
         const session = await server.open(variant)
-        session.send(...fragments(type, Array.from({ length: 1024 }, () => 'x')))
+        session.send(
+          ...fragments(
+            type,
+            Array.from({ length: 1024 }, () => 'x')
+          )
+        )
         await expectEchoes(session, message(type, 'x'.repeat(1024)))
       })
 
       test('one more than that: 1008', async () => {
         const session = await server.open(variant)
-        await expectFailure(session, fragments(type, Array.from({ length: 1025 }, () => 'x')), 1008)
+        await expectFailure(
+          session,
+          fragments(
+            type,
+            Array.from({ length: 1025 }, () => 'x')
+          ),
+          1008
+        )
       })
     })
 
     test('a message in one segment for each fragment', async () => {
       const session = await server.open(variant)
       session.client.socket.setNoDelay(true)
-      for (const frame of session.encode(TEXT, alphabet, 2)) await new Promise((resolve) => session.client.socket.write(frame, resolve))
+      for (const frame of session.encode(TEXT, alphabet, 2))
+        await new Promise((resolve) => session.client.socket.write(frame, resolve))
       await expectEchoes(session, message(TEXT, alphabet))
     })
 
@@ -118,21 +145,40 @@ describe('RFC 6455, 5.4: a limit of fragments', () => {
   describe.each(variants)('$title', (variant) => {
     test('maxFragments are allowed, and each message counts anew', async () => {
       const session = await server.open(variant)
-      session.send(...fragments(TEXT, many(MAX_FRAGMENTS)), clientFrame(TEXT, 'one'), ...fragments(BINARY, many(MAX_FRAGMENTS)))
+      session.send(
+        ...fragments(TEXT, many(MAX_FRAGMENTS)),
+        clientFrame(TEXT, 'one'),
+        ...fragments(BINARY, many(MAX_FRAGMENTS))
+      )
       const full = 'x'.repeat(MAX_FRAGMENTS)
       await expectEchoes(session, message(TEXT, full), message(TEXT, 'one'), message(BINARY, full))
     })
 
     test.each([0, 1])('one more of %i bytes: 1008', async (length) => {
-      await expectFailure(await server.open(variant), fragments(TEXT, [...many(MAX_FRAGMENTS), 'x'.repeat(length)]), 1008)
+      await expectFailure(
+        await server.open(variant),
+        fragments(TEXT, [...many(MAX_FRAGMENTS), 'x'.repeat(length)]),
+        1008
+      )
     })
 
     test('only empty ones: 1008', async () => {
-      await expectFailure(await server.open(variant), fragments(TEXT, Array.from({ length: MAX_FRAGMENTS + 1 }, () => '')), 1008)
+      await expectFailure(
+        await server.open(variant),
+        fragments(
+          TEXT,
+          Array.from({ length: MAX_FRAGMENTS + 1 }, () => '')
+        ),
+        1008
+      )
     })
 
     test('it is refused before the message has ended', async () => {
-      await expectFailure(await server.open(variant), [open(TEXT, 'x'), ...many(MAX_FRAGMENTS).map((part) => open(CONTINUATION, part))], 1008)
+      await expectFailure(
+        await server.open(variant),
+        [open(TEXT, 'x'), ...many(MAX_FRAGMENTS).map((part) => open(CONTINUATION, part))],
+        1008
+      )
     })
 
     test('one too many of a compressed message', async () => {

@@ -1,5 +1,21 @@
 import { clientFrame } from '../support/raw-client.ts'
-import { BINARY, CLOSE, CONTINUATION, closePayload, expectEchoes, expectFailure, message, modes, PING, PONG, routes, RSV1, TEXT, useEchoServer, variants } from './support.ts'
+import {
+  BINARY,
+  CLOSE,
+  CONTINUATION,
+  closePayload,
+  expectEchoes,
+  expectFailure,
+  message,
+  modes,
+  PING,
+  PONG,
+  routes,
+  RSV1,
+  TEXT,
+  useEchoServer,
+  variants
+} from './support.ts'
 
 const MAX = 70_000
 const LENGTHS = [0, 1, 125, 126, 127, 65_535, 65_536, 65_537, MAX - 1, MAX]
@@ -12,7 +28,13 @@ const ENCODINGS: [bits: number, largest: number][] = [
 ]
 
 /** A masked frame whose length is written with this many bits, needed or not. */
-function frameWithLength(opcode: number, payload: Buffer, bits: number, length = BigInt(payload.length), mask = Buffer.from([1, 2, 3, 4])): Buffer {
+function frameWithLength(
+  opcode: number,
+  payload: Buffer,
+  bits: number,
+  length = BigInt(payload.length),
+  mask = Buffer.from([1, 2, 3, 4])
+): Buffer {
   const head = Buffer.alloc(bits === 7 ? 2 : bits === 16 ? 4 : 10)
   head[0] = 0x80 | opcode
   head[1] = 0x80 | (bits === 7 ? Number(length) : bits === 16 ? 126 : 127)
@@ -24,7 +46,9 @@ function frameWithLength(opcode: number, payload: Buffer, bits: number, length =
 /** Letters in no order, so that text stays valid and a byte in the wrong place is noticed. */
 function letters(length: number): Buffer {
   let seed = 7
-  return Buffer.from(Uint8Array.from({ length }, () => 97 + ((seed = (seed * 1_103_515_245 + 12_345) & 0x7fffffff) >> 16) % 26))
+  return Buffer.from(
+    Uint8Array.from({ length }, () => 97 + (((seed = (seed * 1_103_515_245 + 12_345) & 0x7fffffff) >> 16) % 26))
+  )
 }
 
 const lengthRows = LENGTHS.flatMap((length) =>
@@ -80,17 +104,21 @@ describe('RFC 6455, 5.3: masking', () => {
   const server = useEchoServer()
 
   describe.each(routes)('$title', (variant) => {
-    test.each(['00000000', 'ffffffff', '000000ff', 'ff000000', '12345678'])('the masking key %s, on lengths of all remainders', async (key) => {
-      const session = await server.open(variant)
-      const all = [0, 1, 2, 3, 4, 5, 63, 64, 65].map(letters)
-      session.send(...all.map((data) => frameWithLength(TEXT, data, 7, undefined, Buffer.from(key, 'hex'))))
-      await expectEchoes(session, ...all.map((data) => message(TEXT, data)))
-    })
+    test.each(['00000000', 'ffffffff', '000000ff', 'ff000000', '12345678'])(
+      'the masking key %s, on lengths of all remainders',
+      async (key) => {
+        const session = await server.open(variant)
+        const all = [0, 1, 2, 3, 4, 5, 63, 64, 65].map(letters)
+        session.send(...all.map((data) => frameWithLength(TEXT, data, 7, undefined, Buffer.from(key, 'hex'))))
+        await expectEchoes(session, ...all.map((data) => message(TEXT, data)))
+      }
+    )
 
     test('a frame that comes byte by byte', async () => {
       const session = await server.open(variant)
       session.client.socket.setNoDelay(true)
-      for (const byte of clientFrame(TEXT, letters(126))) await new Promise((resolve) => session.client.socket.write(Buffer.from([byte]), resolve))
+      for (const byte of clientFrame(TEXT, letters(126)))
+        await new Promise((resolve) => session.client.socket.write(Buffer.from([byte]), resolve))
       await expectEchoes(session, message(TEXT, letters(126)))
     })
   })
@@ -121,10 +149,13 @@ const OPCODES: [name: string, opcode: number][] = [
   ['pong', PONG]
 ]
 
-const reservedBits = OPCODES.flatMap(([name, opcode]) => [1, 2, 3, 4, 5, 6, 7].map((rsv) => ({ name, opcode, rsv, bits: rsv.toString(2).padStart(3, '0') })))
+const reservedBits = OPCODES.flatMap(([name, opcode]) =>
+  [1, 2, 3, 4, 5, 6, 7].map((rsv) => ({ name, opcode, rsv, bits: rsv.toString(2).padStart(3, '0') }))
+)
 
 /** RSV1 alone, at the begin of a message, is what permessage-deflate gives a meaning to. */
-const isCompressedMessage = (rsv: number, opcode: number): boolean => rsv === RSV1 && (opcode === TEXT || opcode === BINARY)
+const isCompressedMessage = (rsv: number, opcode: number): boolean =>
+  rsv === RSV1 && (opcode === TEXT || opcode === BINARY)
 
 describe('RFC 6455, 5.2: reserved bits and opcodes', () => {
   const server = useEchoServer()
@@ -138,19 +169,29 @@ describe('RFC 6455, 5.2: reserved bits and opcodes', () => {
       await expectFailure(await server.open(variant), [...start, clientFrame(opcode, payload, { rsv })], 1002)
     })
 
-    test.each([3, 4, 5, 6, 7, 11, 12, 13, 14, 15].flatMap((opcode) => ['', 'x'].map((payload) => ({ opcode, payload }))))(
-      'the reserved opcode $opcode with the payload "$payload": 1002',
-      async ({ opcode, payload }) => {
-        await expectFailure(await server.open(variant), [clientFrame(opcode, payload)], 1002)
-        await expectFailure(await server.open(variant), [clientFrame(TEXT, 'a', { fin: false }), clientFrame(opcode, payload)], 1002)
-        await expectFailure(await server.open(variant), [clientFrame(opcode, payload, { fin: false })], 1002)
-      }
-    )
+    test.each(
+      [3, 4, 5, 6, 7, 11, 12, 13, 14, 15].flatMap((opcode) => ['', 'x'].map((payload) => ({ opcode, payload })))
+    )('the reserved opcode $opcode with the payload "$payload": 1002', async ({ opcode, payload }) => {
+      await expectFailure(await server.open(variant), [clientFrame(opcode, payload)], 1002)
+      await expectFailure(
+        await server.open(variant),
+        [clientFrame(TEXT, 'a', { fin: false }), clientFrame(opcode, payload)],
+        1002
+      )
+      await expectFailure(await server.open(variant), [clientFrame(opcode, payload, { fin: false })], 1002)
+    })
   })
 
   describe.each(variants)('$title', (variant) => {
-    test.each([1, 2, 3, 5, 6, 7])('the reserved bits %i in a message: 1002, and the handler gets none of it', async (rsv) => {
-      await expectFailure(await server.open(variant), [clientFrame(TEXT, 'x', { rsv }), clientFrame(TEXT, 'behind')], 1002)
-    })
+    test.each([1, 2, 3, 5, 6, 7])(
+      'the reserved bits %i in a message: 1002, and the handler gets none of it',
+      async (rsv) => {
+        await expectFailure(
+          await server.open(variant),
+          [clientFrame(TEXT, 'x', { rsv }), clientFrame(TEXT, 'behind')],
+          1002
+        )
+      }
+    )
   })
 })

@@ -30,7 +30,9 @@ function requestOf({ path = '/loop', method = 'GET', version = '1.1', changes = 
 describe('RFC 6455, 4.2: the opening handshake', () => {
   const server = useEchoServer({ subprotocols: ['chat.v2', 'chat.v1'], compressionLevel: 0 })
 
-  async function ask(request: Request = {}): Promise<{ client: RawClient; status: number; headers: Map<string, string> }> {
+  async function ask(
+    request: Request = {}
+  ): Promise<{ client: RawClient; status: number; headers: Map<string, string> }> {
     const client = new RawClient(server.port)
     client.socket.write(requestOf(request))
     return { client, ...(await client.head()) }
@@ -48,30 +50,62 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
       expect(await client.frame()).toMatchObject({ opcode: TEXT, payload: Buffer.from('hello') })
     })
 
-    test.each(Array.from({ length: 10 }, () => randomBytes(16).toString('base64')))('the key %s is answered with its digest', async (key) => {
-      const { status, headers } = await ask({ changes: { key: [`Sec-WebSocket-Key: ${key}`] } })
-      expect(status).toBe(101)
-      expect(headers.get('sec-websocket-accept')).toBe(createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64'))
-    })
+    test.each(Array.from({ length: 10 }, () => randomBytes(16).toString('base64')))(
+      'the key %s is answered with its digest',
+      async (key) => {
+        const { status, headers } = await ask({ changes: { key: [`Sec-WebSocket-Key: ${key}`] } })
+        expect(status).toBe(101)
+        expect(headers.get('sec-websocket-accept')).toBe(
+          createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+        )
+      }
+    )
 
     test('names no subprotocol and no extension that was not asked for', async () => {
       const { status, headers } = await ask()
       expect(status).toBe(101)
-      expect([...headers.keys()].toSorted((a, b) => a.localeCompare(b))).toEqual(['connection', 'sec-websocket-accept', 'upgrade'])
+      expect([...headers.keys()].toSorted((a, b) => a.localeCompare(b))).toEqual([
+        'connection',
+        'sec-websocket-accept',
+        'upgrade'
+      ])
     })
   })
 
   describe('4.2.1: what is accepted', () => {
     test.each<[string, Changes]>([
-      ['header names in lower case', { upgrade: ['upgrade: websocket'], connection: ['connection: Upgrade'], key: [`sec-websocket-key: ${KEY}`], version: ['sec-websocket-version: 13'] }],
-      ['header names in upper case', { upgrade: ['UPGRADE: websocket'], connection: ['CONNECTION: Upgrade'], key: [`SEC-WEBSOCKET-KEY: ${KEY}`], version: ['SEC-WEBSOCKET-VERSION: 13'] }],
+      [
+        'header names in lower case',
+        {
+          upgrade: ['upgrade: websocket'],
+          connection: ['connection: Upgrade'],
+          key: [`sec-websocket-key: ${KEY}`],
+          version: ['sec-websocket-version: 13']
+        }
+      ],
+      [
+        'header names in upper case',
+        {
+          upgrade: ['UPGRADE: websocket'],
+          connection: ['CONNECTION: Upgrade'],
+          key: [`SEC-WEBSOCKET-KEY: ${KEY}`],
+          version: ['SEC-WEBSOCKET-VERSION: 13']
+        }
+      ],
       ['Upgrade: WebSocket', { upgrade: ['Upgrade: WebSocket'] }],
       ['Upgrade: WEBSOCKET', { upgrade: ['Upgrade: WEBSOCKET'] }],
       ['Connection: upgrade', { connection: ['Connection: upgrade'] }],
       ['Connection: UPGRADE', { connection: ['Connection: UPGRADE'] }],
       ['Connection: keep-alive, Upgrade', { connection: ['Connection: keep-alive, Upgrade'] }],
       ['Connection in two lines', { connection: ['Connection: keep-alive', 'Connection: Upgrade'] }],
-      ['spaces around the values', { upgrade: ['Upgrade:   websocket  '], key: [`Sec-WebSocket-Key: \t${KEY} `], version: ['Sec-WebSocket-Version:13'] }],
+      [
+        'spaces around the values',
+        {
+          upgrade: ['Upgrade:   websocket  '],
+          key: [`Sec-WebSocket-Key: \t${KEY} `],
+          version: ['Sec-WebSocket-Version:13']
+        }
+      ],
       ['an unknown extension', { extensions: ['Sec-WebSocket-Extensions: x-unknown; level=3'] }],
       ['an origin', { origin: ['Origin: https://example.com'] }],
       ['unknown headers', { other: ['X-Other: 1', 'Cookie: a=b'] }]
@@ -92,7 +126,11 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
       ['an empty Upgrade', { upgrade: ['Upgrade:'] }, 426],
       ['Upgrade: h2c, a plain request', { upgrade: ['Upgrade: h2c'] }, 426],
       ['Upgrade: websocket2, a plain request', { upgrade: ['Upgrade: websocket2'] }, 426],
-      ['Upgrade: h2c, websocket (the RFC only asks for a value that contains it)', { upgrade: ['Upgrade: h2c, websocket'] }, 400],
+      [
+        'Upgrade: h2c, websocket (the RFC only asks for a value that contains it)',
+        { upgrade: ['Upgrade: h2c, websocket'] },
+        400
+      ],
       ['no Connection', { connection: [] }, 426],
       ['Connection: keep-alive', { connection: ['Connection: keep-alive'] }, 426],
       ['Connection: close', { connection: ['Connection: close'] }, 426],
@@ -129,7 +167,13 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
 
     test('no frame is read behind a refusal', async () => {
       const client = new RawClient(server.port)
-      client.socket.write(Buffer.concat([Buffer.from(requestOf({ changes: { key: [] } })), clientFrame(TEXT, 'hello'), clientFrame(CLOSE)]))
+      client.socket.write(
+        Buffer.concat([
+          Buffer.from(requestOf({ changes: { key: [] } })),
+          clientFrame(TEXT, 'hello'),
+          clientFrame(CLOSE)
+        ])
+      )
       const { status, headers } = await client.head()
       expect(status).toBe(400)
       await client.bytes(Number(headers.get('content-length')))
@@ -138,7 +182,27 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
   })
 
   describe('4.4: versions other than 13 get 426, which names 13', () => {
-    const lines = ['', '0', '7', '8', '12', '14', '25', '130', '1', '-13', 'thirteen', '13a', '13, 8', '8, 13', '013', '0xD', '13.0', '1.3e1', '+13']
+    const lines = [
+      '',
+      '0',
+      '7',
+      '8',
+      '12',
+      '14',
+      '25',
+      '130',
+      '1',
+      '-13',
+      'thirteen',
+      '13a',
+      '13, 8',
+      '8, 13',
+      '013',
+      '0xD',
+      '13.0',
+      '1.3e1',
+      '+13'
+    ]
 
     test.each<[string, string[]]>([
       ['no version', []],
@@ -164,7 +228,9 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
       ['another case, which is another name', ['Chat.V2'], undefined],
       ['a part of a name', ['chat'], undefined]
     ])('%s', async (_what, offers, chosen) => {
-      const { status, headers } = await ask({ changes: { protocol: offers.map((offer) => `Sec-WebSocket-Protocol: ${offer}`) } })
+      const { status, headers } = await ask({
+        changes: { protocol: offers.map((offer) => `Sec-WebSocket-Protocol: ${offer}`) }
+      })
       expect(status).toBe(101)
       expect(headers.get('sec-websocket-protocol')).toBe(chosen)
     })

@@ -1,6 +1,23 @@
 import { randomBytes } from 'node:crypto'
 import { clientFrame } from '../support/raw-client.ts'
-import { BINARY, CONTINUATION, deflated, expectEchoes, expectFailure, fragments, hex, message, modes, PING, pieces, routes, RSV1, TEXT, useEchoServer, variants } from './support.ts'
+import {
+  BINARY,
+  CONTINUATION,
+  deflated,
+  expectEchoes,
+  expectFailure,
+  fragments,
+  hex,
+  message,
+  modes,
+  PING,
+  pieces,
+  routes,
+  RSV1,
+  TEXT,
+  useEchoServer,
+  variants
+} from './support.ts'
 
 const MAX = 1000
 
@@ -11,13 +28,16 @@ describe('RFC 6455, 7.4.1 and 10.4: messages that are too large', () => {
   const server = useEchoServer({ maxMessageSize: MAX })
 
   describe.each(variants)('$title', (variant) => {
-    test.each([TEXT, BINARY])('as large as allowed, opcode %i: in one frame, in fragments of all kinds, one behind the other', async (type) => {
-      const session = await server.open(variant)
-      const data = Buffer.alloc(MAX, 'x')
-      const ways = [1000, 999, 500, 333, 1].map((size) => fragments(type, pieces(data, size)))
-      session.send(...ways.flat(), ...session.encode(type, data), ...session.encode(type, data, 3))
-      await expectEchoes(session, ...[...ways, 0, 0].map(() => message(type, data)))
-    })
+    test.each([TEXT, BINARY])(
+      'as large as allowed, opcode %i: in one frame, in fragments of all kinds, one behind the other',
+      async (type) => {
+        const session = await server.open(variant)
+        const data = Buffer.alloc(MAX, 'x')
+        const ways = [1000, 999, 500, 333, 1].map((size) => fragments(type, pieces(data, size)))
+        session.send(...ways.flat(), ...session.encode(type, data), ...session.encode(type, data, 3))
+        await expectEchoes(session, ...[...ways, 0, 0].map(() => message(type, data)))
+      }
+    )
 
     test.each([1000, 999, 500, 3, 1])('one byte more, in fragments of %i bytes: 1009', async (size) => {
       await expectFailure(await server.open(variant), fragments(BINARY, pieces(Buffer.alloc(MAX + 1), size)), 1009)
@@ -27,18 +47,27 @@ describe('RFC 6455, 7.4.1 and 10.4: messages that are too large', () => {
       await expectFailure(await server.open(variant), [clientFrame(TEXT, Buffer.alloc(length, 'x'))], 1009)
     })
 
-    test.each([MAX + 1, 65_536, 2 ** 40])('a frame that only says to have %i bytes: 1009 before they come', async (length) => {
-      await expectFailure(await server.open(variant), [clientFrame(TEXT, '', { length })], 1009)
-    })
+    test.each([MAX + 1, 65_536, 2 ** 40])(
+      'a frame that only says to have %i bytes: 1009 before they come',
+      async (length) => {
+        await expectFailure(await server.open(variant), [clientFrame(TEXT, '', { length })], 1009)
+      }
+    )
 
     test('too large by its second fragment, which is not the last: 1009', async () => {
-      const frames = [clientFrame(TEXT, 'x'.repeat(600), { fin: false }), clientFrame(CONTINUATION, 'x'.repeat(600), { fin: false })]
+      const frames = [
+        clientFrame(TEXT, 'x'.repeat(600), { fin: false }),
+        clientFrame(CONTINUATION, 'x'.repeat(600), { fin: false })
+      ]
       await expectFailure(await server.open(variant), frames, 1009)
     })
 
     test('control frames between its fragments are no part of a message', async () => {
       const session = await server.open(variant)
-      const frames = fragments(TEXT, pieces(Buffer.alloc(MAX, 'x'), 500)).flatMap((frame) => [clientFrame(PING, 'p'.repeat(125)), frame])
+      const frames = fragments(TEXT, pieces(Buffer.alloc(MAX, 'x'), 500)).flatMap((frame) => [
+        clientFrame(PING, 'p'.repeat(125)),
+        frame
+      ])
       session.send(...frames)
       for (const _ping of [1, 2]) expect((await session.client.frame()).opcode).toBe(10)
       await expectEchoes(session, message(TEXT, 'x'.repeat(MAX)))
@@ -65,17 +94,24 @@ describe('RFC 7692, 8: messages that are too large when they are inflated', () =
       await expectEchoes(session, message(TEXT, data), message(BINARY, data))
     })
 
-    test.each([MAX + 1, 2 * MAX, 100_000, 5_000_000])('%i bytes: 1009, in one frame and in fragments', async (length) => {
-      const payload = deflated(Buffer.alloc(length, 'x'))
-      // A payload that is itself too large is refused before it is inflated: cut short of that, this one must be inflated.
-      const size = Math.max(1, Math.ceil(payload.length / 10))
-      await expectFailure(await server.open(variant), [clientFrame(TEXT, payload, { rsv: RSV1 })], 1009)
-      await expectFailure(await server.open(variant), fragments(TEXT, pieces(payload, size), RSV1), 1009)
-    })
+    test.each([MAX + 1, 2 * MAX, 100_000, 5_000_000])(
+      '%i bytes: 1009, in one frame and in fragments',
+      async (length) => {
+        const payload = deflated(Buffer.alloc(length, 'x'))
+        // A payload that is itself too large is refused before it is inflated: cut short of that, this one must be inflated.
+        const size = Math.max(1, Math.ceil(payload.length / 10))
+        await expectFailure(await server.open(variant), [clientFrame(TEXT, payload, { rsv: RSV1 })], 1009)
+        await expectFailure(await server.open(variant), fragments(TEXT, pieces(payload, size), RSV1), 1009)
+      }
+    )
 
     test('too large in its first block, and its rest is garbage: 1009 or 1007, and the handler gets nothing', async () => {
       const payload = Buffer.concat([deflated(Buffer.alloc(MAX + 1)), hex('0000ffff'), hex('ffff')])
-      const { code, received } = await (await server.open(variant)).send(clientFrame(BINARY, payload, { rsv: RSV1 })).outcome()
+      const { code, received } = await (
+        await server.open(variant)
+      )
+        .send(clientFrame(BINARY, payload, { rsv: RSV1 }))
+        .outcome()
       expect([1007, 1009]).toContain(code)
       expect(received).toEqual([])
     })

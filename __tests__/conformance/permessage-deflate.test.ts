@@ -1,6 +1,23 @@
 import { randomBytes } from 'node:crypto'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
-import { BINARY, CONTINUATION, deflated, expectEchoes, expectFailure, fragments, hex, inflated, message, pieces, PING, PONG, RSV1, TEXT, useEchoServer, variants } from './support.ts'
+import {
+  BINARY,
+  CONTINUATION,
+  deflated,
+  expectEchoes,
+  expectFailure,
+  fragments,
+  hex,
+  inflated,
+  message,
+  pieces,
+  PING,
+  PONG,
+  RSV1,
+  TEXT,
+  useEchoServer,
+  variants
+} from './support.ts'
 
 const compressing = variants.filter(({ isCompressed }) => isCompressed)
 /** What is in each answer: the server keeps no context, and wants none to be kept. */
@@ -18,7 +35,10 @@ describe('RFC 7692, 7.1: negotiation', () => {
     return { status, agreed: agreed?.toSorted((a, b) => a.localeCompare(b)) }
   }
 
-  const accepted = (...more: string[]): object => ({ status: 101, agreed: [...ALWAYS, ...more].toSorted((a, b) => a.localeCompare(b)) })
+  const accepted = (...more: string[]): object => ({
+    status: 101,
+    agreed: [...ALWAYS, ...more].toSorted((a, b) => a.localeCompare(b))
+  })
   const declined = { status: 101, agreed: undefined }
 
   test.each<[string, string, string[]]>([
@@ -27,24 +47,36 @@ describe('RFC 7692, 7.1: negotiation', () => {
     ['client_no_context_takeover (7.1.1.2)', '; client_no_context_takeover', []],
     ['both', '; server_no_context_takeover; client_no_context_takeover', []],
     ...[8, 9, 10, 11, 12, 13, 14, 15].map((bits): [string, string, string[]] => [
-      `server_max_window_bits=${bits} (7.1.2.1)`, `; server_max_window_bits=${bits}`, [`server_max_window_bits=${bits}`]
+      `server_max_window_bits=${bits} (7.1.2.1)`,
+      `; server_max_window_bits=${bits}`,
+      [`server_max_window_bits=${bits}`]
     ]),
     ['a quoted value', '; server_max_window_bits="10"', ['server_max_window_bits=10']],
     ['client_max_window_bits without a value (7.1.2.2): the server sets no limit', '; client_max_window_bits', []],
     ['no spaces', ';client_no_context_takeover;client_max_window_bits', []],
-    ['all parameters', '; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12; client_max_window_bits', ['server_max_window_bits=12']]
+    [
+      'all parameters',
+      '; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12; client_max_window_bits',
+      ['server_max_window_bits=12']
+    ]
   ])('accepted: %s', async (_what, parameters, agreed) => {
     expect(await negotiate(`permessage-deflate${parameters}`)).toEqual(accepted(...agreed))
   })
 
-  test.each([8, 9, 10, 11, 12, 13, 14, 15])('accepted: client_max_window_bits=%i, with the same or no value in the answer', async (bits) => {
-    const { status, agreed } = await negotiate(`permessage-deflate; client_max_window_bits=${bits}`)
-    expect(status).toBe(101)
-    expect(agreed?.filter((one) => !ALWAYS.includes(one) && one !== `client_max_window_bits=${bits}`)).toEqual([])
-  })
+  test.each([8, 9, 10, 11, 12, 13, 14, 15])(
+    'accepted: client_max_window_bits=%i, with the same or no value in the answer',
+    async (bits) => {
+      const { status, agreed } = await negotiate(`permessage-deflate; client_max_window_bits=${bits}`)
+      expect(status).toBe(101)
+      expect(agreed?.filter((one) => !ALWAYS.includes(one) && one !== `client_max_window_bits=${bits}`)).toEqual([])
+    }
+  )
 
   const INVALID = [
-    ...['7', '16', '0', '1', '-8', '+8', '010', '08', '9.0', '1e1', '0xA', 'ten', '100'].flatMap((value) => [`server_max_window_bits=${value}`, `client_max_window_bits=${value}`]),
+    ...['7', '16', '0', '1', '-8', '+8', '010', '08', '9.0', '1e1', '0xA', 'ten', '100'].flatMap((value) => [
+      `server_max_window_bits=${value}`,
+      `client_max_window_bits=${value}`
+    ]),
     'server_max_window_bits',
     'server_no_context_takeover=1',
     'client_no_context_takeover=true',
@@ -62,13 +94,23 @@ describe('RFC 7692, 7.1: negotiation', () => {
     })
 
     test.each(INVALID)('%s, and a valid one behind it, which is taken (5)', async (parameters) => {
-      expect(await negotiate(`permessage-deflate; ${parameters}`, 'permessage-deflate; server_max_window_bits=11')).toEqual(accepted('server_max_window_bits=11'))
+      expect(
+        await negotiate(`permessage-deflate; ${parameters}`, 'permessage-deflate; server_max_window_bits=11')
+      ).toEqual(accepted('server_max_window_bits=11'))
     })
   })
 
   test.each<[string, string[], object]>([
-    ['the first of two valid offers', ['permessage-deflate; server_max_window_bits=9', 'permessage-deflate'], accepted('server_max_window_bits=9')],
-    ['the first of two in the other order', ['permessage-deflate', 'permessage-deflate; server_max_window_bits=9'], accepted()],
+    [
+      'the first of two valid offers',
+      ['permessage-deflate; server_max_window_bits=9', 'permessage-deflate'],
+      accepted('server_max_window_bits=9')
+    ],
+    [
+      'the first of two in the other order',
+      ['permessage-deflate', 'permessage-deflate; server_max_window_bits=9'],
+      accepted()
+    ],
     ['the one behind an unknown extension', ['x-webkit-deflate-frame', 'permessage-deflate'], accepted()],
     ['only unknown extensions', ['permessage-bzip2', 'x-webkit-deflate-frame; no_context_takeover'], declined],
     ['another case, which is another name', ['Permessage-Deflate'], declined]
@@ -76,12 +118,15 @@ describe('RFC 7692, 7.1: negotiation', () => {
     expect(await negotiate(...offers)).toEqual(result)
   })
 
-  test.each(['permessage-deflate;', ';', ', permessage-deflate', 'permessage-deflate; =1', 'permessage-deflate; server_max_window_bits="'])(
-    'a header that breaks the grammar, %p, fails the handshake (RFC 6455, 9.1)',
-    async (header) => {
-      expect((await negotiate(header)).status).toBe(400)
-    }
-  )
+  test.each([
+    'permessage-deflate;',
+    ';',
+    ', permessage-deflate',
+    'permessage-deflate; =1',
+    'permessage-deflate; server_max_window_bits="'
+  ])('a header that breaks the grammar, %p, fails the handshake (RFC 6455, 9.1)', async (header) => {
+    expect((await negotiate(header)).status).toBe(400)
+  })
 })
 
 describe('RFC 7692, 7.2: messages from the client', () => {
@@ -101,12 +146,20 @@ describe('RFC 7692, 7.2: messages from the client', () => {
       ['a stored block of one byte', '000100feff4800', 'H'],
       ['two stored blocks', '000200fdff4865000300fcff6c6c6f00', 'Hello'],
       ['empty stored blocks before, between and behind', '000000ffff f24805000000ffff 000000ffff cac9c90700', 'Hello'],
-      ['a block with BFINAL and a stored one behind it (7.2.1 allows to mix them)', 'f348cdc9c90700 000200fdff2c2000', 'Hello, '],
+      [
+        'a block with BFINAL and a stored one behind it (7.2.1 allows to mix them)',
+        'f348cdc9c90700 000200fdff2c2000',
+        'Hello, '
+      ],
       ['two blocks with BFINAL (7.2.1)', 'f348cdc9c90700 f348cdc9c90700 00', 'HelloHello'],
       ['a stored block with BFINAL and another (7.2.1)', '010200fdff4865 000300fcff6c6c6f 00', 'Hello']
     ])('%s (%s)', async (_what, digits, text) => {
       const session = await server.open(variant)
-      session.send(compressed(hex(digits)), compressed(hex(digits), BINARY), ...fragments(TEXT, pieces(hex(digits), 1), RSV1))
+      session.send(
+        compressed(hex(digits)),
+        compressed(hex(digits), BINARY),
+        ...fragments(TEXT, pieces(hex(digits), 1), RSV1)
+      )
       await expectEchoes(session, message(TEXT, text), message(BINARY, text), message(TEXT, text))
     })
 
@@ -126,8 +179,19 @@ describe('RFC 7692, 7.2: messages from the client', () => {
 
     test('compressed and uncompressed messages in turn (6)', async () => {
       const session = await server.open(variant)
-      session.send(clientFrame(TEXT, 'plain'), compressed(deflated('compressed')), ...fragments(BINARY, ['pla', 'in']), compressed(deflated('again'), BINARY))
-      await expectEchoes(session, message(TEXT, 'plain'), message(TEXT, 'compressed'), message(BINARY, 'plain'), message(BINARY, 'again'))
+      session.send(
+        clientFrame(TEXT, 'plain'),
+        compressed(deflated('compressed')),
+        ...fragments(BINARY, ['pla', 'in']),
+        compressed(deflated('again'), BINARY)
+      )
+      await expectEchoes(
+        session,
+        message(TEXT, 'plain'),
+        message(TEXT, 'compressed'),
+        message(BINARY, 'plain'),
+        message(BINARY, 'again')
+      )
     })
 
     test.each([0, 1, 125, 126, 65_535, 65_536, 200_000])('%i bytes that cannot be compressed', async (length) => {
@@ -139,7 +203,13 @@ describe('RFC 7692, 7.2: messages from the client', () => {
 
     test.each<[string, Buffer[]]>([
       ['a continuation', [clientFrame(TEXT, 'a', { fin: false }), clientFrame(CONTINUATION, 'b', { rsv: RSV1 })]],
-      ['a continuation of a compressed message', [clientFrame(TEXT, hex('f248cd'), { fin: false, rsv: RSV1 }), clientFrame(CONTINUATION, hex('c9c90700'), { rsv: RSV1 })]],
+      [
+        'a continuation of a compressed message',
+        [
+          clientFrame(TEXT, hex('f248cd'), { fin: false, rsv: RSV1 }),
+          clientFrame(CONTINUATION, hex('c9c90700'), { rsv: RSV1 })
+        ]
+      ],
       ['a ping', [clientFrame(PING, 'a', { rsv: RSV1 })]]
     ])('RSV1 on %s: 1002 (6.1)', async (_what, frames) => {
       await expectFailure(await server.open(variant), frames, 1002)
@@ -162,11 +232,14 @@ describe('RFC 7692, 7.2: messages from the client', () => {
       ['in the middle of a compressed block', 'f248cd', '486568'],
       ['in the middle of a stored block, which the four added bytes go on with', '000500faff48', '480000ffff'],
       ['behind the head of a block', '02', '']
-    ])('ends %s (%s): the RFC does not say what then; the handler gets what was inflated so far', async (_what, digits, result) => {
-      const session = await server.open(variant)
-      session.send(compressed(hex(digits), BINARY))
-      await expectEchoes(session, message(BINARY, hex(result)))
-    })
+    ])(
+      'ends %s (%s): the RFC does not say what then; the handler gets what was inflated so far',
+      async (_what, digits, result) => {
+        const session = await server.open(variant)
+        session.send(compressed(hex(digits), BINARY))
+        await expectEchoes(session, message(BINARY, hex(result)))
+      }
+    )
   })
 })
 
@@ -200,7 +273,9 @@ describe('RFC 7692, 6 and 7.2.1: messages to the client', () => {
     })
 
     test.each([8, 9, 10, 12, 15])('no distance goes beyond a window of server_max_window_bits=%i', async (bits) => {
-      const session = await server.open(variant, { 'Sec-WebSocket-Extensions': `permessage-deflate; server_max_window_bits=${bits}` })
+      const session = await server.open(variant, {
+        'Sec-WebSocket-Extensions': `permessage-deflate; server_max_window_bits=${bits}`
+      })
       const once = randomBytes(20_000).toString('latin1')
       const data = Buffer.from(once + once.slice(0, 300) + 'y'.repeat(5000) + once, 'latin1')
       session.send(...session.encode(BINARY, data))

@@ -1,6 +1,12 @@
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
-import { type CloseInfo, isCloseError, type WebSocketConfig, type WebSocketConnection, type WebSocketMessage } from '../../src/index.ts'
+import {
+  type CloseInfo,
+  isCloseError,
+  type WebSocketConfig,
+  type WebSocketConnection,
+  type WebSocketMessage
+} from '../../src/index.ts'
 import { clientFrame, dropRawClients, RawClient, type WireFrame } from '../support/raw-client.ts'
 import { closeServers, startServer } from '../support/server.ts'
 
@@ -29,7 +35,10 @@ export function hex(digits: string): Buffer {
   return Buffer.from(digits.replaceAll(' ', ''), 'hex')
 }
 
-const ECHOES: Record<string, (app: FastifyInstance, ws: WebSocketConnection, note: (message: WebSocketMessage) => void) => Promise<void>> = {
+const ECHOES: Record<
+  string,
+  (app: FastifyInstance, ws: WebSocketConnection, note: (message: WebSocketMessage) => void) => Promise<void>
+> = {
   async loop(_app, ws, note) {
     for await (const message of ws) {
       note(message)
@@ -67,10 +76,17 @@ export interface Variant {
 const TITLES = { loop: 'echo by for await', read: 'echo by readMessage', hub: 'echo by the hub' }
 
 /** Each kind of route, without compression. */
-export const routes: Variant[] = Object.entries(TITLES).map(([name, title]) => ({ title, path: `/${name}`, isCompressed: false }))
+export const routes: Variant[] = Object.entries(TITLES).map(([name, title]) => ({
+  title,
+  path: `/${name}`,
+  isCompressed: false
+}))
 
 /** Each kind of route, with and without compression negotiated. */
-export const variants: Variant[] = routes.flatMap((route) => [route, { ...route, title: `${route.title}, permessage-deflate`, isCompressed: true }])
+export const variants: Variant[] = routes.flatMap((route) => [
+  route,
+  { ...route, title: `${route.title}, permessage-deflate`, isCompressed: true }
+])
 
 /** One kind of route with and without compression, for what no handler ever sees. */
 export const modes: Variant[] = variants.slice(0, 2)
@@ -90,7 +106,9 @@ export function inflated(payload: Buffer, windowBits = 15): Buffer {
 /** The frames of one message, a frame for each piece of its payload. */
 export function fragments(type: number, pieces: (Buffer | string)[], rsv = 0): Buffer[] {
   const last = pieces.length - 1
-  return pieces.map((piece, i) => clientFrame(i === 0 ? type : CONTINUATION, piece, { fin: i === last, rsv: i === 0 ? rsv : 0 }))
+  return pieces.map((piece, i) =>
+    clientFrame(i === 0 ? type : CONTINUATION, piece, { fin: i === last, rsv: i === 0 ? rsv : 0 })
+  )
 }
 
 /** Cuts bytes into pieces of a size; no bytes are one piece. */
@@ -167,7 +185,8 @@ export class Session {
   }
 
   #decode({ fin, rsv1, opcode, payload }: WireFrame): Message {
-    if (!fin || opcode > BINARY || opcode === CONTINUATION) throw new Error(`no whole message: opcode ${opcode}, fin ${fin}`)
+    if (!fin || opcode > BINARY || opcode === CONTINUATION)
+      throw new Error(`no whole message: opcode ${opcode}, fin ${fin}`)
     if (rsv1 && !this.#isCompressed) throw new Error('compressed, and that was not negotiated')
     return message(opcode, rsv1 ? inflated(payload) : payload)
   }
@@ -181,7 +200,14 @@ export class Session {
     if (await this.client.frame().catch(() => undefined)) throw new Error('a frame came behind the close frame')
     const code = payload.length === 0 ? 1005 : payload.readUInt16BE(0)
     const echoes = answers.filter(({ opcode }) => opcode < CLOSE).map((frame) => this.#decode(frame))
-    return { code, reason: payload.toString('utf8', 2), answers, echoes, received: this.witness.received, closeInfo: await this.witness.ended }
+    return {
+      code,
+      reason: payload.toString('utf8', 2),
+      answers,
+      echoes,
+      received: this.witness.received,
+      closeInfo: await this.witness.ended
+    }
   }
 }
 
@@ -212,7 +238,10 @@ export interface EchoServer {
 }
 
 /** Starts a server with a route of each kind before the tests of a `describe` and closes it behind them. */
-export function useEchoServer(config: Partial<WebSocketConfig> = {}, setUp: (app: FastifyInstance) => void = () => {}): EchoServer {
+export function useEchoServer(
+  config: Partial<WebSocketConfig> = {},
+  setUp: (app: FastifyInstance) => void = () => {}
+): EchoServer {
   const witnesses: Witness[] = []
   const addRoutes = (app: FastifyInstance): void => {
     for (const [name, echo] of Object.entries(ECHOES)) {
@@ -225,7 +254,9 @@ export function useEchoServer(config: Partial<WebSocketConfig> = {}, setUp: (app
   }
   const server = {} as EchoServer
   beforeAll(async () => {
-    const { app, port } = await startServer(addRoutes, { config: { pingInterval: 0, compressionThreshold: 0, ...config } })
+    const { app, port } = await startServer(addRoutes, {
+      config: { pingInterval: 0, compressionThreshold: 0, ...config }
+    })
     Object.assign(server, { app, port })
   })
   afterEach(dropRawClients)
@@ -233,7 +264,11 @@ export function useEchoServer(config: Partial<WebSocketConfig> = {}, setUp: (app
   server.open = async ({ path, isCompressed }, headers = isCompressed ? DEFLATE : {}) => {
     const witness = makeWitness()
     const number = witnesses.push(witness) - 1
-    return new Session(await new RawClient(server.port).open(`${path}?session=${number}`, headers), witness, isCompressed)
+    return new Session(
+      await new RawClient(server.port).open(`${path}?session=${number}`, headers),
+      witness,
+      isCompressed
+    )
   }
   return server
 }

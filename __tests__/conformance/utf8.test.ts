@@ -1,5 +1,21 @@
 import { clientFrame } from '../support/raw-client.ts'
-import { BINARY, CLOSE, closeFrame, closePayload, CONTINUATION, expectEchoes, expectFailure, fragments, hex, message, pieces, routes, TEXT, useEchoServer, variants } from './support.ts'
+import {
+  BINARY,
+  CLOSE,
+  closeFrame,
+  closePayload,
+  CONTINUATION,
+  expectEchoes,
+  expectFailure,
+  fragments,
+  hex,
+  message,
+  pieces,
+  routes,
+  TEXT,
+  useEchoServer,
+  variants
+} from './support.ts'
 
 const VALID: [name: string, bytes: string][] = [
   ['nothing', ''],
@@ -65,7 +81,8 @@ const INVALID: [name: string, bytes: string][] = [
 ]
 
 /** Each way to cut bytes in two, also with nothing on one side. */
-const cuts = (bytes: Buffer): Buffer[][] => Array.from({ length: bytes.length + 1 }, (_, at) => [bytes.subarray(0, at), bytes.subarray(at)])
+const cuts = (bytes: Buffer): Buffer[][] =>
+  Array.from({ length: bytes.length + 1 }, (_, at) => [bytes.subarray(0, at), bytes.subarray(at)])
 
 describe('RFC 6455, 5.6 and 8.1: text is UTF-8', () => {
   const server = useEchoServer()
@@ -97,7 +114,8 @@ describe('RFC 6455, 5.6 and 8.1: text is UTF-8', () => {
       })
 
       test('cut in two, and into single bytes: 1007', async () => {
-        for (const way of [...cuts(bytes), pieces(bytes, 1)]) await expectFailure(await server.open(variant), fragments(TEXT, way), 1007)
+        for (const way of [...cuts(bytes), pieces(bytes, 1)])
+          await expectFailure(await server.open(variant), fragments(TEXT, way), 1007)
         const session = await server.open(variant)
         await expectFailure(session, session.encode(TEXT, bytes, 1), 1007)
       })

@@ -33,13 +33,21 @@ interface Route extends TestServer {
   connections: WebSocketConnection[]
 }
 
-async function route(handler: (ws: WebSocketConnection, app: FastifyInstance) => unknown, config: Partial<WebSocketConfig> = {}, options = {}): Promise<Route> {
+async function route(
+  handler: (ws: WebSocketConnection, app: FastifyInstance) => unknown,
+  config: Partial<WebSocketConfig> = {},
+  options = {}
+): Promise<Route> {
   const connections: WebSocketConnection[] = []
   const server = await startServer((app) => {
-    app.webSocketWithConfig('/ws', async (ws) => {
-      connections.push(ws)
-      await handler(ws, app)
-    }, { closeTimeout: LONG, pingInterval: 0, ...config })
+    app.webSocketWithConfig(
+      '/ws',
+      async (ws) => {
+        connections.push(ws)
+        await handler(ws, app)
+      },
+      { closeTimeout: LONG, pingInterval: 0, ...config }
+    )
   }, options)
   return { ...server, url: server.ws('/ws'), connections }
 }
@@ -155,14 +163,24 @@ describe('a client sends ten messages and closes', () => {
   test('compressed, and ends TCP in the same packet: the handler gets all of them, and closeInfo is that of the close frame', async () => {
     const { port, connections } = await route(ECHOES['for await'] as () => unknown)
     const client = await new RawClient(port).open('/ws', { 'Sec-WebSocket-Extensions': 'permessage-deflate' })
-    const deflate = (text: string): Buffer => deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
-    client.socket.end(Buffer.concat([...texts(10).map((text) => clientFrame(1, deflate(text), { rsv: 4 })), clientFrame(8, Buffer.from('\x0f\xa1bye', 'latin1'))]))
+    const deflate = (text: string): Buffer =>
+      deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
+    client.socket.end(
+      Buffer.concat([
+        ...texts(10).map((text) => clientFrame(1, deflate(text), { rsv: 4 })),
+        clientFrame(8, Buffer.from('\x0f\xa1bye', 'latin1'))
+      ])
+    )
     expect(await closed(connections[0])).toMatchObject({ code: 4001, reason: 'bye' })
     expect(connections[0]?.session.messagesIn).toBe(10)
   })
 
   test('over TLS', async () => {
-    const { url } = await route(ECHOES['for await, with work to do'] as () => unknown, {}, { fastify: { https: { cert, key } } })
+    const { url } = await route(
+      ECHOES['for await, with work to do'] as () => unknown,
+      {},
+      { fastify: { https: { cert, key } } }
+    )
     const client = await connect(url.replace('ws:', 'wss:'), [], { rejectUnauthorized: false })
     for (const text of texts(10)) client.socket.send(text)
     client.socket.close(1000)
@@ -186,7 +204,10 @@ describe('a client sends ten messages and closes', () => {
 
 describe('while the answers are awaited', () => {
   /** A client that has sent a message and its close frame, and a handler that has the message and waits for `go`. */
-  async function held(config: Partial<WebSocketConfig> = {}, act: (ws: WebSocketConnection) => unknown = () => {}): Promise<Omit<Route, 'ws'> & { client: RawClient; ws: WebSocketConnection; go: () => void }> {
+  async function held(
+    config: Partial<WebSocketConfig> = {},
+    act: (ws: WebSocketConnection) => unknown = () => {}
+  ): Promise<Omit<Route, 'ws'> & { client: RawClient; ws: WebSocketConnection; go: () => void }> {
     const { promise, resolve } = deferred()
     const server = await route(async (ws, app) => {
       app.wsHub.register(ws)
@@ -225,9 +246,12 @@ describe('while the answers are awaited', () => {
     ['closes gracefully', (ws) => ws.closeGracefully(LONG)],
     ['asks for more', (ws) => ws.readMessage()],
     ['asks for more, with a signal', (ws) => ws.readMessage({ signal: new AbortController().signal })],
-    ['iterates', async (ws) => {
-      for await (const _message of ws) throw new Error('nothing is left')
-    }]
+    [
+      'iterates',
+      async (ws) => {
+        for await (const _message of ws) throw new Error('nothing is left')
+      }
+    ]
   ])('a handler that %s completes the handshake, and the first code stands', async (_what, act) => {
     const { client, ws, go } = await held({}, async (ws) => {
       void ws.writeText('last words')
@@ -281,10 +305,14 @@ describe('while the answers are awaited', () => {
 
   test('the shutdown waits for it no longer than for other handlers', async () => {
     const { promise, resolve } = deferred()
-    const { port, app, connections } = await route(async (ws) => {
-      await ws.readMessage()
-      await promise
-    }, {}, { shutdown: { grace: 50, timeout: LONG, message: 'good-bye' } })
+    const { port, app, connections } = await route(
+      async (ws) => {
+        await ws.readMessage()
+        await promise
+      },
+      {},
+      { shutdown: { grace: 50, timeout: LONG, message: 'good-bye' } }
+    )
     const client = await new RawClient(port).open('/ws')
     client.socket.write(Buffer.concat([clientFrame(1, 'a'), CLOSE_1000]))
     await eventually(() => connections[0]?.session.closeState.isHeld === true)
@@ -296,7 +324,11 @@ describe('while the answers are awaited', () => {
   })
 
   test('the shutdown lets through what a rate limit holds back', async () => {
-    const { port, app, connections } = await route(ECHOES['for await'] as () => unknown, { rateLimit: { messages: 0.01, burst: 1 } }, { shutdown: { grace: LONG, timeout: LONG } })
+    const { port, app, connections } = await route(
+      ECHOES['for await'] as () => unknown,
+      { rateLimit: { messages: 0.01, burst: 1 } },
+      { shutdown: { grace: LONG, timeout: LONG } }
+    )
     const client = await new RawClient(port).open('/ws')
     client.socket.write(Buffer.concat([...frames(5), CLOSE_1000]))
     await eventually(() => connections[0]?.session.closeState.isHeld === true)
@@ -324,11 +356,14 @@ describe('a handler that has nothing to answer does not delay the handshake', ()
   test.each<[string, (ws: WebSocketConnection) => unknown]>([
     ['one that never reads', (ws) => new Promise((resolve) => ws.signal.addEventListener('abort', resolve))],
     ['one that waits for a message', (ws) => ws.readMessage()],
-    ['one that gave up waiting', async (ws) => {
-      await ws.readMessage({ signal: AbortSignal.timeout(10) }).catch(() => {})
-      await ws.writeText('gave up')
-      await new Promise((resolve) => ws.signal.addEventListener('abort', resolve))
-    }]
+    [
+      'one that gave up waiting',
+      async (ws) => {
+        await ws.readMessage({ signal: AbortSignal.timeout(10) }).catch(() => {})
+        await ws.writeText('gave up')
+        await new Promise((resolve) => ws.signal.addEventListener('abort', resolve))
+      }
+    ]
   ])('%s', async (name, handler) => {
     const { url, connections } = await route(handler)
     const client = await connect(url)
@@ -340,10 +375,13 @@ describe('a handler that has nothing to answer does not delay the handshake', ()
 
   test('one that leaves messages unread is waited for as long as closeTimeout says, and can still read them', async () => {
     const read: string[] = []
-    const { port, connections } = await route(async (ws) => {
-      await new Promise((resolve) => ws.signal.addEventListener('abort', resolve))
-      for await (const { data } of ws) read.push(data.toString())
-    }, { closeTimeout: 80 })
+    const { port, connections } = await route(
+      async (ws) => {
+        await new Promise((resolve) => ws.signal.addEventListener('abort', resolve))
+        for await (const { data } of ws) read.push(data.toString())
+      },
+      { closeTimeout: 80 }
+    )
     const client = await new RawClient(port).open('/ws')
     client.socket.write(Buffer.concat([...frames(10), CLOSE_1000]))
     expect(await answers(client)).toEqual({ texts: [], code: 1000 })
@@ -362,14 +400,21 @@ describe('valid messages and then one that breaks a rule, in one packet', () => 
     ['a frame that is not masked', [clientFrame(1, 'x', { masked: false })], 1002],
     ['a reserved opcode', [clientFrame(3, 'x')], 1002],
     ['text that is not UTF-8', [clientFrame(1, Buffer.from([0xff]))], 1007],
-    ['too many fragments', [clientFrame(1, 'x', { fin: false }), clientFrame(0, 'x', { fin: false }), clientFrame(0, 'x')], 1008],
+    [
+      'too many fragments',
+      [clientFrame(1, 'x', { fin: false }), clientFrame(0, 'x', { fin: false }), clientFrame(0, 'x')],
+      1008
+    ],
     ['a message that is too large', [clientFrame(1, 'x'.repeat(1_001))], 1009],
     ['a message that is too large when it is inflated', [clientFrame(2, deflated, { rsv: 4 })], 1009, {}, COMPRESSED],
     ['a message that cannot be inflated', [clientFrame(2, 'no deflate', { rsv: 4 })], 1007, {}, COMPRESSED],
     ['a message over the rate limit', frames(2), 1008, { rateLimit: { messages: 0.01, burst: 10, onLimit: 'close' } }],
     ['too many pings', Array.from({ length: 6 }, () => clientFrame(9)), 1008, { maxControlFrames: 5 }]
   ])('%s: all answers leave before the close frame', async (_what, bad, code, more = {}, headers = {}) => {
-    const { port, connections } = await route(ECHOES['for await, with work to do'] as () => unknown, { ...config, ...more })
+    const { port, connections } = await route(ECHOES['for await, with work to do'] as () => unknown, {
+      ...config,
+      ...more
+    })
     const client = await new RawClient(port).open('/ws', headers)
     client.socket.write(Buffer.concat([...frames(10), ...bad, clientFrame(1, 'never read'), CLOSE_1000]))
     expect(await answers(client)).toEqual({ texts: texts(10), code })
@@ -380,10 +425,13 @@ describe('valid messages and then one that breaks a rule, in one packet', () => 
 
   test('a handler that does not come back is waited for as long as closeTimeout says', async () => {
     const { promise, resolve } = deferred()
-    const { port } = await route(async (ws) => {
-      await ws.readMessage()
-      await promise
-    }, { closeTimeout: 80, rateLimit: { messages: 0.01, burst: 1, onLimit: 'close' } })
+    const { port } = await route(
+      async (ws) => {
+        await ws.readMessage()
+        await promise
+      },
+      { closeTimeout: 80, rateLimit: { messages: 0.01, burst: 1, onLimit: 'close' } }
+    )
     const client = await new RawClient(port).open('/ws')
     client.socket.write(Buffer.concat(frames(200)))
     expect((await answers(client)).code).toBe(1008)
@@ -400,9 +448,18 @@ describe('closeInfo.wasClean after a message that was refused', () => {
     ['one that is not UTF-8', clientFrame(1, Buffer.from([0xff, 0xfe])), 1007]
   ]
 
-  async function refuse(bytes: Buffer, isCompressed: boolean): Promise<{ client: RawClient; ws: WebSocketConnection; code: number }> {
-    const { port, connections } = await route(ECHOES['for await'] as () => unknown, { maxMessageSize: 50_000, closeTimeout: 500 })
-    const client = await new RawClient(port).open('/ws', isCompressed ? { 'Sec-WebSocket-Extensions': 'permessage-deflate' } : {})
+  async function refuse(
+    bytes: Buffer,
+    isCompressed: boolean
+  ): Promise<{ client: RawClient; ws: WebSocketConnection; code: number }> {
+    const { port, connections } = await route(ECHOES['for await'] as () => unknown, {
+      maxMessageSize: 50_000,
+      closeTimeout: 500
+    })
+    const client = await new RawClient(port).open(
+      '/ws',
+      isCompressed ? { 'Sec-WebSocket-Extensions': 'permessage-deflate' } : {}
+    )
     ;(client.socket as Socket & { allowHalfOpen: boolean }).allowHalfOpen = true
     client.socket.write(bytes)
     return { client, ws: connections[0] as WebSocketConnection, code: await client.closeCode() }
@@ -411,7 +468,11 @@ describe('closeInfo.wasClean after a message that was refused', () => {
   describe.each(refused)('%s', (_what, frame, code) => {
     test.each([
       ['true where the client answers', [CLOSE_1000], true],
-      ['true where other frames come before the answer', [clientFrame(9, 'ping'), clientFrame(2, Buffer.alloc(70_000)), clientFrame(1, 'x'.repeat(300)), CLOSE_1000], true],
+      [
+        'true where other frames come before the answer',
+        [clientFrame(9, 'ping'), clientFrame(2, Buffer.alloc(70_000)), clientFrame(1, 'x'.repeat(300)), CLOSE_1000],
+        true
+      ],
       ['false where it only ends TCP', [], false],
       ['false where it sends what are no frames', [Buffer.alloc(1_000, 0xff), CLOSE_1000], false]
     ])('%s', async (_expected, answer, wasClean) => {
@@ -435,13 +496,17 @@ describe('closeInfo.wasClean after a message that was refused', () => {
     const client = await new RawClient(port).open('/ws')
     client.socket.setNoDelay(true)
     const bytes = Buffer.concat([clientFrame(2, Buffer.alloc(2_000)), clientFrame(1, 'between'), CLOSE_1000])
-    for (let at = 0; at < bytes.length; at += 7) await new Promise((resolve) => client.socket.write(bytes.subarray(at, at + 7), resolve))
+    for (let at = 0; at < bytes.length; at += 7)
+      await new Promise((resolve) => client.socket.write(bytes.subarray(at, at + 7), resolve))
     expect(await client.closeCode()).toBe(1009)
     expect(await closed(connections[0])).toEqual({ code: 1009, reason: 'message too big', wasClean: true })
   })
 
   test('a message without end is not read for ever', async () => {
-    const { port, connections } = await route(ECHOES['for await'] as () => unknown, { maxMessageSize: 1_000, closeTimeout: 100 })
+    const { port, connections } = await route(ECHOES['for await'] as () => unknown, {
+      maxMessageSize: 1_000,
+      closeTimeout: 100
+    })
     const client = await new RawClient(port).open('/ws')
     ;(client.socket as Socket & { allowHalfOpen: boolean }).allowHalfOpen = true
     client.socket.write(clientFrame(2, '', { length: 2 ** 40 }))

@@ -21,16 +21,26 @@ interface Route extends TestServer {
 }
 
 /** A route that gives the bare socket to `use` and waits until it is closed. */
-async function route(use: (socket: WebSocket, ws: WebSocketConnection) => unknown, config: Partial<WebSocketConfig> = {}): Promise<Route> {
+async function route(
+  use: (socket: WebSocket, ws: WebSocketConnection) => unknown,
+  config: Partial<WebSocketConfig> = {}
+): Promise<Route> {
   const connections: WebSocketConnection[] = []
-  const server = await startServer((app) => {
-    app.webSocketWithConfig('/ws', async (ws) => {
-      connections.push(ws)
-      const closed = closes(ws.socket)
-      await use(ws.socket, ws)
-      await closed
-    }, { closeTimeout: LONG, ...config })
-  }, { shutdown: { grace: 50 } })
+  const server = await startServer(
+    (app) => {
+      app.webSocketWithConfig(
+        '/ws',
+        async (ws) => {
+          connections.push(ws)
+          const closed = closes(ws.socket)
+          await use(ws.socket, ws)
+          await closed
+        },
+        { closeTimeout: LONG, ...config }
+      )
+    },
+    { shutdown: { grace: 50 } }
+  )
   return { ...server, url: server.ws('/ws'), connections }
 }
 
@@ -43,17 +53,23 @@ async function* ticks(): AsyncGenerator<string> {
 
 const LISTENERS: Record<string, (socket: WebSocket) => void> = {
   on: (socket) => void socket.on('message', (data, isBinary) => socket.send(data as Buffer, { binary: isBinary })),
-  addListener: (socket) => void socket.addListener('message', (data, isBinary) => socket.send(data as Buffer, { binary: isBinary })),
-  prependListener: (socket) => void socket.prependListener('message', (data: Buffer, isBinary: boolean) => socket.send(data, { binary: isBinary })),
+  addListener: (socket) =>
+    void socket.addListener('message', (data, isBinary) => socket.send(data as Buffer, { binary: isBinary })),
+  prependListener: (socket) =>
+    void socket.prependListener('message', (data: Buffer, isBinary: boolean) =>
+      socket.send(data, { binary: isBinary })
+    ),
   addEventListener: (socket) => socket.addEventListener('message', ({ data }) => socket.send(data as Buffer)),
-  'addEventListener with an object': (socket) => socket.addEventListener('message', { handleEvent: ({ data }: { data: Buffer }) => socket.send(data) } as never),
+  'addEventListener with an object': (socket) =>
+    socket.addEventListener('message', { handleEvent: ({ data }: { data: Buffer }) => socket.send(data) } as never),
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- that it works is what is tested
   onmessage: (socket) => void (socket.onmessage = ({ data }) => socket.send(data as Buffer)),
   'once, again and again': (socket) => {
-    const next = (): void => void socket.once('message', (data, isBinary) => {
-      socket.send(data as Buffer, { binary: isBinary })
-      next()
-    })
+    const next = (): void =>
+      void socket.once('message', (data, isBinary) => {
+        socket.send(data as Buffer, { binary: isBinary })
+        next()
+      })
     next()
   },
   createWebSocketStream: (socket) => {
@@ -142,12 +158,22 @@ test('a connection whose binaryType was set can still be read as ever', async ()
 })
 
 describe('one reader at a time', () => {
-  const codeOf = (read: Promise<unknown>): Promise<unknown> => read.then(() => 'a message', (error: { code: unknown }) => error.code)
+  const codeOf = (read: Promise<unknown>): Promise<unknown> =>
+    read.then(
+      () => 'a message',
+      (error: { code: unknown }) => error.code
+    )
 
   test('while there are listeners reads are refused, also inside of them and while they are paused', async () => {
     const { url } = await route(async (socket, ws) => {
       socket.on('message', async () => socket.send(JSON.stringify(['inside', await codeOf(ws.readMessage())])))
-      socket.send(JSON.stringify([await codeOf(ws.readMessage()), await codeOf(ws[Symbol.asyncIterator]().next()), await codeOf(ws.readJSON())]))
+      socket.send(
+        JSON.stringify([
+          await codeOf(ws.readMessage()),
+          await codeOf(ws[Symbol.asyncIterator]().next()),
+          await codeOf(ws.readJSON())
+        ])
+      )
       socket.pause()
       socket.send(JSON.stringify([await codeOf(ws.readMessage())]))
       socket.resume()
@@ -166,7 +192,12 @@ describe('one reader at a time', () => {
     const { url } = await route(async (socket, ws) => {
       const read = ws.readMessage()
       socket.on('message', (data) => socket.send(`listener ${(data as Buffer).toString()}`))
-      socket.send(await read.then(() => '', (error: Error) => error.message))
+      socket.send(
+        await read.then(
+          () => '',
+          (error: Error) => error.message
+        )
+      )
     })
     const client = await connect(url)
     expect(await client.next()).toMatch(/remove the "message" listeners of ws.socket/)
@@ -179,25 +210,28 @@ describe('one reader at a time', () => {
     ['removeListener', (socket, listener) => void socket.removeListener('message', listener)],
     ['removeAllListeners', (socket) => void socket.removeAllListeners()],
     ['removeAllListeners of messages', (socket) => void socket.removeAllListeners('message')]
-  ])('when the last listener is gone, by %s, the next message is for reads, and none is lost', async (_name, remove) => {
-    const { port } = await startServer((app) => {
-      app.webSocket('/ws', async (ws) => {
-        const seen: string[] = []
-        await new Promise<void>((resolve) => {
-          const listener = (data?: unknown): void => {
-            seen.push(String(data))
-            if (seen.length < 3) return
-            remove(ws.socket, listener)
-            resolve()
-          }
-          ws.socket.on('message', listener)
+  ])(
+    'when the last listener is gone, by %s, the next message is for reads, and none is lost',
+    async (_name, remove) => {
+      const { port } = await startServer((app) => {
+        app.webSocket('/ws', async (ws) => {
+          const seen: string[] = []
+          await new Promise<void>((resolve) => {
+            const listener = (data?: unknown): void => {
+              seen.push(String(data))
+              if (seen.length < 3) return
+              remove(ws.socket, listener)
+              resolve()
+            }
+            ws.socket.on('message', listener)
+          })
+          for await (const { data } of ws) if (seen.push(data.toString()) === 10) await ws.writeJSON(seen)
         })
-        for await (const { data } of ws) if (seen.push(data.toString()) === 10) await ws.writeJSON(seen)
       })
-    })
-    const client = await new RawClient(port).open('/ws', {}, Buffer.concat(frames(10)))
-    expect(JSON.parse((await client.frame()).payload.toString())).toEqual(texts(10))
-  })
+      const client = await new RawClient(port).open('/ws', {}, Buffer.concat(frames(10)))
+      expect(JSON.parse((await client.frame()).payload.toString())).toEqual(texts(10))
+    }
+  )
 
   test('events.once gives one message, and the rest is read', async () => {
     const { port } = await startServer((app) => {
@@ -231,11 +265,14 @@ describe('one reader at a time', () => {
 describe('pausing', () => {
   test('while the socket is paused nothing is given out, what is held is bounded, and nothing is lost', async () => {
     let got = 0
-    const { url, connections } = await route((socket) => {
-      socket.on('message', () => got++)
-      socket.pause()
-      expect(socket.isPaused).toBe(true)
-    }, { pingInterval: 50, pongTimeout: 600, readTimeout: 600 })
+    const { url, connections } = await route(
+      (socket) => {
+        socket.on('message', () => got++)
+        socket.pause()
+        expect(socket.isPaused).toBe(true)
+      },
+      { pingInterval: 50, pongTimeout: 600, readTimeout: 600 }
+    )
     const client = await connect(url, [], { perMessageDeflate: false })
     let sent = 0
     const chunk = Buffer.alloc(20_000)
@@ -335,7 +372,8 @@ describe('who sends to a client that has left', () => {
     const client = await connect(url)
     client.socket.close(4000, 'bye')
     await eventually(() => told.length === 4)
-    for (const error of told) expect(error).toMatchObject({ code: 'FST_BLAZE_WS_CLOSED', closeCode: 4000, reason: 'bye' })
+    for (const error of told)
+      expect(error).toMatchObject({ code: 'FST_BLAZE_WS_CLOSED', closeCode: 4000, reason: 'bye' })
   })
 
   test.each<[string, (client: WebSocket) => void]>([
@@ -358,7 +396,9 @@ describe('who sends to a client that has left', () => {
 describe('a rate limit holds for listeners, too', () => {
   test('pause', async () => {
     const times: number[] = []
-    const { port } = await route((socket) => void socket.on('message', () => times.push(performance.now())), { rateLimit: { messages: 50, burst: 1 } })
+    const { port } = await route((socket) => void socket.on('message', () => times.push(performance.now())), {
+      rateLimit: { messages: 50, burst: 1 }
+    })
     const client = await new RawClient(port).open('/ws', {}, Buffer.concat([...frames(6), CLOSE_1000]))
     expect(await client.closeCode()).toBe(1000)
     expect(times).toHaveLength(6)
@@ -368,9 +408,12 @@ describe('a rate limit holds for listeners, too', () => {
   test('drop', async () => {
     const got: string[] = []
     let limited = 0
-    const { port } = await route((socket) => void socket.on('message', (data) => got.push((data as Buffer).toString())), {
-      rateLimit: { messages: 0.01, burst: 2, onLimit: () => void limited++ }
-    })
+    const { port } = await route(
+      (socket) => void socket.on('message', (data) => got.push((data as Buffer).toString())),
+      {
+        rateLimit: { messages: 0.01, burst: 2, onLimit: () => void limited++ }
+      }
+    )
     const client = await new RawClient(port).open('/ws', {}, Buffer.concat([...frames(6), CLOSE_1000]))
     expect(await client.closeCode()).toBe(1000)
     expect(got).toEqual(texts(2))
@@ -380,13 +423,59 @@ describe('a rate limit holds for listeners, too', () => {
 
 describe('a listener that fails', () => {
   test.each<[string, (socket: WebSocket) => unknown, string]>([
-    ['throws at a message', (socket) => socket.on('message', () => { throw new Error('on purpose') }), 'message'],
-    ['rejects at a message', (socket) => socket.on('message', async () => Promise.reject(new Error('on purpose'))), 'message'],
-    ['throws in addEventListener', (socket) => socket.addEventListener('message', () => { throw new Error('on purpose') }), 'message'],
-    ['throws in once', (socket) => socket.once('message', () => { throw new Error('on purpose') }), 'message'],
-    ['throws what is no error', (socket) => socket.on('message', () => { throw null }), 'message'],
-    ['throws at a ping', (socket) => socket.on('ping', () => { throw new Error('on purpose') }), 'ping'],
-    ['throws at a pong', (socket) => socket.on('pong', () => { throw new Error('on purpose') }), 'pong']
+    [
+      'throws at a message',
+      (socket) =>
+        socket.on('message', () => {
+          throw new Error('on purpose')
+        }),
+      'message'
+    ],
+    [
+      'rejects at a message',
+      (socket) => socket.on('message', async () => Promise.reject(new Error('on purpose'))),
+      'message'
+    ],
+    [
+      'throws in addEventListener',
+      (socket) =>
+        socket.addEventListener('message', () => {
+          throw new Error('on purpose')
+        }),
+      'message'
+    ],
+    [
+      'throws in once',
+      (socket) =>
+        socket.once('message', () => {
+          throw new Error('on purpose')
+        }),
+      'message'
+    ],
+    [
+      'throws what is no error',
+      (socket) =>
+        socket.on('message', () => {
+          throw null
+        }),
+      'message'
+    ],
+    [
+      'throws at a ping',
+      (socket) =>
+        socket.on('ping', () => {
+          throw new Error('on purpose')
+        }),
+      'ping'
+    ],
+    [
+      'throws at a pong',
+      (socket) =>
+        socket.on('pong', () => {
+          throw new Error('on purpose')
+        }),
+      'pong'
+    ]
   ])('it %s: logged once, closed with 1011, and the process goes on', async (_what, use, event) => {
     const { url, logs, connections } = await route(use)
     const client = await connect(url)
@@ -403,7 +492,9 @@ describe('a listener that fails', () => {
   test('it throws at the close: logged, and other listeners hear of it all the same', async () => {
     const heard: number[] = []
     const { url, logs } = await route((socket) => {
-      socket.on('close', () => { throw new Error('on purpose') })
+      socket.on('close', () => {
+        throw new Error('on purpose')
+      })
       socket.on('close', (code) => heard.push(code))
     })
     const client = await connect(url)
@@ -415,7 +506,11 @@ describe('a listener that fails', () => {
   })
 
   test('it throws at an error: logged, and the client still gets the code for what it did', async () => {
-    const { port, logs } = await route((socket) => socket.on('error', () => { throw new Error('on purpose') }))
+    const { port, logs } = await route((socket) =>
+      socket.on('error', () => {
+        throw new Error('on purpose')
+      })
+    )
     const client = await new RawClient(port).open('/ws', {}, clientFrame(1, 'x', { masked: false }))
     expect(await client.closeCode()).toBe(1002)
     expect(logs.filter(({ msg }) => msg === 'a listener of ws.socket failed')).toHaveLength(1)
@@ -423,7 +518,9 @@ describe('a listener that fails', () => {
 
   test('an event of your own throws where you emit it', async () => {
     const { url } = await route((socket) => {
-      socket.on('mine', () => { throw new Error('on purpose') })
+      socket.on('mine', () => {
+        throw new Error('on purpose')
+      })
       expect(() => socket.emit('mine')).toThrow('on purpose')
       socket.send('thrown')
     })
@@ -431,7 +528,7 @@ describe('a listener that fails', () => {
   })
 })
 
-test("the other events and the state are those of ws", async () => {
+test('the other events and the state are those of ws', async () => {
   const events: unknown[] = []
   const { url } = await route((socket, ws) => {
     expect(socket.readyState).toBe(socket.OPEN)
@@ -453,7 +550,13 @@ test("the other events and the state are those of ws", async () => {
   client.socket.close(4000, 'bye')
   await client.close()
   await eventually(() => events.length === 5)
-  expect(events).toEqual([['message', 'hello'], ['ping', 'a'], ['pong', 'b'], ['message', 'more'], ['close', 4000, 'bye', 3]])
+  expect(events).toEqual([
+    ['message', 'hello'],
+    ['ping', 'a'],
+    ['pong', 'b'],
+    ['message', 'more'],
+    ['close', 4000, 'bye', 3]
+  ])
 })
 
 test('a client that breaks the protocol: its messages, then the error, then the close', async () => {
@@ -463,7 +566,11 @@ test('a client that breaks the protocol: its messages, then the error, then the 
     socket.on('error', (error) => events.push((error as NodeJS.ErrnoException).code))
     socket.on('close', (code) => events.push(code))
   })
-  const client = await new RawClient(port).open('/ws', {}, Buffer.concat([...frames(3), clientFrame(1, 'x', { masked: false })]))
+  const client = await new RawClient(port).open(
+    '/ws',
+    {},
+    Buffer.concat([...frames(3), clientFrame(1, 'x', { masked: false })])
+  )
   expect(await client.closeCode()).toBe(1002)
   client.socket.end()
   await eventually(() => events.length === 5)

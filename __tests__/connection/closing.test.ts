@@ -14,31 +14,38 @@ interface End {
 }
 
 /** A server that tells how each of its connections has ended, as all parts of it see it. */
-async function witness(act: (ws: WebSocketConnection) => unknown, config = {}): Promise<{ port: number; url: string; end: Promise<End> }> {
+async function witness(
+  act: (ws: WebSocketConnection) => unknown,
+  config = {}
+): Promise<{ port: number; url: string; end: Promise<End> }> {
   let tell: (end: End) => void = () => {}
   const end = new Promise<End>((resolve) => {
     tell = resolve
   })
   const { port, ws: url } = await startServer((app) => {
-    app.webSocketWithConfig('/ws', async (ws) => {
-      const { signal } = ws
-      let iterated = 0
-      const reading = (async () => {
-        for await (const _message of ws) iterated++
-      })()
-      await act(ws)
-      await reading
-      if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
-      const caught = (error: unknown): unknown => error
-      tell({
-        info: ws.closeInfo,
-        isClosed: ws.isClosed(),
-        reason: signal.reason,
-        read: await ws.readMessage().catch(caught),
-        write: await ws.writeText('x').catch(caught),
-        iterated
-      })
-    }, config)
+    app.webSocketWithConfig(
+      '/ws',
+      async (ws) => {
+        const { signal } = ws
+        let iterated = 0
+        const reading = (async () => {
+          for await (const _message of ws) iterated++
+        })()
+        await act(ws)
+        await reading
+        if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+        const caught = (error: unknown): unknown => error
+        tell({
+          info: ws.closeInfo,
+          isClosed: ws.isClosed(),
+          reason: signal.reason,
+          read: await ws.readMessage().catch(caught),
+          write: await ws.writeText('x').catch(caught),
+          iterated
+        })
+      },
+      config
+    )
   })
   return { port, url: url('/ws'), end }
 }

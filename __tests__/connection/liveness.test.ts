@@ -8,10 +8,16 @@ afterEach(closeServers)
 async function open(config: object): Promise<{ client: RawClient; ws: WebSocketConnection }> {
   let connection: WebSocketConnection | undefined
   const { port } = await startServer((app) => {
-    app.webSocketWithConfig('/ws', async (ws) => {
-      connection = ws
-      for await (const { data } of ws) if (data.toString() === 'stop') await new Promise<void>((resolve) => ws.signal.addEventListener('abort', () => resolve()))
-    }, config)
+    app.webSocketWithConfig(
+      '/ws',
+      async (ws) => {
+        connection = ws
+        for await (const { data } of ws)
+          if (data.toString() === 'stop')
+            await new Promise<void>((resolve) => ws.signal.addEventListener('abort', () => resolve()))
+      },
+      config
+    )
   })
   const client = await new RawClient(port).open('/ws')
   await eventually(() => connection !== undefined)
@@ -20,9 +26,13 @@ async function open(config: object): Promise<{ client: RawClient; ws: WebSocketC
 
 test('a client that answers pings stays, however silent it is otherwise', async () => {
   const { ws } = await startServer((app) => {
-    app.webSocketWithConfig('/ws', async (ws) => {
-      for await (const _message of ws);
-    }, { pingInterval: 20, pongTimeout: 100, readTimeout: 100 })
+    app.webSocketWithConfig(
+      '/ws',
+      async (ws) => {
+        for await (const _message of ws);
+      },
+      { pingInterval: 20, pongTimeout: 100, readTimeout: 100 }
+    )
   })
   const client = await connect(ws('/ws'))
   let pings = 0
@@ -51,7 +61,11 @@ test('a client that sends nothing is closed with 1008; a trickling message is no
   expect(ws.closeInfo).toMatchObject({ code: 1008, reason: 'read timeout' })
 })
 
-test.each([[1, 'a message'], [9, 'a ping'], [10, 'a pong']])('opcode %d, %s, counts as a sign of life', async (opcode) => {
+test.each([
+  [1, 'a message'],
+  [9, 'a ping'],
+  [10, 'a pong']
+])('opcode %d, %s, counts as a sign of life', async (opcode) => {
   const { client, ws } = await open({ pingInterval: 0, readTimeout: 120 })
   for (let i = 0; i < 12; i++) {
     client.socket.write(clientFrame(opcode, 'here'))

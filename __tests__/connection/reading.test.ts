@@ -35,14 +35,23 @@ test('nothing is lost that came with the handshake or while the handler awaits s
 })
 
 test('messages arrive in order whatever is compressed, fragmented or empty, and however slowly they are read', async () => {
-  const message = fc.record({ text: fc.string({ maxLength: 3_000 }), isBinary: fc.boolean(), compress: fc.boolean(), cut: fc.integer({ min: 0, max: 5 }) })
+  const message = fc.record({
+    text: fc.string({ maxLength: 3_000 }),
+    isBinary: fc.boolean(),
+    compress: fc.boolean(),
+    cut: fc.integer({ min: 0, max: 5 })
+  })
   const { ws } = await startServer((app) => {
-    app.webSocketWithConfig('/ws', async (ws) => {
-      for await (const { type, data } of ws) {
-        if (data.length % 7 === 0) await new Promise((resolve) => setImmediate(resolve))
-        await ws.writeMessage(type, data)
-      }
-    }, { readBufferSize: 256, compressionThreshold: 64 })
+    app.webSocketWithConfig(
+      '/ws',
+      async (ws) => {
+        for await (const { type, data } of ws) {
+          if (data.length % 7 === 0) await new Promise((resolve) => setImmediate(resolve))
+          await ws.writeMessage(type, data)
+        }
+      },
+      { readBufferSize: 256, compressionThreshold: 64 }
+    )
   })
   await fc.assert(
     fc.asyncProperty(fc.array(message, { maxLength: 40 }), async (messages) => {
@@ -55,7 +64,10 @@ test('messages arrive in order whatever is compressed, fragmented or empty, and 
       }
       await client.until(() => client.messages.length === messages.length || client.closed !== undefined)
       expect(client.messages).toEqual(
-        messages.map(({ text, isBinary }) => ({ data: Buffer.from(text).toString(isBinary ? 'latin1' : 'utf8'), isBinary }))
+        messages.map(({ text, isBinary }) => ({
+          data: Buffer.from(text).toString(isBinary ? 'latin1' : 'utf8'),
+          isBinary
+        }))
       )
       client.socket.terminate()
     }),
@@ -66,12 +78,22 @@ test('messages arrive in order whatever is compressed, fragmented or empty, and 
 test('what had arrived is read before the end is told', async () => {
   const result = deferred<unknown[]>()
   const { ws } = await startServer((app) => {
-    app.webSocketWithConfig('/ws', async (ws) => {
-      await new Promise((resolve) => ws.signal.addEventListener('abort', resolve))
-      const all: unknown[] = []
-      for (let i = 0; i < 4; i++) all.push(await ws.readMessage().then(({ data }) => data.toString(), (error: unknown) => error))
-      result.resolve(all)
-    }, { closeTimeout: 50 })
+    app.webSocketWithConfig(
+      '/ws',
+      async (ws) => {
+        await new Promise((resolve) => ws.signal.addEventListener('abort', resolve))
+        const all: unknown[] = []
+        for (let i = 0; i < 4; i++)
+          all.push(
+            await ws.readMessage().then(
+              ({ data }) => data.toString(),
+              (error: unknown) => error
+            )
+          )
+        result.resolve(all)
+      },
+      { closeTimeout: 50 }
+    )
   })
   const client = await connect(ws('/ws'))
   for (const text of ['one', 'two', 'three']) client.socket.send(text)
@@ -181,7 +203,12 @@ test('readJSON takes JSON in a binary message and refuses one that is not UTF-8'
   const { ws } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => {
       await ws.writeJSON(await ws.readJSON())
-      await ws.writeText(await ws.readJSON().then(() => 'taken', (error: Error) => error.message))
+      await ws.writeText(
+        await ws.readJSON().then(
+          () => 'taken',
+          (error: Error) => error.message
+        )
+      )
     })
   })
   const client = await connect(ws('/ws'))

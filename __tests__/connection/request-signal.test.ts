@@ -10,11 +10,15 @@ test.each<[string, object]>([
 ])('request.signal in a handler is aborted when the connection ends, and not before: %s', async (_, options) => {
   const signals: AbortSignal[] = []
   const { ws, port, app } = await startServer((instance) => {
-    instance.webSocket('/ws', { ...options, preHandler: async (request) => void request.signal }, async (connection, request) => {
-      signals.push(request.signal, connection.signal, connection.context().request.signal)
-      await connection.writeText('open')
-      for await (const message of connection) void message
-    })
+    instance.webSocket(
+      '/ws',
+      { ...options, preHandler: async (request) => void request.signal },
+      async (connection, request) => {
+        signals.push(request.signal, connection.signal, connection.context().request.signal)
+        await connection.writeText('open')
+        for await (const message of connection) void message
+      }
+    )
     instance.get('/http', (request, reply) => reply.send({ aborted: request.signal.aborted }))
   })
   expect(port).toBeGreaterThan(0)
@@ -33,7 +37,9 @@ test.each<[string, object]>([
 test('what takes the signal of the request rejects when the client goes, and that is no failure', async () => {
   const { ws, logs } = await startServer((app) => {
     app.webSocket('/ws', async (_ws, request) => {
-      await new Promise((_resolve, reject) => request.signal.addEventListener('abort', () => reject(request.signal.reason as Error)))
+      await new Promise((_resolve, reject) =>
+        request.signal.addEventListener('abort', () => reject(request.signal.reason as Error))
+      )
     })
   })
   const client = await connect(ws('/ws'))
@@ -62,9 +68,13 @@ test.each<[string, object]>([
 ])('a signal that a hook took is aborted when the connection ends, and not before: %s', async (_, options) => {
   let signal: AbortSignal | undefined
   const { ws } = await startServer((app) => {
-    app.webSocket('/ws', { ...options, preHandler: async (request) => void (signal = request.signal) }, async (connection) => {
-      for await (const { data } of connection) await connection.writeText(String(data))
-    })
+    app.webSocket(
+      '/ws',
+      { ...options, preHandler: async (request) => void (signal = request.signal) },
+      async (connection) => {
+        for await (const { data } of connection) await connection.writeText(String(data))
+      }
+    )
   })
   const client = await connect(ws('/ws'))
   client.socket.send('hello')
@@ -75,29 +85,36 @@ test.each<[string, object]>([
   expect(isCloseError(signal?.reason, 4000)).toBe(true)
 })
 
-test.each(['reset', 'end'] as const)('a client that leaves (%s) while a hook runs aborts its request', async (leave) => {
-  let signal: AbortSignal | undefined
-  let isOver = false
-  const aborted: string[] = []
-  const { port, logs } = await startServer((app) => {
-    app.addHook('onRequestAbort', async ({ url }) => void aborted.push(url))
-    app.webSocket('/ws', {
-      preHandler: async (request) => {
-        signal = request.signal
-        await new Promise<void>((resolve) => request.signal.addEventListener('abort', () => resolve()))
-        isOver = true
-      }
-    }, () => void aborted.push('handler'))
-  })
-  const client = new RawClient(port)
-  client.handshake('/ws')
-  await eventually(() => signal !== undefined)
-  if (leave === 'reset') client.reset()
-  else client.socket.end()
-  await eventually(() => isOver && aborted.length > 0)
-  expect(aborted).toEqual(['/ws'])
-  expect(logs.filter(({ level }) => level >= 40)).toEqual([])
-})
+test.each(['reset', 'end'] as const)(
+  'a client that leaves (%s) while a hook runs aborts its request',
+  async (leave) => {
+    let signal: AbortSignal | undefined
+    let isOver = false
+    const aborted: string[] = []
+    const { port, logs } = await startServer((app) => {
+      app.addHook('onRequestAbort', async ({ url }) => void aborted.push(url))
+      app.webSocket(
+        '/ws',
+        {
+          preHandler: async (request) => {
+            signal = request.signal
+            await new Promise<void>((resolve) => request.signal.addEventListener('abort', () => resolve()))
+            isOver = true
+          }
+        },
+        () => void aborted.push('handler')
+      )
+    })
+    const client = new RawClient(port)
+    client.handshake('/ws')
+    await eventually(() => signal !== undefined)
+    if (leave === 'reset') client.reset()
+    else client.socket.end()
+    await eventually(() => isOver && aborted.length > 0)
+    expect(aborted).toEqual(['/ws'])
+    expect(logs.filter(({ level }) => level >= 40)).toEqual([])
+  }
+)
 
 test('a client that is refused or stays does not abort its request', async () => {
   const aborted: string[] = []

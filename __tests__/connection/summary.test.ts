@@ -12,12 +12,16 @@ class QuietRoute extends LogController {
 /** The routes whose connections have left a line at their end. */
 async function summarized(fastify: FastifyServerOptions): Promise<unknown[]> {
   const gone: string[] = []
-  const { ws, logs } = await startServer(async (app) => {
-    // Encapsulated instances have the controller of the root.
-    await app.register(async (scope) => {
-      for (const path of ['/quiet', '/other']) scope.webSocket(path, (ws) => ws.signal.addEventListener('abort', () => gone.push(path)))
-    })
-  }, { fastify })
+  const { ws, logs } = await startServer(
+    async (app) => {
+      // Encapsulated instances have the controller of the root.
+      await app.register(async (scope) => {
+        for (const path of ['/quiet', '/other'])
+          scope.webSocket(path, (ws) => ws.signal.addEventListener('abort', () => gone.push(path)))
+      })
+    },
+    { fastify }
+  )
   for (const path of ['/quiet', '/other']) await (await connect(ws(path))).close()
   await eventually(() => gone.length === 2)
   return logs.filter(({ msg }) => msg === 'websocket closed').map(({ route }) => route)
@@ -27,8 +31,16 @@ test.each<[string, FastifyServerOptions, string[]]>([
   ['by default', {}, ['/quiet', '/other']],
   ['disableRequestLogging: false', { disableRequestLogging: false }, ['/quiet', '/other']],
   ['disableRequestLogging: true', { disableRequestLogging: true }, []],
-  ['disableRequestLogging as a function', { disableRequestLogging: (request) => request.url.startsWith('/quiet') }, ['/other']],
-  ['a LogController with disableRequestLogging', { logController: new LogController({ disableRequestLogging: true }) }, []],
+  [
+    'disableRequestLogging as a function',
+    { disableRequestLogging: (request) => request.url.startsWith('/quiet') },
+    ['/other']
+  ],
+  [
+    'a LogController with disableRequestLogging',
+    { logController: new LogController({ disableRequestLogging: true }) },
+    []
+  ],
   ['a LogController that decides for each route', { logController: new QuietRoute() }, ['/other']]
 ])('connections are logged at their end as requests are: %s', async (_, fastify, routes) => {
   expect(await summarized(fastify)).toEqual(routes)

@@ -1,4 +1,12 @@
-import { BinaryMessage, CloseMessage, type MessageType, PingMessage, PongMessage, TextMessage, type WebSocketConnection } from '../../src/index.ts'
+import {
+  BinaryMessage,
+  CloseMessage,
+  type MessageType,
+  PingMessage,
+  PongMessage,
+  TextMessage,
+  type WebSocketConnection
+} from '../../src/index.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
 
@@ -8,10 +16,14 @@ afterEach(closeServers)
 async function open(config = {}): Promise<{ port: number; url: string; next: () => Promise<WebSocketConnection> }> {
   const waiting: ((ws: WebSocketConnection) => void)[] = []
   const { port, ws } = await startServer((app) => {
-    app.webSocketWithConfig('/ws', async (ws) => {
-      waiting.shift()?.(ws)
-      await new Promise<void>((resolve) => ws.signal.addEventListener('abort', () => resolve()))
-    }, config)
+    app.webSocketWithConfig(
+      '/ws',
+      async (ws) => {
+        waiting.shift()?.(ws)
+        await new Promise<void>((resolve) => ws.signal.addEventListener('abort', () => resolve()))
+      },
+      config
+    )
   })
   return { port, url: ws('/ws'), next: () => new Promise((resolve) => waiting.push(resolve)) }
 }
@@ -141,7 +153,12 @@ test('writes after the close reject with a CloseError that names the code; write
   expect(await client.closeCode()).toBe(4000)
   client.socket.end()
   await eventually(() => connection.closeInfo !== undefined, 'the end')
-  for (const write of [connection.writeText('x'), connection.writeJSON(1), connection.ping(), connection.writeBinary(Buffer.alloc(1))]) {
+  for (const write of [
+    connection.writeText('x'),
+    connection.writeJSON(1),
+    connection.ping(),
+    connection.writeBinary(Buffer.alloc(1))
+  ]) {
     await expect(write).rejects.toMatchObject({ code: 'FST_BLAZE_WS_CLOSED', closeCode: 4000, reason: 'bye' })
   }
   expect(connection.writeAsync('x')).toBe(false)
@@ -166,13 +183,21 @@ function cycle(): object {
 test.each<[string, (ws: WebSocketConnection) => Promise<void>, RegExp]>([
   ['writeText(1)', (ws) => ws.writeText(1 as never), /"text": must be a string .* got 1/],
   ['writeBinary("x")', (ws) => ws.writeBinary('x' as never), /"bytes": must be a Uint8Array/],
-  ['writeBinary(null)', (ws) => ws.writeBinary(null as never), /"data": must be a string, a Uint8Array or an ArrayBuffer .* got null/],
+  [
+    'writeBinary(null)',
+    (ws) => ws.writeBinary(null as never),
+    /"data": must be a string, a Uint8Array or an ArrayBuffer .* got null/
+  ],
   ['writeMessage(3)', (ws) => ws.writeMessage(3 as MessageType, 'x'), /"type": must be TextMessage/],
   ['writeMessage(Close)', (ws) => ws.writeMessage(CloseMessage, 'x'), /"type": must be TextMessage/],
   ['writeMessage(Text, not UTF-8)', (ws) => ws.writeMessage(TextMessage, Buffer.from([0xff])), /"data": is not UTF-8/],
   ['writeJSON(undefined)', (ws) => ws.writeJSON(undefined), /"value": has no JSON form/],
   ['writeJSON(1n)', (ws) => ws.writeJSON(1n), /"value": has no JSON form: .*BigInt/],
-  ['writeJSON(a cycle)', (ws) => ws.writeJSON(cycle()), /"value": has no JSON form: Converting circular structure to JSON$/]
+  [
+    'writeJSON(a cycle)',
+    (ws) => ws.writeJSON(cycle()),
+    /"value": has no JSON form: Converting circular structure to JSON$/
+  ]
 ])('%s rejects with a TypeError, and the connection goes on', async (_name, write, message) => {
   const { client, connection } = await pair()
   const error = await write(connection).catch((reason: unknown) => reason)
@@ -185,11 +210,13 @@ test.each<[string, (ws: WebSocketConnection) => Promise<void>, RegExp]>([
 test('writeJSON rejects with what a toJSON of your own throws', async () => {
   const { connection } = await pair()
   const error = new Error('not for everybody')
-  await expect(connection.writeJSON({
-    toJSON: () => {
-      throw error
-    }
-  })).rejects.toBe(error)
+  await expect(
+    connection.writeJSON({
+      toJSON: () => {
+        throw error
+      }
+    })
+  ).rejects.toBe(error)
 })
 
 test('writeAsync throws a TypeError for what can never be sent', async () => {
@@ -205,7 +232,9 @@ test('control frames take 125 bytes and no more', async () => {
   await connection.ping(Buffer.alloc(125, 1))
   expect((await client.frame()).payload.length).toBe(125)
   await expect(connection.ping(Buffer.alloc(126))).rejects.toThrow(RangeError)
-  await expect(connection.pong('ä'.repeat(63))).rejects.toThrow(/"data" is out of range: a control frame takes at most 125 bytes, got 126/)
+  await expect(connection.pong('ä'.repeat(63))).rejects.toThrow(
+    /"data" is out of range: a control frame takes at most 125 bytes, got 126/
+  )
   await connection.writeMessage(PingMessage, 'as a message')
   await connection.writeMessage(PongMessage, 'too')
   expect([(await client.frame()).opcode, (await client.frame()).opcode]).toEqual([9, 10])
@@ -247,7 +276,9 @@ test('compressed and plain messages keep their order, also where compressing tak
 test('a window of 256 bytes, which zlib cannot do, is answered by messages without compression', async () => {
   const { port, next } = await open({ compressionThreshold: 0 })
   const opened = next()
-  const client = await new RawClient(port).open('/ws', { 'Sec-WebSocket-Extensions': 'permessage-deflate; server_max_window_bits=8' })
+  const client = await new RawClient(port).open('/ws', {
+    'Sec-WebSocket-Extensions': 'permessage-deflate; server_max_window_bits=8'
+  })
   const connection = await opened
   await connection.writeText('x'.repeat(2_000))
   expect(await client.frame()).toMatchObject({ rsv1: false, payload: Buffer.alloc(2_000, 'x') })

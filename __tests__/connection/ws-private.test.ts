@@ -1,6 +1,15 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
-import { bytesBehindLength, hasBadFrame, hasPeerEnded, hasSentClose, keepHalfOpen, negotiatedDeflate, replaceDeflate, unparsed } from '../../src/connection/compression/ws-private.ts'
+import {
+  bytesBehindLength,
+  hasBadFrame,
+  hasPeerEnded,
+  hasSentClose,
+  keepHalfOpen,
+  negotiatedDeflate,
+  replaceDeflate,
+  unparsed
+} from '../../src/connection/compression/ws-private.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, startServer } from '../support/server.ts'
 
@@ -17,12 +26,15 @@ async function plainConnection(maxPayload = 0): Promise<{ client: RawClient; soc
   const opened = new Promise<{ socket: WebSocket; raw: Socket }>((resolve) => {
     open = (socket, raw) => resolve({ socket, raw })
   })
-  const { port } = await startServer((app) => {
-    app.get('/plain', { websocket: true }, (socket: WebSocket, request) => {
-      socket.on('error', () => {})
-      open(socket, request.raw.socket)
-    })
-  }, { websocket: { options: { maxPayload } } })
+  const { port } = await startServer(
+    (app) => {
+      app.get('/plain', { websocket: true }, (socket: WebSocket, request) => {
+        socket.on('error', () => {})
+        open(socket, request.raw.socket)
+      })
+    },
+    { websocket: { options: { maxPayload } } }
+  )
   const client = await new RawClient(port).open('/plain')
   return { client, ...(await opened) }
 }
@@ -53,20 +65,23 @@ describe(`ws ${version} tells how far its closing handshake has got where we exp
 
   test('what comes while a message is inflated waits in the receiver', async () => {
     let waiting = -1
-    const { port } = await startServer((app) => {
-      app.get('/plain', { websocket: true }, (socket: WebSocket) => {
-        replaceDeflate(socket, {
-          decompress(_data, _isLast, callback) {
-            setTimeout(() => {
-              waiting = Buffer.concat(unparsed(socket)).length
-              callback(null, Buffer.from('inflated'))
-            }, 100)
-          },
-          cleanup: () => {}
+    const { port } = await startServer(
+      (app) => {
+        app.get('/plain', { websocket: true }, (socket: WebSocket) => {
+          replaceDeflate(socket, {
+            decompress(_data, _isLast, callback) {
+              setTimeout(() => {
+                waiting = Buffer.concat(unparsed(socket)).length
+                callback(null, Buffer.from('inflated'))
+              }, 100)
+            },
+            cleanup: () => {}
+          })
+          socket.on('message', () => socket.send('done', { compress: false }))
         })
-        socket.on('message', () => socket.send('done', { compress: false }))
-      })
-    }, { websocket: { options: { perMessageDeflate: true } } })
+      },
+      { websocket: { options: { perMessageDeflate: true } } }
+    )
     const client = await new RawClient(port).open('/plain', { 'Sec-WebSocket-Extensions': 'permessage-deflate' })
     client.socket.setNoDelay(true)
     client.socket.write(Buffer.concat([clientFrame(1, 'x', { rsv: 4 }), clientFrame(9, 'same packet')]))
@@ -90,14 +105,17 @@ describe(`ws ${version} tells how far its closing handshake has got where we exp
 
 describe(`ws ${version} keeps its extensions where we expect them`, () => {
   test('a negotiated permessage-deflate stands in _extensions, with its parameters', async () => {
-    const { ws } = await startServer((app) => {
-      app.register(async (plain) => {
-        plain.get('/plain', { websocket: true }, (socket: WebSocket) => {
-          const negotiated = negotiatedDeflate(socket)
-          socket.send(JSON.stringify(negotiated ?? null))
+    const { ws } = await startServer(
+      (app) => {
+        app.register(async (plain) => {
+          plain.get('/plain', { websocket: true }, (socket: WebSocket) => {
+            const negotiated = negotiatedDeflate(socket)
+            socket.send(JSON.stringify(negotiated ?? null))
+          })
         })
-      })
-    }, { websocket: { options: { perMessageDeflate: { serverNoContextTakeover: true } } } })
+      },
+      { websocket: { options: { perMessageDeflate: { serverNoContextTakeover: true } } } }
+    )
     expect(JSON.parse(await (await connect(ws('/plain'))).next())).toEqual({ server_no_context_takeover: true })
     expect(JSON.parse(await (await connect(ws('/plain'), [], { perMessageDeflate: false })).next())).toBeNull()
   })
@@ -123,18 +141,21 @@ describe(`ws ${version} keeps its extensions where we expect them`, () => {
 
   test('what stands there is called for each compressed frame, and cleaned up', async () => {
     const calls: unknown[] = []
-    const { ws } = await startServer((app) => {
-      app.get('/plain', { websocket: true }, (socket: WebSocket) => {
-        replaceDeflate(socket, {
-          decompress(data, isLast, callback) {
-            calls.push(data.length > 0, isLast)
-            process.nextTick(callback, null, Buffer.from('replaced'))
-          },
-          cleanup: () => void calls.push('cleaned up')
+    const { ws } = await startServer(
+      (app) => {
+        app.get('/plain', { websocket: true }, (socket: WebSocket) => {
+          replaceDeflate(socket, {
+            decompress(data, isLast, callback) {
+              calls.push(data.length > 0, isLast)
+              process.nextTick(callback, null, Buffer.from('replaced'))
+            },
+            cleanup: () => void calls.push('cleaned up')
+          })
+          socket.on('message', (data: Buffer) => socket.send(data.toString(), { compress: false }))
         })
-        socket.on('message', (data: Buffer) => socket.send(data.toString(), { compress: false }))
-      })
-    }, { websocket: { options: { perMessageDeflate: { threshold: 0 } } } })
+      },
+      { websocket: { options: { perMessageDeflate: { threshold: 0 } } } }
+    )
     const client = await connect(ws('/plain'), [], { perMessageDeflate: { threshold: 0 } })
     client.socket.send('compressed by the client')
     expect(await client.next()).toBe('replaced')

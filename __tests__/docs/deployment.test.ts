@@ -38,7 +38,10 @@ beforeAll(() => {
   ensureDist()
   mkdirSync(FOLDER, { recursive: true })
   symlinkSync(join(ROOT, 'dist'), join(FOLDER, 'dist'))
-  write('package.json', JSON.stringify({ name: 'fastify-blaze-ws', type: 'module', exports: { '.': './dist/esm/index.js' } }))
+  write(
+    'package.json',
+    JSON.stringify({ name: 'fastify-blaze-ws', type: 'module', exports: { '.': './dist/esm/index.js' } })
+  )
   write('server.mjs', SERVER)
   write('cluster.mjs', codeBelow('Several cores', 'js'))
   write('tls.mjs', codeBelow('TLS', 'js'))
@@ -55,7 +58,9 @@ afterAll(() => rmSync(FOLDER, { recursive: true, force: true }))
 /** A group of tests that needs a program: it gets its path. */
 function describeWithProgram(program: string, tests: (path: string) => void): void {
   const path = findProgram(program)
-  describeWith({ isThere: path !== undefined, hint: `${program} is not installed` }, program, () => tests(path ?? program))
+  describeWith({ isThere: path !== undefined, hint: `${program} is not installed` }, program, () =>
+    tests(path ?? program)
+  )
 }
 
 interface Node {
@@ -133,7 +138,9 @@ interface Proxy {
   ofSocket: (path: string) => string
 }
 
-const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${FOLDER}/temp;`).join('\n')
+const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  .map((name) => `${name}_temp_path ${FOLDER}/temp;`)
+  .join('\n')
 
 const nginx: Proxy = {
   program: 'nginx',
@@ -188,7 +195,12 @@ for (const proxy of [nginx, haproxy]) {
 
     /** Connects as a page of the proxy's own origin, from an address of its own. */
     const open = (port: number, options: ClientOptions = {}): Promise<TestClient> =>
-      connect(`wss://127.0.0.1:${port}/echo`, [], { origin: `https://127.0.0.1:${port}`, ca: cert, localAddress: '127.0.0.2', ...options })
+      connect(`wss://127.0.0.1:${port}/echo`, [], {
+        origin: `https://127.0.0.1:${port}`,
+        ca: cert,
+        localAddress: '127.0.0.2',
+        ...options
+      })
 
     const addresses = (nodes: Node[]): string[] => nodes.map(({ port }) => `127.0.0.1:${port}`)
 
@@ -248,7 +260,8 @@ for (const proxy of [nginx, haproxy]) {
 describe('Several cores', () => {
   test('workers share a port, are replaced, and end without an error', async () => {
     const { daemon, port } = await startNode('cluster.mjs', { PORT: String(await freePort()) })
-    const pids = (): Set<number> => new Set([...daemon.output.matchAll(/"pid":(\d+).*listening at/g)].map(([, pid]) => Number(pid)))
+    const pids = (): Set<number> =>
+      new Set([...daemon.output.matchAll(/"pid":(\d+).*listening at/g)].map(([, pid]) => Number(pid)))
     // All of them: one that is only late must not be taken for a new one.
     await eventually(() => pids().size === availableParallelism())
     const clients = [await connect(`ws://127.0.0.1:${port}/echo`)]
@@ -268,7 +281,12 @@ describe('Several cores', () => {
 describeWithProgram('systemd-analyze', (program) => {
   test('the unit is valid', async () => {
     const unit = replaced(codeBelow('systemd', 'ini'), { '/usr/bin/node': process.execPath })
-    const { stdout, stderr } = await run(program, ['verify', '--man=no', '--recursive-errors=no', write('chat@3001.service', `${unit}\n`)])
+    const { stdout, stderr } = await run(program, [
+      'verify',
+      '--man=no',
+      '--recursive-errors=no',
+      write('chat@3001.service', `${unit}\n`)
+    ])
     expect(`${stdout}${stderr}`).not.toContain('chat@')
   })
 })
@@ -280,7 +298,11 @@ describe('Docker', () => {
   test('the health check tells whether the server runs', async () => {
     const [, ...args] = command(/^HEALTHCHECK .*CMD (\[.*\])$/m)
     const { daemon, port } = await startNode()
-    const check = (): Promise<unknown> => run(process.execPath, args.map((arg) => arg.replace(':3000/', `:${port}/`)))
+    const check = (): Promise<unknown> =>
+      run(
+        process.execPath,
+        args.map((arg) => arg.replace(':3000/', `:${port}/`))
+      )
     await check()
     const stubborn = await connectStubborn(port)
     daemon.kill('SIGTERM')
@@ -297,13 +319,19 @@ describe('Docker', () => {
 })
 
 test('File descriptors: Node.js raises its soft limit to the hard limit', async () => {
-  const print = "console.log(process.report.getReport().userLimits.open_files)"
-  const { stdout } = await run('sh', ['-c', `ulimit -Hn 2000; ulimit -Sn 200; exec "${process.execPath}" -e "${print}"`])
+  const print = 'console.log(process.report.getReport().userLimits.open_files)'
+  const { stdout } = await run('sh', [
+    '-c',
+    `ulimit -Hn 2000; ulimit -Sn 200; exec "${process.execPath}" -e "${print}"`
+  ])
   expect(stdout).toContain('soft: 2000')
 })
 
 test('TLS without a proxy', async () => {
-  write('tls.mjs', replaced(codeBelow('TLS', 'js'), { "'0.0.0.0'": "'127.0.0.1'", 'Fastify({': 'Fastify({ logger: true,' }))
+  write(
+    'tls.mjs',
+    replaced(codeBelow('TLS', 'js'), { "'0.0.0.0'": "'127.0.0.1'", 'Fastify({': 'Fastify({ logger: true,' })
+  )
   const { port } = await startNode('tls.mjs')
   await expectEcho(await connect(`wss://127.0.0.1:${port}/echo`, [], { ca: cert }))
 })

@@ -26,7 +26,12 @@ function blockBelow(page: string, heading: string, index = 0): Block {
 }
 
 /** Starts the example below a heading; the first one where no other is asked for. */
-async function startBelow(page: string, heading: string, index = 0, env: Record<string, string> = {}): Promise<Example> {
+async function startBelow(
+  page: string,
+  heading: string,
+  index = 0,
+  env: Record<string, string> = {}
+): Promise<Example> {
   return start(blockBelow(page, heading, index), env)
 }
 
@@ -191,7 +196,8 @@ describe('README.md', () => {
     const { ws, http } = bound(await tour('Connection pooling'))
     const ann = await connect(ws('/users/ann'))
     expect(await ask(ann, 'hello')).toBe('hello')
-    const notify = (id: string) => fetch(http(`/users/${id}/notify`), { method: 'POST' }).then((answer) => answer.json())
+    const notify = (id: string) =>
+      fetch(http(`/users/${id}/notify`), { method: 'POST' }).then((answer) => answer.json())
     expect(await notify('ann')).toEqual({ delivered: true })
     expect(await ann.next()).toBe('you have mail')
     expect(await notify('bob')).toEqual({ delivered: false })
@@ -202,11 +208,13 @@ describe('README.md', () => {
     const ann = await connect(ws('/chat/tea?name=Ann'))
     expect(await nextJSON(ann)).toMatchObject({ type: 'system', text: 'Ann is here' })
     const bob = await connect(ws('/chat/tea?name=Bob'))
-    for (const client of [ann, bob]) expect(await nextJSON(client)).toMatchObject({ type: 'system', text: 'Bob is here' })
+    for (const client of [ann, bob])
+      expect(await nextJSON(client)).toMatchObject({ type: 'system', text: 'Bob is here' })
     const other = await connect(ws('/chat/coffee'))
     expect(await nextJSON(other)).toMatchObject({ name: 'guest' })
     ann.socket.send('{"text":"hi"}')
-    for (const client of [ann, bob]) expect(await nextJSON(client)).toMatchObject({ type: 'message', name: 'Ann', text: 'hi' })
+    for (const client of [ann, bob])
+      expect(await nextJSON(client)).toMatchObject({ type: 'message', name: 'Ann', text: 'hi' })
     bob.socket.close()
     expect(await nextJSON(ann)).toMatchObject({ type: 'system', text: 'Bob has left' })
     expect(other.messages).toEqual([])
@@ -257,7 +265,10 @@ describe('docs', () => {
     test('a job that fails is told, and the others go on', async () => {
       const client = await connect((await startBelow('docs/routes.md', 'Several messages at once')).ws('/jobs'))
       for (const job of ['', 'one']) client.socket.send(job)
-      expect([await client.next(), await client.next()]).toEqual(['{"job":"","state":"failed"}', '{"job":"one","state":"done"}'])
+      expect([await client.next(), await client.next()]).toEqual([
+        '{"job":"","state":"failed"}',
+        '{"job":"one","state":"done"}'
+      ])
       // Nor does it matter to the process that a client leaves in the middle of its work.
       client.socket.send('two')
       client.socket.terminate()
@@ -327,7 +338,10 @@ describe('docs', () => {
     const { ws } = bound(await startBelow('docs/configuration.md', 'Compression'))
     const broken = await connect(ws('/any-client'), [], { headers: { 'user-agent': 'Mojolicious (Perl)' } })
     const working = await connect(ws('/any-client'))
-    expect([broken.socket.extensions, working.socket.extensions]).toEqual(['', expect.stringContaining('permessage-deflate')])
+    expect([broken.socket.extensions, working.socket.extensions]).toEqual([
+      '',
+      expect.stringContaining('permessage-deflate')
+    ])
     expect(await ask(broken, 'hello')).toBe('5 bytes')
   })
 
@@ -438,7 +452,10 @@ describeWith(REDIS, 'docs, over Redis', () => {
     ['README.md', 'More than one process']
   ])('%s: two nodes are one', async (page, heading) => {
     const nodes = await Promise.all([1, 2].map(() => startBelow(page, heading, 0, env())))
-    const [ann, bob] = (await Promise.all(nodes.map((node) => connect(node.ws('/rooms/tea'))))) as [TestClient, TestClient]
+    const [ann, bob] = (await Promise.all(nodes.map((node) => connect(node.ws('/rooms/tea'))))) as [
+      TestClient,
+      TestClient
+    ]
     await eventually(() => {
       ann.socket.send('anybody here?')
       return bob.messages.length > 0
@@ -486,7 +503,12 @@ describe('docs, on one node', () => {
 
   test('asking the cluster', async () => {
     const { http } = bound(await startBelow('docs/scaling.md', 'Asking the cluster'))
-    expect(await (await fetch(http('/cluster'))).json()).toMatchObject({ nodes: [{ clients: 0 }], missing: [], count: 0, rooms: [] })
+    expect(await (await fetch(http('/cluster'))).json()).toMatchObject({
+      nodes: [{ clients: 0 }],
+      missing: [],
+      count: 0,
+      rooms: []
+    })
   })
 
   test('ready', async () => {

@@ -4,10 +4,12 @@ import { tableBelow } from './support/markdown.ts'
 
 // The table of docs/routes.md says which of Fastify's hooks run.
 const rows = tableBelow('docs/routes.md', 'Hooks')
-const namesIn = (cell: string | undefined): string[] => [...(cell ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => String(name))
+const namesIn = (cell: string | undefined): string[] =>
+  [...(cell ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => String(name))
 
 /** The hooks whose row says this in a column. */
-const documented = (column: number, what: RegExp): string[] => rows.filter((row) => what.test(row[column] ?? '')).flatMap(([names]) => namesIn(names))
+const documented = (column: number, what: RegExp): string[] =>
+  rows.filter((row) => what.test(row[column] ?? '')).flatMap(([names]) => namesIn(names))
 
 const ALL = rows.flatMap(([names]) => namesIn(names))
 
@@ -32,10 +34,17 @@ async function hooksOf(path: string): Promise<string[]> {
     watch(app, ran)
     app.webSocket('/open', async () => {})
     app.webSocket('/closed', { onRequest: async (request) => request.refuseWebSocket(4401) }, async () => {})
-    app.webSocket('/refused', { preHandler: async (_request, reply) => reply.code(403).send({ error: 'no' }) }, async () => {})
+    app.webSocket(
+      '/refused',
+      { preHandler: async (_request, reply) => reply.code(403).send({ error: 'no' }) },
+      async () => {}
+    )
     app.webSocket('/failed', { preHandler: () => Promise.reject(new Error('no')) }, async () => {})
   })
-  await connect(server.ws(path)).then((client) => client.close(), () => {})
+  await connect(server.ws(path)).then(
+    (client) => client.close(),
+    () => {}
+  )
   await closeServers()
   return ALL.filter((name) => ran.has(name))
 }

@@ -14,7 +14,8 @@ const codeBelow = (heading: string, lang: string): string => fenceBelow('README.
 const project = new Project()
 
 /** Starts a file of the project. */
-const start = (name: string, execArgv: string[] = []): Promise<Example> => startFile(join(project.cwd, name), { cwd: project.cwd, execArgv })
+const start = (name: string, execArgv: string[] = []): Promise<Example> =>
+  startFile(join(project.cwd, name), { cwd: project.cwd, execArgv })
 
 async function expectEcho(example: Example): Promise<void> {
   const client = await connect(example.ws('/echo'))
@@ -36,7 +37,8 @@ afterEach(closeExamples)
 afterAll(() => project.remove())
 
 test('the files have the names that README.md gives them', () => {
-  for (const name of ['server.mjs', 'index.html', 'server.cjs', 'server.mts']) expect(README).toMatch(new RegExp(`[Ss]ave .*as \`${name}\``))
+  for (const name of ['server.mjs', 'index.html', 'server.cjs', 'server.mts'])
+    expect(README).toMatch(new RegExp(`[Ss]ave .*as \`${name}\``))
   for (const name of ['server.mjs', 'server.cjs']) expect(README).toContain(`\`node ${name}\``)
 })
 

@@ -13,7 +13,12 @@ function exportsOf(file: string): string[] {
 /** The headings of a page as GitHub writes them in a link. */
 function anchorsOf(page: string): string[] {
   const headings = [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => String(heading))
-  return headings.map((heading) => heading.toLowerCase().replaceAll(/[^\w\- ]/g, '').replaceAll(' ', '-'))
+  return headings.map((heading) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-')
+  )
 }
 
 test('every export is in the table of docs/api.md, and nothing else', () => {
@@ -26,10 +31,30 @@ test('every export is in the table of docs/api.md, and nothing else', () => {
 })
 
 test('every export is explained on another page, too', () => {
-  const others = PAGES.filter((page) => page !== 'docs/api.md').map(read).join('\n')
-  const types = ['BlazeWsOptions', 'WebSocketHandler', 'WebSocketRouteOptions', 'ShutdownOptions', 'WebSocketConfig', 'FastifyError']
+  const others = PAGES.filter((page) => page !== 'docs/api.md')
+    .map(read)
+    .join('\n')
+  const types = [
+    'BlazeWsOptions',
+    'WebSocketHandler',
+    'WebSocketRouteOptions',
+    'ShutdownOptions',
+    'WebSocketConfig',
+    'FastifyError'
+  ]
   const shapes = ['WebSocketMessage', 'WebSocketContext', 'CloseInfo', 'MessageType', 'SlowConsumerPolicy']
-  const around = ['HubLogger', 'BroadcastOptions', 'DisconnectOptions', 'DisconnectTarget', 'LimitedConnection', 'RateLimit', 'RoomTarget', 'HubOptions', 'HubStats', 'HubEvents']
+  const around = [
+    'HubLogger',
+    'BroadcastOptions',
+    'DisconnectOptions',
+    'DisconnectTarget',
+    'LimitedConnection',
+    'RateLimit',
+    'RoomTarget',
+    'HubOptions',
+    'HubStats',
+    'HubEvents'
+  ]
   // Types that no one has to name in order to use what they describe.
   const unnamed = new Set(['default', ...types, ...shapes, ...around])
   for (const name of exportsOf('src/index.ts').filter((name) => !unnamed.has(name))) expect(others).toContain(name)

@@ -7,7 +7,10 @@ const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 
 /** The Sec-WebSocket-Accept that belongs to a key (RFC 6455, 4.2.2). */
-export const acceptFor = (key) => createHash('sha1').update(key + GUID).digest('base64')
+export const acceptFor = (key) =>
+  createHash('sha1')
+    .update(key + GUID)
+    .digest('base64')
 
 /** A socket that keeps what it got, and on which one can wait. */
 export class Wire {
@@ -94,7 +97,8 @@ export class Answers {
     const end = this.#rest.indexOf('\r\n\r\n')
     if (end === -1) return
     const head = this.#rest.toString('latin1', 0, end)
-    if (!head.startsWith('HTTP/1.1 101 ') || !head.includes(acceptFor(KEY))) this.flaw = `the handshake was answered with ${head}`
+    if (!head.startsWith('HTTP/1.1 101 ') || !head.includes(acceptFor(KEY)))
+      this.flaw = `the handshake was answered with ${head}`
     this.#rest = this.#rest.subarray(end + 4)
     this.#isOpen = true
   }
@@ -118,7 +122,9 @@ export class Answers {
   #take(first, payload) {
     if (first === 0x81 || first === 0x82) this.messages.push({ type: first & 0x0f, data: payload })
     else if (first === 0x8a && payload.length < 126) this.pongs.push(payload)
-    else if (first === 0x88 && payload.length < 126 && payload.length !== 1 && isUtf8(payload.subarray(2))) this.code = payload.length === 0 ? 1005 : payload.readUInt16BE(0)
-    else this.flaw = `a frame that begins with ${first.toString(16)} and has ${payload.length} bytes: ${payload.toString('hex', 0, 200)}`
+    else if (first === 0x88 && payload.length < 126 && payload.length !== 1 && isUtf8(payload.subarray(2)))
+      this.code = payload.length === 0 ? 1005 : payload.readUInt16BE(0)
+    else
+      this.flaw = `a frame that begins with ${first.toString(16)} and has ${payload.length} bytes: ${payload.toString('hex', 0, 200)}`
   }
 }

@@ -3,17 +3,60 @@
 import { LIMITS } from './limits.mjs'
 import { Random } from './random.mjs'
 
-const CHARACTERS = ['a', 'Z', '0', ' ', '\0', '"', 'é', 'ß', '\u07ff', '\u0800', '€', '漢', '\ud7ff', '\ue000', '\uffff', '😀', '\u{10000}', '\u{10ffff}']
+const CHARACTERS = [
+  'a',
+  'Z',
+  '0',
+  ' ',
+  '\0',
+  '"',
+  'é',
+  'ß',
+  '\u07ff',
+  '\u0800',
+  '€',
+  '漢',
+  '\ud7ff',
+  '\ue000',
+  '\uffff',
+  '😀',
+  '\u{10000}',
+  '\u{10ffff}'
+]
 
 /** From Markus Kuhn's list: lone and missing continuations, overlong forms, surrogates, and what is beyond Unicode. */
 const BROKEN_UTF8 = [
-  'ff', 'fe', '80', 'bf', 'c0af', 'c1bf', 'e080af', 'e09fbf', 'f08080af', 'f08fbfbf', 'eda080', 'edbfbf', 'edafbfedb080', 'f4908080', 'f5808080',
-  'f888808080', 'fc8480808080', 'c3', 'e282', 'f09f98', 'c328', 'e228a1', 'e28228', 'f0288cbc', 'f09028bc', 'f0908c28'
+  'ff',
+  'fe',
+  '80',
+  'bf',
+  'c0af',
+  'c1bf',
+  'e080af',
+  'e09fbf',
+  'f08080af',
+  'f08fbfbf',
+  'eda080',
+  'edbfbf',
+  'edafbfedb080',
+  'f4908080',
+  'f5808080',
+  'f888808080',
+  'fc8480808080',
+  'c3',
+  'e282',
+  'f09f98',
+  'c328',
+  'e228a1',
+  'e28228',
+  'f0288cbc',
+  'f09028bc',
+  'f0908c28'
 ].map((hex) => Buffer.from(hex, 'hex'))
 
 const CLOSE_CODES = [
-  0, 1, 999, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015, 1016, 1100, 1999, 2000, 2999, 3000, 3999,
-  4000, 4999, 5000, 32_768, 65_535
+  0, 1, 999, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015, 1016, 1100,
+  1999, 2000, 2999, 3000, 3999, 4000, 4999, 5000, 32_768, 65_535
 ]
 
 /** The three encodings of a length; `form` takes one that is longer than needed. */
@@ -28,8 +71,16 @@ function lengthBytes(length, form) {
 }
 
 /** A frame, valid or not. `length` is what it says to have, which may be anything. */
-export function encode(random, opcode, payload, { isFinal = true, reserved = 0, isMasked = true, form = 7, length = payload.length } = {}) {
-  const head = Buffer.concat([Buffer.from([(isFinal ? 0x80 : 0) | (reserved << 4) | opcode]), lengthBytes(length, form)])
+export function encode(
+  random,
+  opcode,
+  payload,
+  { isFinal = true, reserved = 0, isMasked = true, form = 7, length = payload.length } = {}
+) {
+  const head = Buffer.concat([
+    Buffer.from([(isFinal ? 0x80 : 0) | (reserved << 4) | opcode]),
+    lengthBytes(length, form)
+  ])
   if (!isMasked) return Buffer.concat([head, payload])
   head[1] |= 0x80
   // Servers may treat the mask that changes nothing in a way of its own.
@@ -70,10 +121,21 @@ function brokenText(random) {
   return Buffer.concat([around.subarray(0, at), random.pick(BROKEN_UTF8), around.subarray(at)])
 }
 
-const payloadFor = (random, opcode, size = randomSize(random)) => (opcode === 1 ? text(random, size) : random.bytes(size))
+const payloadFor = (random, opcode, size = randomSize(random)) =>
+  opcode === 1 ? text(random, size) : random.bytes(size)
 
 /** A ping or a pong, of any size that fits. */
-const control = (random) => encode(random, random.pick([9, 9, 10]), random.bytes(random.weighted([[8, random.below(16)], [1, random.pick([0, 1, 124, 125])]])))
+const control = (random) =>
+  encode(
+    random,
+    random.pick([9, 9, 10]),
+    random.bytes(
+      random.weighted([
+        [8, random.below(16)],
+        [1, random.pick([0, 1, 124, 125])]
+      ])
+    )
+  )
 
 /** A message in fragments, cut anywhere, also inside of a character, with controls between them. */
 function fragmented(random, opcode, payload, count = random.between(2, 8)) {
@@ -95,14 +157,24 @@ function closePayload(random) {
   if (random.chance(0.1)) return random.bytes(random.pick([0, 1]))
   const code = Buffer.alloc(2)
   code.writeUInt16BE(random.chance(0.8) ? random.pick(CLOSE_CODES) : random.below(65_536))
-  const reason = random.weighted([[3, Buffer.alloc(0)], [3, text(random, random.between(1, 123))], [1, brokenText(random).subarray(0, 123)]])
+  const reason = random.weighted([
+    [3, Buffer.alloc(0)],
+    [3, text(random, random.between(1, 123))],
+    [1, brokenText(random).subarray(0, 123)]
+  ])
   return Buffer.concat([code, reason])
 }
 
 /** What is unusual, but allowed; a length in more bytes than needed is something that servers accept. */
 const CURIOSITIES = [
   (random) => [encode(random, random.pick([1, 2]), text(random, random.below(300)), { form: random.pick([16, 64]) })],
-  (random) => fragmented(random, 1, Buffer.from(random.pick(['€', '😀', 'é€😀']).repeat(random.between(1, 5))), random.between(2, 10)),
+  (random) =>
+    fragmented(
+      random,
+      1,
+      Buffer.from(random.pick(['€', '😀', 'é€😀']).repeat(random.between(1, 5))),
+      random.between(2, 10)
+    ),
   (random) => fragmented(random, 2, random.bytes(random.below(100)), LIMITS.maxFragments),
   (random) => fragmented(random, random.pick([1, 2]), Buffer.alloc(0)),
   (random) => Array.from({ length: random.between(2, 40) }, () => control(random)),
@@ -116,19 +188,39 @@ const FAULTS = [
   (random) => [encode(random, random.pick([1, 2, 0, 8, 9, 10]), text(random, 5), { reserved: random.between(1, 7) })],
   (random) => [encode(random, random.pick([1, 2, 8, 9, 10]), text(random, 5), { isMasked: false })],
   (random) => [encode(random, 0, text(random, 5))],
-  (random) => [encode(random, random.pick([1, 2]), text(random, 5), { isFinal: false }), encode(random, random.pick([1, 2]), text(random, 5))],
+  (random) => [
+    encode(random, random.pick([1, 2]), text(random, 5), { isFinal: false }),
+    encode(random, random.pick([1, 2]), text(random, 5))
+  ],
   (random) => [encode(random, random.pick([8, 9, 10]), text(random, 5), { isFinal: false })],
   (random) => [encode(random, random.pick([8, 9, 10]), random.bytes(random.pick([126, 127, 200, 65_536])))],
-  (random) => [encode(random, random.pick([8, 9, 10]), random.bytes(random.below(126)), { form: random.pick([16, 64]) })],
+  (random) => [
+    encode(random, random.pick([8, 9, 10]), random.bytes(random.below(126)), { form: random.pick([16, 64]) })
+  ],
   ...Array.from({ length: 3 }, () => (random) => [encode(random, 8, closePayload(random))]),
   (random) => [encode(random, 8, closePayload(random)), ...message(random), control(random)],
   (random) => [encode(random, 1, brokenText(random))],
   (random) => fragmented(random, 1, brokenText(random)),
-  (random) => [encode(random, random.pick([1, 2]), text(random, 9), { length: LIMITS.maxMessageSize + random.pick([0, 1, 2, 1000]) })],
-  (random) => [encode(random, 2, Buffer.alloc(0), { length: random.pick([2n ** 32n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n]), form: 64 })],
+  (random) => [
+    encode(random, random.pick([1, 2]), text(random, 9), {
+      length: LIMITS.maxMessageSize + random.pick([0, 1, 2, 1000])
+    })
+  ],
+  (random) => [
+    encode(random, 2, Buffer.alloc(0), {
+      length: random.pick([2n ** 32n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n]),
+      form: 64
+    })
+  ],
   (random) => fragmented(random, random.pick([1, 2]), text(random, LIMITS.maxMessageSize + random.pick([1, 30, 5000]))),
   (random) => [encode(random, random.pick([1, 2]), random.bytes(LIMITS.maxMessageSize + random.pick([1, 30, 5000])))],
-  (random) => fragmented(random, random.pick([1, 2]), text(random, random.below(200)), LIMITS.maxFragments + random.between(1, 5)),
+  (random) =>
+    fragmented(
+      random,
+      random.pick([1, 2]),
+      text(random, random.below(200)),
+      LIMITS.maxFragments + random.between(1, 5)
+    ),
   // Left open: what comes next is a message inside of this one, or controls, which are allowed.
   (random) => [encode(random, random.pick([1, 2]), text(random, 20), { isFinal: false }), control(random)]
 ]
@@ -168,7 +260,8 @@ const DAMAGES = [
 
 function damagedBytes(random, count) {
   let bytes = Buffer.concat(validFrames(random, count))
-  for (let times = random.between(1, 3); times > 0; times--) bytes = random.pick(DAMAGES)(random, bytes, random.below(bytes.length))
+  for (let times = random.between(1, 3); times > 0; times--)
+    bytes = random.pick(DAMAGES)(random, bytes, random.below(bytes.length))
   return bytes
 }
 
@@ -187,7 +280,11 @@ function cutsOf(random, length) {
 export function makeStream(seed) {
   const random = new Random(seed)
   const count = random.between(1, random.pick([5, 60, 200, 300]))
-  const kind = random.weighted([[1, 'valid'], [2, 'damaged'], [5, 'grammar']])
+  const kind = random.weighted([
+    [1, 'valid'],
+    [2, 'damaged'],
+    [5, 'grammar']
+  ])
   const frames = { valid: validFrames, grammar: grammarFrames }[kind]
   const bytes = frames === undefined ? damagedBytes(random, count) : Buffer.concat(frames(random, count))
   return { seed, kind, bytes, cuts: cutsOf(random, bytes.length), isEarly: random.chance(0.2), random }

@@ -12,7 +12,8 @@ beforeAll(() => ensureDist(), 60_000)
 async function fuzz(...options: string[]): Promise<string> {
   const child = spawn(process.execPath, [join(__dirname, 'run.mjs'), ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text))
   await once(child, 'close')
   return output
 }

@@ -31,7 +31,11 @@ const headerOf = (head, name) => new RegExp(`^${name}: (.*)\r$`, 'im').exec(head
 /** What is wrong with a 101. */
 function flawOf101(head, { accepts }, request) {
   if (!accepts.includes(headerOf(head, 'Sec-WebSocket-Accept') ?? '')) return 'the wrong Sec-WebSocket-Accept'
-  if (headerOf(head, 'Upgrade')?.toLowerCase() !== 'websocket' || headerOf(head, 'Connection')?.toLowerCase() !== 'upgrade') return 'a 101 without its headers'
+  if (
+    headerOf(head, 'Upgrade')?.toLowerCase() !== 'websocket' ||
+    headerOf(head, 'Connection')?.toLowerCase() !== 'upgrade'
+  )
+    return 'a 101 without its headers'
   // Neither may be chosen without having been offered (RFC 6455, 4.2.2).
   const protocol = headerOf(head, 'Sec-WebSocket-Protocol')
   if (protocol !== undefined && !request.includes(protocol)) return 'a subprotocol that was not offered'
@@ -41,10 +45,14 @@ function flawOf101(head, { accepts }, request) {
 }
 
 function problemOf({ answer, isClosed }, expected, request) {
-  if (!isClosed) return answer === '' ? 'no answer, and the connection stays open' : 'the connection stays open behind its answer'
+  if (!isClosed)
+    return answer === '' ? 'no answer, and the connection stays open' : 'the connection stays open behind its answer'
   const start = answer.indexOf('HTTP/1.1 101')
   if (start === -1 && expected.isAccepted === true) return 'a valid handshake is refused'
-  if (start === -1) return answer === '' || /^HTTP\/1\.1 (100 Continue\r\n\r\n|[45]\d\d )/.test(answer) ? undefined : 'neither a refusal nor a 101'
+  if (start === -1)
+    return answer === '' || /^HTTP\/1\.1 (100 Continue\r\n\r\n|[45]\d\d )/.test(answer)
+      ? undefined
+      : 'neither a refusal nor a 101'
   if (expected.isAccepted === false) return `a 101 where ${expected.why}`
   return flawOf101(answer.slice(start, answer.indexOf('\r\n\r\n', start) + 2), expected, request)
 }
@@ -60,6 +68,11 @@ export async function playHandshake(port, seed) {
   const problem = problemOf(exchanged, expected, handshake.bytes.toString('latin1'))
   const outcome = `handshake: ${!isClosed ? 'hang' : answer === '' ? 'closed' : answer.slice(9, 12)}`
   if (problem === undefined) return { outcome }
-  const details = { cut: handshake.cut, expected: String(expected.isAccepted), answered: JSON.stringify(answer.slice(0, 300)), request: JSON.stringify(handshake.bytes.toString('latin1', 0, 1000)) }
+  const details = {
+    cut: handshake.cut,
+    expected: String(expected.isAccepted),
+    answered: JSON.stringify(answer.slice(0, 300)),
+    request: JSON.stringify(handshake.bytes.toString('latin1', 0, 1000))
+  }
   return { outcome, finding: { problem, details, bytes: handshake.bytes } }
 }

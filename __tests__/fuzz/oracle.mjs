@@ -30,7 +30,8 @@ class Utf8 {
 
   #first(byte) {
     if (byte < 0x80) return
-    this.#missing = byte >= 0xc2 && byte <= 0xdf ? 1 : byte >= 0xe0 && byte <= 0xef ? 2 : byte >= 0xf0 && byte <= 0xf4 ? 3 : 0
+    this.#missing =
+      byte >= 0xc2 && byte <= 0xdf ? 1 : byte >= 0xe0 && byte <= 0xef ? 2 : byte >= 0xf0 && byte <= 0xf4 ? 3 : 0
     this.isInvalid = this.#missing === 0
     // The second byte excludes overlong forms (E0, F0), surrogates (ED) and what is beyond U+10FFFF (F4).
     this.#lowest = byte === 0xe0 ? 0xa0 : byte === 0xf0 ? 0x90 : 0x80
@@ -56,7 +57,14 @@ function headerAt(bytes, at) {
   if (bytes.length - at < 2) return undefined
   const [first, second] = [bytes[at], bytes[at + 1]]
   const short = second & 0x7f
-  const header = { isFinal: first >= 0x80, reserved: first & 0x70, opcode: first & 0x0f, isMasked: second >= 0x80, short, start: at + 2 }
+  const header = {
+    isFinal: first >= 0x80,
+    reserved: first & 0x70,
+    opcode: first & 0x0f,
+    isMasked: second >= 0x80,
+    short,
+    start: at + 2
+  }
   const extra = short === 126 ? 2 : short === 127 ? 8 : 0
   if (bytes.length - header.start < extra) return header
   if (extra === 0) header.length = BigInt(short)
@@ -125,7 +133,8 @@ class Decoder {
     if (!this.#acceptsHeader(header)) return false
     const start = header.start + 4
     const end = start + Number(header.length)
-    const payload = start < this.#bytes.length ? this.#unmasked(start, Math.min(end, this.#bytes.length)) : Buffer.alloc(0)
+    const payload =
+      start < this.#bytes.length ? this.#unmasked(start, Math.min(end, this.#bytes.length)) : Buffer.alloc(0)
     const isComplete = this.#bytes.length >= end
     if (header.opcode >= CLOSE) this.#control(header, payload, isComplete)
     else this.#data(header, payload, isComplete)
@@ -165,7 +174,13 @@ class Decoder {
   }
 
   #data({ opcode, isFinal }, payload, isComplete) {
-    const message = (this.#message ??= { type: opcode, pieces: [], size: 0, frames: 0, text: opcode === TEXT ? new Utf8() : undefined })
+    const message = (this.#message ??= {
+      type: opcode,
+      pieces: [],
+      size: 0,
+      frames: 0,
+      text: opcode === TEXT ? new Utf8() : undefined
+    })
     message.frames++
     message.size += payload.length
     message.text?.push(payload)

@@ -29,7 +29,15 @@ const MAX_FINDINGS = 10_000
 /** Played before the memory is measured: by then the code is compiled, and the buffers that stay are there. */
 const WARM_UP = 500
 
-const state = { findings: 0, frames: 0, streams: 0, handshakes: 0, outcomes: new Map(), problems: new Map(), running: new Set() }
+const state = {
+  findings: 0,
+  frames: 0,
+  streams: 0,
+  handshakes: 0,
+  outcomes: new Map(),
+  problems: new Map(),
+  running: new Set()
+}
 const startedAt = performance.now()
 const elapsed = () => `${((performance.now() - startedAt) / 1000).toFixed(1)} s`
 
@@ -54,7 +62,8 @@ class Server {
       if (crash !== undefined) print(`in the server, while these ran: ${[...state.running].join(' ')}`, { crash })
     })
     this.#child.on('exit', (code, signal) => {
-      if (!this.isStopping) print(`the server's process ended with ${code ?? signal}, while these ran: ${[...state.running].join(' ')}`)
+      if (!this.isStopping)
+        print(`the server's process ended with ${code ?? signal}, while these ran: ${[...state.running].join(' ')}`)
       if (!this.isStopping) process.exit(1)
     })
     this.port = (await this.#report('port')).port
@@ -109,7 +118,13 @@ class Server {
 async function play(server, kind, seed, index) {
   const name = `${kind}:${seed}`
   state.running.add(name)
-  const { frames = 0, outcome, finding } = kind === 'stream' ? await playStream(server.port, seed, String(index), (id) => server.reportOf(id)) : await playHandshake(server.port, seed)
+  const {
+    frames = 0,
+    outcome,
+    finding
+  } = kind === 'stream'
+    ? await playStream(server.port, seed, String(index), (id) => server.reportOf(id))
+    : await playHandshake(server.port, seed)
   state.running.delete(name)
   state.frames += frames
   state[`${kind}s`]++
@@ -117,7 +132,11 @@ async function play(server, kind, seed, index) {
   if (finding === undefined) return
   const hex = finding.bytes.toString('hex')
   const isShort = hex.length < 4000 || values.only.length > 0
-  print(finding.problem, { ...finding.details, bytes: isShort ? hex : `${hex.slice(0, 4000)}… (${finding.bytes.length} bytes)`, replay: `node __tests__/fuzz/run.mjs --only ${name}` })
+  print(finding.problem, {
+    ...finding.details,
+    bytes: isShort ? hex : `${hex.slice(0, 4000)}… (${finding.bytes.length} bytes)`,
+    replay: `node __tests__/fuzz/run.mjs --only ${name}`
+  })
 }
 
 /** Plays cases side by side until there are enough, or more findings than anybody reads. */
@@ -160,7 +179,9 @@ async function expectHealthy(server, before) {
   const after = await quietState(server)
   if (after.open > 0 || after.sockets > 0 || after.handles > 0) print('connections that stay open', after)
   const growth = after.held - before.held
-  console.log(`memory: ${(before.held / 2 ** 20).toFixed(1)} MiB after the warm-up, ${(after.held / 2 ** 20).toFixed(1)} MiB at the end`)
+  console.log(
+    `memory: ${(before.held / 2 ** 20).toFixed(1)} MiB after the warm-up, ${(after.held / 2 ** 20).toFixed(1)} MiB at the end`
+  )
   if (growth > MAX_GROWTH) print(`the server holds ${(growth / 2 ** 20).toFixed(1)} MiB more than after the warm-up`)
 }
 
@@ -172,7 +193,11 @@ async function replay(server) {
 }
 
 function summary() {
-  const table = (counts) => [...counts].toSorted(([, a], [, b]) => b - a).map(([name, count]) => `  ${name}: ${count}\n`).join('')
+  const table = (counts) =>
+    [...counts]
+      .toSorted(([, a], [, b]) => b - a)
+      .map(([name, count]) => `  ${name}: ${count}\n`)
+      .join('')
   const findings = state.findings === 0 ? 'no findings' : `${state.findings} findings\n${table(state.problems)}`
   return `${state.frames} frames in ${state.streams} streams, ${state.handshakes} handshakes, ${elapsed()}\n${table(state.outcomes)}${findings}`
 }
@@ -180,7 +205,10 @@ function summary() {
 const server = new Server()
 await server.start()
 console.log(`seed ${values.seed}`)
-const progress = setInterval(() => console.log(`${elapsed()}: ${state.frames} frames, ${state.handshakes} handshakes, ${state.findings} findings`), 10_000)
+const progress = setInterval(
+  () => console.log(`${elapsed()}: ${state.frames} frames, ${state.handshakes} handshakes, ${state.findings} findings`),
+  10_000
+)
 if (values.only.length > 0) await replay(server)
 else await playAll(server)
 clearInterval(progress)

@@ -6,12 +6,15 @@ import Fastify from 'fastify'
 import { ROUTE } from './limits.mjs'
 
 const { FUZZ_DIST } = process.env
-const { default: blazeWs, isCloseError } = await import(FUZZ_DIST === undefined ? '../../dist/esm/index.js' : pathToFileURL(resolve(FUZZ_DIST, 'esm', 'index.js')).href)
+const { default: blazeWs, isCloseError } = await import(
+  FUZZ_DIST === undefined ? '../../dist/esm/index.js' : pathToFileURL(resolve(FUZZ_DIST, 'esm', 'index.js')).href
+)
 
 const tell = (report) => {
   if (process.connected) process.send(report)
 }
-for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, (error) => tell({ crash: `${event}: ${error?.stack ?? error}` }))
+for (const event of ['uncaughtException', 'unhandledRejection'])
+  process.on(event, (error) => tell({ crash: `${event}: ${error?.stack ?? error}` }))
 
 let open = 0
 
@@ -81,7 +84,14 @@ process.on('message', async (command) => {
     return process.disconnect()
   }
   const sockets = await new Promise((done) => app.server.getConnections((_error, count) => done(count)))
-  tell({ state: { open, sockets, handles: process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length, held: await held() } })
+  tell({
+    state: {
+      open,
+      sockets,
+      handles: process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length,
+      held: await held()
+    }
+  })
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
 tell({ port: app.server.address().port })

@@ -75,14 +75,18 @@ async function finish(player, stream) {
   if (!expected.mustEnd) {
     const last = expected.isInFrame ? expected.pings.at(-1) : stream.random.bytes(16)
     if (!expected.isInFrame) player.write(encode(stream.random, 9, last))
-    const isAnswered = () => answers.messages.length >= expected.messages.length && (last === undefined || answers.pongs.some((pong) => pong.equals(last)))
-    if (!(await player.until(() => player.isOver || isAnswered()))) return 'its messages, or its last ping, are not answered'
+    const isAnswered = () =>
+      answers.messages.length >= expected.messages.length &&
+      (last === undefined || answers.pongs.some((pong) => pong.equals(last)))
+    if (!(await player.until(() => player.isOver || isAnswered())))
+      return 'its messages, or its last ping, are not answered'
     if (expected.isInFrame && !player.isOver) player.cut()
     else if (!expected.isInFrame) player.write(encode(stream.random, 8, Buffer.from([3, 232])))
   }
   if (!(await player.until(() => player.isOver))) return 'the server does not close'
   player.answerClose()
-  if (!(await player.until(() => player.wire.isEnded, TIME_TO_END))) return 'the server leaves the connection open behind its close frame'
+  if (!(await player.until(() => player.wire.isEnded, TIME_TO_END)))
+    return 'the server leaves the connection open behind its close frame'
   player.wire.socket.end()
   if (!(await player.until(() => player.wire.isClosed))) return 'the connection stays half-open'
   return undefined
@@ -107,12 +111,18 @@ function compare(expected, answers, seen, isCut) {
   if (answers.isInFrame) return 'the server stopped in the middle of a frame'
   if (seen === undefined) return 'the handler does not learn of the end'
   if (seen.failure !== undefined) return `the handler failed: ${seen.failure}`
-  const ends = isCut ? [...expected.ends, { code: undefined, messages: expected.messages.length, why: 'cut off' }] : expected.ends
-  if (!ends.some(({ code, messages }) => code === answers.code && messages === seen.count)) return `closed with ${answers.code} after ${seen.count} messages`
+  const ends = isCut
+    ? [...expected.ends, { code: undefined, messages: expected.messages.length, why: 'cut off' }]
+    : expected.ends
+  if (!ends.some(({ code, messages }) => code === answers.code && messages === seen.count))
+    return `closed with ${answers.code} after ${seen.count} messages`
   if (seen.code !== (answers.code ?? 1006)) return `closed with ${answers.code}, but the handler was told ${seen.code}`
   if (digestOf(expected.messages.slice(0, seen.count)) !== seen.digest) return 'the handler read other messages'
   // What was accepted just before the end may have come too late to be sent back.
-  const isEcho = answers.messages.every(({ type, data }, i) => i < seen.count && type === expected.messages[i].type && data.equals(expected.messages[i].data))
+  const isEcho = answers.messages.every(
+    ({ type, data }, i) =>
+      i < seen.count && type === expected.messages[i].type && data.equals(expected.messages[i].data)
+  )
   if (!isEcho) return 'what was sent back is not what was sent'
   if (!isAmong(answers.pongs, expected.pings)) return 'pongs that answer no ping'
   return undefined
@@ -141,6 +151,13 @@ export async function playStream(port, seed, id, reportOf) {
   if (problem === undefined) return { frames: expected.frames, outcome }
   const { messages, pongs, code } = player.answers
   const answered = `${messages.length} messages, ${pongs.length} pongs, close code ${code}; socket error: ${player.wire.error?.code ?? 'none'}`
-  const details = { stream: stream.kind, cuts: stream.cuts.join(' '), early: stream.isEarly, expected: describe(expected), answered, seen: JSON.stringify(seen) }
+  const details = {
+    stream: stream.kind,
+    cuts: stream.cuts.join(' '),
+    early: stream.isEarly,
+    expected: describe(expected),
+    answered,
+    seen: JSON.stringify(seen)
+  }
   return { frames: expected.frames, outcome, finding: { problem, details, bytes: player.sent } }
 }

@@ -9,15 +9,32 @@ const LISTEN = ['on', 'once', 'addListener', 'prependListener', 'prependOnceList
 /** A hub, or its presence, as JavaScript sees it. */
 type Untyped = EventEmitter & Record<string, (...args: unknown[]) => unknown>
 const hubs: [string, () => Untyped, string, RegExp][] = [
-  ['a hub', () => new WebSocketHub() as unknown as Untyped, 'register', /register, unregister, slow, degraded, recovered/],
+  [
+    'a hub',
+    () => new WebSocketHub() as unknown as Untyped,
+    'register',
+    /register, unregister, slow, degraded, recovered/
+  ],
   ['presence', () => new WebSocketHub().presence as unknown as Untyped, 'join', /join, leave, update/]
 ]
 
 describe.each(hubs)('%s', (_, make, known, names) => {
   test.each(LISTEN)('%s refuses a listener for an event that there is not, and says which there are', (method) => {
     const emitter = make()
-    for (const event of ['mesage', 'message', '', known.toUpperCase(), '__proto__', 'toString', Symbol('x'), undefined, 5]) {
-      expect(() => emitter[method](event as string, () => {})).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', message: expect.stringMatching(names) }))
+    for (const event of [
+      'mesage',
+      'message',
+      '',
+      known.toUpperCase(),
+      '__proto__',
+      'toString',
+      Symbol('x'),
+      undefined,
+      5
+    ]) {
+      expect(() => emitter[method](event as string, () => {})).toThrow(
+        expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', message: expect.stringMatching(names) })
+      )
     }
     const before = emitter.listenerCount(known)
     expect(emitter[method](known, () => {})).toBe(emitter)
@@ -28,7 +45,10 @@ describe.each(hubs)('%s', (_, make, known, names) => {
     const emitter = make()
     let heard = 0
     emitter.on(known, () => heard++)
-    for (const event of [known, 'news', 'error']) expect(() => emitter.emit(event, new Error('x'))).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT' }))
+    for (const event of [known, 'news', 'error'])
+      expect(() => emitter.emit(event, new Error('x'))).toThrow(
+        expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT' })
+      )
     expect(heard).toBe(0)
   })
 

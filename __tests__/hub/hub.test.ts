@@ -5,14 +5,23 @@ import { closeServers, connect, eventually, startServer, type TestClient, type T
 afterEach(closeServers)
 
 /** A server whose handler registers its connection under the name in the query and reads until the end. */
-async function serve(hub?: WebSocketHub, config = {}): Promise<TestServer & { byName: Map<string, WebSocketConnection>; hub: WebSocketHub; join(name: string): Promise<TestClient> }> {
+async function serve(
+  hub?: WebSocketHub,
+  config = {}
+): Promise<
+  TestServer & { byName: Map<string, WebSocketConnection>; hub: WebSocketHub; join(name: string): Promise<TestClient> }
+> {
   const byName = new Map<string, WebSocketConnection>()
   const server = await startServer((app) => {
-    app.webSocketWithConfig('/ws', async (ws) => {
-      byName.set(ws.context().query('name'), ws)
-      ;(hub ?? app.wsHub).register(ws)
-      for await (const _message of ws);
-    }, config)
+    app.webSocketWithConfig(
+      '/ws',
+      async (ws) => {
+        byName.set(ws.context().query('name'), ws)
+        ;(hub ?? app.wsHub).register(ws)
+        for await (const _message of ws);
+      },
+      config
+    )
   })
   const join = async (name: string): Promise<TestClient> => {
     const client = await connect(server.ws(`/ws?name=${name}`), [], { perMessageDeflate: false })
@@ -30,7 +39,12 @@ function of(byName: Map<string, WebSocketConnection>, name: string): WebSocketCo
 async function drained(hub: WebSocketHub, clients: TestClient[]): Promise<string[][]> {
   hub.broadcast('END')
   await Promise.all(clients.map((client) => client.until(() => client.messages.at(-1)?.data === 'END')))
-  return clients.map((client) => client.messages.splice(0).slice(0, -1).map(({ data }) => data))
+  return clients.map((client) =>
+    client.messages
+      .splice(0)
+      .slice(0, -1)
+      .map(({ data }) => data)
+  )
 }
 
 test('broadcast, to, except and filter reach exactly whom they name, in the same order', async () => {
@@ -68,9 +82,18 @@ test('bytes go out as text, or as binary where asked; what cannot be sent throws
   expect(() => hub.broadcast('x', { type: 9 })).toThrow(/"type": must be/)
   expect(() => hub.broadcastJSON(undefined)).toThrow(TypeError)
   expect(() => hub.broadcast('x', { to: 7 as never })).toThrow(/"room": must be a string/)
-  expect(() => hub.broadcast('x', { filter: () => { throw new Error('filter') } })).toThrow('filter')
+  expect(() =>
+    hub.broadcast('x', {
+      filter: () => {
+        throw new Error('filter')
+      }
+    })
+  ).toThrow('filter')
   await client.until(() => client.messages.length === 2)
-  expect(client.messages).toEqual([{ data: 'text', isBinary: false }, { data: '\u00ff', isBinary: true }])
+  expect(client.messages).toEqual([
+    { data: 'text', isBinary: false },
+    { data: '\u00ff', isBinary: true }
+  ])
 })
 
 test('the bytes given to broadcast may change as soon as it has returned', async () => {
@@ -105,10 +128,18 @@ test('rooms come with their first member and go with their last, also when it on
   const { hub, byName, join } = await serve()
   const client = await join('a')
   const ws = of(byName, 'a')
-  expect([hub.join(ws, '__proto__'), hub.join(ws, '__proto__'), hub.join(ws, 'constructor')]).toEqual([true, true, true])
+  expect([hub.join(ws, '__proto__'), hub.join(ws, '__proto__'), hub.join(ws, 'constructor')]).toEqual([
+    true,
+    true,
+    true
+  ])
   expect(hub.rooms(ws)).toEqual(['__proto__', 'constructor'])
   expect(hub.getRooms()).toEqual(['__proto__', 'constructor'])
-  expect([hub.getClientCount('__proto__'), hub.getClients('constructor'), hub.getClientCount('toString')]).toEqual([1, [ws], 0])
+  expect([hub.getClientCount('__proto__'), hub.getClients('constructor'), hub.getClientCount('toString')]).toEqual([
+    1,
+    [ws],
+    0
+  ])
   hub.leave(ws, '__proto__')
   expect(hub.getRooms()).toEqual(['constructor'])
   client.socket.terminate()
@@ -116,17 +147,22 @@ test('rooms come with their first member and go with their last, also when it on
   expect([hub.getRooms(), hub.rooms(ws), hub.stats().rooms]).toEqual([[], [], 0])
 })
 
-test.each([[''], ['x'.repeat(257)], [5], [null]])('the room %p is refused with an error that closes with 1008', async (room) => {
-  const { hub, byName, join } = await serve()
-  await join('a')
-  expect(() => hub.join(of(byName, 'a'), room as string)).toThrow(expect.objectContaining({ closeCode: 1008 }))
-  expect(() => hub.to(room as string)).toThrow(/"room"/)
-})
+test.each([[''], ['x'.repeat(257)], [5], [null]])(
+  'the room %p is refused with an error that closes with 1008',
+  async (room) => {
+    const { hub, byName, join } = await serve()
+    await join('a')
+    expect(() => hub.join(of(byName, 'a'), room as string)).toThrow(expect.objectContaining({ closeCode: 1008 }))
+    expect(() => hub.to(room as string)).toThrow(/"room"/)
+  }
+)
 
 test('what is no connection is refused by name', () => {
   const hub = new WebSocketHub()
   for (const act of [hub.register, hub.unregister, hub.rooms]) {
-    expect(() => act.call(hub, { close: () => {} } as never)).toThrow(/"ws": must be the WebSocketConnection that a handler gets, got an object/)
+    expect(() => act.call(hub, { close: () => {} } as never)).toThrow(
+      /"ws": must be the WebSocketConnection that a handler gets, got an object/
+    )
   }
 })
 
@@ -184,7 +220,14 @@ describe('slow consumers', () => {
   const config = { sendQueueSize: 8, writeTimeout: 0 }
 
   /** A client that stops reading, with its socket full, beside one that reads. */
-  async function slowAndFast(slowConsumer: object | string): Promise<Omit<Awaited<ReturnType<typeof serve>>, 'ws'> & { slow: RawClient; fast: TestClient; ws: WebSocketConnection; tick: () => Promise<void> }> {
+  async function slowAndFast(slowConsumer: object | string): Promise<
+    Omit<Awaited<ReturnType<typeof serve>>, 'ws'> & {
+      slow: RawClient
+      fast: TestClient
+      ws: WebSocketConnection
+      tick: () => Promise<void>
+    }
+  > {
     const server = await serve(undefined, { ...config, slowConsumer })
     const slow = await new RawClient(server.port).open('/ws?name=slow')
     const fast = await server.join('fast')
@@ -274,7 +317,11 @@ describe('slow consumers', () => {
   })
 
   test('a coalesce function that throws is logged once, and the message is treated as one of its own key', async () => {
-    const { hub, slow, logs, tick } = await slowAndFast({ coalesce: () => { throw new Error('no key') } })
+    const { hub, slow, logs, tick } = await slowAndFast({
+      coalesce: () => {
+        throw new Error('no key')
+      }
+    })
     for (let i = 0; i < 4; i++) {
       hub.broadcast(`message ${i}`)
       await tick()
@@ -295,24 +342,31 @@ describe('slow consumers', () => {
     expect(hub.stats().drops).toBe(12)
   })
 
-  test.each(['disconnect', 'dropNewest', 'dropOldest'])('%s: a burst in one tick costs a client that reads nothing', async (slowConsumer) => {
-    const { hub, join } = await serve(undefined, { sendQueueSize: 4, slowConsumer })
-    const client = await join('a')
-    for (let round = 0; round < 3; round++) {
-      for (let i = 0; i < 5_000; i++) hub.broadcast(`message ${i} ${'x'.repeat(500)}`)
-      await client.until(() => client.messages.length === 5_000 || client.closed !== undefined)
-      expect(client.closed).toBeUndefined()
-      expect(client.messages.map(({ data }) => data.split(' ')[1])).toEqual(Array.from({ length: 5_000 }, (_, i) => `${i}`))
-      client.messages.length = 0
+  test.each(['disconnect', 'dropNewest', 'dropOldest'])(
+    '%s: a burst in one tick costs a client that reads nothing',
+    async (slowConsumer) => {
+      const { hub, join } = await serve(undefined, { sendQueueSize: 4, slowConsumer })
+      const client = await join('a')
+      for (let round = 0; round < 3; round++) {
+        for (let i = 0; i < 5_000; i++) hub.broadcast(`message ${i} ${'x'.repeat(500)}`)
+        await client.until(() => client.messages.length === 5_000 || client.closed !== undefined)
+        expect(client.closed).toBeUndefined()
+        expect(client.messages.map(({ data }) => data.split(' ')[1])).toEqual(
+          Array.from({ length: 5_000 }, (_, i) => `${i}`)
+        )
+        client.messages.length = 0
+      }
+      expect(hub.stats().drops).toBe(0)
     }
-    expect(hub.stats().drops).toBe(0)
-  })
+  )
 })
 
 test('compressed broadcasts, long and short, arrive as they were and in order, whatever each receiver has agreed to', async () => {
   const { hub, ws, byName } = await serve(undefined, { compressionThreshold: 100 })
   const offers = [false, true, { serverMaxWindowBits: 10 }, { serverMaxWindowBits: 15 }] as const
-  const clients = await Promise.all(offers.map((perMessageDeflate, i) => connect(ws(`/ws?name=${i}`), [], { perMessageDeflate })))
+  const clients = await Promise.all(
+    offers.map((perMessageDeflate, i) => connect(ws(`/ws?name=${i}`), [], { perMessageDeflate }))
+  )
   await eventually(() => byName.size === offers.length)
   const texts = Array.from({ length: 40 }, (_, i) => `${i} `.repeat([1, 200, 30_000][i % 3] as number))
   for (const text of texts) hub.broadcast(text)

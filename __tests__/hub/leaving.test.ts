@@ -4,7 +4,9 @@ import { closeServers, connect, eventually, startServer } from '../support/serve
 afterEach(closeServers)
 
 /** Joins two rooms; gives what the hub said of the rooms at the end, and in which event. */
-async function leave(how: (ws: WebSocketConnection, client: Awaited<ReturnType<typeof connect>>) => unknown): Promise<{ inFinally: string[]; inEvent: readonly string[] }> {
+async function leave(
+  how: (ws: WebSocketConnection, client: Awaited<ReturnType<typeof connect>>) => unknown
+): Promise<{ inFinally: string[]; inEvent: readonly string[] }> {
   const seen: { inFinally: string[]; inEvent: readonly string[] } = { inFinally: ['never'], inEvent: ['never'] }
   let ws: WebSocketConnection | undefined
   let isOver = false

@@ -11,9 +11,14 @@ afterEach(closeServers)
 
 const who = fc.nat(CLIENTS - 1)
 const room = fc.nat(ROOMS - 1)
-const size = fc.oneof({ weight: 8, arbitrary: fc.nat(300) }, { weight: 3, arbitrary: fc.nat(6_000) }, { weight: 1, arbitrary: fc.nat(40_000) })
+const size = fc.oneof(
+  { weight: 8, arbitrary: fc.nat(300) },
+  { weight: 3, arbitrary: fc.nat(6_000) },
+  { weight: 1, arbitrary: fc.nat(40_000) }
+)
 const isBinary = fc.boolean()
-const step = <Name extends string>(name: Name) => fc.record({ do: fc.constant(name), who, room, size, isBinary, isNoise: fc.boolean() })
+const step = <Name extends string>(name: Name) =>
+  fc.record({ do: fc.constant(name), who, room, size, isBinary, isNoise: fc.boolean() })
 const action = fc.oneof(
   { weight: 3, arbitrary: step('join') },
   { weight: 1, arbitrary: step('leave') },
@@ -32,7 +37,8 @@ const action = fc.oneof(
 )
 
 /** What a client sees, in order: a line for each message, ping and close frame, with all their bytes in a digest. */
-const line = (kind: string, data: Buffer): string => `${kind} ${data.length} ${createHash('md5').update(data).digest('base64')}`
+const line = (kind: string, data: Buffer): string =>
+  `${kind} ${data.length} ${createHash('md5').update(data).digest('base64')}`
 
 class Observer {
   readonly seen: string[] = []
@@ -41,7 +47,9 @@ class Observer {
 
   constructor(url: string, isCompressed: boolean) {
     this.socket = new WebSocket(url, { perMessageDeflate: isCompressed })
-    this.socket.on('message', (data: Buffer, isBinaryMessage: boolean) => this.seen.push(line(isBinaryMessage ? 'binary' : 'text', data)))
+    this.socket.on('message', (data: Buffer, isBinaryMessage: boolean) =>
+      this.seen.push(line(isBinaryMessage ? 'binary' : 'text', data))
+    )
     this.socket.on('ping', (data: Buffer) => this.seen.push(line('ping', data)))
     this.closed = new Promise((resolve) => {
       this.socket.on('close', (code, reason) => {
@@ -55,9 +63,19 @@ class Observer {
 /** Bytes that compress well, or not at all, and are never the same twice. */
 function payloadOf(number: number, length: number, isNoise: boolean, isText: boolean): Buffer {
   const start = Buffer.from(`${number}:`)
-  if (!isNoise) return Buffer.concat([start, Buffer.alloc(length, 'é ')].map((part) => (isText ? Buffer.from(part.toString().replaceAll('\ufffd', '?')) : part)))
-  const noise = Buffer.concat(Array.from({ length: Math.ceil(length / 64) }, (_, i) => createHash('sha512').update(`${number} ${i}`).digest()))
-  return Buffer.concat([start, isText ? Buffer.from(noise.toString('base64').slice(0, length)) : noise.subarray(0, length)])
+  if (!isNoise)
+    return Buffer.concat(
+      [start, Buffer.alloc(length, 'é ')].map((part) =>
+        isText ? Buffer.from(part.toString().replaceAll('\ufffd', '?')) : part
+      )
+    )
+  const noise = Buffer.concat(
+    Array.from({ length: Math.ceil(length / 64) }, (_, i) => createHash('sha512').update(`${number} ${i}`).digest())
+  )
+  return Buffer.concat([
+    start,
+    isText ? Buffer.from(noise.toString('base64').slice(0, length)) : noise.subarray(0, length)
+  ])
 }
 
 test('200 receivers, joins, leaves, unicasts, pings, closes, compressed and not: each gets exactly its sequence, byte for byte, and the close frame last', async () => {
@@ -85,7 +103,10 @@ test('200 receivers, joins, leaves, unicasts, pings, closes, compressed and not:
       const expected = numbers.map((): string[] => [])
       let repeat: (() => void) | undefined
 
-      for (const [i, { do: what, who: number, room: r, size: length, isBinary: binary, isNoise }] of actions.entries()) {
+      for (const [
+        i,
+        { do: what, who: number, room: r, size: length, isBinary: binary, isNoise }
+      ] of actions.entries()) {
         const ws = connections.get(number) as WebSocketConnection
         const inRoom = members[r] as Set<number>
         const next = (r + 1) % ROOMS
@@ -112,10 +133,21 @@ test('200 receivers, joins, leaves, unicasts, pings, closes, compressed and not:
         }
         if (what === 'unicast') unicast(i)
         if (what === 'offer') say(i, [number], (data) => void ws.writeAsync(data, type))
-        if (what === 'room') (repeat = () => say(i, [...inRoom], (data) => void hub.to(`room ${r}`).broadcast(data, { type })))()
-        if (what === 'rooms') say(i, new Set([...inRoom, ...(members[next] as Set<number>)]), (data) => void hub.to([`room ${r}`, `room ${next}`]).broadcast(data, { type }))
+        if (what === 'room')
+          (repeat = () => say(i, [...inRoom], (data) => void hub.to(`room ${r}`).broadcast(data, { type })))()
+        if (what === 'rooms')
+          say(
+            i,
+            new Set([...inRoom, ...(members[next] as Set<number>)]),
+            (data) => void hub.to([`room ${r}`, `room ${next}`]).broadcast(data, { type })
+          )
         if (what === 'all') (repeat = () => say(i, [...open], (data) => void hub.broadcast(data, { type })))()
-        if (what === 'except') say(i, numbers.filter((n) => n !== number), (data) => void hub.broadcast(data, { type, except: ws }))
+        if (what === 'except')
+          say(
+            i,
+            numbers.filter((n) => n !== number),
+            (data) => void hub.broadcast(data, { type, except: ws })
+          )
         if (what === 'again') for (let n = 0; n < 5; n++) repeat?.()
         if (what === 'ping') {
           expect_([number], line('ping', Buffer.from(`${i}`)))

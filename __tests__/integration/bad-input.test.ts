@@ -30,11 +30,15 @@ beforeEach(async () => {
   kept = []
   server = await startServer((app) => {
     app.webSocketWithConfig('/echo', echo, { maxMessageSize: 100 * KiB, maxControlFrames: 0 })
-    app.webSocketWithConfig('/record', async (ws) => {
-      for await (const { data } of ws) recorded.push(data.toString())
-      ws.signal.addEventListener('abort', () => recorded.push(ws.closeInfo?.code))
-      if (ws.signal.aborted) recorded.push(ws.closeInfo?.code)
-    }, { maxMessageSize: 100 * KiB })
+    app.webSocketWithConfig(
+      '/record',
+      async (ws) => {
+        for await (const { data } of ws) recorded.push(data.toString())
+        ws.signal.addEventListener('abort', () => recorded.push(ws.closeInfo?.code))
+        if (ws.signal.aborted) recorded.push(ws.closeInfo?.code)
+      },
+      { maxMessageSize: 100 * KiB }
+    )
     app.webSocket('/json', async (ws) => ws.writeJSON(await ws.readJSON()))
     app.webSocket('/patient', async (ws) => {
       await ws.readJSON().catch((error: { closeCode?: number }) => ws.writeText(`refused with ${error.closeCode}`))
@@ -79,7 +83,8 @@ async function expectAlive(): Promise<void> {
   await another.close()
 }
 
-const open = (path: string, headers?: Record<string, string>): Promise<RawClient> => new RawClient(server.port).open(path, headers)
+const open = (path: string, headers?: Record<string, string>): Promise<RawClient> =>
+  new RawClient(server.port).open(path, headers)
 const DEFLATE = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
 
 /** Errors that the server logged: a client's fault is none of them. */
@@ -97,9 +102,17 @@ describe('frames that break the protocol', () => {
     ['a close frame of 126 bytes', clientFrame(8, Buffer.alloc(126, 3)), 1002],
     ['a close frame of one byte', clientFrame(8, 'x'), 1002],
     ['an invalid code in a close frame', clientFrame(8, Buffer.from([0x03, 0xed])), 1002],
-    ...[3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map((opcode): [string, Buffer, number] => [`the unknown opcode ${opcode}`, clientFrame(opcode, 'x'), 1002]),
+    ...[3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map((opcode): [string, Buffer, number] => [
+      `the unknown opcode ${opcode}`,
+      clientFrame(opcode, 'x'),
+      1002
+    ]),
     ['a continuation of nothing', clientFrame(0, 'x'), 1002],
-    ['a new message inside of a fragmented one', Buffer.concat([clientFrame(1, 'a', { fin: false }), clientFrame(1, 'b')]), 1002],
+    [
+      'a new message inside of a fragmented one',
+      Buffer.concat([clientFrame(1, 'a', { fin: false }), clientFrame(1, 'b')]),
+      1002
+    ],
     ['text that is not UTF-8', clientFrame(1, Buffer.from([0x61, 0xff])), 1007],
     ['an overlong encoding', clientFrame(1, Buffer.from([0xc0, 0xaf])), 1007],
     ['a surrogate in UTF-8', clientFrame(1, Buffer.from([0xed, 0xa0, 0x80])), 1007],
@@ -115,7 +128,10 @@ describe('frames that break the protocol', () => {
     ['a frame that says to be of 2^53 bytes', clientFrame(2, '', { length: 2 ** 53 }), 1009],
     [
       'a message too large in fragments',
-      Buffer.concat([clientFrame(2, Buffer.alloc(60 * KiB), { fin: false }), clientFrame(0, Buffer.alloc(60 * KiB), { fin: false })]),
+      Buffer.concat([
+        clientFrame(2, Buffer.alloc(60 * KiB), { fin: false }),
+        clientFrame(0, Buffer.alloc(60 * KiB), { fin: false })
+      ]),
       1009
     ]
   ]
@@ -128,18 +144,27 @@ describe('frames that break the protocol', () => {
     expect(errorsLogged()).toEqual([])
   })
 
-  test.each(frames)('%s: the handler still reads what came before it, then learns the code', async (_what, frame, code) => {
-    const client = await open('/record')
-    client.socket.write(Buffer.concat([clientFrame(1, 'before'), frame]))
-    expect(await client.closeCode()).toBe(code)
-    client.reset()
-    await eventually(() => recorded.length === 2, 'the handler to see the end')
-    expect(recorded).toEqual(['before', code])
-  })
+  test.each(frames)(
+    '%s: the handler still reads what came before it, then learns the code',
+    async (_what, frame, code) => {
+      const client = await open('/record')
+      client.socket.write(Buffer.concat([clientFrame(1, 'before'), frame]))
+      expect(await client.closeCode()).toBe(code)
+      client.reset()
+      await eventually(() => recorded.length === 2, 'the handler to see the end')
+      expect(recorded).toEqual(['before', code])
+    }
+  )
 
   test('a character that is cut between two fragments is none of that', async () => {
     const client = await open('/echo')
-    client.socket.write(Buffer.concat([clientFrame(1, Buffer.from([0xe2]), { fin: false }), clientFrame(9, 'ping'), clientFrame(0, Buffer.from([0x82, 0xac]))]))
+    client.socket.write(
+      Buffer.concat([
+        clientFrame(1, Buffer.from([0xe2]), { fin: false }),
+        clientFrame(9, 'ping'),
+        clientFrame(0, Buffer.from([0x82, 0xac]))
+      ])
+    )
     expect(await client.frame()).toMatchObject({ opcode: 10, payload: Buffer.from('ping') })
     expect(await client.frame()).toMatchObject({ opcode: 1, payload: Buffer.from('€') })
     client.reset()
@@ -163,7 +188,10 @@ describe('compressed messages', () => {
     ['a block of an invalid type', Buffer.from([0x07, 0xff, 0xff])],
     ['random bytes', Buffer.from('f3a1c0ffee00deadbeef0123456789', 'hex')],
     ['a stored block with a wrong length', Buffer.from([0x01, 0x05, 0x00, 0x00, 0x00, 0x61])],
-    ['a stream that was begun in a context of before', deflateRawSync('hello hello hello', { dictionary: Buffer.from('hello hello hello') })]
+    [
+      'a stream that was begun in a context of before',
+      deflateRawSync('hello hello hello', { dictionary: Buffer.from('hello hello hello') })
+    ]
   ])('corrupt: %s, 1007', async (_what, payload) => {
     const client = await open('/echo', DEFLATE)
     client.socket.write(clientFrame(1, payload, { rsv: 4 }))
@@ -186,7 +214,12 @@ describe('compressed messages', () => {
     expect(await client.closeCode()).toBe(1009)
     client.reset()
     const other = await open('/echo', DEFLATE)
-    other.socket.write(Buffer.concat([clientFrame(2, payload.subarray(0, 20), { rsv: 4, fin: false }), clientFrame(0, payload.subarray(20))]))
+    other.socket.write(
+      Buffer.concat([
+        clientFrame(2, payload.subarray(0, 20), { rsv: 4, fin: false }),
+        clientFrame(0, payload.subarray(20))
+      ])
+    )
     expect(await other.closeCode()).toBe(1009)
     other.reset()
   })
@@ -197,7 +230,7 @@ describe('compressed messages', () => {
     const before = process.memoryUsage().rss
     for (const client of clients) client.socket.write(bomb)
     expect(await Promise.all(clients.map((client) => client.closeCode()))).toEqual(clients.map(() => 1009))
-    expect(process.memoryUsage().rss - before).toBeLessThan(8 * 64 * MiB / 2)
+    expect(process.memoryUsage().rss - before).toBeLessThan((8 * 64 * MiB) / 2)
     for (const client of clients) client.reset()
   })
 
@@ -221,7 +254,18 @@ describe('compressed messages', () => {
 })
 
 describe('JSON', () => {
-  const bad = ['', '{', 'undefined', "{'a':1}", '[1,]', '\u0000', '{"__proto__":{"admin":true}}', '{"a":{"__proto__":1}}', '{"constructor":{"prototype":{"admin":true}}}', '{"\\u005f_proto__":1}']
+  const bad = [
+    '',
+    '{',
+    'undefined',
+    "{'a':1}",
+    '[1,]',
+    '\u0000',
+    '{"__proto__":{"admin":true}}',
+    '{"a":{"__proto__":1}}',
+    '{"constructor":{"prototype":{"admin":true}}}',
+    '{"\\u005f_proto__":1}'
+  ]
 
   test.each(bad)('%j: a handler that does not care closes with 1007', async (text) => {
     const client = await connect(server.ws('/json'))

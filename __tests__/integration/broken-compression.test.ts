@@ -26,11 +26,16 @@ function serve(): Promise<TestServer> {
   return startServer((app) => {
     // As docs/configuration.md has it.
     app.addHook('onRequest', async ({ raw: { headers } }) => {
-      if (/Version\/15\.|OS 15_|Mojolicious/.test(headers['user-agent'] ?? '')) delete headers['sec-websocket-extensions']
+      if (/Version\/15\.|OS 15_|Mojolicious/.test(headers['user-agent'] ?? ''))
+        delete headers['sec-websocket-extensions']
     })
-    app.webSocketWithConfig('/ws', async (ws) => {
-      for await (const { data } of ws) await ws.writeText(data.toString())
-    }, { compressionThreshold: 0 })
+    app.webSocketWithConfig(
+      '/ws',
+      async (ws) => {
+        for await (const { data } of ws) await ws.writeText(data.toString())
+      },
+      { compressionThreshold: 0 }
+    )
   })
 }
 
@@ -66,6 +71,9 @@ test.each([
 test('others compress as before', async () => {
   const { port } = await serve()
   const client = new RawClient(port)
-  client.handshake('/ws', { ...OFFER, 'User-Agent': 'Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15' })
+  client.handshake('/ws', {
+    ...OFFER,
+    'User-Agent': 'Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15'
+  })
   expect((await client.head()).headers.get('sec-websocket-extensions')).toMatch(/^permessage-deflate/)
 })

@@ -42,7 +42,8 @@ export class ChatCluster {
       stdio: ['ignore', 'pipe', 'pipe']
     })
     this.exited = once(this.child, 'exit')
-    for (const stream of [this.child.stdout, this.child.stderr]) stream?.on('data', (chunk) => (this.output += String(chunk)))
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream?.on('data', (chunk) => (this.output += String(chunk)))
   }
 
   static async spawn(environment: Record<string, string>): Promise<ChatCluster> {
@@ -62,7 +63,8 @@ export class ChatCluster {
   /** The nodes, as they are now: a later line counts for more. */
   get nodes(): { url: string; pid: number }[] {
     const found = new Map<string, { url: string; pid: number }>()
-    for (const [, name = '', url = '', pid] of this.output.matchAll(/^(Node \d): (\S+) {2}\(pid (\d+)\)/gm)) found.set(name, { url, pid: Number(pid) })
+    for (const [, name = '', url = '', pid] of this.output.matchAll(/^(Node \d): (\S+) {2}\(pid (\d+)\)/gm))
+      found.set(name, { url, pid: Number(pid) })
     return [...found.values()]
   }
 
@@ -76,7 +78,11 @@ export class ChatCluster {
   }
 
   post(path: string, body: unknown, headers: Record<string, string> = {}, node?: number): Promise<Response> {
-    return fetch(this.http(path, node), { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } })
+    return fetch(this.http(path, node), {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json', ...headers }
+    })
   }
 
   /** Ends it as Ctrl+C does; gives its exit code. */
@@ -118,11 +124,21 @@ export class Guest {
   }
 
   /** Connects, to the balancer or to one node. */
-  static async connect(cluster: ChatCluster, node?: number, path = '/ws', headers: Record<string, string> = {}): Promise<Guest> {
+  static async connect(
+    cluster: ChatCluster,
+    node?: number,
+    path = '/ws',
+    headers: Record<string, string> = {}
+  ): Promise<Guest> {
     return new Guest(await connect(cluster.http(path, node).replace('http', 'ws'), [], { headers }))
   }
 
-  static async join(cluster: ChatCluster, name: string, room: string, { node, key = name }: { node?: number; key?: string } = {}): Promise<Guest> {
+  static async join(
+    cluster: ChatCluster,
+    name: string,
+    room: string,
+    { node, key = name }: { node?: number; key?: string } = {}
+  ): Promise<Guest> {
     const guest = await Guest.connect(cluster, node)
     guest.send({ type: 'join', name, room, key })
     await Promise.race([guest.next('welcome'), guest.#refused()])
@@ -139,7 +155,8 @@ export class Guest {
 
   /** The first message of a type that has these values, whether it has come already or not. */
   async next(type: string, values: Partial<Said> = {}): Promise<Said> {
-    const isIt = (said: Said): boolean => said.type === type && Object.entries(values).every(([key, value]) => said[key as keyof Said] === value)
+    const isIt = (said: Said): boolean =>
+      said.type === type && Object.entries(values).every(([key, value]) => said[key as keyof Said] === value)
     await Promise.race([this.client.until(() => this.heard.some(isIt)), this.#closedEarly()])
     return this.heard.find(isIt)!
   }
@@ -177,5 +194,7 @@ export class Guest {
 }
 
 function movesAmong(heard: Said[]): string[] {
-  return heard.filter(({ type }) => type === 'joined' || type === 'left').map(({ type, member }) => `${member.name} ${type}`)
+  return heard
+    .filter(({ type }) => type === 'joined' || type === 'left')
+    .map(({ type, member }) => `${member.name} ${type}`)
 }

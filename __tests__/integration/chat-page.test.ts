@@ -85,13 +85,19 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
           const range = line.ownerDocument.createRange()
           range.selectNodeContents(line)
           const rects = [...range.getClientRects()]
-          return { left: Math.min(...rects.map(({ left }) => left)) - outer.left, right: outer.right - Math.max(...rects.map(({ right }) => right)) }
+          return {
+            left: Math.min(...rects.map(({ left }) => left)) - outer.left,
+            right: outer.right - Math.max(...rects.map(({ right }) => right))
+          }
         })
       )
 
     test('each line begins on the side of its own script', async () => {
       const [ada, bob] = [await pages.enter('Ada', 'scripts'), await server.guest('Bob', 'scripts')]
-      await speak(bob, 'مرحبا\nA line in English that is longer\nשלום\n123 سطر\nEnglish with عربي\nhttps://example.com/ مرحبا')
+      await speak(
+        bob,
+        'مرحبا\nA line in English that is longer\nשלום\n123 سطر\nEnglish with عربي\nhttps://example.com/ مرحبا'
+      )
       await say(ada, 'نعم')
       await ada.locator('#text').fill('سطر أول\nsecond')
       const measured = await gaps(textOf(ada, 'A line in English'))
@@ -102,7 +108,11 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       // Shorter lines are apart from the other side, so it is no accident.
       expect(measured[0]!.left).toBeGreaterThan(20)
       expect(measured[4]!.right).toBeGreaterThan(20)
-      expect(await ada.locator('#text').evaluate((field) => field.ownerDocument.defaultView!.getComputedStyle(field).unicodeBidi)).toBe('plaintext')
+      expect(
+        await ada
+          .locator('#text')
+          .evaluate((field) => field.ownerDocument.defaultView!.getComputedStyle(field).unicodeBidi)
+      ).toBe('plaintext')
     })
 
     test('announcements have their direction as well', async () => {
@@ -123,7 +133,12 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       await ada.locator('#typing', { hasText: 'is typing' }).waitFor()
       for (const place of ['#people', '#log .notice', '#log .group .head', '#typing']) {
         const name = ada.locator(`${place} bdi`, { hasText: 'ליאת (1)' })
-        expect(await name.evaluate((element) => [element.tagName, element.ownerDocument.defaultView!.getComputedStyle(element).direction])).toEqual(['BDI', 'rtl'])
+        expect(
+          await name.evaluate((element) => [
+            element.tagName,
+            element.ownerDocument.defaultView!.getComputedStyle(element).direction
+          ])
+        ).toEqual(['BDI', 'rtl'])
       }
       expect(await ada.locator('#title bdi').innerText()).toBe('غرفة')
       expect(await ada.locator('#rooms [aria-current] bdi').innerText()).toBe('غرفة')
@@ -133,12 +148,16 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       const [ada, bob] = [await pages.enter('Ada', 'links'), await server.guest('Bob', 'links')]
       await speak(bob, 'See https://example.com/a?b=c#d, or javascript:alert(1) <a href="https://evil.example">x</a>')
       await sees(ada, 'See https://example.com')
-      const links = await ada.locator('#log a').evaluateAll((all) => all.map((a) => ['href', 'target', 'rel', 'dir'].map((name) => a.getAttribute(name))))
+      const links = await ada
+        .locator('#log a')
+        .evaluateAll((all) => all.map((a) => ['href', 'target', 'rel', 'dir'].map((name) => a.getAttribute(name))))
       expect(links).toEqual([
         ['https://example.com/a?b=c#d', '_blank', 'noopener noreferrer nofollow', 'ltr'],
         ['https://evil.example/', '_blank', 'noopener noreferrer nofollow', 'ltr']
       ])
-      expect(await textOf(ada, 'See').innerText()).toBe('See https://example.com/a?b=c#d, or javascript:alert(1) <a href="https://evil.example">x</a>')
+      expect(await textOf(ada, 'See').innerText()).toBe(
+        'See https://example.com/a?b=c#d, or javascript:alert(1) <a href="https://evil.example">x</a>'
+      )
     })
 
     test('finds where an address begins and ends', async () => {
@@ -165,7 +184,12 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
         ['（https://a.example/b）。', 'https://a.example/b'],
         ['https://a.example/\u202Egpj.exe', 'https://a.example/'],
         ['https://a.example/x\u200By', 'https://a.example/x'],
-        ['http://localhost:3000/ http://[::1]:8080/x http://127.0.0.1', 'http://localhost:3000/', 'http://[::1]:8080/x', 'http://127.0.0.1'],
+        [
+          'http://localhost:3000/ http://[::1]:8080/x http://127.0.0.1',
+          'http://localhost:3000/',
+          'http://[::1]:8080/x',
+          'http://127.0.0.1'
+        ],
         ['https://a.example<script>', 'https://a.example'],
         // Not links: other schemes, no host, a name that pretends to be one.
         ['javascript:alert(1) JAVASCRIPT://a.example/%0aalert(1) data:text/html,x vbscript:x file:///etc/passwd'],
@@ -188,13 +212,24 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       await say(ada, 'four')
       await say(ada, 'five')
       const groups = ada.locator('#log .group')
-      expect(await groups.evaluateAll((all) => all.map((group) => [group.querySelectorAll('.bubble').length, group.querySelectorAll('time').length, group.querySelectorAll('.author').length]))).toEqual([
+      expect(
+        await groups.evaluateAll((all) =>
+          all.map((group) => [
+            group.querySelectorAll('.bubble').length,
+            group.querySelectorAll('time').length,
+            group.querySelectorAll('.author').length
+          ])
+        )
+      ).toEqual([
         [3, 1, 1],
         [2, 1, 1]
       ])
       // Whoever listens to one message hears whose it is.
-      expect(await groups.first().locator('.bubble .sr-only').allInnerTexts()).toEqual(['Bob: ', 'Bob: '].map((text) => text.trim()))
-      const sizes = await ada.evaluate(`Promise.all([import('/log.js'), import('/colours.js')]).then(([{ Log }, { Colours }]) => {
+      expect(await groups.first().locator('.bubble .sr-only').allInnerTexts()).toEqual(
+        ['Bob: ', 'Bob: '].map((text) => text.trim())
+      )
+      const sizes =
+        await ada.evaluate(`Promise.all([import('/log.js'), import('/colours.js')]).then(([{ Log }, { Colours }]) => {
         const log = new Log(new Colours(), () => {})
         const say = (id, minutes) => log.message({ id, from: { id: 'x', name: 'X' }, text: id, at: minutes * 60_000 }, { isOwn: false })
         log.clear()
@@ -211,9 +246,15 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
   describe('colours', () => {
     test('people who are here at the same time differ', async () => {
       const ada = await pages.enter('Ada', 'colours')
-      await Promise.all(['Bob', 'Cleo', 'Dan', 'Eve', 'Finn', 'Gus', 'Hal', 'Ida', 'Jo', 'Kim', 'Lou'].map((name) => server.guest(name, 'colours')))
+      await Promise.all(
+        ['Bob', 'Cleo', 'Dan', 'Eve', 'Finn', 'Gus', 'Hal', 'Ida', 'Jo', 'Kim', 'Lou'].map((name) =>
+          server.guest(name, 'colours')
+        )
+      )
       await eventually(async () => (await people(ada)).length === 12)
-      const colours = await ada.locator('#people .avatar').evaluateAll((all) => all.map((sign) => sign.ownerDocument.defaultView!.getComputedStyle(sign).backgroundColor))
+      const colours = await ada
+        .locator('#people .avatar')
+        .evaluateAll((all) => all.map((sign) => sign.ownerDocument.defaultView!.getComputedStyle(sign).backgroundColor))
       expect(new Set(colours).size).toBe(12)
     })
 
@@ -344,7 +385,12 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       const others = await Promise.all(['Bob', 'Cleo', 'Dan', 'Eve'].map((name) => server.guest(name, 'keys-2')))
       const line = ada.locator('#typing')
       const says = (text: string): Promise<void> => eventually(async () => (await line.innerText()) === text, text)
-      const sentences = ['Bob is typing', 'Bob and Cleo are typing', 'Bob, Cleo and Dan are typing', '4 people are typing']
+      const sentences = [
+        'Bob is typing',
+        'Bob and Cleo are typing',
+        'Bob, Cleo and Dan are typing',
+        '4 people are typing'
+      ]
       for (const [i, other] of others.entries()) {
         send(other, { type: 'typing', active: true })
         await says(sentences[i]!)
@@ -409,7 +455,9 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
     test('the first attempts are quick, the later ones are not, and all are spread', async () => {
       const page = await pages.open()
       const delays = (random: number): Promise<number[]> =>
-        page.evaluate(`import('/backoff.js').then(({ retryDelay }) => Array.from({ length: 14 }, (_, i) => retryDelay(i, () => ${random})))`)
+        page.evaluate(
+          `import('/backoff.js').then(({ retryDelay }) => Array.from({ length: 14 }, (_, i) => retryDelay(i, () => ${random})))`
+        )
       const [lowest, middle, highest] = await Promise.all([delays(0), delays(0.5), delays(0.999_999)])
       expect(lowest.slice(0, 5)).toEqual([0, 0, 0, 0, 0])
       expect(highest.slice(0, 5).every((delay) => delay > 900 && delay <= 1000)).toBe(true)

@@ -18,7 +18,9 @@ export class ChatPages {
 
   /** A page of a person of its own, as another context has another storage; or another tab of somebody. */
   async open(options: BrowserContextOptions = {}, context?: BrowserContext): Promise<Page> {
-    const own = context ?? (await this.#browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', ...options }))
+    const own =
+      context ??
+      (await this.#browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', ...options }))
     const page = await own.newPage()
     page.setDefaultTimeout(15_000)
     page.on('pageerror', (error) => this.#problems.push(String(error)))

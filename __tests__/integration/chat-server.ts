@@ -84,7 +84,11 @@ export class ChatServer {
   }
 
   post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
-    return fetch(this.http(path), { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } })
+    return fetch(this.http(path), {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json', ...headers }
+    })
   }
 
   async connect(path: string, headers: Record<string, string> = {}): Promise<TestClient> {

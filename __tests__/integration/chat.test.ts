@@ -28,12 +28,18 @@ describe('the server of the chat', () => {
     expect(await refused({ type: 'dance' })).toBe('This kind of message is unknown here.')
     expect(await refused(null)).toBe('This kind of message is unknown here.')
     expect(await refused({ type: 'message', text: 'hello', ref: 'm1' })).toBe('Join a room first.')
-    expect(await refused({ type: 'join', name: 'x'.repeat(25), room: 'r', key: 'k' })).toBe('The name is longer than 24 characters.')
+    expect(await refused({ type: 'join', name: 'x'.repeat(25), room: 'r', key: 'k' })).toBe(
+      'The name is longer than 24 characters.'
+    )
     expect(await refused({ type: 'join', name: ' \u200B ', room: 'r', key: 'k' })).toBe('The name is empty.')
-    expect(await refused({ type: 'join', name: 'Validator', room: 'a/b', key: 'k' })).toBe('A room name has letters, digits, - and _ only.')
+    expect(await refused({ type: 'join', name: 'Validator', room: 'a/b', key: 'k' })).toBe(
+      'A room name has letters, digits, - and _ only.'
+    )
     send(client, { type: 'join', name: 'Validator', room: 'Checks', key: 'k' })
     expect(await nextOf(client, 'welcome')).toMatchObject({ room: 'checks', you: { name: 'Validator' } })
-    expect(await refused({ type: 'message', text: 'x'.repeat(2001), ref: 'm2' })).toBe('The message is longer than 2000 characters.')
+    expect(await refused({ type: 'message', text: 'x'.repeat(2001), ref: 'm2' })).toBe(
+      'The message is longer than 2000 characters.'
+    )
   })
 
   test('closes with 1007 on what is no JSON, with 1009 on what is far too long', async () => {
@@ -48,7 +54,11 @@ describe('the server of the chat', () => {
   test('slows down who sends too fast, and hands the message back', async () => {
     const client = await server.guest('Hasty', 'hurry')
     for (let i = 0; i < 12; i++) send(client, { type: 'message', text: `message ${i}`, ref: `m${i}` })
-    expect(await nextOf(client, 'error')).toMatchObject({ about: 'message', ref: 'm9', text: expect.stringContaining('too fast') })
+    expect(await nextOf(client, 'error')).toMatchObject({
+      about: 'message',
+      ref: 'm9',
+      text: expect.stringContaining('too fast')
+    })
   })
 
   test('ends the connection of who does not stop', async () => {
@@ -62,12 +72,18 @@ describe('the server of the chat', () => {
     const watcher = await server.guest('Watcher', 'names')
     const thief = await server.connect('/ws')
     send(thief, { type: 'join', name: 'keeper', room: 'elsewhere', key: 'another key' })
-    expect(await nextOf(thief, 'error')).toMatchObject({ about: 'join', text: 'The name keeper is taken. Please choose another.' })
+    expect(await nextOf(thief, 'error')).toMatchObject({
+      about: 'join',
+      text: 'The name keeper is taken. Please choose another.'
+    })
     const second = await server.guest('Keeper', 'names', 'my key')
     expect(await first.close()).toEqual({ code: 4000, reason: 'continued elsewhere' })
     // The others do not notice.
     await speak(second, 'still here')
-    expect(await nextOf(watcher, 'message', ['joined', 'left'])).toMatchObject({ text: 'still here', from: { id: 'keeper', name: 'Keeper' } })
+    expect(await nextOf(watcher, 'message', ['joined', 'left'])).toMatchObject({
+      text: 'still here',
+      from: { id: 'keeper', name: 'Keeper' }
+    })
   })
 
   test('gives newcomers of a room the last messages, and forgets them when it is empty', async () => {
@@ -76,7 +92,9 @@ describe('the server of the chat', () => {
     await nextOf(first, 'message')
     const second = await server.connect('/ws')
     send(second, { type: 'join', name: 'Late', room: 'archive', key: 'late' })
-    expect(await nextOf(second, 'welcome')).toMatchObject({ history: [{ text: 'for the record', from: { name: 'Early' } }] })
+    expect(await nextOf(second, 'welcome')).toMatchObject({
+      history: [{ text: 'for the record', from: { name: 'Early' } }]
+    })
     for (const client of [first, second]) {
       send(client, { type: 'leave' })
       expect(await client.close()).toMatchObject({ code: 1000 })
@@ -127,7 +145,8 @@ describe('a grace before somebody has left', () => {
   beforeAll(() => server.restart({ CHAT_GRACE: '60000' }))
   afterAll(() => server.restart())
 
-  const gone = (room: string): Promise<void> => eventually(async () => (await server.status()).roomList.find(({ name }) => name === room)?.members === 1)
+  const gone = (room: string): Promise<void> =>
+    eventually(async () => (await server.status()).roomList.find(({ name }) => name === room)?.members === 1)
 
   test('a return within it is silent, and whoever came meanwhile knows of everybody', async () => {
     const watcher = await server.guest('Watcher', 'grace')
@@ -137,7 +156,9 @@ describe('a grace before somebody has left', () => {
     await gone('grace')
     const newcomer = await server.connect('/ws')
     send(newcomer, { type: 'join', name: 'Newcomer', room: 'grace', key: 'k' })
-    expect(await nextOf(newcomer, 'welcome')).toMatchObject({ members: expect.arrayContaining([{ id: 'ada', name: 'Ada' }]) })
+    expect(await nextOf(newcomer, 'welcome')).toMatchObject({
+      members: expect.arrayContaining([{ id: 'ada', name: 'Ada' }])
+    })
     await nextOf(watcher, 'joined')
     await server.guest('Ada', 'grace', 'her key')
     expect(await nextOf(watcher, 'joined', ['left'])).toMatchObject({ member: { name: 'Ada' }, quiet: true })
@@ -199,14 +220,21 @@ test('the absences are bounded, end in the order they began, and keep no process
     closed.add({ room: 'r', id: 'y' })
     console.log(closed.in('r').length)
     const end = setInterval(() => short.in('short').length === 0 && clearInterval(end), 5)`
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8', timeout: 20_000 })
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+    encoding: 'utf8',
+    timeout: 20_000
+  })
   expect(stderr).toBe('')
   expect(stdout).toBe('0,1,2 10000 3 undefined\n0\nshort a,c\n')
 })
 
 describe('who is typing', () => {
   test('is told to the others in the room, seldom, and never to oneself', async () => {
-    const [ada, bob, mary] = [await server.guest('Ada', 'typing'), await server.guest('Bob', 'typing'), await server.guest('Mary', 'not-typing')]
+    const [ada, bob, mary] = [
+      await server.guest('Ada', 'typing'),
+      await server.guest('Bob', 'typing'),
+      await server.guest('Mary', 'not-typing')
+    ]
     for (let i = 0; i < 6; i++) send(ada, { type: 'typing', active: true })
     await speak(ada, 'here it is')
     const heard = await typingUntil(bob, 'here it is')
@@ -229,7 +257,8 @@ describe('who is typing', () => {
 })
 
 test('suggests names that nobody has', async () => {
-  const free = async (like: string): Promise<string> => ((await (await fetch(server.http(`/name?like=${encodeURIComponent(like)}`))).json()) as { name: string }).name
+  const free = async (like: string): Promise<string> =>
+    ((await (await fetch(server.http(`/name?like=${encodeURIComponent(like)}`))).json()) as { name: string }).name
   expect(await free('Somebody new')).toBe('Somebody new')
   await server.guest('Suggested', 'suggestions')
   expect(await free('suggested')).toBe('suggested 2')
@@ -239,7 +268,8 @@ test('suggests names that nobody has', async () => {
   const long = '🦊'.repeat(12)
   await server.guest(long, 'suggestions')
   expect(await free(long)).toBe(`${'🦊'.repeat(11)} 2`)
-  for (const like of ['', 'x'.repeat(25), '\u200B']) expect((await fetch(server.http(`/name?like=${encodeURIComponent(like)}`))).status).toBe(400)
+  for (const like of ['', 'x'.repeat(25), '\u200B'])
+    expect((await fetch(server.http(`/name?like=${encodeURIComponent(like)}`))).status).toBe(400)
 })
 
 describe('the admin group', () => {
@@ -247,7 +277,8 @@ describe('the admin group', () => {
     expect((await server.post('/admin/ticket', {}, {})).status).toBe(401)
     const { ticket } = (await (await server.post('/admin/ticket', {}, authorization)).json()) as { ticket: string }
     await server.connect(`/admin/feed?ticket=${ticket}`)
-    for (const spent of [ticket, 'x', '']) await expect(connect(server.ws(`/admin/feed?ticket=${spent}`))).rejects.toThrow('401')
+    for (const spent of [ticket, 'x', ''])
+      await expect(connect(server.ws(`/admin/feed?ticket=${spent}`))).rejects.toThrow('401')
     // It opens nothing else.
     expect((await server.post(`/admin/kick?ticket=${ticket}`, { name: 'Anybody' }, {})).status).toBe(401)
   })
@@ -288,7 +319,11 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   afterAll(() => pages?.close())
 
   test('two chat in a room, a third in another room sees nothing of it', async () => {
-    const [ada, grace, mary] = await Promise.all([pages.enter('Ada', 'tea'), pages.enter('Grace', 'tea'), pages.enter('Mary', 'coffee')])
+    const [ada, grace, mary] = await Promise.all([
+      pages.enter('Ada', 'tea'),
+      pages.enter('Grace', 'tea'),
+      pages.enter('Mary', 'coffee')
+    ])
     await say(ada, 'Hello Grace')
     await sees(grace, 'Hello Grace')
     expect(await box(ada).inputValue()).toBe('')
@@ -308,7 +343,11 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 
   test('an announcement over HTTP reaches all pages', async () => {
-    const all = await Promise.all([pages.enter('Ada', 'tea'), pages.enter('Grace', 'tea'), pages.enter('Mary', 'coffee')])
+    const all = await Promise.all([
+      pages.enter('Ada', 'tea'),
+      pages.enter('Grace', 'tea'),
+      pages.enter('Mary', 'coffee')
+    ])
     await server.post('/broadcast', { message: 'The kettle is on' })
     await Promise.all(all.map((page) => sees(page, 'The kettle is on')))
     expect(await all[2]?.locator('.announcement').count()).toBe(1)
@@ -455,7 +494,11 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
 
 async function showConversation(desktop: Page, phone: Page, others: TestClient[]): Promise<void> {
   const [linus, radia] = others as [TestClient, TestClient]
-  await Promise.all([server.guest('Tim', 'lobby'), server.guest('Barbara', 'lobby'), server.guest('Ken', 'reading-club')])
+  await Promise.all([
+    server.guest('Tim', 'lobby'),
+    server.guest('Barbara', 'lobby'),
+    server.guest('Ken', 'reading-club')
+  ])
   await speak(linus, 'Morning! The new build is on staging.')
   await speak(linus, 'Rooms, reconnects, the lot.')
   await speak(linus, 'Notes are at https://fastify.dev/docs/latest/.')

@@ -12,7 +12,9 @@ const echo = async (ws: WebSocketConnection): Promise<void> => {
   for await (const { type, data } of ws) await ws.writeMessage(type, data)
 }
 
-const python = ['python3', '/usr/bin/python3'].find((command) => spawnSync(command, ['-c', 'import websockets']).status === 0)
+const python = ['python3', '/usr/bin/python3'].find(
+  (command) => spawnSync(command, ['-c', 'import websockets']).status === 0
+)
 const describePython = python === undefined ? describe.skip : describe
 
 describePython("Python's websockets (skipped where it is missing: apt-get install python3-websockets)", () => {
@@ -71,12 +73,16 @@ describePython("Python's websockets (skipped where it is missing: apt-get instal
 
   test('pings of the server are answered', async () => {
     const { ws } = await startServer((app) => {
-      app.webSocketWithConfig('/ws', async (ws) => {
-        let pongs = 0
-        ws.socket.on('pong', () => pongs++)
-        await eventually(() => pongs >= 3, 'three pongs')
-        await ws.close(4000, 'answered')
-      }, { pingInterval: 50, pongTimeout: 5_000 })
+      app.webSocketWithConfig(
+        '/ws',
+        async (ws) => {
+          let pongs = 0
+          ws.socket.on('pong', () => pongs++)
+          await eventually(() => pongs >= 3, 'three pongs')
+          await ws.close(4000, 'answered')
+        },
+        { pingInterval: 50, pongTimeout: 5_000 }
+      )
     })
     expect(await client('closed', ws('/ws'))).toEqual({ code: 4000, reason: 'answered' })
   })
@@ -101,9 +107,12 @@ describeCurl('curl (skipped where it is missing: apt-get install curl)', () => {
     const [head = '', body = ''] = stdout.split('\r\n\r\n', 2)
     return { status: Number(head.split(' ')[1]), head: head.toLowerCase(), body }
   }
-  const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='].flatMap(
-    (header) => ['--header', header]
-  )
+  const UPGRADE = [
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
+  ].flatMap((header) => ['--header', header])
 
   test('426 for a plain GET, and for HEAD', async () => {
     const { http } = await startServer((app) => {
@@ -119,7 +128,10 @@ describeCurl('curl (skipped where it is missing: apt-get install curl)', () => {
 
   test('401 and 403 are whole replies, and the connection ends behind them', async () => {
     const { http } = await startServer((app) => {
-      app.webSocket('/token', echo, { preHandler: async (_request, reply) => reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'token' }) })
+      app.webSocket('/token', echo, {
+        preHandler: async (_request, reply) =>
+          reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'token' })
+      })
       app.webSocketWithConfig('/origin', echo, { checkOrigin: () => false })
     })
     const unauthorized = await curl(...UPGRADE, http('/token'))
@@ -136,7 +148,21 @@ describeCurl('curl (skipped where it is missing: apt-get install curl)', () => {
       app.webSocket('/ws', echo)
       app.get('/http', async () => 'ok')
     })
-    const { stdout } = await run('curl', ['--silent', '--output', '/dev/null', '--write-out', '%{http_code} %{num_connects}\n', http('/ws'), '--next', '--silent', '--output', '/dev/null', '--write-out', '%{http_code} %{num_connects}\n', http('/http')])
+    const { stdout } = await run('curl', [
+      '--silent',
+      '--output',
+      '/dev/null',
+      '--write-out',
+      '%{http_code} %{num_connects}\n',
+      http('/ws'),
+      '--next',
+      '--silent',
+      '--output',
+      '/dev/null',
+      '--write-out',
+      '%{http_code} %{num_connects}\n',
+      http('/http')
+    ])
     expect(stdout).toBe('426 1\n200 0\n')
   })
 })

@@ -128,7 +128,10 @@ test('without files to open, clients that are there are served, and new ones aga
   const isAccepted = async (): Promise<boolean> => {
     const client = new RawClient(server.port)
     // One that is not accepted at once may be so later: it must not fill the place again.
-    const isOpen = await client.open('/work').then(() => true, () => false)
+    const isOpen = await client.open('/work').then(
+      () => true,
+      () => false
+    )
     if (isOpen) there.push(client)
     else client.reset()
     return isOpen

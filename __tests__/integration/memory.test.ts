@@ -76,7 +76,9 @@ test('200 MiB to a handler that does not read stay outside: the client is held b
 }, 60_000)
 
 test('compressed messages that nobody reads are not inflated ahead', async () => {
-  const client = await new RawClient(port).open('/deaf', { 'Sec-WebSocket-Extensions': 'permessage-deflate; client_no_context_takeover' })
+  const client = await new RawClient(port).open('/deaf', {
+    'Sec-WebSocket-Extensions': 'permessage-deflate; client_no_context_takeover'
+  })
   const zeros = deflateRawSync(Buffer.alloc(MIB), { finishFlush: 2 }).subarray(0, -4)
   const frame = clientFrame(2, zeros, { rsv: 4 })
   await pour(client, Buffer.concat(Array.from({ length: 16 }, () => frame)), 64 * MIB)
@@ -94,21 +96,27 @@ test.each([
   ['broadcast/dropNewest', 12],
   ['broadcast/dropOldest', 12],
   ['broadcast/coalesce', 12]
-])('200 MiB written by "%s" to a client that does not read take at most %d MiB', async (name, limit) => {
-  const client = await new RawClient(port).open(`/${name}`)
-  client.socket.pause()
-  if (name === 'awaited') await new Promise((resolve) => setTimeout(resolve, 500))
-  else await waitFor((report) => report.done !== undefined)
-  const report = await ask('report')
-  expect(report.heldMiB).toBeLessThan(limit)
-  client.reset()
-}, 60_000)
+])(
+  '200 MiB written by "%s" to a client that does not read take at most %d MiB',
+  async (name, limit) => {
+    const client = await new RawClient(port).open(`/${name}`)
+    client.socket.pause()
+    if (name === 'awaited') await new Promise((resolve) => setTimeout(resolve, 500))
+    else await waitFor((report) => report.done !== undefined)
+    const report = await ask('report')
+    expect(report.heldMiB).toBeLessThan(limit)
+    client.reset()
+  },
+  60_000
+)
 
 test('20 000 connections opened and closed leave nothing behind', async () => {
   const url = `ws://127.0.0.1:${port}/leak`
   const churn = async (count: number): Promise<void> => {
     for (let i = 0; i < count; i += 100) {
-      const clients = await Promise.all(Array.from({ length: 100 }, () => connect(url, [], { perMessageDeflate: false })))
+      const clients = await Promise.all(
+        Array.from({ length: 100 }, () => connect(url, [], { perMessageDeflate: false }))
+      )
       for (const [n, client] of clients.entries()) {
         client.socket.send('hello')
         if (n % 3 === 0) client.socket.terminate()

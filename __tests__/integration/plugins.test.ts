@@ -15,12 +15,20 @@ const echo = async (ws: WebSocketConnection): Promise<void> => {
   for await (const { type, data } of ws) await ws.writeMessage(type, data)
 }
 
-const UPGRADE = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
+const UPGRADE = {
+  connection: 'Upgrade',
+  upgrade: 'websocket',
+  'sec-websocket-version': '13',
+  'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ=='
+}
 
 /** The answer to a handshake, accepted or not. */
 async function handshake(port: number, path: string, headers: Record<string, string> = {}): Promise<IncomingMessage> {
   const request = httpRequest({ port, path, headers: { ...UPGRADE, ...headers } }).end()
-  const [response, socket] = (await Promise.race([once(request, 'response'), once(request, 'upgrade')])) as [IncomingMessage, IncomingMessage['socket']?]
+  const [response, socket] = (await Promise.race([once(request, 'response'), once(request, 'upgrade')])) as [
+    IncomingMessage,
+    IncomingMessage['socket']?
+  ]
   if (socket === undefined) response.resume()
   else socket.destroy()
   return response
@@ -36,7 +44,10 @@ describe('@fastify/jwt', () => {
     const { app, port, ws } = await startServer(async (app) => {
       await app.register(jwt, { secret: 'a secret of the tests' })
       app.webSocket('/ws', { onRequest: verify }, async (ws, request) => {
-        await ws.writeJSON({ user: (request.user as unknown as Claims).name, locals: ws.context().locals<Claims>('user')?.name })
+        await ws.writeJSON({
+          user: (request.user as unknown as Claims).name,
+          locals: ws.context().locals<Claims>('user')?.name
+        })
       })
     })
     const token = app.jwt.sign({ name: 'ann' })
@@ -54,13 +65,18 @@ describe('@fastify/jwt', () => {
     const { app, port, ws } = await startServer(async (app) => {
       await app.register(cookie, { secret: 'another secret of the tests' })
       await app.register(jwt, { secret: 'a secret of the tests', cookie: { cookieName: 'token', signed: true } })
-      await app.register(async (group) => {
-        group.addHook('preHandler', verify)
-        group.webSocket('/chat', async (ws, request) => ws.writeText((request.user as unknown as Claims).name))
-      }, { prefix: '/api/v1' })
+      await app.register(
+        async (group) => {
+          group.addHook('preHandler', verify)
+          group.webSocket('/chat', async (ws, request) => ws.writeText((request.user as unknown as Claims).name))
+        },
+        { prefix: '/api/v1' }
+      )
     })
     const value = app.signCookie(app.jwt.sign({ name: 'bob' }))
-    const client = await connect(ws('/api/v1/chat'), [], { headers: { cookie: `theme=dark; token=${encodeURIComponent(value)}` } })
+    const client = await connect(ws('/api/v1/chat'), [], {
+      headers: { cookie: `theme=dark; token=${encodeURIComponent(value)}` }
+    })
     expect(await client.next()).toBe('bob')
     expect((await handshake(port, '/api/v1/chat')).statusCode).toBe(401)
     expect((await handshake(port, '/api/v1/chat', { cookie: 'token=forged.value' })).statusCode).toBe(401)
@@ -80,7 +96,9 @@ describe('@fastify/cookie', () => {
   test('cookies set on a refusal are sent', async () => {
     const { port } = await startServer(async (app) => {
       await app.register(cookie)
-      app.webSocket('/ws', echo, { preHandler: async (_request, reply) => reply.setCookie('seen', 'yes').code(401).send() })
+      app.webSocket('/ws', echo, {
+        preHandler: async (_request, reply) => reply.setCookie('seen', 'yes').code(401).send()
+      })
     })
     const { statusCode, headers } = await handshake(port, '/ws')
     expect(statusCode).toBe(401)
@@ -116,7 +134,10 @@ describe('@fastify/rate-limit', () => {
       app.webSocket('/limited', echo, { config: { rateLimit: { max: 1, timeWindow: 60_000 } } })
       app.webSocket('/free', echo)
     })
-    const statuses = async (path: string) => [(await handshake(port, path)).statusCode, (await handshake(port, path)).statusCode]
+    const statuses = async (path: string) => [
+      (await handshake(port, path)).statusCode,
+      (await handshake(port, path)).statusCode
+    ]
     expect(await statuses('/limited')).toEqual([101, 429])
     expect(await statuses('/free')).toEqual([101, 101])
   })
@@ -124,7 +145,9 @@ describe('@fastify/rate-limit', () => {
   test('as a hook of the route, by who is logged in', async () => {
     const { port } = await startServer(async (app) => {
       await app.register(rateLimit, { global: false })
-      app.webSocket('/ws', echo, { preHandler: app.rateLimit({ max: 1, keyGenerator: (request) => String(request.headers['x-user']) }) })
+      app.webSocket('/ws', echo, {
+        preHandler: app.rateLimit({ max: 1, keyGenerator: (request) => String(request.headers['x-user']) })
+      })
     })
     expect((await handshake(port, '/ws', { 'x-user': 'ann' })).statusCode).toBe(101)
     expect((await handshake(port, '/ws', { 'x-user': 'ann' })).statusCode).toBe(429)
@@ -138,17 +161,22 @@ test('all of them together, in the order they are added', async () => {
     await app.register(cookie)
     await app.register(jwt, { secret: 'a secret of the tests', cookie: { cookieName: 'token', signed: false } })
     await app.register(rateLimit, { max: 3 })
-    app.webSocketWithConfig('/ws', async (ws, request) => ws.writeJSON(request.user), {
-      checkOrigin: () => {
-        order.push('checkOrigin')
-        return true
+    app.webSocketWithConfig(
+      '/ws',
+      async (ws, request) => ws.writeJSON(request.user),
+      {
+        checkOrigin: () => {
+          order.push('checkOrigin')
+          return true
+        }
+      },
+      {
+        preValidation: async (request: FastifyRequest, _reply: FastifyReply) => {
+          order.push('jwt')
+          await request.jwtVerify()
+        }
       }
-    }, {
-      preValidation: async (request: FastifyRequest, _reply: FastifyReply) => {
-        order.push('jwt')
-        await request.jwtVerify()
-      }
-    })
+    )
   })
   expect((await handshake(port, '/ws')).statusCode).toBe(401)
   const client = await connect(ws('/ws'), [], { headers: { cookie: `token=${app.jwt.sign({ name: 'ann' })}` } })

@@ -27,17 +27,28 @@ afterEach(async () => {
 type Handler = (ws: WebSocketConnection) => unknown
 
 /** A server with one route, and the connection of its first client. */
-async function open(config: object, handler?: Handler): Promise<{ port: number; url: string; hub: WebSocketHub; connection: Promise<WebSocketConnection> }> {
+async function open(
+  config: object,
+  handler?: Handler
+): Promise<{ port: number; url: string; hub: WebSocketHub; connection: Promise<WebSocketConnection> }> {
   let tell: (ws: WebSocketConnection) => void = () => {}
   const connection = new Promise<WebSocketConnection>((resolve) => {
     tell = resolve
   })
-  const { app, port, ws: url } = await startServer((instance) => {
-    instance.webSocketWithConfig('/ws', async (ws) => {
-      tell(ws)
-      if (handler !== undefined) await handler(ws)
-      else if (!ws.signal.aborted) await once(ws.signal, 'abort')
-    }, config)
+  const {
+    app,
+    port,
+    ws: url
+  } = await startServer((instance) => {
+    instance.webSocketWithConfig(
+      '/ws',
+      async (ws) => {
+        tell(ws)
+        if (handler !== undefined) await handler(ws)
+        else if (!ws.signal.aborted) await once(ws.signal, 'abort')
+      },
+      config
+    )
   })
   return { port, url: url('/ws'), hub: app.wsHub, connection }
 }
@@ -45,12 +56,15 @@ async function open(config: object, handler?: Handler): Promise<{ port: number; 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 test('over TLS, where the kernel tells late what it took, a client that reads is not called slow', async () => {
-  const { app, port } = await startServer((instance) => {
-    instance.webSocket('/ws', async (ws) => {
-      instance.wsHub.register(ws)
-      for await (const { data } of ws) instance.wsHub.broadcast(data)
-    })
-  }, { fastify: { https: { key, cert } } as never })
+  const { app, port } = await startServer(
+    (instance) => {
+      instance.webSocket('/ws', async (ws) => {
+        instance.wsHub.register(ws)
+        for await (const { data } of ws) instance.wsHub.broadcast(data)
+      })
+    },
+    { fastify: { https: { key, cert } } as never }
+  )
   const client = new TestClient(`wss://127.0.0.1:${port}/ws`, [], { rejectUnauthorized: false })
   await once(client.socket, 'open')
   for (let i = 0; i < 2_000; i++) client.socket.send(`m${i}`)
@@ -72,19 +86,22 @@ test('sent frames do not stay in a queue that never becomes empty', () => {
   expect([queue.length, queue.bytes, queue.frames.length]).toEqual([0, 0, 0])
 })
 
-test.each([[true], [false]])('bytes may change after an awaited write, however large writeBufferSize is (compression: %p)', async (perMessageDeflate) => {
-  const { url } = await open({ writeBufferSize: 1024 * 1024 }, async (ws) => {
-    const bytes = Buffer.alloc(40_000)
-    for (let i = 0; i < 200; i++) {
-      bytes.fill(i)
-      await ws.writeBinary(bytes)
-    }
-  })
-  const client = await connect(url, [], { perMessageDeflate })
-  await client.close()
-  const seen = client.messages.map(({ data }) => [data.charCodeAt(0), data.charCodeAt(39_999), data.length])
-  expect(seen).toEqual(Array.from({ length: 200 }, (_, i) => [i, i, 40_000]))
-})
+test.each([[true], [false]])(
+  'bytes may change after an awaited write, however large writeBufferSize is (compression: %p)',
+  async (perMessageDeflate) => {
+    const { url } = await open({ writeBufferSize: 1024 * 1024 }, async (ws) => {
+      const bytes = Buffer.alloc(40_000)
+      for (let i = 0; i < 200; i++) {
+        bytes.fill(i)
+        await ws.writeBinary(bytes)
+      }
+    })
+    const client = await connect(url, [], { perMessageDeflate })
+    await client.close()
+    const seen = client.messages.map(({ data }) => [data.charCodeAt(0), data.charCodeAt(39_999), data.length])
+    expect(seen).toEqual(Array.from({ length: 200 }, (_, i) => [i, i, 40_000]))
+  }
+)
 
 test('a burst that takes time to compress costs no healthy client its connection', async () => {
   const { url, hub, connection } = await open({ sendQueueSize: 4 })
@@ -142,7 +159,14 @@ test('a listener of the hub that is async and rejects ends nothing', async () =>
 
 test('a handler that throws something which throws when looked at closes with 1011', async () => {
   const { url } = await open({}, () => {
-    throw new Proxy({}, { get: () => { throw new Error('in a getter') } })
+    throw new Proxy(
+      {},
+      {
+        get: () => {
+          throw new Error('in a getter')
+        }
+      }
+    )
   })
   expect((await (await connect(url)).close()).code).toBe(1011)
 })
@@ -235,7 +259,10 @@ test.each([
     for await (const _message of ws) count++
   })
   const client = await connect(url, [], { perMessageDeflate: { threshold: 0 } })
-  const sent = Array.from({ length: 60 }, () => new Promise((resolve) => client.socket.send('z'.repeat(100_000), resolve)))
+  const sent = Array.from(
+    { length: 60 },
+    () => new Promise((resolve) => client.socket.send('z'.repeat(100_000), resolve))
+  )
   await Promise.all(sent)
   const ws = await connection
   await eventually(() => ws.socket.isPaused)
@@ -273,7 +300,10 @@ test('one signal may stop the reads of many connections', async () => {
 test('the HTTP response of an upgrade is over with the 101: hooks that trace it learn so', async () => {
   const seen: string[] = []
   const { ws } = await startServer((instance) => {
-    instance.addHook('onRequest', async (_request, reply) => void reply.raw.once('close', () => seen.push('response closed')))
+    instance.addHook(
+      'onRequest',
+      async (_request, reply) => void reply.raw.once('close', () => seen.push('response closed'))
+    )
     instance.webSocket('/ws', async (connection) => {
       seen.push('handler runs')
       await connection.writeText('hello')

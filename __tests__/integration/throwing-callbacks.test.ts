@@ -1,6 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import type { WebSocketConfig, WebSocketRouteOptions } from '../../src/index.ts'
-import { closeServers, connect, eventually, type LogLine, startServer, type TestClient, type TestServer } from '../support/server.ts'
+import {
+  closeServers,
+  connect,
+  eventually,
+  type LogLine,
+  startServer,
+  type TestClient,
+  type TestServer
+} from '../support/server.ts'
 
 afterEach(closeServers)
 
@@ -12,7 +20,12 @@ const failLater = async (): Promise<never> => {
   return fail()
 }
 
-function addEcho(app: FastifyInstance, path: string, config: Partial<WebSocketConfig> = {}, options: WebSocketRouteOptions = {}): void {
+function addEcho(
+  app: FastifyInstance,
+  path: string,
+  config: Partial<WebSocketConfig> = {},
+  options: WebSocketRouteOptions = {}
+): void {
   app.webSocketWithConfig(
     path,
     async (ws) => {
@@ -29,7 +42,8 @@ async function echoes(client: TestClient, text: string): Promise<void> {
   expect(await client.next()).toBe(text)
 }
 
-const failuresIn = (logs: LogLine[]): LogLine[] => logs.filter(({ err }) => (err as Error | undefined)?.message === 'in a callback')
+const failuresIn = (logs: LogLine[]): LogLine[] =>
+  logs.filter(({ err }) => (err as Error | undefined)?.message === 'in a callback')
 
 const GATES: [string, Partial<WebSocketConfig>, WebSocketRouteOptions][] = [
   ['checkOrigin that throws', { checkOrigin: fail }, {}],

@@ -12,7 +12,11 @@ import { echo } from '../upgrade/support.ts'
 
 afterEach(closeServers)
 
-const LIMITS: Partial<WebSocketConfig>[] = [{ maxConnectionsPerIp: 1 }, { maxConnections: 2 }, { maxConnections: 2, maxConnectionsPerIp: 1 }]
+const LIMITS: Partial<WebSocketConfig>[] = [
+  { maxConnectionsPerIp: 1 },
+  { maxConnections: 2 },
+  { maxConnections: 2, maxConnectionsPerIp: 1 }
+]
 
 async function echoes(socket: WebSocket): Promise<string> {
   socket.send('hello')
@@ -26,10 +30,14 @@ describe('a client without an address', () => {
   test.each(LIMITS)('on a Unix socket, with %j: works, and only maxConnections limits it', async (config) => {
     const app = Fastify()
     await app.register(blazeWs)
-    app.webSocketWithConfig('/ws', async (ws) => {
-      await ws.writeText(`${ws.remoteAddr()}|${ws.localAddr()}`)
-      await echo(ws)
-    }, config)
+    app.webSocketWithConfig(
+      '/ws',
+      async (ws) => {
+        await ws.writeText(`${ws.remoteAddr()}|${ws.localAddr()}`)
+        await echo(ws)
+      },
+      config
+    )
     const socketPath = path()
     await app.listen({ path: socketPath })
     const clients = await Promise.all([1, 2].map(() => connect(`ws+unix:${socketPath}:/ws`)))
@@ -38,7 +46,10 @@ describe('a client without an address', () => {
       client.socket.send('hello')
       expect(await client.next()).toBe('hello')
     }
-    const third = await connect(`ws+unix:${socketPath}:/ws`).then(() => 'open', (error: Error) => error.message)
+    const third = await connect(`ws+unix:${socketPath}:/ws`).then(
+      () => 'open',
+      (error: Error) => error.message
+    )
     expect(third).toMatch(config.maxConnections === undefined ? 'open' : /503/)
     await app.close()
   })
@@ -60,13 +71,21 @@ describe('a client without an address', () => {
     for (const trustProxy of [false, true]) {
       const app = Fastify({ trustProxy })
       await app.register(blazeWs)
-      app.webSocketWithConfig('/ws', async (ws) => {
-        await ws.writeText(ws.remoteAddr())
-        await echo(ws)
-      }, config)
+      app.webSocketWithConfig(
+        '/ws',
+        async (ws) => {
+          await ws.writeText(ws.remoteAddr())
+          await echo(ws)
+        },
+        config
+      )
       await app.ready()
       const messages: string[] = []
-      const socket = (await app.injectWS('/ws', {}, { onInit: (client) => client.on('message', (data: Buffer) => messages.push(data.toString())) })) as unknown as WebSocket
+      const socket = (await app.injectWS(
+        '/ws',
+        {},
+        { onInit: (client) => client.on('message', (data: Buffer) => messages.push(data.toString())) }
+      )) as unknown as WebSocket
       await eventually(() => messages.length === 1)
       expect(messages).toEqual([''])
       expect(await echoes(socket)).toBe('hello')
@@ -77,10 +96,18 @@ describe('a client without an address', () => {
   test('gone while a hook runs: nothing is logged as an error, and no place is taken', async () => {
     let go: () => void = () => {}
     const { port, ws, logs } = await startServer((app) => {
-      app.webSocketWithConfig('/ws', echo, { maxConnections: 1, maxConnectionsPerIp: 1 }, {
-        preHandler: (request) => (request.url === '/ws?slow' ? new Promise<void>((resolve) => (go = resolve)) : Promise.resolve())
+      app.webSocketWithConfig(
+        '/ws',
+        echo,
+        { maxConnections: 1, maxConnectionsPerIp: 1 },
+        {
+          preHandler: (request) =>
+            request.url === '/ws?slow' ? new Promise<void>((resolve) => (go = resolve)) : Promise.resolve()
+        }
+      )
+      app.webSocketWithConfig('/origin', echo, {
+        checkOrigin: () => new Promise<boolean>((resolve) => (go = () => resolve(true)))
       })
-      app.webSocketWithConfig('/origin', echo, { checkOrigin: () => new Promise<boolean>((resolve) => (go = () => resolve(true))) })
     })
     for (const leave of ['reset', 'end'] as const) {
       for (const target of ['/ws?slow', '/origin']) {
@@ -106,10 +133,14 @@ describe('an address as a proxy writes it', () => {
   const serve = (): ReturnType<typeof startServer> =>
     startServer(
       (app: FastifyInstance) =>
-        void app.webSocketWithConfig('/ws', async (ws) => {
-          await ws.writeText(ws.remoteAddr())
-          await echo(ws)
-        }, { maxConnectionsPerIp: 1 }),
+        void app.webSocketWithConfig(
+          '/ws',
+          async (ws) => {
+            await ws.writeText(ws.remoteAddr())
+            await echo(ws)
+          },
+          { maxConnectionsPerIp: 1 }
+        ),
       { fastify: { trustProxy: '127.0.0.1' } }
     )
   const open = (url: string, ip: string) => connect(url, [], { headers: { 'x-forwarded-for': ip } })
@@ -136,17 +167,27 @@ describe('an address as a proxy writes it', () => {
   })
 
   test('networks: every spelling of an address has one', () => {
-    expect(['2001:DB8:1:2:3:4:5:6', '2001:db8:1:2::', '2001:0db8:0001:0002::1', '2001:db8:1:2:0:0:192.0.2.1', '2001:db8:1:2::1%eth0'].map(networkOf)).toEqual(
-      Array(5).fill('2001:db8:1:2::/64')
+    expect(
+      [
+        '2001:DB8:1:2:3:4:5:6',
+        '2001:db8:1:2::',
+        '2001:0db8:0001:0002::1',
+        '2001:db8:1:2:0:0:192.0.2.1',
+        '2001:db8:1:2::1%eth0'
+      ].map(networkOf)
+    ).toEqual(Array(5).fill('2001:db8:1:2::/64'))
+    expect(['192.0.2.1', '::ffff:192.0.2.1', '::FFFF:c000:201', '0:0:0:0:0:ffff:c000:0201'].map(networkOf)).toEqual(
+      Array(4).fill('192.0.2.1')
     )
-    expect(['192.0.2.1', '::ffff:192.0.2.1', '::FFFF:c000:201', '0:0:0:0:0:ffff:c000:0201'].map(networkOf)).toEqual(Array(4).fill('192.0.2.1'))
     expect(['::1', '::', 'fe80::1%en0'].map(networkOf)).toEqual(['0:0:0:0::/64', '0:0:0:0::/64', 'fe80:0:0:0::/64'])
     expect(['unknown', '1.2.3', ':::', ''].map(networkOf)).toEqual(['unknown', '1.2.3', ':::', ''])
   })
 })
 
 test('a server whose sockets come from elsewhere (server.emit connection)', async () => {
-  const { app } = await startServer((server) => void server.webSocketWithConfig('/ws', echo, { maxConnectionsPerIp: 1 }))
+  const { app } = await startServer(
+    (server) => void server.webSocketWithConfig('/ws', echo, { maxConnectionsPerIp: 1 })
+  )
   const front = createServer((socket) => void app.server.emit('connection', socket))
   const path = join(tmpdir(), `blaze-front-${process.pid}.sock`)
   await new Promise<void>((resolve) => front.listen(path, resolve))

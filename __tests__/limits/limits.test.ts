@@ -11,7 +11,9 @@ const echo = async (ws: WebSocketConnection): Promise<void> => {
 }
 
 const serve = (config: Partial<WebSocketConfig>, fastify = {}) =>
-  startServer((app: FastifyInstance) => void app.webSocketWithConfig('/ws', echo, config).webSocket('/free', echo), { fastify })
+  startServer((app: FastifyInstance) => void app.webSocketWithConfig('/ws', echo, config).webSocket('/free', echo), {
+    fastify
+  })
 
 /** The HTTP answer to an upgrade that is refused: status and Retry-After. */
 async function refusalOf(port: number, headers: Record<string, string> = {}): Promise<[number, string | undefined]> {
@@ -28,7 +30,14 @@ describe('maxConnections', () => {
     expect(await refusalOf(port)).toEqual([503, '5'])
     await connect(ws('/free'))
     first?.socket.terminate()
-    await eventually(async () => connect(ws('/ws')).then(() => true, () => false), 'a place')
+    await eventually(
+      async () =>
+        connect(ws('/ws')).then(
+          () => true,
+          () => false
+        ),
+      'a place'
+    )
     expect(await refusalOf(port)).toEqual([503, '5'])
   })
 
@@ -52,7 +61,14 @@ describe('maxConnectionsPerIp', () => {
     const other = await from('10.0.0.2')
     expect(await refusalOf(port, { 'x-forwarded-for': '10.0.0.2' })).toEqual([429, '5'])
     other.socket.close()
-    await eventually(async () => from('10.0.0.2').then(() => true, () => false), 'a place')
+    await eventually(
+      async () =>
+        from('10.0.0.2').then(
+          () => true,
+          () => false
+        ),
+      'a place'
+    )
   })
 
   test('without trustProxy a client cannot pretend to be many', async () => {
@@ -122,11 +138,18 @@ describe('frames', () => {
     expect(await client.closeCode()).toBe(1008)
   })
 
-  test.each([['pings', 9], ['pongs that nobody asked for', 10]])('maxControlFrames: a flood of %s closes with 1008', async (_what, opcode) => {
+  test.each([
+    ['pings', 9],
+    ['pongs that nobody asked for', 10]
+  ])('maxControlFrames: a flood of %s closes with 1008', async (_what, opcode) => {
     const client = await open({ maxControlFrames: 50 })
     client.socket.write(Buffer.concat(Array.from({ length: 200 }, () => clientFrame(opcode, ''))))
     let frame = await client.frame()
     while (frame.opcode === 10) frame = await client.frame()
-    expect([frame.opcode, frame.payload.readUInt16BE(0), frame.payload.subarray(2).toString()]).toEqual([8, 1008, 'too many control frames'])
+    expect([frame.opcode, frame.payload.readUInt16BE(0), frame.payload.subarray(2).toString()]).toEqual([
+      8,
+      1008,
+      'too many control frames'
+    ])
   })
 })

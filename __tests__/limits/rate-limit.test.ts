@@ -8,15 +8,21 @@ afterEach(closeServers)
 type Handler = (ws: WebSocketConnection) => Promise<void>
 
 const readers: [string, Handler][] = [
-  ['for await', async (ws) => {
-    for await (const { type, data } of ws) await ws.writeMessage(type, data)
-  }],
-  ['readMessage', async (ws) => {
-    for (;;) {
-      const { type, data } = await ws.readMessage()
-      await ws.writeMessage(type, data)
+  [
+    'for await',
+    async (ws) => {
+      for await (const { type, data } of ws) await ws.writeMessage(type, data)
     }
-  }]
+  ],
+  [
+    'readMessage',
+    async (ws) => {
+      for (;;) {
+        const { type, data } = await ws.readMessage()
+        await ws.writeMessage(type, data)
+      }
+    }
+  ]
 ]
 
 const serve = (rateLimit: RateLimit, handler: Handler, config = {}) =>
@@ -93,7 +99,10 @@ test('a function is told, with the connection, and the message is dropped; where
 })
 
 test('an async function that rejects ends no process', async () => {
-  const { ws, logs } = await serve({ messages: 0.001, burst: 1, onLimit: async () => Promise.reject(new Error('async')) }, (readers[0] as [string, Handler])[1])
+  const { ws, logs } = await serve(
+    { messages: 0.001, burst: 1, onLimit: async () => Promise.reject(new Error('async')) },
+    (readers[0] as [string, Handler])[1]
+  )
   const client = await connect(ws('/ws'))
   for (const text of numbered(3)) client.socket.send(text)
   await eventually(() => logs.filter(({ msg }) => msg === 'onLimit of a rateLimit failed').length === 2)
@@ -105,7 +114,9 @@ test('a bucket never gives more than its size at once, nor more than its rate ov
     fc.property(
       fc.double({ min: 0.1, max: 1000, noNaN: true }),
       fc.integer({ min: 1, max: 100 }),
-      fc.array(fc.record({ pause: fc.integer({ min: -50, max: 2000 }), want: fc.integer({ min: 1, max: 50 }) }), { maxLength: 50 }),
+      fc.array(fc.record({ pause: fc.integer({ min: -50, max: 2000 }), want: fc.integer({ min: 1, max: 50 }) }), {
+        maxLength: 50
+      }),
       (perSecond, size, steps) => {
         const bucket = new TokenBucket(perSecond, size, 0)
         let time = 0

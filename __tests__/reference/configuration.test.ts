@@ -72,7 +72,10 @@ describe('Configuration', () => {
 
   test('WebSocket Configuration: a client that does not answer pings is dropped', async () => {
     const { ws } = await startServer((app) => {
-      app.webSocketWithConfig('/ws', async (ws) => void (await ws.readMessage()), { pingInterval: 50, pongTimeout: 100 })
+      app.webSocketWithConfig('/ws', async (ws) => void (await ws.readMessage()), {
+        pingInterval: 50,
+        pongTimeout: 100
+      })
     })
     const client = await connect(ws('/ws'), [], { autoPong: false })
     expect((await client.close()).code).toBe(1006)

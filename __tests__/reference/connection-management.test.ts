@@ -47,7 +47,9 @@ describe('Connection Management', () => {
         })
       })
     })
-    const client = await connect(ws('/ws?user_id=42'), [], { headers: { 'user-agent': 'test/1', authorization: 'Bearer abc' } })
+    const client = await connect(ws('/ws?user_id=42'), [], {
+      headers: { 'user-agent': 'test/1', authorization: 'Bearer abc' }
+    })
     expect(JSON.parse(await client.next())).toEqual({ token: 'Bearer abc', missing: '', nobody: true, isDate: true })
     expect((await client.close()).code).toBe(1000)
     const lines = logs.map((line) => line.msg)

@@ -77,7 +77,10 @@ describe('Message Types', () => {
 
     test('a ping of the client is answered, also while nothing is read', async () => {
       const { ws } = await startServer((app) => {
-        app.webSocket('/ws', (ws) => new Promise<void>((resolve) => ws.signal.addEventListener('abort', () => resolve())))
+        app.webSocket(
+          '/ws',
+          (ws) => new Promise<void>((resolve) => ws.signal.addEventListener('abort', () => resolve()))
+        )
       })
       const client = await connect(ws('/ws'))
       const pong = once(client.socket, 'pong') as Promise<[Buffer]>
@@ -89,7 +92,10 @@ describe('Message Types', () => {
 
     test('automatic', async () => {
       const { ws } = await startServer((app) => {
-        app.webSocketWithConfig('/ws', async (ws) => void (await ws.readMessage()), { pingInterval: 50, pongTimeout: 5_000 })
+        app.webSocketWithConfig('/ws', async (ws) => void (await ws.readMessage()), {
+          pingInterval: 50,
+          pongTimeout: 5_000
+        })
       })
       const client = await connect(ws('/ws'))
       await once(client.socket, 'ping')

@@ -70,7 +70,9 @@ describe('Performance Optimization', () => {
     bob.messages.length = 0
     ann.messages.length = 0
     ann.socket.send('to all')
-    await Promise.all([ann, bob].map((client) => client.until(() => client.messages.some(({ data }) => data === 'to all'))))
+    await Promise.all(
+      [ann, bob].map((client) => client.until(() => client.messages.some(({ data }) => data === 'to all')))
+    )
     bob.socket.close()
     await bob.close()
     ann.socket.send('to those who are left')

@@ -5,15 +5,29 @@ const [LEFT, WIDTH, HEIGHT, GAP] = [80, 840, 120, 46]
 const MIB = 1024 * 1024
 
 const PANELS = [
-  { title: 'Memory of the server (MiB)', lines: [['rss', '#8c959f', ({ rss }) => rss / MIB], ['heap after a collection', '#0969da', ({ heap }) => heap / MIB]] },
-  { title: 'Connections', lines: [['sockets', '#8c959f', ({ sockets }) => sockets], ['in the hub', '#0969da', ({ clients }) => clients]] },
+  {
+    title: 'Memory of the server (MiB)',
+    lines: [
+      ['rss', '#8c959f', ({ rss }) => rss / MIB],
+      ['heap after a collection', '#0969da', ({ heap }) => heap / MIB]
+    ]
+  },
+  {
+    title: 'Connections',
+    lines: [
+      ['sockets', '#8c959f', ({ sockets }) => sockets],
+      ['in the hub', '#0969da', ({ clients }) => clients]
+    ]
+  },
   { title: 'Event-loop delay, p99 of each second (ms)', lines: [['delay', '#bf8700', ({ delay }) => delay]] }
 ]
 
 /** At most so many points, each the highest of its share. */
 function thinned(values, most = 400) {
   const share = Math.max(1, Math.ceil(values.length / most))
-  return Array.from({ length: Math.ceil(values.length / share) }, (_, i) => Math.max(...values.slice(i * share, (i + 1) * share)))
+  return Array.from({ length: Math.ceil(values.length / share) }, (_, i) =>
+    Math.max(...values.slice(i * share, (i + 1) * share))
+  )
 }
 
 /** A round number at or over a value. */
@@ -31,13 +45,19 @@ function pathOf(values, top, max) {
 
 function panelOf({ title, lines }, samples, top) {
   const max = ceiling(Math.max(1, ...lines.flatMap(([, , valueOf]) => samples.map(valueOf))))
-  const legend = lines.map(([name, color], i) => `<text x="${LEFT + WIDTH - i * 170}" y="${top - 8}" text-anchor="end" style="fill:${color}">${name}</text>`)
+  const legend = lines.map(
+    ([name, color], i) =>
+      `<text x="${LEFT + WIDTH - i * 170}" y="${top - 8}" text-anchor="end" style="fill:${color}">${name}</text>`
+  )
   return [
     `<text x="${LEFT}" y="${top - 8}" font-weight="600">${title}</text>`,
     `<path d="M${LEFT} ${top}V${top + HEIGHT}H${LEFT + WIDTH}" class="a"/>`,
     `<text x="${LEFT - 8}" y="${top + 5}" text-anchor="end">${max}</text><text x="${LEFT - 8}" y="${top + HEIGHT}" text-anchor="end">0</text>`,
     ...legend,
-    ...lines.map(([, color, valueOf]) => `<path d="${pathOf(samples.map(valueOf), top, max)}" stroke="${color}" fill="none" stroke-width="1.5"/>`)
+    ...lines.map(
+      ([, color, valueOf]) =>
+        `<path d="${pathOf(samples.map(valueOf), top, max)}" stroke="${color}" fill="none" stroke-width="1.5"/>`
+    )
   ].join('\n')
 }
 

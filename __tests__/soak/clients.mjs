@@ -33,7 +33,8 @@ const report = {
     for (const note of ledger.notes) if (this.wrongs.length < 10) this.wrongs.push(note)
   }
 }
-for (const event of ['unhandledRejection', 'uncaughtException']) process.on(event, (error) => report.wrong(`${event} in a client: ${error?.stack}`))
+for (const event of ['unhandledRejection', 'uncaughtException'])
+  process.on(event, (error) => report.wrong(`${event} in a client: ${error?.stack}`))
 
 const honest = new Set()
 

@@ -81,7 +81,8 @@ export class Honest {
     const mustBeToldLast = this.#way === 'bye' || this.#way === 'stay'
     const isAsExpected = code === EXPECTED[this.#way] && (this.#way !== 'stay' || this.#report.isEnding)
     if (!isAsExpected) this.#report.wrong(`an honest client (${this.#way}) was closed with ${code}`)
-    else if (mustBeToldLast && !this.#ledger.isFinished) this.#report.wrong(`an honest client (${this.#way}) was closed before "last"`)
+    else if (mustBeToldLast && !this.#ledger.isFinished)
+      this.#report.wrong(`an honest client (${this.#way}) was closed before "last"`)
     this.#report.honestEnded(this.#ledger, code)
     this.#settle()
   }

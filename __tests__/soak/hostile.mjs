@@ -95,7 +95,10 @@ export function hostile(port, kind, dice) {
     socket.resume()
     if (head.subarray(0, 12).includes('101')) KINDS[kind](socket, dice)
   })
-  const patience = setTimeout(() => (dice.chance(0.5) ? socket.resetAndDestroy() : socket.destroy()), dice.between(...PATIENCE))
+  const patience = setTimeout(
+    () => (dice.chance(0.5) ? socket.resetAndDestroy() : socket.destroy()),
+    dice.between(...PATIENCE)
+  )
   return new Promise((resolve) => {
     socket.once('close', () => {
       clearTimeout(patience)

@@ -54,9 +54,11 @@ export class Ledger {
   }
 
   #compare(kind, number, expected) {
-    if (number > expected) this.#wrong('lost', number - expected, `${kind}: ${expected} to ${number - 1} did not come before ${number}`)
+    if (number > expected)
+      this.#wrong('lost', number - expected, `${kind}: ${expected} to ${number - 1} did not come before ${number}`)
     // A number that was passed over comes late, any other comes twice: both are wrong in the same way.
-    if (number < expected || Number.isNaN(number)) this.#wrong('outOfOrder', 1, `${kind}: ${number} came where ${expected} was due`)
+    if (number < expected || Number.isNaN(number))
+      this.#wrong('outOfOrder', 1, `${kind}: ${number} came where ${expected} was due`)
   }
 
   #echo(number) {

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 const root = join(import.meta.dirname, '..', '..')
-const USAGE = 'node __tests__/soak/run.mjs [--seconds 600] [--connections 5000] [--seed n] [--svg bench/results/soak.svg]'
+const USAGE =
+  'node __tests__/soak/run.mjs [--seconds 600] [--connections 5000] [--seed n] [--svg bench/results/soak.svg]'
 const SABOTAGES = ['lose', 'twice', 'leak']
 /** What a process has open beside its connections, with some room. */
 const OTHER_FILES = 200
@@ -22,12 +23,14 @@ export function readOptions(args) {
     }
   })
   const [seconds, connections, seed] = ['seconds', 'connections', 'seed'].map((name) => wholeNumber(name, values[name]))
-  if (values.sabotage !== undefined && !SABOTAGES.includes(values.sabotage)) throw new Error(`--sabotage must be one of ${SABOTAGES.join(', ')}`)
+  if (values.sabotage !== undefined && !SABOTAGES.includes(values.sabotage))
+    throw new Error(`--sabotage must be one of ${SABOTAGES.join(', ')}`)
   return { seconds, connections, seed, svg: values.svg, sabotage: values.sabotage }
 }
 
 function wholeNumber(name, value) {
-  if (!/^\d+$/.test(value) || Number(value) === 0) throw new Error(`--${name} must be a whole number over 0, got ${value}\n${USAGE}`)
+  if (!/^\d+$/.test(value) || Number(value) === 0)
+    throw new Error(`--${name} must be a whole number over 0, got ${value}\n${USAGE}`)
   return Number(value)
 }
 

@@ -32,7 +32,8 @@ function next(child, key) {
       settle(value)
     }
     const onMessage = (message) => key in message && done(resolve, message[key])
-    const onExit = (code, signal) => done(reject, new Error(`a process of the test ended with ${code ?? signal} before "${key}"`))
+    const onExit = (code, signal) =>
+      done(reject, new Error(`a process of the test ended with ${code ?? signal} before "${key}"`))
     child.on('message', onMessage)
     child.on('exit', onExit)
   })
@@ -41,7 +42,12 @@ function next(child, key) {
 async function startClients(port, { connections, seconds, seed, rooms }) {
   const processes = Math.max(1, Math.min(4, Math.ceil(connections / 2_500)))
   // Everybody has come after a tenth of the time, and nobody stays for more than a third of it.
-  const shared = { port, rooms, ramp: Math.min(15, seconds / 10) * 1000, lives: [500, Math.min(40, Math.max(2, seconds / 3)) * 1000] }
+  const shared = {
+    port,
+    rooms,
+    ramp: Math.min(15, seconds / 10) * 1000,
+    lives: [500, Math.min(40, Math.max(2, seconds / 3)) * 1000]
+  }
   return Array.from({ length: processes }, (_, i) => {
     const share = Math.floor(connections / processes) + (i < connections % processes ? 1 : 0)
     return start('clients.mjs', { ...shared, connections: share, seed: seed * 31 + i })
@@ -49,11 +55,13 @@ async function startClients(port, { connections, seconds, seed, rooms }) {
 }
 
 async function progressOf(clients) {
-  return Promise.all(clients.map((client) => {
-    const answer = client.next('progress')
-    client.child.send('progress')
-    return answer
-  }))
+  return Promise.all(
+    clients.map((client) => {
+      const answer = client.next('progress')
+      client.child.send('progress')
+      return answer
+    })
+  )
 }
 
 function printLine(sample, progress) {
@@ -74,7 +82,7 @@ async function soak(server, clients, seconds) {
   const samples = []
   const from = performance.now()
   const elapsed = () => (performance.now() - from) / 1000
-  for (let printed = 0; elapsed() < seconds; ) {
+  for (let printed = 0; elapsed() < seconds;) {
     const sample = { ...(await server.next('sample')), time: elapsed() }
     samples.push(sample)
     if (sample.time < printed + 10) continue
@@ -96,7 +104,10 @@ async function finish(server, clients) {
   const closed = server.next('closed').catch(() => undefined)
   const from = performance.now()
   server.child.send('close')
-  const exit = await Promise.race([server.exited, sleep(PATIENCE, { code: 'none, it still runs', signal: null }, { ref: false })])
+  const exit = await Promise.race([
+    server.exited,
+    sleep(PATIENCE, { code: 'none, it still runs', signal: null }, { ref: false })
+  ])
   const took = performance.now() - from
   return { staying: count, closed: await closed, exit, took, clients: await Promise.all(summaries) }
 }
@@ -104,7 +115,9 @@ async function finish(server, clients) {
 function printReport(options, result, checks) {
   const last = result.samples.at(-1)
   const { slowDisconnects, drops, bytesSent } = result.closed?.stats ?? {}
-  const errors = result.clients.flatMap((client) => Object.entries(client.errors)).map(([message, count]) => `${count} × ${message}`)
+  const errors = result.clients
+    .flatMap((client) => Object.entries(client.errors))
+    .map(([message, count]) => `${count} × ${message}`)
   process.stdout.write(
     `\nsoak: ${options.connections} connections for ${options.seconds} s, seed ${options.seed}, Node ${process.version}\n` +
       `  ${last.opened} connections opened, ${(bytesSent / MIB).toFixed(0)} MiB broadcast, ${drops} messages dropped for the slow, ${slowDisconnects} of these closed\n` +

@@ -15,29 +15,41 @@ afterAll(() => rmSync(folder, { recursive: true }))
 /** Runs the soak test; resolves with its exit code and all that it said. */
 async function soak(...args: string[]): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [join(__dirname, 'run.mjs'), '--svg', svg, ...args], (_error, stdout, stderr) => {
-      resolve({ code: child.exitCode ?? -1, output: stdout + stderr })
-    })
+    const child = execFile(
+      process.execPath,
+      [join(__dirname, 'run.mjs'), '--svg', svg, ...args],
+      (_error, stdout, stderr) => {
+        resolve({ code: child.exitCode ?? -1, output: stdout + stderr })
+      }
+    )
   })
 }
 
-test(`${seconds} s with 300 connections in churn, a tenth of them hostile: nothing lost, nothing left behind`, async () => {
-  const { code, output } = await soak('--seconds', String(seconds), '--connections', '300', '--seed', '1')
-  // The report says what is wrong; the code only that something is.
-  expect(output.split('\n').filter((line) => line.includes('FAIL'))).toEqual([])
-  expect({ code, output }).toMatchObject({ code: 0 })
-  expect(readFileSync(svg, 'utf8')).toMatch(/^<svg [^]*<\/svg>\n$/)
-}, (seconds + 90) * 1000)
+test(
+  `${seconds} s with 300 connections in churn, a tenth of them hostile: nothing lost, nothing left behind`,
+  async () => {
+    const { code, output } = await soak('--seconds', String(seconds), '--connections', '300', '--seed', '1')
+    // The report says what is wrong; the code only that something is.
+    expect(output.split('\n').filter((line) => line.includes('FAIL'))).toEqual([])
+    expect({ code, output }).toMatchObject({ code: 0 })
+    expect(readFileSync(svg, 'utf8')).toMatch(/^<svg [^]*<\/svg>\n$/)
+  },
+  (seconds + 90) * 1000
+)
 
 test.each([
   ['lose', 'honest clients lost nothing'],
   ['twice', 'honest clients got everything once and in order'],
   ['leak', 'the heap did not grow']
-])('the checks see a server that goes wrong: %s', async (sabotage, check) => {
-  const { code, output } = await soak('--seconds', '8', '--connections', '60', '--seed', '2', '--sabotage', sabotage)
-  expect(code).toBe(1)
-  expect(output).toContain(`FAIL ${check}`)
-}, 100_000)
+])(
+  'the checks see a server that goes wrong: %s',
+  async (sabotage, check) => {
+    const { code, output } = await soak('--seconds', '8', '--connections', '60', '--seed', '2', '--sabotage', sabotage)
+    expect(code).toBe(1)
+    expect(output).toContain(`FAIL ${check}`)
+  },
+  100_000
+)
 
 test.each([
   [['--seconds', 'long'], '--seconds must be a whole number over 0, got long'],

@@ -42,21 +42,61 @@ export function checksOf({ samples, clients, staying, closed, exit, took, shutdo
   const wrongs = clients.flatMap((client) => client.wrongs)
   const faults = closed?.faults ?? ['the server did not report its end']
   return [
-    { name: 'honest clients lost nothing', ok: sum('lost') === 0, seen: `${sum('lost')} lost of ${sum('delivered')} broadcasts` },
-    { name: 'honest clients got everything once and in order', ok: sum('outOfOrder') === 0, seen: `${sum('outOfOrder')} twice or out of order` },
-    { name: 'honest clients were served and closed as they should', ok: sum('wrongCount') === 0, seen: list(`${sum('wrongCount')} were not`, wrongs) },
-    { name: 'there was something to check', ok: sum('delivered') > 0 && staying > 0, seen: `${sum('honest')} honest connections, ${sum('hostile')} hostile` },
-    { name: 'app.close() told every honest client 1001', ok: sum('got1001') === staying, seen: `${sum('got1001')} of ${staying}` },
-    { name: 'the process ended by itself with 0', ok: exit.code === 0, seen: `code ${exit.code}, signal ${exit.signal}` },
-    { name: 'within the shutdown timeout', ok: took <= shutdownTimeout, seen: `${Math.round(took)} of ${shutdownTimeout} ms` },
+    {
+      name: 'honest clients lost nothing',
+      ok: sum('lost') === 0,
+      seen: `${sum('lost')} lost of ${sum('delivered')} broadcasts`
+    },
+    {
+      name: 'honest clients got everything once and in order',
+      ok: sum('outOfOrder') === 0,
+      seen: `${sum('outOfOrder')} twice or out of order`
+    },
+    {
+      name: 'honest clients were served and closed as they should',
+      ok: sum('wrongCount') === 0,
+      seen: list(`${sum('wrongCount')} were not`, wrongs)
+    },
+    {
+      name: 'there was something to check',
+      ok: sum('delivered') > 0 && staying > 0,
+      seen: `${sum('honest')} honest connections, ${sum('hostile')} hostile`
+    },
+    {
+      name: 'app.close() told every honest client 1001',
+      ok: sum('got1001') === staying,
+      seen: `${sum('got1001')} of ${staying}`
+    },
+    {
+      name: 'the process ended by itself with 0',
+      ok: exit.code === 0,
+      seen: `code ${exit.code}, signal ${exit.signal}`
+    },
+    {
+      name: 'within the shutdown timeout',
+      ok: took <= shutdownTimeout,
+      seen: `${Math.round(took)} of ${shutdownTimeout} ms`
+    },
     {
       name: 'the heap did not grow',
       ok: gained <= limit,
       seen: `${(slope / 1024).toFixed(2)} KiB/s, ${(gained / MIB).toFixed(2)} MiB over the second half (at most ${(limit / MIB).toFixed(2)})`
     },
-    { name: 'handles did not grow', ok: handles <= handleLimit, seen: `${handles.toFixed(1)} more beside the sockets (at most ${handleLimit.toFixed(0)})` },
-    { name: 'no unhandled rejection, exception or warning', ok: faults.length === 0, seen: list(`${faults.length}`, faults) },
-    { name: 'no error was logged', ok: (closed?.logged.length ?? 0) === 0, seen: list(`${closed?.logged.length ?? 0}`, closed?.logged ?? []) }
+    {
+      name: 'handles did not grow',
+      ok: handles <= handleLimit,
+      seen: `${handles.toFixed(1)} more beside the sockets (at most ${handleLimit.toFixed(0)})`
+    },
+    {
+      name: 'no unhandled rejection, exception or warning',
+      ok: faults.length === 0,
+      seen: list(`${faults.length}`, faults)
+    },
+    {
+      name: 'no error was logged',
+      ok: (closed?.logged.length ?? 0) === 0,
+      seen: list(`${closed?.logged.length ?? 0}`, closed?.logged ?? [])
+    }
   ]
 }
 

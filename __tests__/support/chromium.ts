@@ -27,7 +27,8 @@ export function findChromium(): string | undefined {
 /** `describe`, or one that is skipped where there is no browser: `whySkipped`, put behind the name, tells the reason. */
 export const describeInBrowser = findChromium() === undefined ? describe.skip : describe
 
-export const whySkipped = findChromium() === undefined ? ' (skipped: chromium is not on the PATH; apt-get install chromium)' : ''
+export const whySkipped =
+  findChromium() === undefined ? ' (skipped: chromium is not on the PATH; apt-get install chromium)' : ''
 
 export async function launchChromium(): Promise<Browser> {
   const executablePath = findChromium()

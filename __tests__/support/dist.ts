@@ -7,7 +7,9 @@ const lock = join(root, 'node_modules', '.cache-dist-lock')
 
 function newest(folder: string): number {
   return Math.max(
-    ...readdirSync(folder, { withFileTypes: true, recursive: true }).map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs)
+    ...readdirSync(folder, { withFileTypes: true, recursive: true }).map(
+      (entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs
+    )
   )
 }
 

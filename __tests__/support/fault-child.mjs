@@ -8,7 +8,8 @@ const { config = {}, shutdown = {}, logger, forceCloseConnections } = JSON.parse
 const { default: blazeWs } = await import(process.env.SOAK_DIST ?? '../../dist/esm/index.js')
 
 const faults = []
-for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, (error) => faults.push(`${event}: ${error?.stack}`))
+for (const event of ['uncaughtException', 'unhandledRejection'])
+  process.on(event, (error) => faults.push(`${event}: ${error?.stack}`))
 
 /** A destination of the log that works until it is told not to. */
 const log = { isBroken: false, failed: 0 }
@@ -67,7 +68,8 @@ const commands = {
     commands.RealDate = RealDate
     const wrong = () => RealDate.now() + offset
     globalThis.Date = new Proxy(RealDate, {
-      construct: (target, args, newTarget) => Reflect.construct(target, args.length === 0 ? [wrong()] : args, newTarget),
+      construct: (target, args, newTarget) =>
+        Reflect.construct(target, args.length === 0 ? [wrong()] : args, newTarget),
       get: (target, key, receiver) => (key === 'now' ? wrong : Reflect.get(target, key, receiver))
     })
   },

@@ -33,7 +33,8 @@ export class FaultServer {
   private constructor({ files, ...options }: FaultOptions) {
     const node = [process.execPath, CHILD, JSON.stringify(options)]
     // The channel to the child is one of its open files, and goes through the shell.
-    const [command = '', ...args] = files === undefined ? node : ['bash', '-c', `ulimit -n ${files}; exec "$@"`, 'bash', ...node]
+    const [command = '', ...args] =
+      files === undefined ? node : ['bash', '-c', `ulimit -n ${files}; exec "$@"`, 'bash', ...node]
     this.process = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.exited = once(this.process, 'exit')
     running.add(this.process)
@@ -58,8 +59,11 @@ export class FaultServer {
 
   async #message<T>(name: string): Promise<T> {
     for (;;) {
-      const [message] = (await Promise.race([once(this.process, 'message'), this.exited])) as [{ name: string } | number | null]
-      if (message === null || typeof message !== 'object') throw new Error(`the server ended with ${message} before "${name}"`)
+      const [message] = (await Promise.race([once(this.process, 'message'), this.exited])) as [
+        { name: string } | number | null
+      ]
+      if (message === null || typeof message !== 'object')
+        throw new Error(`the server ended with ${message} before "${name}"`)
       if (message.name === name) return message as T
     }
   }

@@ -13,7 +13,12 @@ export interface WireFrame {
 export function clientFrame(
   opcode: number,
   payload: Buffer | string = '',
-  { fin = true, rsv = 0, masked = true, length }: { fin?: boolean; rsv?: number; masked?: boolean; length?: number } = {}
+  {
+    fin = true,
+    rsv = 0,
+    masked = true,
+    length
+  }: { fin?: boolean; rsv?: number; masked?: boolean; length?: number } = {}
 ): Buffer {
   const data = Buffer.from(payload as string)
   const size = length ?? data.length
@@ -76,7 +81,12 @@ export class RawClient {
   }
 
   /** Sends an opening handshake and whatever shall come with it in the same segment. */
-  handshake(path: string, headers: Record<string, string> = {}, behind: Buffer = Buffer.alloc(0), method = 'GET'): void {
+  handshake(
+    path: string,
+    headers: Record<string, string> = {},
+    behind: Buffer = Buffer.alloc(0),
+    method = 'GET'
+  ): void {
     const all: Record<string, string> = {
       Host: 'localhost',
       Connection: 'Upgrade',
@@ -85,8 +95,12 @@ export class RawClient {
       'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
       ...headers
     }
-    const lines = Object.entries(all).filter(([, value]) => value !== '').map(([name, value]) => `${name}: ${value}`)
-    this.socket.write(Buffer.concat([Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`), behind]))
+    const lines = Object.entries(all)
+      .filter(([, value]) => value !== '')
+      .map(([name, value]) => `${name}: ${value}`)
+    this.socket.write(
+      Buffer.concat([Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`), behind])
+    )
   }
 
   /** The head of the HTTP answer: status line and headers. */
@@ -95,7 +109,9 @@ export class RawClient {
     while ((end = this.#bytes.indexOf('\r\n\r\n')) === -1) await this.#more()
     const [statusLine = '', ...lines] = this.#bytes.toString('latin1', 0, end).split('\r\n')
     this.#bytes = this.#bytes.subarray(end + 4)
-    const headers = new Map(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 2)]))
+    const headers = new Map(
+      lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 2)])
+    )
     return { status: Number(statusLine.split(' ')[1]), headers }
   }
 
@@ -142,7 +158,12 @@ export class RawClient {
     if (bytes.length < offset + length) return undefined
     this.#bytes = bytes.subarray(offset + length)
     const first = bytes[0] as number
-    return { fin: (first & 0x80) !== 0, rsv1: (first & 0x40) !== 0, opcode: first & 0x0f, payload: bytes.subarray(offset, offset + length) }
+    return {
+      fin: (first & 0x80) !== 0,
+      rsv1: (first & 0x40) !== 0,
+      opcode: first & 0x0f,
+      payload: bytes.subarray(offset, offset + length)
+    }
   }
 
   /** Ends the connection with a TCP reset. */

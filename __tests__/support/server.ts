@@ -46,7 +46,13 @@ export async function startServer(
   await setUp(app)
   await app.listen({ port: 0, host })
   const { port } = app.server.address() as AddressInfo
-  return { app, port, ws: (path) => `ws://127.0.0.1:${port}${path}`, http: (path) => `http://127.0.0.1:${port}${path}`, logs }
+  return {
+    app,
+    port,
+    ws: (path) => `ws://127.0.0.1:${port}${path}`,
+    http: (path) => `http://127.0.0.1:${port}${path}`,
+    logs
+  }
 }
 
 /** Closes what `startServer` started: call it in `afterEach`. */

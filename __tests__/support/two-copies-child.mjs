@@ -75,7 +75,10 @@ const scenarios = {
     hub.unregister(first)
     assert.equal((await a.closed).code, 1000)
     assert.equal(hub.stats().clients, 0)
-    assert.deepEqual(heard.map(([event]) => event), ['register', 'register', 'unregister', 'unregister'])
+    assert.deepEqual(
+      heard.map(([event]) => event),
+      ['register', 'register', 'unregister', 'unregister']
+    )
   },
 
   async bursts() {
@@ -105,7 +108,9 @@ const scenarios = {
     const { port, connections } = await start(own, (ws) => hub.register(ws), { sendQueueSize: 4, compressionLevel: 0 })
     const healthy = await join(port)
     const deaf = connectTcp(port, '127.0.0.1')
-    deaf.write('GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n')
+    deaf.write(
+      'GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
+    )
     deaf.on('error', () => {})
     await until(() => connections.length === 2)
     deaf.pause()
@@ -137,8 +142,13 @@ const scenarios = {
     client.close(4001, 'bye')
     await closed
     const error = await ws.readMessage().catch((reason) => reason)
-    assert.ok(error instanceof other.CloseError && error instanceof other.errors.CLOSED && other.isCloseError(error, 4001))
-    assert.throws(() => own.allowOrigins('x'), (thrown) => thrown instanceof other.errors.INVALID_OPTION)
+    assert.ok(
+      error instanceof other.CloseError && error instanceof other.errors.CLOSED && other.isCloseError(error, 4001)
+    )
+    assert.throws(
+      () => own.allowOrigins('x'),
+      (thrown) => thrown instanceof other.errors.INVALID_OPTION
+    )
     assert.throws(() => new other.WebSocketHub().register({}), { code: 'FST_BLAZE_WS_INVALID_ARGUMENT' })
   },
 
@@ -158,7 +168,10 @@ const scenarios = {
 
   async brokers() {
     // The engine that nobody names is the same for both.
-    const hubs = [new own.WebSocketHub({ name: 'shared', broker: own.memoryBroker() }), new other.WebSocketHub({ name: 'shared', broker: other.memoryBroker() })]
+    const hubs = [
+      new own.WebSocketHub({ name: 'shared', broker: own.memoryBroker() }),
+      new other.WebSocketHub({ name: 'shared', broker: other.memoryBroker() })
+    ]
     const engine = new own.MemoryEngine()
     const named = new other.WebSocketHub({ name: 'shared', broker: other.memoryBroker({ engine }) })
     const { port } = await start(own, (ws) => hubs[1].join(ws, 'room'))
@@ -187,7 +200,9 @@ const scenarios = {
     const app = Fastify()
     apps.push(app)
     await app.register(async (scope) => scope.register(own.default))
-    await assert.rejects(async () => app.register(async (scope) => scope.register(other.default)), { code: 'FST_BLAZE_WS_ALREADY_REGISTERED' })
+    await assert.rejects(async () => app.register(async (scope) => scope.register(other.default)), {
+      code: 'FST_BLAZE_WS_ALREADY_REGISTERED'
+    })
   }
 }
 

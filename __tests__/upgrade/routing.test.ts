@@ -18,12 +18,19 @@ function addForeign(app: FastifyInstance): void {
   })
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (!request.url?.startsWith('/hmr')) socket.destroy()
-    else server.handleUpgrade(request, socket, head, (client) => client.on('message', (data: Buffer) => client.send(`foreign ${data.toString()}`)))
+    else
+      server.handleUpgrade(request, socket, head, (client) =>
+        client.on('message', (data: Buffer) => client.send(`foreign ${data.toString()}`))
+      )
   })
 }
 
 describe('with another listener, routes are found as Fastify finds them', () => {
-  const serve = (setUp: (app: FastifyInstance) => void | Promise<void>, fastify: FastifyServerOptions = {}, before?: (app: FastifyInstance) => unknown) =>
+  const serve = (
+    setUp: (app: FastifyInstance) => void | Promise<void>,
+    fastify: FastifyServerOptions = {},
+    before?: (app: FastifyInstance) => unknown
+  ) =>
     startServer(
       async (app) => {
         await setUp(app)
@@ -48,7 +55,10 @@ describe('with another listener, routes are found as Fastify finds them', () => 
       name: 'tenant',
       storage: () => {
         const handlers = new Map<string, never>()
-        return { get: (key: string) => handlers.get(key) ?? null, set: (key: string, handler: never) => void handlers.set(key, handler) }
+        return {
+          get: (key: string) => handlers.get(key) ?? null,
+          set: (key: string, handler: never) => void handlers.set(key, handler)
+        }
       },
       deriveConstraint: (request: IncomingMessage) => request.headers['x-tenant'] as string,
       mustMatchWhenDerived: true
@@ -74,9 +84,16 @@ describe('with another listener, routes are found as Fastify finds them', () => 
       name: 'secret',
       storage: () => {
         const handlers = new Map<string, never>()
-        return { get: (key: string) => handlers.get(key) ?? null, set: (key: string, handler: never) => void handlers.set(key, handler) }
+        return {
+          get: (key: string) => handlers.get(key) ?? null,
+          set: (key: string, handler: never) => void handlers.set(key, handler)
+        }
       },
-      deriveConstraint: (request: IncomingMessage, _context: unknown, done: (error: Error | null, value: unknown) => void) => {
+      deriveConstraint: (
+        request: IncomingMessage,
+        _context: unknown,
+        done: (error: Error | null, value: unknown) => void
+      ) => {
         setImmediate(() => done(null, request.headers['x-secret']))
       }
     }
@@ -97,14 +114,18 @@ describe('with another listener, routes are found as Fastify finds them', () => 
     const { ws, logs } = await serve(
       (app) => {
         app.decorateRequest('count', 0)
-        app.addHook('onRequest', async (request) => request.log.info({ url: request.url, originalUrl: request.originalUrl }, 'hook'))
+        app.addHook('onRequest', async (request) =>
+          request.log.info({ url: request.url, originalUrl: request.originalUrl }, 'hook')
+        )
         app.webSocket('/inner/ws', echo)
       },
       { rewriteUrl: ({ url = '' }) => (url.startsWith('/hmr') ? url : url.replace(/^\/outer/, '/inner')) }
     )
     expect(await answersTo(ws('/outer/ws'), 'hello')).toBe('hello')
     expect(await answersTo(ws('/hmr'), 'hello')).toBe('foreign hello')
-    expect(logs.filter(({ msg }) => msg === 'hook').map(({ url, originalUrl }) => [url, originalUrl])).toEqual([['/inner/ws', '/outer/ws']])
+    expect(logs.filter(({ msg }) => msg === 'hook').map(({ url, originalUrl }) => [url, originalUrl])).toEqual([
+      ['/inner/ws', '/outer/ws']
+    ])
     expect(logs.filter(({ msg }) => msg === 'incoming request')).toHaveLength(1)
   })
 
@@ -120,7 +141,8 @@ describe('with another listener, routes are found as Fastify finds them', () => 
     expect(await answersTo(ws('/semicolon;a=1'), 'hello')).toBe('hello')
     expect(await answersTo(ws('/regex/aa'), 'hello')).toBe('hello')
     expect(await answersTo(ws(`/long/${'x'.repeat(300)}`), 'hello')).toBe('hello')
-    for (const path of ['/regex/b', `/long/${'x'.repeat(301)}`]) await expect(connect(ws(path))).rejects.toThrow('socket hang up')
+    for (const path of ['/regex/b', `/long/${'x'.repeat(301)}`])
+      await expect(connect(ws(path))).rejects.toThrow('socket hang up')
   })
 
   test('an ordinary route, a wildcard and a 404 handler leave an upgrade to the others, and run no hook for it', async () => {
@@ -132,7 +154,8 @@ describe('with another listener, routes are found as Fastify finds them', () => 
       app.setNotFoundHandler((_request, reply) => reply.code(404).send('nothing'))
       app.webSocket('/ws', echo)
     })
-    for (const path of ['/hmr', '/hmr/a', '/hmr-not-found']) expect(await answersTo(ws(path), 'hello')).toBe('foreign hello')
+    for (const path of ['/hmr', '/hmr/a', '/hmr-not-found'])
+      expect(await answersTo(ws(path), 'hello')).toBe('foreign hello')
     expect(hook).not.toHaveBeenCalled()
     expect(logs.filter(({ msg }) => msg === 'incoming request')).toEqual([])
   })
@@ -153,7 +176,10 @@ describe('with another listener, routes are found as Fastify finds them', () => 
       {},
       async (app) => {
         await app.register(websocket)
-        const answer = (socket: { on: (event: 'message', listener: (data: Buffer) => void) => void; send: (data: string) => void }): void => {
+        const answer = (socket: {
+          on: (event: 'message', listener: (data: Buffer) => void) => void
+          send: (data: string) => void
+        }): void => {
           socket.on('message', (data) => socket.send(`old ${data.toString()}`))
         }
         await app.register(async (old) => {
@@ -176,10 +202,16 @@ describe('with another listener, routes are found as Fastify finds them', () => 
       function (logger: { child: (bindings: object, options: object) => never }, bindings: object, options: object) {
         return logger.child({ ...bindings, name }, options)
       }
-    const { ws, logs } = await serve((app) => {
-      app.webSocket('/own', async (socket) => socket.context().log.info('here'), { childLoggerFactory: factory('route') as never })
-      app.webSocket('/shared', async (socket) => socket.context().log.info('here'))
-    }, {}, (app) => void app.setChildLoggerFactory(factory('app') as never))
+    const { ws, logs } = await serve(
+      (app) => {
+        app.webSocket('/own', async (socket) => socket.context().log.info('here'), {
+          childLoggerFactory: factory('route') as never
+        })
+        app.webSocket('/shared', async (socket) => socket.context().log.info('here'))
+      },
+      {},
+      (app) => void app.setChildLoggerFactory(factory('app') as never)
+    )
     for (const path of ['/own', '/shared']) await (await connect(ws(path))).close()
     expect(logs.filter(({ msg }) => msg === 'here').map(({ name }) => name)).toEqual(['route', 'app'])
   })
@@ -196,7 +228,9 @@ describe('nothing is thrown into the event', () => {
     })
     expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
     expect(await answersTo(ws('/hmr'), 'hello')).toBe('foreign hello')
-    expect(logs.filter(({ level }) => level >= 50).map(({ msg }) => msg)).toEqual(Array(2).fill('a listener of the upgrade event failed'))
+    expect(logs.filter(({ level }) => level >= 50).map(({ msg }) => msg)).toEqual(
+      Array(2).fill('a listener of the upgrade event failed')
+    )
   })
 
   test.each([true, false])('a rewriteUrl that throws or returns no string (other listeners: %s)', async (isForeign) => {
@@ -271,18 +305,22 @@ describe('upgrades that nobody answers', () => {
 
   test('a listener may take its time if it shows that it is at work', async () => {
     let answer: (() => void) | undefined
-    const { port, http } = await startServer((app) => {
-      app.webSocket('/ws', echo)
-      app.get('/answer', () => {
-        answer?.()
-        return 'done'
-      })
-      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => {
-        socket.on('error', () => {})
-        answer = () => socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: slow\r\nConnection: Upgrade\r\n\r\n')
-      })
-      // Nobody reads these sockets: only the end of the shutdown ends them.
-    }, { shutdown: { timeout: 100 } })
+    const { port, http } = await startServer(
+      (app) => {
+        app.webSocket('/ws', echo)
+        app.get('/answer', () => {
+          answer?.()
+          return 'done'
+        })
+        app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => {
+          socket.on('error', () => {})
+          answer = () =>
+            socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: slow\r\nConnection: Upgrade\r\n\r\n')
+        })
+        // Nobody reads these sockets: only the end of the shutdown ends them.
+      },
+      { shutdown: { timeout: 100 } }
+    )
     const [client] = open(port, '/slow', 1)
     const [other] = open(port, '/slow', 1)
     await eventually(() => answer !== undefined)
@@ -294,10 +332,13 @@ describe('upgrades that nobody answers', () => {
   })
 
   test('more than a thousand are not kept waiting', async () => {
-    const { port } = await startServer((app) => {
-      app.webSocket('/ws', echo)
-      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => void socket.on('error', () => {}))
-    }, { shutdown: { timeout: 100 } })
+    const { port } = await startServer(
+      (app) => {
+        app.webSocket('/ws', echo)
+        app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => void socket.on('error', () => {}))
+      },
+      { shutdown: { timeout: 100 } }
+    )
     const clients = open(port, '/nope', 1_100)
     await eventually(() => clients.filter(({ isEnded }) => isEnded).length >= 76, 'the end of the oldest')
     expect(clients.slice(-10).some(({ isEnded }) => isEnded)).toBe(false)
@@ -305,7 +346,9 @@ describe('upgrades that nobody answers', () => {
 })
 
 function connections(app: FastifyInstance): Promise<number> {
-  return new Promise((resolve, reject) => app.server.getConnections((error, count) => (error === null ? resolve(count) : reject(error))))
+  return new Promise((resolve, reject) =>
+    app.server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)))
+  )
 }
 
 describe('what other listeners are shown of our upgrades', () => {
@@ -314,18 +357,27 @@ describe('what other listeners are shown of our upgrades', () => {
     const events: string[] = []
     const { ws } = await startServer((app) => {
       app.webSocket('/ws', echo)
-      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex & { remoteAddress?: string; setTimeout: (time: number) => unknown; destroySoon: () => void }) => {
-        sockets.push(socket)
-        socket.on('close', () => events.push('close'))
-        events.push(String(socket.remoteAddress))
-        socket.setTimeout(1)
-        socket.write('HTTP/1.1 400 Bad Request\r\n\r\n')
-        socket.end('more')
-        socket.write('too much')
-        socket.destroySoon()
-      })
-      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) =>  socket.unshift('rubbish'))
-      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => void socket.destroy(new Error('not for me')))
+      app.server.on(
+        'upgrade',
+        (
+          _request: IncomingMessage,
+          socket: Duplex & { remoteAddress?: string; setTimeout: (time: number) => unknown; destroySoon: () => void }
+        ) => {
+          sockets.push(socket)
+          socket.on('close', () => events.push('close'))
+          events.push(String(socket.remoteAddress))
+          socket.setTimeout(1)
+          socket.write('HTTP/1.1 400 Bad Request\r\n\r\n')
+          socket.end('more')
+          socket.write('too much')
+          socket.destroySoon()
+        }
+      )
+      app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => socket.unshift('rubbish'))
+      app.server.on(
+        'upgrade',
+        (_request: IncomingMessage, socket: Duplex) => void socket.destroy(new Error('not for me'))
+      )
     })
     expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
     expect(events).toEqual(['127.0.0.1', 'close'])
@@ -354,14 +406,25 @@ describe('while a constraint is looked up asynchronously', () => {
       name: 'tenant',
       storage: () => {
         const handlers = new Map<string, never>()
-        return { get: (key: string) => handlers.get(key) ?? null, set: (key: string, handler: never) => void handlers.set(key, handler) }
+        return {
+          get: (key: string) => handlers.get(key) ?? null,
+          set: (key: string, handler: never) => void handlers.set(key, handler)
+        }
       },
-      deriveConstraint: (_request: IncomingMessage, _context: unknown, done: (error: Error | null, value: unknown) => void) => void lookups.push(() => done(null, 'a'))
+      deriveConstraint: (
+        _request: IncomingMessage,
+        _context: unknown,
+        done: (error: Error | null, value: unknown) => void
+      ) => void lookups.push(() => done(null, 'a'))
     }
     const { maxPendingUpgrades = 10, frameworkErrors } = options
     const server = await startServer(
       (app) => {
-        app.webSocket('/ws', { constraints: { tenant: 'a' }, onRequest: async (request) => void hooks.push(request.url) }, echo)
+        app.webSocket(
+          '/ws',
+          { constraints: { tenant: 'a' }, onRequest: async (request) => void hooks.push(request.url) },
+          echo
+        )
         app.server.on('upgrade', () => {})
       },
       {
@@ -465,7 +528,11 @@ describe('other listeners that are careless', () => {
   test('a hook that reads the socket does not make a reset end the process', async () => {
     let isReading = false
     const { app, port } = await startServer((server) => {
-      server.webSocket('/ws', { onRequest: ({ raw }) => new Promise(() => (isReading = raw.socket.on('data', () => {}) !== undefined)) }, echo)
+      server.webSocket(
+        '/ws',
+        { onRequest: ({ raw }) => new Promise(() => (isReading = raw.socket.on('data', () => {}) !== undefined)) },
+        echo
+      )
     })
     const client = new RawClient(port)
     client.handshake('/ws')
@@ -498,7 +565,9 @@ test.each([
   ['an ordinary route', false],
   ['a route of @fastify/websocket', true]
 ])('a silent client of %s is dropped when the shutdown has lasted long enough', async (_name, isWebSocket) => {
-  const { app, port } = await startServer((server) => void server.get('/it', { websocket: isWebSocket }, () => {}), { shutdown: { timeout: 100 } })
+  const { app, port } = await startServer((server) => void server.get('/it', { websocket: isWebSocket }, () => {}), {
+    shutdown: { timeout: 100 }
+  })
   await new RawClient(port).open('/it')
   await app.close()
 })

@@ -45,9 +45,15 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
 
   async function checkPlain(http: (path: string) => string): Promise<void> {
     expect(await request(http('/page'), H2C)).toMatchObject({ status: 200, body: 'page for h2c' })
-    expect(await request(http('/page'), { connection: 'upgrade', upgrade: 'TLS/1.0, HTTP/1.1' })).toMatchObject({ status: 200 })
+    expect(await request(http('/page'), { connection: 'upgrade', upgrade: 'TLS/1.0, HTTP/1.1' })).toMatchObject({
+      status: 200
+    })
     const body = JSON.stringify({ text: 'x'.repeat(100_000) })
-    const answer = await request(http('/echo'), { ...H2C, 'content-type': 'application/json', 'content-length': String(body.length) }, body)
+    const answer = await request(
+      http('/echo'),
+      { ...H2C, 'content-type': 'application/json', 'content-length': String(body.length) },
+      body
+    )
     expect(answer).toMatchObject({ status: 200, body })
     expect(await request(http('/nowhere'), H2C)).toMatchObject({ status: 404 })
     expect(await request(http('/ws'), H2C)).toMatchObject({ status: 426 })
@@ -60,7 +66,9 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
     let received = ''
     client.on('data', (chunk) => (received += chunk.toString()))
     const head = 'Host: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n'
-    client.write(`POST /echo HTTP/1.1\r\n${head}Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n`)
+    client.write(
+      `POST /echo HTTP/1.1\r\n${head}Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n`
+    )
     await eventually(() => received.endsWith('one'))
     client.write(`GET /page HTTP/1.1\r\n${head}\r\n`)
     await eventually(() => received.endsWith('page for h2c'))
@@ -75,7 +83,8 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
       addRoutes(app)
       app.server.on('upgrade', (received: IncomingMessage, socket: Duplex) => {
         seen.push(received.headers.upgrade)
-        if (received.headers.upgrade === 'mine') socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: mine\r\n\r\n')
+        if (received.headers.upgrade === 'mine')
+          socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: mine\r\n\r\n')
       })
     })
     expect(await request(http('/page'), H2C)).toMatchObject({ status: 200, body: 'page for h2c' })
@@ -83,28 +92,43 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
     const [, socket] = (await once(mine, 'upgrade')) as [IncomingMessage, Socket]
     socket.destroy()
     // Nobody takes this one, so that it becomes a plain request again, with its body.
-    expect(await request(http('/page'), { connection: 'Upgrade', upgrade: 'other' })).toMatchObject({ status: 200, body: 'page for other' })
+    expect(await request(http('/page'), { connection: 'Upgrade', upgrade: 'other' })).toMatchObject({
+      status: 200,
+      body: 'page for other'
+    })
     expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
     expect(seen).toEqual(['mine', 'other', 'websocket'])
   }, 15_000)
 
-  test.each(['other', 'websocket'])('a POST with a body and Upgrade: %s that no other listener takes', async (upgrade) => {
-    const { app, http } = await startServer((server) => {
-      addRoutes(server)
-      server.server.on('upgrade', () => {})
-    })
-    for (const body of ['short', 'x'.repeat(200_000)]) {
-      const headers = { connection: 'Upgrade', upgrade, 'content-type': 'text/plain', 'content-length': String(body.length) }
-      expect(await request(http('/echo'), headers, body)).toMatchObject({ status: 200, body })
-    }
-    await app.close()
-  }, 15_000)
+  test.each(['other', 'websocket'])(
+    'a POST with a body and Upgrade: %s that no other listener takes',
+    async (upgrade) => {
+      const { app, http } = await startServer((server) => {
+        addRoutes(server)
+        server.server.on('upgrade', () => {})
+      })
+      for (const body of ['short', 'x'.repeat(200_000)]) {
+        const headers = {
+          connection: 'Upgrade',
+          upgrade,
+          'content-type': 'text/plain',
+          'content-length': String(body.length)
+        }
+        expect(await request(http('/echo'), headers, body)).toMatchObject({ status: 200, body })
+      }
+      await app.close()
+    },
+    15_000
+  )
 
   test('one after the other on a connection, they leave no listeners on its socket', async () => {
     const counts: number[] = []
     const { port } = await startServer((app) => {
       addRoutes(app)
-      app.server.on('upgrade', (_received: IncomingMessage, socket: Duplex) => void counts.push(socket.listenerCount('error')))
+      app.server.on(
+        'upgrade',
+        (_received: IncomingMessage, socket: Duplex) => void counts.push(socket.listenerCount('error'))
+      )
     })
     const client = connectTcp(port, '127.0.0.1')
     let received = ''
@@ -123,7 +147,9 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
   })
 
   test('over HTTPS beside HTTP/2', async () => {
-    const { port } = await startServer(addRoutes, { fastify: { http2: true, https: { cert, key, allowHTTP1: true } } as never })
+    const { port } = await startServer(addRoutes, {
+      fastify: { http2: true, https: { cert, key, allowHTTP1: true } } as never
+    })
     await checkPlain((path) => `https://127.0.0.1:${port}${path}`)
   })
 
@@ -140,14 +166,18 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
     const { app, http } = await startServer(addRoutes)
     const headers = { connection: 'Upgrade', upgrade: 'websocket', 'content-type': 'text/plain' }
     expect(await request(http('/echo'), headers, 'hello')).toMatchObject({ status: 200, body: 'hello' })
-    expect((await app.inject({ url: '/ws', headers: { connection: 'Upgrade', upgrade: 'websocket' } })).statusCode).toBe(426)
+    expect(
+      (await app.inject({ url: '/ws', headers: { connection: 'Upgrade', upgrade: 'websocket' } })).statusCode
+    ).toBe(426)
   })
 
   test('Node still decides where we expect it to', async () => {
     const server = createServer()
     const hasCallback = typeof (server as { shouldUpgradeCallback?: unknown }).shouldUpgradeCallback === 'function'
     const decided: boolean[] = []
-    server.on('connection', ({ parser }: Socket & { parser?: { onIncoming?: unknown } }) => decided.push(typeof parser?.onIncoming === 'function'))
+    server.on('connection', ({ parser }: Socket & { parser?: { onIncoming?: unknown } }) =>
+      decided.push(typeof parser?.onIncoming === 'function')
+    )
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const client = connectTcp((server.address() as AddressInfo).port, '127.0.0.1')
     await eventually(() => decided.length === 1)
@@ -162,14 +192,17 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
         serverFactory: (handler) => {
           const server = createServer(handler as never)
           const deciding = server as { shouldUpgradeCallback?: (received: IncomingMessage) => boolean }
-          if (deciding.shouldUpgradeCallback !== undefined) deciding.shouldUpgradeCallback = ({ url }) => url !== '/ws?no'
+          if (deciding.shouldUpgradeCallback !== undefined)
+            deciding.shouldUpgradeCallback = ({ url }) => url !== '/ws?no'
           return server
         }
       }
     })
     expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
     if ((createServer() as { shouldUpgradeCallback?: unknown }).shouldUpgradeCallback === undefined) return
-    expect(await request(`http://127.0.0.1:${port}/ws?no`, { connection: 'Upgrade', upgrade: 'websocket' })).toMatchObject({ status: 426 })
+    expect(
+      await request(`http://127.0.0.1:${port}/ws?no`, { connection: 'Upgrade', upgrade: 'websocket' })
+    ).toMatchObject({ status: 426 })
   })
 })
 
@@ -246,10 +279,10 @@ describe('one server after another application', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
     const before = traces(server)
-    server.close = ((done?: () => void) => {
+    server.close = (done?: () => void) => {
       done?.()
       return server
-    })
+    }
     for (const name of ['one', 'two', 'three']) {
       const app = Fastify({
         serverFactory: (given) => {
@@ -284,13 +317,25 @@ describe('one server after another application', () => {
 })
 
 describe('a server of its own for @fastify/websocket', () => {
-  async function withOwnServer(isShared: boolean, check: (url: string, port: number, app: FastifyInstance, logs: string[]) => Promise<void>): Promise<void> {
+  async function withOwnServer(
+    isShared: boolean,
+    check: (url: string, port: number, app: FastifyInstance, logs: string[]) => Promise<void>
+  ): Promise<void> {
     const server = createServer()
     const logs: string[] = []
-    const app = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => void logs.push((JSON.parse(line) as { msg: string }).msg) } } })
+    const app = Fastify({
+      logger: {
+        level: 'warn',
+        stream: { write: (line: string) => void logs.push((JSON.parse(line) as { msg: string }).msg) }
+      }
+    })
     const options = { options: { server } }
     if (isShared) await app.register(websocket, options)
-    await app.register(blazeWs, { maxPendingUpgrades: 2, shutdown: { timeout: 1_000 }, ...(!isShared && { websocket: options }) })
+    await app.register(blazeWs, {
+      maxPendingUpgrades: 2,
+      shutdown: { timeout: 1_000 },
+      ...(!isShared && { websocket: options })
+    })
     app.webSocket('/ws', echo)
     app.webSocket('/slow', echo, { onRequest: () => new Promise(() => {}) })
     await app.listen({ port: 0, host: '127.0.0.1' })
@@ -312,12 +357,26 @@ describe('a server of its own for @fastify/websocket', () => {
       expect(logs.some((message) => message.includes('server of its own'))).toBe(isShared)
       const slow = [new RawClient(port), new RawClient(port)]
       for (const client of slow) client.handshake('/slow')
-      await eventually(() => connect(url).then((client) => client.socket.terminate() === undefined && false, () => true), 'a refusal')
+      await eventually(
+        () =>
+          connect(url).then(
+            (client) => client.socket.terminate() === undefined && false,
+            () => true
+          ),
+        'a refusal'
+      )
       const refused = new RawClient(port)
       refused.handshake('/ws')
       expect((await refused.head()).status).toBe(503)
       for (const client of slow) client.reset()
-      await eventually(() => connect(url).then(() => true, () => false), 'a place')
+      await eventually(
+        () =>
+          connect(url).then(
+            () => true,
+            () => false
+          ),
+        'a place'
+      )
       // On a server that we do not know, @fastify/websocket stops listening.
       if (isShared) return
       void app.close()
@@ -346,7 +405,8 @@ describe('no function name matters', () => {
         shutdown: { timeout: 100 },
         before: async (app: FastifyInstance) => {
           await app.register(websocket)
-          for (const listener of app.server.listeners('upgrade')) Object.defineProperty(listener, 'name', { value: 'a' })
+          for (const listener of app.server.listeners('upgrade'))
+            Object.defineProperty(listener, 'name', { value: 'a' })
         }
       }
     )
@@ -388,11 +448,14 @@ describe('instances that are older than the plugin', () => {
     const { ws, http } = await startServer((app) => void app.webSocket('/new', echo), {
       before: async (app: FastifyInstance) => {
         await app.register(websocket)
-        await app.register(async (old) => {
-          old.get('/old', { websocket: true }, hello)
-          old.get('/page', (request) => `page, ws: ${String(request.ws)}`)
-          old.setNotFoundHandler((_request, reply) => reply.code(404).send('nothing'))
-        }, { prefix: '/a' })
+        await app.register(
+          async (old) => {
+            old.get('/old', { websocket: true }, hello)
+            old.get('/page', (request) => `page, ws: ${String(request.ws)}`)
+            old.setNotFoundHandler((_request, reply) => reply.code(404).send('nothing'))
+          },
+          { prefix: '/a' }
+        )
         await app.register(async () => {})
       }
     })
@@ -405,35 +468,43 @@ describe('instances that are older than the plugin', () => {
     await expect(connect(ws('/a/nowhere'))).rejects.toThrow('404')
   })
 
-  test.each([true, false])('can add routes of ours, with hooks that refuse (@fastify/websocket before: %s)', async (isShared) => {
-    let old: FastifyInstance | undefined
-    const { ws } = await startServer(
-      (app) => {
-        const instance = old as FastifyInstance
-        instance.addHook('onRequest', async (received) => {
-          if (received.url.endsWith('?no')) received.refuseWebSocket(4000, 'not you')
-        })
-        instance.webSocket('/child', echo)
-        app.webSocket('/root', echo)
-      },
-      {
-        before: async (app: FastifyInstance) => {
-          if (isShared) await app.register(websocket)
-          await app.register(async (instance) => {
-            old = instance
-          }, { prefix: '/api' })
+  test.each([true, false])(
+    'can add routes of ours, with hooks that refuse (@fastify/websocket before: %s)',
+    async (isShared) => {
+      let old: FastifyInstance | undefined
+      const { ws } = await startServer(
+        (app) => {
+          const instance = old as FastifyInstance
+          instance.addHook('onRequest', async (received) => {
+            if (received.url.endsWith('?no')) received.refuseWebSocket(4000, 'not you')
+          })
+          instance.webSocket('/child', echo)
+          app.webSocket('/root', echo)
+        },
+        {
+          before: async (app: FastifyInstance) => {
+            if (isShared) await app.register(websocket)
+            await app.register(
+              async (instance) => {
+                old = instance
+              },
+              { prefix: '/api' }
+            )
+          }
         }
-      }
-    )
-    expect(await answersTo(ws('/api/child'), 'hello')).toBe('hello')
-    expect(await answersTo(ws('/root'), 'hello')).toBe('hello')
-    const refused = await connect(ws('/api/child?no'))
-    expect(await refused.close()).toEqual({ code: 4000, reason: 'not you' })
-  })
+      )
+      expect(await answersTo(ws('/api/child'), 'hello')).toBe('hello')
+      expect(await answersTo(ws('/root'), 'hello')).toBe('hello')
+      const refused = await connect(ws('/api/child?no'))
+      expect(await refused.close()).toEqual({ code: 4000, reason: 'not you' })
+    }
+  )
 
   test.each(['before', 'after'])('mercurius, registered %s: queries, subscriptions and our routes', async (order) => {
     ensureDist()
-    const child = fork(join(__dirname, '..', 'support', 'mercurius-child.mjs'), [order], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const child = fork(join(__dirname, '..', 'support', 'mercurius-child.mjs'), [order], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+    })
     const [port] = (await once(child, 'message')) as [number]
     try {
       const answer = await fetch(`http://127.0.0.1:${port}/graphql?query={hello}`)
@@ -455,7 +526,9 @@ describe('instances that are older than the plugin', () => {
 
 describe('HTTP/2 and hop-by-hop headers', () => {
   test('a plain HTTP/2 request to a WebSocket route gets 426 without headers that belong to HTTP/1', async () => {
-    const { port, app } = await startServer((server) => void server.webSocket('/ws', echo), { fastify: { http2: true, https: { cert, key, allowHTTP1: true } } as never })
+    const { port, app } = await startServer((server) => void server.webSocket('/ws', echo), {
+      fastify: { http2: true, https: { cert, key, allowHTTP1: true } } as never
+    })
     const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
     for (const headers of [{}, { origin: 'https://example.com' }]) {
       const stream = session.request({ ':path': '/ws', ...headers })
@@ -472,7 +545,9 @@ describe('HTTP/2 and hop-by-hop headers', () => {
   })
 
   test('HTTP/2 without TLS', async () => {
-    const { port } = await startServer((server) => void server.webSocket('/ws', echo), { fastify: { http2: true } as never })
+    const { port } = await startServer((server) => void server.webSocket('/ws', echo), {
+      fastify: { http2: true } as never
+    })
     const session = connectHttp2(`http://127.0.0.1:${port}`)
     const stream = session.request({ ':path': '/ws' })
     const [answer] = (await once(stream, 'response')) as [Record<string, unknown>]
@@ -482,16 +557,19 @@ describe('HTTP/2 and hop-by-hop headers', () => {
     session.close()
   })
 
-  test.each(['close', 'Close', 'keep-alive, close'])('a client that says Connection: %s gets its end', async (connection) => {
-    const { port } = await startServer((server) => void server.webSocket('/ws', echo))
-    const client = new RawClient(port)
-    client.socket.write(`GET /ws HTTP/1.1\r\nHost: a\r\nConnection: ${connection}\r\n\r\n`)
-    const { status, headers } = await client.head()
-    expect([status, headers.get('upgrade')]).toEqual([426, 'websocket'])
-    expect(headers.get('connection')).toMatch(/close/)
-    expect(headers.get('connection')).toMatch(/upgrade/i)
-    await eventually(() => client.isEnded, 'the end')
-  })
+  test.each(['close', 'Close', 'keep-alive, close'])(
+    'a client that says Connection: %s gets its end',
+    async (connection) => {
+      const { port } = await startServer((server) => void server.webSocket('/ws', echo))
+      const client = new RawClient(port)
+      client.socket.write(`GET /ws HTTP/1.1\r\nHost: a\r\nConnection: ${connection}\r\n\r\n`)
+      const { status, headers } = await client.head()
+      expect([status, headers.get('upgrade')]).toEqual([426, 'websocket'])
+      expect(headers.get('connection')).toMatch(/close/)
+      expect(headers.get('connection')).toMatch(/upgrade/i)
+      await eventually(() => client.isEnded, 'the end')
+    }
+  )
 
   test('HTTP/1.0 ends, and HTTP/1.1 goes on', async () => {
     const { port } = await startServer((server) => void server.webSocket('/ws', echo))
@@ -518,12 +596,21 @@ describe('HTTP/2 and hop-by-hop headers', () => {
 
 test('app.routing serves ordinary requests whose response has no socket, as adapters make them', async () => {
   const served: unknown[] = []
-  const { app } = await startServer((server) => void server.get('/page', (received, reply) => {
-    served.push(received.url)
-    return reply.send('page')
-  }))
+  const { app } = await startServer(
+    (server) =>
+      void server.get('/page', (received, reply) => {
+        served.push(received.url)
+        return reply.send('page')
+      })
+  )
   for (const socket of [null, undefined]) {
-    const received = Object.assign(new Readable({ read: () => {} }), { method: 'GET', url: '/page', headers: {}, httpVersion: '1.1', socket: {} }) as unknown as IncomingMessage
+    const received = Object.assign(new Readable({ read: () => {} }), {
+      method: 'GET',
+      url: '/page',
+      headers: {},
+      httpVersion: '1.1',
+      socket: {}
+    }) as unknown as IncomingMessage
     app.routing(received, Object.defineProperty(new ServerResponse(received), 'socket', { value: socket }))
   }
   await eventually(() => served.length === 2)

@@ -17,10 +17,11 @@ afterEach(closeServers)
 describe('maxPendingUpgrades', () => {
   const serve = (maxPendingUpgrades: number) => {
     const waiting: (() => void)[] = []
-    const onRequest = (request: FastifyRequest): Promise<void> => (request.url === '/slow' ? new Promise<void>((resolve) => waiting.push(resolve)) : Promise.resolve())
-    return startServer((app) => void app.webSocket('/slow', { onRequest }, echo).webSocket('/ws', echo), { maxPendingUpgrades }).then(
-      (server) => ({ ...server, waiting })
-    )
+    const onRequest = (request: FastifyRequest): Promise<void> =>
+      request.url === '/slow' ? new Promise<void>((resolve) => waiting.push(resolve)) : Promise.resolve()
+    return startServer((app) => void app.webSocket('/slow', { onRequest }, echo).webSocket('/ws', echo), {
+      maxPendingUpgrades
+    }).then((server) => ({ ...server, waiting }))
   }
 
   test('one more gets 503 before any hook runs; when one is through, there is place again', async () => {
@@ -45,7 +46,14 @@ describe('maxPendingUpgrades', () => {
     clients[0]?.reset()
     clients[1]?.socket.end()
     clients[2]?.socket.destroy()
-    await eventually(async () => connect(ws('/ws')).then(() => true, () => false), 'a place')
+    await eventually(
+      async () =>
+        connect(ws('/ws')).then(
+          () => true,
+          () => false
+        ),
+      'a place'
+    )
     for (const go of waiting) go()
     await new Promise((resolve) => setImmediate(resolve))
     expect(logs.filter(({ msg, route }) => msg === 'websocket closed' && route === '/slow')).toEqual([])
@@ -54,20 +62,30 @@ describe('maxPendingUpgrades', () => {
   })
 
   test.each([0, -1, 1.5, '1', null])('%p is refused at registration', async (maxPendingUpgrades) => {
-    await expect(startServer(() => {}, { maxPendingUpgrades: maxPendingUpgrades as never })).rejects.toThrow('maxPendingUpgrades')
+    await expect(startServer(() => {}, { maxPendingUpgrades: maxPendingUpgrades as never })).rejects.toThrow(
+      'maxPendingUpgrades'
+    )
   })
 })
 
-test("a connectionTimeout drops clients whose hooks hang, and no open connection", async () => {
+test('a connectionTimeout drops clients whose hooks hang, and no open connection', async () => {
   const timedOut: string[] = []
   const aborted: boolean[] = []
-  const { ws, port, logs } = await startServer((app) => {
-    app.addHook('onTimeout', async ({ url }) => void timedOut.push(url))
-    app.webSocket('/hangs', {
-      preHandler: (request) => new Promise(() => request.signal.addEventListener('abort', () => void aborted.push(true)))
-    }, echo)
-    app.webSocket('/ws', echo)
-  }, { fastify: { connectionTimeout: 50 } })
+  const { ws, port, logs } = await startServer(
+    (app) => {
+      app.addHook('onTimeout', async ({ url }) => void timedOut.push(url))
+      app.webSocket(
+        '/hangs',
+        {
+          preHandler: (request) =>
+            new Promise(() => request.signal.addEventListener('abort', () => void aborted.push(true)))
+        },
+        echo
+      )
+      app.webSocket('/ws', echo)
+    },
+    { fastify: { connectionTimeout: 50 } }
+  )
   const open = await connect(ws('/ws'))
   const client = new RawClient(port)
   client.handshake('/hangs')
@@ -88,35 +106,48 @@ describe('others who listen to upgrades', () => {
     app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       seen.push(String(request.url))
       if (!request.url?.startsWith('/hmr')) socket.destroy()
-      else server.handleUpgrade(request, socket, head, (client) => client.on('message', (data: Buffer) => client.send(`foreign ${data.toString()}`)))
+      else
+        server.handleUpgrade(request, socket, head, (client) =>
+          client.on('message', (data: Buffer) => client.send(`foreign ${data.toString()}`))
+        )
     })
   }
 
-  test.each(['before', 'after'])('a listener that was added %s the plugin gets what is not ours, and can do no harm to what is', async (order) => {
-    const seen: string[] = []
-    const { ws } = await startServer(
-      (app) => {
-        app.webSocket('/ws/:room', echo)
-        app.get('/plain', { websocket: true }, (socket) => void socket.on('message', (data: Buffer) => socket.send(`plain ${data.toString()}`)))
-        app.get('/hmr-status', () => 'fine')
-        if (order === 'after') foreign(app, seen)
-      },
-      { before: (app: FastifyInstance) => (order === 'before' ? foreign(app, seen) : undefined) }
-    )
-    expect(await answersTo(ws('/hmr?v=1'), 'hello')).toBe('foreign hello')
-    expect(await answersTo(ws('/hmr-status'), 'hello')).toBe('foreign hello')
-    expect(await answersTo(ws('/ws/1?x=1'), 'hello')).toBe('hello')
-    expect(await answersTo(ws('/plain'), 'hello')).toBe('plain hello')
-    // It sees every upgrade, and destroys what it takes for the socket of ours.
-    expect(seen).toEqual(['/hmr?v=1', '/hmr-status', '/ws/1?x=1', '/plain'])
-  })
+  test.each(['before', 'after'])(
+    'a listener that was added %s the plugin gets what is not ours, and can do no harm to what is',
+    async (order) => {
+      const seen: string[] = []
+      const { ws } = await startServer(
+        (app) => {
+          app.webSocket('/ws/:room', echo)
+          app.get(
+            '/plain',
+            { websocket: true },
+            (socket) => void socket.on('message', (data: Buffer) => socket.send(`plain ${data.toString()}`))
+          )
+          app.get('/hmr-status', () => 'fine')
+          if (order === 'after') foreign(app, seen)
+        },
+        { before: (app: FastifyInstance) => (order === 'before' ? foreign(app, seen) : undefined) }
+      )
+      expect(await answersTo(ws('/hmr?v=1'), 'hello')).toBe('foreign hello')
+      expect(await answersTo(ws('/hmr-status'), 'hello')).toBe('foreign hello')
+      expect(await answersTo(ws('/ws/1?x=1'), 'hello')).toBe('hello')
+      expect(await answersTo(ws('/plain'), 'hello')).toBe('plain hello')
+      // It sees every upgrade, and destroys what it takes for the socket of ours.
+      expect(seen).toEqual(['/hmr?v=1', '/hmr-status', '/ws/1?x=1', '/plain'])
+    }
+  )
 
   test('where @fastify/websocket was registered by the application, too', async () => {
     const seen: string[] = []
-    const { ws } = await startServer((app) => {
-      app.webSocket('/ws', echo)
-      foreign(app, seen)
-    }, { before: (app: FastifyInstance) => app.register(websocket) })
+    const { ws } = await startServer(
+      (app) => {
+        app.webSocket('/ws', echo)
+        foreign(app, seen)
+      },
+      { before: (app: FastifyInstance) => app.register(websocket) }
+    )
     expect(await answersTo(ws('/hmr'), 'hello')).toBe('foreign hello')
     expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
     expect(seen).toEqual(['/hmr', '/ws'])
@@ -129,11 +160,15 @@ describe('others who listen to upgrades', () => {
 
   test('paths are told apart as Fastify does: case, trailing and double slashes, escapes', async () => {
     const seen: string[] = []
-    const { ws } = await startServer((app) => {
-      app.webSocket('/Case/ä', echo)
-      foreign(app, seen)
-    }, { fastify: { routerOptions: { ignoreTrailingSlash: true, caseSensitive: false, ignoreDuplicateSlashes: true } } })
-    for (const path of ['/Case/%C3%A4', '/case/%C3%A4/', '//CASE//%C3%A4?x']) expect(await answersTo(ws(path), 'hello')).toBe('hello')
+    const { ws } = await startServer(
+      (app) => {
+        app.webSocket('/Case/ä', echo)
+        foreign(app, seen)
+      },
+      { fastify: { routerOptions: { ignoreTrailingSlash: true, caseSensitive: false, ignoreDuplicateSlashes: true } } }
+    )
+    for (const path of ['/Case/%C3%A4', '/case/%C3%A4/', '//CASE//%C3%A4?x'])
+      expect(await answersTo(ws(path), 'hello')).toBe('hello')
     await expect(connect(ws('/case/%zz'))).rejects.toThrow('socket hang up')
     expect(seen).toEqual(['/Case/%C3%A4', '/case/%C3%A4/', '//CASE//%C3%A4?x', '/case/%zz'])
   })
@@ -152,23 +187,30 @@ describe('others who listen to upgrades', () => {
     await closed
   })
 
-  test.each(['before', 'after'])('@fastify/http-proxy, registered %s: proxied WebSockets and ours on one server', async (order) => {
-    const upstream = await startServer((app) => void app.webSocket('/echo', async (ws) => {
-      for await (const { data } of ws) await ws.writeText(`upstream ${data.toString()}`)
-    }))
-    const proxy = (app: FastifyInstance) => app.register(httpProxy, { upstream: upstream.http(''), prefix: '/proxy', websocket: true })
-    const { ws } = await startServer(
-      async (app) => {
-        app.webSocket('/ws', echo)
-        if (order === 'after') await proxy(app)
-      },
-      { before: (app: FastifyInstance) => (order === 'before' ? proxy(app) : undefined) }
-    )
-    for (let i = 0; i < 3; i++) {
-      expect(await answersTo(ws('/proxy/echo'), 'hello')).toBe('upstream hello')
-      expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+  test.each(['before', 'after'])(
+    '@fastify/http-proxy, registered %s: proxied WebSockets and ours on one server',
+    async (order) => {
+      const upstream = await startServer(
+        (app) =>
+          void app.webSocket('/echo', async (ws) => {
+            for await (const { data } of ws) await ws.writeText(`upstream ${data.toString()}`)
+          })
+      )
+      const proxy = (app: FastifyInstance) =>
+        app.register(httpProxy, { upstream: upstream.http(''), prefix: '/proxy', websocket: true })
+      const { ws } = await startServer(
+        async (app) => {
+          app.webSocket('/ws', echo)
+          if (order === 'after') await proxy(app)
+        },
+        { before: (app: FastifyInstance) => (order === 'before' ? proxy(app) : undefined) }
+      )
+      for (let i = 0; i < 3; i++) {
+        expect(await answersTo(ws('/proxy/echo'), 'hello')).toBe('upstream hello')
+        expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+      }
     }
-  })
+  )
 })
 
 describe('a Vite development server in the same process', () => {

@@ -17,7 +17,11 @@ interface Answer {
 }
 
 /** The answer to a handshake with these headers; an empty one is left out. */
-async function answer(port: number, headers: Record<string, string> = {}, { path = '/ws', method = 'GET' } = {}): Promise<Answer> {
+async function answer(
+  port: number,
+  headers: Record<string, string> = {},
+  { path = '/ws', method = 'GET' } = {}
+): Promise<Answer> {
   const client = new RawClient(port)
   client.handshake(path, headers, undefined, method)
   const head = await client.head()
@@ -30,7 +34,12 @@ async function headersOf101(port: number, path: string): Promise<NodeJS.Dict<str
   const request = httpRequest({
     port,
     path,
-    headers: { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
+    headers: {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ=='
+    }
   }).end()
   const [response, socket] = (await once(request, 'upgrade')) as [IncomingMessage, IncomingMessage['socket']]
   socket.destroy()
@@ -42,7 +51,13 @@ describe('what goes on around the handshake', () => {
     let answer: (isAllowed: boolean) => void = () => {}
     const handler = jest.fn()
     const { port } = await startServer(
-      (app) => void app.webSocketWithConfig('/ws', handler, { checkOrigin: () => new Promise((resolve) => (answer = resolve)) }, { handlerTimeout: 50 })
+      (app) =>
+        void app.webSocketWithConfig(
+          '/ws',
+          handler,
+          { checkOrigin: () => new Promise((resolve) => (answer = resolve)) },
+          { handlerTimeout: 50 }
+        )
     )
     const client = new RawClient(port)
     client.handshake('/ws')
@@ -64,7 +79,9 @@ describe('what goes on around the handshake', () => {
     const client = await connect(ws('/ws'))
     client.socket.send('hello')
     expect(await client.next()).toBe('hello')
-    expect(logs.filter(({ level }) => level >= 50).map(({ msg }) => msg)).toEqual(['a listener of the close event of a response failed'])
+    expect(logs.filter(({ level }) => level >= 50).map(({ msg }) => msg)).toEqual([
+      'a listener of the close event of a response failed'
+    ])
   })
 })
 
@@ -85,7 +102,14 @@ describe('the handshake', () => {
     expect((await answer(port, { Upgrade: 'WebSocket', Connection: 'keep-alive, UPGRADE' })).status).toBe(101)
   })
 
-  test.each(['', 'short', 'dGhlIHNhbXBsZSBub25jZQ', `${'A'.repeat(23)}=`, `${'A'.repeat(24)}==`, '!'.repeat(22) + '=='])('Sec-WebSocket-Key %j: 400', async (key) => {
+  test.each([
+    '',
+    'short',
+    'dGhlIHNhbXBsZSBub25jZQ',
+    `${'A'.repeat(23)}=`,
+    `${'A'.repeat(24)}==`,
+    '!'.repeat(22) + '=='
+  ])('Sec-WebSocket-Key %j: 400', async (key) => {
     const { port } = await startServer(addEcho)
     expect((await answer(port, { 'Sec-WebSocket-Key': key })).status).toBe(400)
   })
@@ -119,7 +143,11 @@ describe('the handshake', () => {
 
   test('a refused handshake is said in the body, as JSON', async () => {
     const { port } = await startServer(addEcho)
-    const request = httpRequest({ port, path: '/ws', headers: { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' } }).end()
+    const request = httpRequest({
+      port,
+      path: '/ws',
+      headers: { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' }
+    }).end()
     const [response] = (await once(request, 'response')) as [IncomingMessage]
     expect(JSON.parse(Buffer.concat(await response.toArray()).toString())).toMatchObject({
       statusCode: 400,
@@ -132,7 +160,11 @@ describe('the handshake', () => {
     const { port } = await startServer((app) => {
       app.webSocket('/ws', echo, { preHandler: (_request, _reply, done) => void setImmediate(done) })
     })
-    const client = await new RawClient(port).open('/ws', {}, Buffer.concat([clientFrame(1, 'one'), clientFrame(1, 'two')]))
+    const client = await new RawClient(port).open(
+      '/ws',
+      {},
+      Buffer.concat([clientFrame(1, 'one'), clientFrame(1, 'two')])
+    )
     expect((await client.frame()).payload.toString()).toBe('one')
     expect((await client.frame()).payload.toString()).toBe('two')
     client.reset()
@@ -150,7 +182,12 @@ describe('headers of the 101', () => {
         }
       })
     })
-    expect(await headersOf101(port, '/ws')).toMatchObject({ 'x-one': ['root'], 'x-two': ['2'], 'x-raw': ['raw'], 'set-cookie': ['a=1', 'b=2; HttpOnly'] })
+    expect(await headersOf101(port, '/ws')).toMatchObject({
+      'x-one': ['root'],
+      'x-two': ['2'],
+      'x-raw': ['raw'],
+      'set-cookie': ['a=1', 'b=2; HttpOnly']
+    })
   })
 
   test("of one request do not come on another's", async () => {
@@ -183,8 +220,18 @@ describe('headers of the 101', () => {
       })
     })
     const headers = await headersOf101(port, '/ws')
-    expect(headers).toMatchObject({ connection: ['Upgrade'], upgrade: ['websocket'], 'sec-websocket-accept': ['s3pPLMBiTxaQ9kYGzzhZRbK+xOo='] })
-    for (const name of ['content-length', 'content-type', 'transfer-encoding', 'sec-websocket-protocol', 'sec-websocket-extensions']) {
+    expect(headers).toMatchObject({
+      connection: ['Upgrade'],
+      upgrade: ['websocket'],
+      'sec-websocket-accept': ['s3pPLMBiTxaQ9kYGzzhZRbK+xOo=']
+    })
+    for (const name of [
+      'content-length',
+      'content-type',
+      'transfer-encoding',
+      'sec-websocket-protocol',
+      'sec-websocket-extensions'
+    ]) {
       expect(headers).not.toHaveProperty(name)
     }
     const client = await connect(ws('/ws'))
@@ -195,7 +242,10 @@ describe('headers of the 101', () => {
   test('come from @fastify/cookie by reply.header', async () => {
     const { port } = await startServer(async (app) => {
       await app.register(cookie)
-      app.webSocket('/ws', echo, { preHandler: async (_request, reply) => void reply.header('set-cookie', app.serializeCookie('a', '1', { path: '/' })) })
+      app.webSocket('/ws', echo, {
+        preHandler: async (_request, reply) =>
+          void reply.header('set-cookie', app.serializeCookie('a', '1', { path: '/' }))
+      })
     })
     expect((await headersOf101(port, '/ws'))['set-cookie']).toEqual(['a=1; Path=/'])
   })
@@ -233,7 +283,12 @@ describe('subprotocols', () => {
   })
 })
 
-test.each([[';;', 400], ['permessage-deflate;', 400], ['permessage-deflate; server_max_window_bits=99', 101], ['permessage-deflate; x', 101]])(
+test.each([
+  [';;', 400],
+  ['permessage-deflate;', 400],
+  ['permessage-deflate; server_max_window_bits=99', 101],
+  ['permessage-deflate; x', 101]
+])(
   'an extension offer that breaks the grammar fails, one that cannot be accepted is declined: %j, %p',
   async (offer, status) => {
     const { port } = await startServer(addEcho)
@@ -290,7 +345,9 @@ test('a wrong version is told which one is spoken', async () => {
 // A plain Fastify route answers 500 here, too.
 test('a header of a hook that would split the response is refused with 500, and the process lives', async () => {
   const { port } = await startServer((app) => {
-    app.webSocket('/ws', () => {}, { preHandler: async (_request, reply) => void reply.header('x-echo', 'a\r\nx-injected: 1') })
+    app.webSocket('/ws', () => {}, {
+      preHandler: async (_request, reply) => void reply.header('x-echo', 'a\r\nx-injected: 1')
+    })
   })
   const client = new RawClient(port)
   client.handshake('/ws')

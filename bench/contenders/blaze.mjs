@@ -5,7 +5,9 @@ export const name = 'fastify-blaze-ws'
 
 export async function start({ deflate, rooms }) {
   const app = Fastify()
-  await app.register(blazeWs, { config: { compressionLevel: deflate ? 6 : 0, compressionThreshold: deflate === 'usual' ? 1024 : 0 } })
+  await app.register(blazeWs, {
+    config: { compressionLevel: deflate ? 6 : 0, compressionThreshold: deflate === 'usual' ? 1024 : 0 }
+  })
   let joined = 0
   app.webSocket('/', async (ws) => {
     app.wsHub.register(ws)

@@ -16,7 +16,9 @@ export async function start({ deflate }) {
       },
       close: (peer) => void peers.delete(peer)
     },
-    serverOptions: { perMessageDeflate: deflate && { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 } }
+    serverOptions: {
+      perMessageDeflate: deflate && { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 }
+    }
   })
   const http = createServer()
   http.on('upgrade', (...args) => ws.handleUpgrade(...args))

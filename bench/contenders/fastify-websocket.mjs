@@ -6,7 +6,9 @@ export const name = '@fastify/websocket'
 export async function start({ deflate }) {
   const app = Fastify()
   await app.register(websocket, {
-    options: { perMessageDeflate: deflate && { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 } }
+    options: {
+      perMessageDeflate: deflate && { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 }
+    }
   })
   app.get('/', { websocket: true }, (socket) => {
     socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))

@@ -11,7 +11,9 @@ export async function accept() {
     socket.once('data', (request) => {
       const key = /sec-websocket-key: (.+)\r\n/i.exec(request.toString())[1]
       const answer = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
-      socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${answer}\r\n\r\n`)
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${answer}\r\n\r\n`
+      )
       clients.add(socket)
       socket.on('data', (chunk) => socket.write(chunk))
     })

@@ -5,7 +5,10 @@ export const name = 'ws'
 
 export async function start({ deflate }) {
   const http = createServer()
-  const server = new WebSocketServer({ server: http, perMessageDeflate: deflate && { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 } })
+  const server = new WebSocketServer({
+    server: http,
+    perMessageDeflate: deflate && { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 }
+  })
   server.on('connection', (socket) => {
     socket.on('error', () => {})
     socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))

@@ -38,7 +38,10 @@ const people = new People(colours)
 const log = new Log(colours, (unread) => title.setUnread(unread))
 const othersTyping = new OthersTyping()
 const ownTyping = new OwnTyping((active) => state.isOnline && connection.tell({ type: 'typing', active }))
-const composer = new Composer((text, ref) => state.isOnline && connection.send({ type: 'message', text, ref }), ownTyping)
+const composer = new Composer(
+  (text, ref) => state.isOnline && connection.send({ type: 'message', text, ref }),
+  ownTyping
+)
 const rooms = new RoomList(switchTo)
 const entrance = new Entrance(enter)
 

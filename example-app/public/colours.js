@@ -79,7 +79,9 @@ export class Colours {
 
   /** From the nearest colour that is used. */
   #distance(colour) {
-    const distances = this.#uses.map((uses, used) => (uses === 0 ? PALETTE : Math.min((used - colour + PALETTE) % PALETTE, (colour - used + PALETTE) % PALETTE)))
+    const distances = this.#uses.map((uses, used) =>
+      uses === 0 ? PALETTE : Math.min((used - colour + PALETTE) % PALETTE, (colour - used + PALETTE) % PALETTE)
+    )
     return Math.min(...distances)
   }
 }

@@ -125,7 +125,8 @@ export class Log {
 
   #showToEnd() {
     this.#toEnd.hidden = this.#isAtEnd()
-    this.#toEnd.textContent = this.#unread > 0 ? `${counted(this.#unread, 'new message', 'new messages')} ↓` : 'To the latest ↓'
+    this.#toEnd.textContent =
+      this.#unread > 0 ? `${counted(this.#unread, 'new message', 'new messages')} ↓` : 'To the latest ↓'
   }
 
   #isAtEnd() {

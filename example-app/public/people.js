@@ -66,8 +66,12 @@ export class People {
 
   show() {
     for (const id of this.#colours.setPresent(this.#members.keys())) repaint(id, this.#colours.of(id))
-    const people = [...this.#members].map(([id, name]) => ({ id, name })).toSorted((a, b) => a.name.localeCompare(b.name))
-    byId('people').replaceChildren(...people.map((person) => personItem(person, this.#colours.of(person.id), person.id === this.#self)))
+    const people = [...this.#members]
+      .map(([id, name]) => ({ id, name }))
+      .toSorted((a, b) => a.name.localeCompare(b.name))
+    byId('people').replaceChildren(
+      ...people.map((person) => personItem(person, this.#colours.of(person.id), person.id === this.#self))
+    )
     byId('people-count').textContent = people.length
     byId('here').dataset.current = this.#isCurrent
     byId('people-stale').hidden = this.#isCurrent || people.length === 0

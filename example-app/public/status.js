@@ -41,24 +41,37 @@ function show({ node, roomList, ...all }) {
   byId('node').hidden = !isCluster
   byId('all-title').textContent = isCluster ? 'The whole chat, on all nodes' : 'The chat'
   byId('node-title').replaceChildren(nameOf(node.name ?? ''), ' only')
-  byId('remark').textContent = isCluster ? 'Each node counts for itself. These are the numbers of the one that has answered.' : `Up for ${duration(node.uptime)}`
+  byId('remark').textContent = isCluster
+    ? 'Each node counts for itself. These are the numbers of the one that has answered.'
+    : `Up for ${duration(node.uptime)}`
 }
 
 function tiles(id, numbers, values) {
-  const tile = ([key, label, format]) => el('div', {}, el('dt', { textContent: label }), el('dd', { textContent: format(values[key]) }))
+  const tile = ([key, label, format]) =>
+    el('div', {}, el('dt', { textContent: label }), el('dd', { textContent: format(values[key]) }))
   byId(id).replaceChildren(...numbers.map(tile))
 }
 
 function showRooms(roomList, total) {
-  const rooms = roomList.map(({ name, members }) => el('li', {}, nameOf(name, 'room-name'), el('span', { className: 'count', textContent: members, title: counted(members, 'person', 'people') })))
-  byId('room-list').replaceChildren(...(rooms.length > 0 ? rooms : [el('li', { textContent: 'Nobody is in any room.' })]))
+  const rooms = roomList.map(({ name, members }) =>
+    el(
+      'li',
+      {},
+      nameOf(name, 'room-name'),
+      el('span', { className: 'count', textContent: members, title: counted(members, 'person', 'people') })
+    )
+  )
+  byId('room-list').replaceChildren(
+    ...(rooms.length > 0 ? rooms : [el('li', { textContent: 'Nobody is in any room.' })])
+  )
   byId('more-rooms').hidden = total <= rooms.length
   byId('more-rooms').textContent = `and ${counted(total - rooms.length, 'more room', 'more rooms')}`
 }
 
 function summary({ missing, isDegraded }) {
   if (isDegraded) return 'The other nodes cannot be reached: they are not counted.'
-  if (missing > 0) return `${counted(missing, 'node has', 'nodes have')} not answered and ${missing === 1 ? 'is' : 'are'} not counted.`
+  if (missing > 0)
+    return `${counted(missing, 'node has', 'nodes have')} not answered and ${missing === 1 ? 'is' : 'are'} not counted.`
   return 'Live, every two seconds.'
 }
 

@@ -4,7 +4,9 @@
 export function key() {
   const kept = sessionStorage.getItem('key')
   if (kept !== null) return kept
-  const made = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  const made = [...crypto.getRandomValues(new Uint8Array(16))]
+    .map((byte) => byte.toString(16).padStart(2, '0'))
+    .join('')
   sessionStorage.setItem('key', made)
   return made
 }

@@ -58,12 +58,18 @@ export function addBubble(group, { from, text, at }, isOwn) {
 
 /** Each line has a direction of its own. */
 function body(text) {
-  const lines = text.split('\n').map((line) => el('span', { className: 'line', dir: 'auto' }, ...(line === '' ? [el('br')] : partsOf(line).map(inline))))
+  const lines = text
+    .split('\n')
+    .map((line) =>
+      el('span', { className: 'line', dir: 'auto' }, ...(line === '' ? [el('br')] : partsOf(line).map(inline)))
+    )
   return el('p', { className: 'text' }, ...lines)
 }
 
 function inline({ text, href }) {
-  return href === undefined ? text : el('a', { href, target: '_blank', rel: 'noopener noreferrer nofollow', dir: 'ltr', textContent: text })
+  return href === undefined
+    ? text
+    : el('a', { href, target: '_blank', rel: 'noopener noreferrer nofollow', dir: 'ltr', textContent: text })
 }
 
 /** @param parts strings, and elements such as names */
@@ -72,7 +78,12 @@ export function noticeRow(parts, at) {
 }
 
 export function announcementRow({ text, at }) {
-  return el('div', { className: 'announcement' }, el('p', { className: 'head' }, el('span', { className: 'author', textContent: 'To all rooms' }), time(at)), body(text))
+  return el(
+    'div',
+    { className: 'announcement' },
+    el('p', { className: 'head' }, el('span', { className: 'author', textContent: 'To all rooms' }), time(at)),
+    body(text)
+  )
 }
 
 export function roomItem({ name, members }, isCurrent) {
@@ -95,7 +106,12 @@ export function counted(number, one, many) {
 
 function count(members) {
   const label = counted(members, 'person', 'people')
-  return el('span', { className: 'count', title: label }, el('span', { textContent: members }), el('span', { className: 'sr-only', textContent: ` ${label.split(' ')[1]}` }))
+  return el(
+    'span',
+    { className: 'count', title: label },
+    el('span', { textContent: members }),
+    el('span', { className: 'sr-only', textContent: ` ${label.split(' ')[1]}` })
+  )
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' })

@@ -22,7 +22,8 @@ export function bearerSubprotocol(options?: { prefix?: string }): OnRequestHook 
   let prefix = 'bearer.'
   for (const [key, value] of entriesOf(options, 'bearerSubprotocol')) {
     if (key !== 'prefix') throw invalidOption(`bearerSubprotocol.${key}`, 'is unknown; allowed is prefix')
-    if (typeof value !== 'string' || value === '') throw invalidOption('bearerSubprotocol.prefix', 'must be a string that is not empty', value)
+    if (typeof value !== 'string' || value === '')
+      throw invalidOption('bearerSubprotocol.prefix', 'must be a string that is not empty', value)
     prefix = value
   }
   return (request, _reply, done) => {
@@ -34,7 +35,11 @@ export function bearerSubprotocol(options?: { prefix?: string }): OnRequestHook 
     headers[HEADER] = rest
     redactRaw(request.raw.rawHeaders, rest)
     headers['authorization'] ??= `Bearer ${(secrets[0] as string).slice(prefix.length)}`
-    done(rest === '' ? new errors.BAD_HANDSHAKE('offer a subprotocol beside the token, or a browser fails the connection') : undefined)
+    done(
+      rest === ''
+        ? new errors.BAD_HANDSHAKE('offer a subprotocol beside the token, or a browser fails the connection')
+        : undefined
+    )
   }
 }
 

@@ -1,7 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 
 /** Parameters of a query string whose values are secrets more often than not. */
-const SECRETS = /^(.*[-_])?(token|ticket|auth|authorization|bearer|jwt|session|sid|secret|password|passwd|pwd|signature|sig|code|(api)?[-_]?key|apikey)$/i
+const SECRETS =
+  /^(.*[-_])?(token|ticket|auth|authorization|bearer|jwt|session|sid|secret|password|passwd|pwd|signature|sig|code|(api)?[-_]?key|apikey)$/i
 
 /** A URL whose query string shows no secrets: `/ws?room=a&token=…` becomes `/ws?room=a&token=[redacted]`. */
 export function redactUrl(url: string): string {

@@ -31,7 +31,8 @@ interface NodeRedis {
  */
 export function redisTicketStore(options: RedisTicketStoreOptions): TicketStore {
   for (const [key] of entriesOf(options, 'redisTicketStore')) {
-    if (key !== 'client' && key !== 'prefix') throw invalidOption(`redisTicketStore.${key}`, 'is unknown; allowed are client, prefix')
+    if (key !== 'client' && key !== 'prefix')
+      throw invalidOption(`redisTicketStore.${key}`, 'is unknown; allowed are client, prefix')
   }
   const { client, prefix = 'blaze:ticket:' } = options
   if (typeof prefix !== 'string') throw invalidOption('redisTicketStore.prefix', 'must be a string', prefix)
@@ -50,8 +51,10 @@ interface Commands {
 
 function commandsOf(client: unknown): Commands {
   const one = (client ?? {}) as IoRedis & NodeRedis
-  if (typeof one.getdel === 'function') return { put: (key, value, ttl) => one.set(key, value, 'PX', ttl), take: (key) => one.getdel(key) }
-  if (typeof one.getDel === 'function') return { put: (key, value, ttl) => one.set(key, value, { PX: ttl }), take: (key) => one.getDel(key) }
+  if (typeof one.getdel === 'function')
+    return { put: (key, value, ttl) => one.set(key, value, 'PX', ttl), take: (key) => one.getdel(key) }
+  if (typeof one.getDel === 'function')
+    return { put: (key, value, ttl) => one.set(key, value, { PX: ttl }), take: (key) => one.getDel(key) }
   throw invalidOption('redisTicketStore.client', 'must be a client or cluster of ioredis or node-redis', client)
 }
 

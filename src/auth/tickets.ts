@@ -82,21 +82,28 @@ export function webSocketTickets<Data = unknown>(options?: TicketOptions): WebSo
       const [, id, secret] = (typeof ticket === 'string' && FORM.exec(ticket)) || []
       if (id === undefined || secret === undefined) throw new errors.INVALID_TICKET()
       const record = await stored(() => store.take(id))
-      if (record === undefined || !isSame(record.hash, secret) || Date.now() >= record.expiresAt) throw new errors.INVALID_TICKET()
+      if (record === undefined || !isSame(record.hash, secret) || Date.now() >= record.expiresAt)
+        throw new errors.INVALID_TICKET()
       return JSON.parse(record.data) as Data
     }
   }
 }
 
 function resolve(options: unknown): Required<TicketOptions> {
-  const resolved: Required<TicketOptions> = { ttl: 30_000, store: undefined as never, parameter: 'ticket', timeout: 3_000 }
+  const resolved: Required<TicketOptions> = {
+    ttl: 30_000,
+    store: undefined as never,
+    parameter: 'ticket',
+    timeout: 3_000
+  }
   for (const [key, value] of entriesOf(options, 'tickets')) {
     const name = `tickets.${key}`
     if (key === 'ttl') checkTtl(value, name)
     else if (key === 'store') checkStore(value, name)
     else if (key === 'timeout') checkTimeout(value, name)
     else if (key !== 'parameter') throw invalidOption(name, 'is unknown; allowed are ttl, store, parameter, timeout')
-    else if (typeof value !== 'string' || value === '') throw invalidOption(name, 'must be a string that is not empty', value)
+    else if (typeof value !== 'string' || value === '')
+      throw invalidOption(name, 'must be a string that is not empty', value)
     Object.assign(resolved, { [key]: value })
   }
   resolved.store ??= memoryTicketStore()
@@ -110,7 +117,8 @@ async function answerOf<T>(act: () => Promise<T> | T, timeout: number): Promise<
 
 function checkStore(value: unknown, name: string): void {
   const { put, take } = (value ?? {}) as Partial<TicketStore>
-  if (typeof put !== 'function' || typeof take !== 'function') throw invalidOption(name, 'must have put(id, record, ttl) and take(id)', value)
+  if (typeof put !== 'function' || typeof take !== 'function')
+    throw invalidOption(name, 'must have put(id, record, ttl) and take(id)', value)
 }
 
 function hashOf(secret: string): Buffer {

@@ -12,7 +12,10 @@ interface NatsSubscription {
 export interface NatsClient {
   readonly info?: { max_payload: number } | undefined
   publish(subject: string, payload?: Uint8Array): void
-  subscribe(subject: string, options: { callback: (error: Error | null, message: { data: Uint8Array }) => void }): NatsSubscription
+  subscribe(
+    subject: string,
+    options: { callback: (error: Error | null, message: { data: Uint8Array }) => void }
+  ): NatsSubscription
   flush(): Promise<void>
   status(): AsyncIterable<{ type: string; error?: Error }> & { stop?(error?: Error): void }
   isClosed(): boolean
@@ -45,15 +48,18 @@ const EXCESS = /maximum (account )?(active )?subscriptions exceeded/i
  */
 export function natsBroker(options: NatsBrokerOptions): Broker {
   const { client, prefix = 'blaze' } = (options ?? {}) as Partial<NatsBrokerOptions>
-  if (client === undefined) throw invalidOption('natsBroker.client', 'must be a connection of @nats-io/transport-node: natsBroker({ client })')
+  if (client === undefined)
+    throw invalidOption('natsBroker.client', 'must be a connection of @nats-io/transport-node: natsBroker({ client })')
   for (const [key] of entriesOf(options, 'natsBroker')) {
-    if (key !== 'client' && key !== 'prefix') throw invalidOption(`natsBroker.${key}`, 'is unknown; allowed are client, prefix')
+    if (key !== 'client' && key !== 'prefix')
+      throw invalidOption(`natsBroker.${key}`, 'is unknown; allowed are client, prefix')
   }
   const methods = client as Partial<NatsClient>
   if (!METHODS.every((method) => typeof methods[method] === 'function')) {
     throw invalidOption('natsBroker.client', 'must be a connection of @nats-io/transport-node', client)
   }
-  if (typeof prefix !== 'string' || !PREFIX.test(prefix)) throw invalidOption('natsBroker.prefix', "must be a subject such as 'my-app.blaze'", prefix)
+  if (typeof prefix !== 'string' || !PREFIX.test(prefix))
+    throw invalidOption('natsBroker.prefix', "must be a subject such as 'my-app.blaze'", prefix)
   return new NatsBroker(client, prefix)
 }
 
@@ -219,7 +225,11 @@ class NatsBroker implements Broker {
     if (!EXCESS.test(error.message)) return
     const asking = [...this.#rounds].filter(({ subscribing }) => subscribing > 0)
     for (const round of asking) round.excess = error
-    if (asking.length === 0 || this.#isResubscribing) this.#end([...this.#subscriptions.keys()].filter((channel) => !this.#asking.has(channel)), error)
+    if (asking.length === 0 || this.#isResubscribing)
+      this.#end(
+        [...this.#subscriptions.keys()].filter((channel) => !this.#asking.has(channel)),
+        error
+      )
   }
 
   /** Any string is a channel, and not any is a token of a subject. */

@@ -20,7 +20,10 @@ export function isBroker(value: unknown): value is Broker {
  */
 export function takeOwnership(broker: Broker): void {
   if (!isBroker(broker)) {
-    throw new errors.INVALID_ARGUMENT('broker', `must be a Broker, as redisBroker({ client }) makes one, got ${describe(broker)}`)
+    throw new errors.INVALID_ARGUMENT(
+      'broker',
+      `must be a Broker, as redisBroker({ client }) makes one, got ${describe(broker)}`
+    )
   }
   if (claimed.has(broker)) throw new errors.BROKER_IN_USE()
   claimed.add(broker)

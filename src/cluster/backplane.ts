@@ -14,7 +14,13 @@ export type HubLogger = Pick<FastifyBaseLogger, 'error' | 'info' | 'warn'>
 /** What a hub does for the other nodes. */
 export interface HubSide extends ClusterHost, PresenceHost {
   /** To rooms and ids, or to all; of what comes in several copies with the same `message`, each gets one. */
-  deliver(type: DataType, payload: Buffer, to: readonly string[] | undefined, excluded: readonly string[], message?: string): void
+  deliver(
+    type: DataType,
+    payload: Buffer,
+    to: readonly string[] | undefined,
+    excluded: readonly string[],
+    message?: string
+  ): void
   disconnect(to: readonly string[], code: number, reason: string): void
   change(change: 'join' | 'leave', id: string, room: string): void
   emit(event: 'degraded', error: Error): unknown
@@ -42,7 +48,9 @@ export class Backplane implements NodeHost {
     this.#hub = hub
     this.#log = logger
     this.node = broker === undefined ? undefined : new ClusterNode(broker, this, lease, name)
-    this.cluster = new Cluster(hub, this.node, (error, message) => this.#log?.error({ err: error, message }, 'listener of hub.cluster failed'))
+    this.cluster = new Cluster(hub, this.node, (error, message) =>
+      this.#log?.error({ err: error, message }, 'listener of hub.cluster failed')
+    )
     this.presence = new Presence(hub, this.node, (error, event) => this.failed(error, event))
   }
 
@@ -50,7 +58,9 @@ export class Backplane implements NodeHost {
   filtered(): void {
     if (this.node === undefined || this.#hasSaidFilter) return
     this.#hasSaidFilter = true
-    this.#log?.warn('a broadcast with a filter reaches the clients of this node only; say { local: true } where that is meant')
+    this.#log?.warn(
+      'a broadcast with a filter reaches the clients of this node only; say { local: true } where that is meant'
+    )
   }
 
   /** Has the other nodes disconnect the members of rooms, and connections, when they know who has come in their place. */
@@ -59,7 +69,13 @@ export class Backplane implements NodeHost {
     this.node?.disconnect(to, code, reason)
   }
 
-  deliver(type: DataType, payload: Buffer, to: readonly string[] | undefined, excluded: readonly string[], message?: string): void {
+  deliver(
+    type: DataType,
+    payload: Buffer,
+    to: readonly string[] | undefined,
+    excluded: readonly string[],
+    message?: string
+  ): void {
     this.#hub.deliver(type, payload, to, excluded, message)
   }
 
@@ -68,7 +84,8 @@ export class Backplane implements NodeHost {
   }
 
   change({ type, id, room }: Control): void {
-    if ((type === 'join' || type === 'leave') && typeof room === 'string' && isRoomName(room)) this.#hub.change(type, String(id), room)
+    if ((type === 'join' || type === 'leave') && typeof room === 'string' && isRoomName(room))
+      this.#hub.change(type, String(id), room)
   }
 
   message(node: string, message: Control): void {
@@ -121,7 +138,10 @@ export class Backplane implements NodeHost {
   }
 
   degraded(error: Error): void {
-    this.#log?.warn({ err: error }, 'the engine of the broker cannot be reached: broadcasts reach the clients of this node only')
+    this.#log?.warn(
+      { err: error },
+      'the engine of the broker cannot be reached: broadcasts reach the clients of this node only'
+    )
     this.#emit(() => this.#hub.emit('degraded', error), 'degraded')
   }
 

@@ -53,7 +53,8 @@ export class BrokerLink {
 
   /** True where a message of this size may go out now; otherwise too much is under way, and it is counted. */
   takes(size: number): boolean {
-    if (this.#pending < MAX_PENDING && (this.#pending === 0 || this.#pendingBytes + size <= MAX_PENDING_BYTES)) return true
+    if (this.#pending < MAX_PENDING && (this.#pending === 0 || this.#pendingBytes + size <= MAX_PENDING_BYTES))
+      return true
     this.unpublished++
     this.#isOver = true
     this.#refuse(new errors.BROKER_UNAVAILABLE('it takes messages too slowly'))

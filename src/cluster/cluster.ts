@@ -28,7 +28,15 @@ export interface ClusterHost {
   getRooms(): string[]
 }
 
-const NO_STATS: ClusterStats = { isDegraded: false, published: 0, unpublished: 0, received: 0, missed: 0, duplicates: 0, rejected: 0 }
+const NO_STATS: ClusterStats = {
+  isDegraded: false,
+  published: 0,
+  unpublished: 0,
+  received: 0,
+  missed: 0,
+  duplicates: 0,
+  rejected: 0
+}
 
 /** Asks all nodes of a hub's cluster, and sends to their servers. A hub without a broker is a cluster of one. */
 export class Cluster {
@@ -131,7 +139,11 @@ export class Cluster {
   }
 
   /** What comes from other nodes is looked at before it is believed. */
-  async #ask<T>(question: Control, isPart: (part: unknown) => part is T, { timeout = TIMEOUT }: ClusterQuestion = {}): Promise<ClusterAnswer & { parts: T[] }> {
+  async #ask<T>(
+    question: Control,
+    isPart: (part: unknown) => part is T,
+    { timeout = TIMEOUT }: ClusterQuestion = {}
+  ): Promise<ClusterAnswer & { parts: T[] }> {
     checkTimeout(timeout, 'timeout')
     const own = this.answer(question) as T[]
     if (this.#node === undefined) return { parts: own, missing: [] }

@@ -9,7 +9,13 @@ export interface NodeHost {
    * A broadcast of another node has come: to rooms or ids, or to all if they are undefined. One to several of them may come in
    * copies; `message` is the same then.
    */
-  deliver(type: DataType, payload: Buffer, to: readonly string[] | undefined, excluded: readonly string[], message?: string): void
+  deliver(
+    type: DataType,
+    payload: Buffer,
+    to: readonly string[] | undefined,
+    excluded: readonly string[],
+    message?: string
+  ): void
   disconnect(to: readonly string[], code: number, reason: string): void
   /** Another node has a connection of this process join or leave a room. */
   change(message: Control): void

@@ -75,6 +75,7 @@ export class Members {
 
   /** This node could hear nobody for so long, up to a time of `now()`: that says nothing of the others. Who was heard since has its lease, and no more. */
   forgive(late: number, time: number): void {
-    for (const member of this.#members.values()) member.expiresAt = Math.min(member.expiresAt + late, Math.max(member.expiresAt, time + member.lease))
+    for (const member of this.#members.values())
+      member.expiresAt = Math.min(member.expiresAt + late, Math.max(member.expiresAt, time + member.lease))
   }
 }

@@ -26,7 +26,8 @@ export class Messages {
 
   on(name: string, listener: ClusterListener): void {
     assertName(name)
-    if (typeof listener !== 'function') throw new errors.INVALID_ARGUMENT('listener', `must be a function, got ${describe(listener)}`)
+    if (typeof listener !== 'function')
+      throw new errors.INVALID_ARGUMENT('listener', `must be a function, got ${describe(listener)}`)
     this.#listeners.set(name, new Set(this.#listeners.get(name)).add(listener))
   }
 
@@ -45,7 +46,8 @@ export class Messages {
 
   /** Another server has sent this. */
   receive(node: string, { name, data }: Control): void {
-    for (const listener of this.#listeners.get(name as string) ?? []) void this.#call(listener, data, node, name as string)
+    for (const listener of this.#listeners.get(name as string) ?? [])
+      void this.#call(listener, data, node, name as string)
   }
 
   async #call(listener: ClusterListener, data: unknown, node: string, name: string): Promise<void> {
@@ -59,7 +61,8 @@ export class Messages {
 
 function assertName(name: unknown): void {
   if (typeof name !== 'string') throw new errors.INVALID_ARGUMENT('name', `must be a string, got ${describe(name)}`)
-  if (name.length === 0 || name.length > MAX_NAME) throw new errors.OUT_OF_RANGE('name', `must have 1 to ${MAX_NAME} characters, got ${name.length}`)
+  if (name.length === 0 || name.length > MAX_NAME)
+    throw new errors.OUT_OF_RANGE('name', `must have 1 to ${MAX_NAME} characters, got ${name.length}`)
 }
 
 /** The data as the other servers get it. They would reject the whole message if it could poison a prototype. */

@@ -61,7 +61,12 @@ export class ClusterNode implements BrokerNode, Scheduled {
       (channel, origin, message) => this.#hear(channel, origin, message),
       (channel, origin) => this.#missed(channel, origin)
     )
-    this.#link = new BrokerLink(broker, { degraded: (error) => host.degraded(error), refused: (error) => host.refused(error), drained: () => host.drained(), up: () => void this.#up() })
+    this.#link = new BrokerLink(broker, {
+      degraded: (error) => host.degraded(error),
+      refused: (error) => host.refused(error),
+      drained: () => host.drained(),
+      up: () => void this.#up()
+    })
     this.#subscriptions = new Subscriptions(
       broker,
       () => this.#link.error !== undefined && !this.#link.isUp,
@@ -69,7 +74,13 @@ export class ClusterNode implements BrokerNode, Scheduled {
       (channel) => this.#left(channel)
     )
     broker.open(this)
-    for (const channel of [this.#channels.all, this.#channels.nodes, this.#channels.inboxOf(this.id), this.#channels.ofProcess(PROCESS_ID)]) this.#subscriptions.need(channel)
+    for (const channel of [
+      this.#channels.all,
+      this.#channels.nodes,
+      this.#channels.inboxOf(this.id),
+      this.#channels.ofProcess(PROCESS_ID)
+    ])
+      this.#subscriptions.need(channel)
     this.#watchdog.require(Math.min(LOOK, lease))
     this.#watchdog.add(this)
     this.#link.check(now())
@@ -122,8 +133,13 @@ export class ClusterNode implements BrokerNode, Scheduled {
     const time = now()
     // Nobody would hear it, or answer.
     const deadline = this.#link.error === undefined && !this.#isClosed ? time + timeout : -Infinity
-    const { id, answered } = this.#questions.ask(node === undefined ? this.#members.ids() : [node], this.#introducedAt + INTRODUCTION, deadline)
-    if (deadline !== -Infinity) this.#say(node === undefined ? this.#channels.nodes : this.#channels.inboxOf(node), { ...question, id })
+    const { id, answered } = this.#questions.ask(
+      node === undefined ? this.#members.ids() : [node],
+      this.#introducedAt + INTRODUCTION,
+      deadline
+    )
+    if (deadline !== -Infinity)
+      this.#say(node === undefined ? this.#channels.nodes : this.#channels.inboxOf(node), { ...question, id })
     this.#questions.check(time)
     return answered
   }
@@ -200,7 +216,8 @@ export class ClusterNode implements BrokerNode, Scheduled {
     if (channel === this.#channels.ofProcess(PROCESS_ID)) return this.#host.change(message)
     const room = this.#channels.roomOf(channel)
     if (room !== undefined) this.#host.control(origin, room, message)
-    else if (message.type === 'answer') this.#questions.answer(message['id'], origin, message['part'], message['isLast'] === true, now())
+    else if (message.type === 'answer')
+      this.#questions.answer(message['id'], origin, message['part'], message['isLast'] === true, now())
     else this.#answer(origin, message)
   }
 
@@ -223,7 +240,8 @@ export class ClusterNode implements BrokerNode, Scheduled {
   }
 
   #reply(node: string, { id }: Control, parts: readonly unknown[]): void {
-    for (const [i, part] of parts.entries()) this.#say(this.#channels.inboxOf(node), { type: 'answer', id, part, isLast: i === parts.length - 1 })
+    for (const [i, part] of parts.entries())
+      this.#say(this.#channels.inboxOf(node), { type: 'answer', id, part, isLast: i === parts.length - 1 })
   }
 
   // ---- What time says

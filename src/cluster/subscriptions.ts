@@ -86,7 +86,9 @@ export class Subscriptions implements EndOfTick {
    */
   ready(name?: string, timeout?: number): Promise<boolean> {
     if (name === undefined ? this.#missing.size === 0 : !this.#missing.has(name)) return Promise.resolve(true)
-    return new Promise((resolve) => this.#wait(name === undefined ? this.#waiters : this.#waitersOf(name), resolve, timeout))
+    return new Promise((resolve) =>
+      this.#wait(name === undefined ? this.#waiters : this.#waitersOf(name), resolve, timeout)
+    )
   }
 
   #waitersOf(name: string): Set<Waiter> {
@@ -117,7 +119,11 @@ export class Subscriptions implements EndOfTick {
   /** Subscribes to what is missing and leaves what has not been needed for a while, at a time of `now()`. */
   check(time: number): void {
     this.#subscribe()
-    this.#unsubscribe([...this.#channels.values()].filter(({ users, isBusy, idleSince }) => users === 0 && !isBusy && time - idleSince >= LINGER))
+    this.#unsubscribe(
+      [...this.#channels.values()].filter(
+        ({ users, isBusy, idleSince }) => users === 0 && !isBusy && time - idleSince >= LINGER
+      )
+    )
   }
 
   close(): void {

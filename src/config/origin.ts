@@ -41,7 +41,8 @@ function proxyHint(request: FastifyRequest): string | undefined {
   const { forwarded, 'x-forwarded-host': host, 'x-forwarded-proto': protocol } = request.headers
   if (host === undefined && protocol === undefined && forwarded === undefined) return undefined
   // Only requests of a server with trustProxy have it.
-  if (!('ips' in request)) return "the request came through a proxy and trustProxy is off: set Fastify's trustProxy, so that the scheme and host of the browser are known"
+  if (!('ips' in request))
+    return "the request came through a proxy and trustProxy is off: set Fastify's trustProxy, so that the scheme and host of the browser are known"
   return 'the request came through a proxy: where expected is not the origin that the browser sees, look at trustProxy and at what the proxy sends as X-Forwarded-Host and X-Forwarded-Proto'
 }
 
@@ -59,7 +60,12 @@ export function allowOrigins(origins: readonly string[]): (request: FastifyReque
   for (const entry of origins as readonly unknown[]) {
     const [, prefix = '', host = ''] = (typeof entry === 'string' && /^([a-z]+:\/\/)\*\.(.+)$/i.exec(entry)) || []
     const url = parseOrigin(prefix === '' ? entry : prefix + host)
-    if (url === undefined) throw invalidOption('origins', "must hold origins such as 'https://example.com' or 'https://*.example.com'", entry)
+    if (url === undefined)
+      throw invalidOption(
+        'origins',
+        "must hold origins such as 'https://example.com' or 'https://*.example.com'",
+        entry
+      )
     if (prefix === '') exact.add(url.origin)
     else wildcards.push({ scheme: url.protocol, suffix: `.${url.hostname}`, port: url.port })
   }
@@ -87,7 +93,8 @@ export function loggingRefusals(check: CheckOrigin): CheckOrigin {
   }
   return (request) => {
     const answer = check(request)
-    if (typeof (answer as Partial<Promise<boolean>> | undefined | null)?.then !== 'function') return note(request, answer as boolean)
+    if (typeof (answer as Partial<Promise<boolean>> | undefined | null)?.then !== 'function')
+      return note(request, answer as boolean)
     return Promise.resolve(answer).then((isAllowed) => note(request, isAllowed))
   }
 }
@@ -114,7 +121,8 @@ function matches(wildcard: { scheme: string; suffix: string; port: string }, ori
 
 /** Parses a serialized origin: a scheme, a host and perhaps a port, and nothing else. */
 function parseOrigin(value: unknown): URL | undefined {
-  if (typeof value !== 'string' || !/^[a-z][a-z0-9+.-]*:\/\/[^/?#@\\\s*]+$/i.test(value) || !URL.canParse(value)) return undefined
+  if (typeof value !== 'string' || !/^[a-z][a-z0-9+.-]*:\/\/[^/?#@\\\s*]+$/i.test(value) || !URL.canParse(value))
+    return undefined
   const url = new URL(value)
   return url.origin === 'null' ? undefined : url
 }

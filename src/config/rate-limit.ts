@@ -37,13 +37,18 @@ export function checkRateLimit(value: unknown, name: string): void {
     if (key === 'onLimit') checkOnLimit(part, `${name}.onLimit`)
     else checkNumber(part, `${name}.${key}`, key === 'burst')
   }
-  if ((value as RateLimit).messages === undefined) throw invalidOption(`${name}.messages`, 'is missing: a number of messages a second')
+  if ((value as RateLimit).messages === undefined)
+    throw invalidOption(`${name}.messages`, 'is missing: a number of messages a second')
 }
 
 function checkNumber(value: unknown, name: string, isWhole: boolean): void {
   const min = isWhole ? 1 : Number.MIN_VALUE
   if (typeof value === 'number' && value >= min && value <= MAX && (!isWhole || Number.isInteger(value))) return
-  throw invalidOption(name, isWhole ? `must be an integer from 1 to ${MAX}` : `must be a number over 0, up to ${MAX}`, value)
+  throw invalidOption(
+    name,
+    isWhole ? `must be an integer from 1 to ${MAX}` : `must be a number over 0, up to ${MAX}`,
+    value
+  )
 }
 
 function checkOnLimit(value: unknown, name: string): void {

@@ -139,7 +139,8 @@ export function resolveConfig(partial: unknown, base: WebSocketConfig, name: str
   const resolved = { ...base }
   for (const [key, value] of entriesOf(partial, name)) {
     const check = isConfigKey(key) ? CHECKS[key as keyof WebSocketConfig] : undefined
-    if (check === undefined) throw invalidOption(`${name}.${key}`, `is unknown; allowed are ${Object.keys(CHECKS).join(', ')}`)
+    if (check === undefined)
+      throw invalidOption(`${name}.${key}`, `is unknown; allowed are ${Object.keys(CHECKS).join(', ')}`)
     check(value, `${name}.${key}`)
     Object.assign(resolved, { [key]: ownCopyOf(value) })
   }
@@ -158,9 +159,14 @@ export function isConfigKey(key: string): boolean {
 }
 
 function checkOriginFunction(value: unknown, key: string): void {
-  if (typeof value !== 'function') throw invalidOption(key, 'must be a function, such as allowOrigins([...]) or sameOrigin()', value)
+  if (typeof value !== 'function')
+    throw invalidOption(key, 'must be a function, such as allowOrigins([...]) or sameOrigin()', value)
   // Both make the function that checks, and would refuse everybody if they were asked themselves.
-  if (value === sameOrigin || value === allowOrigins) throw invalidOption(key, `must be what ${value.name}() returns: write ${value === sameOrigin ? 'sameOrigin()' : 'allowOrigins([...])'}`)
+  if (value === sameOrigin || value === allowOrigins)
+    throw invalidOption(
+      key,
+      `must be what ${value.name}() returns: write ${value === sameOrigin ? 'sameOrigin()' : 'allowOrigins([...])'}`
+    )
 }
 
 /** A token of RFC 9110, 5.6.2, which is what RFC 6455, 4.1 asks of a subprotocol's name. */
@@ -170,7 +176,7 @@ function checkSubprotocols(value: unknown, key: string): void {
   if (!Array.isArray(value)) throw invalidOption(key, 'must be an array of subprotocol names', value)
   for (const name of value as unknown[]) {
     if (typeof name !== 'string' || !TOKEN.test(name)) {
-      throw invalidOption(key, 'must hold tokens of letters, digits and !#$%&\'*+-.^_`|~', name)
+      throw invalidOption(key, "must hold tokens of letters, digits and !#$%&'*+-.^_`|~", name)
     }
   }
   if (new Set(value).size !== value.length) throw invalidOption(key, 'must hold each name once')
@@ -182,5 +188,6 @@ export function checkSlowConsumer(value: unknown, key: string): void {
   const allowed = "must be 'disconnect', 'dropNewest', 'dropOldest' or { coalesce: (data) => key }"
   if (value === null || typeof value !== 'object') throw invalidOption(key, allowed, value)
   const keys = Object.keys(value)
-  if (keys.length !== 1 || typeof (value as { coalesce?: unknown }).coalesce !== 'function') throw invalidOption(key, allowed, value)
+  if (keys.length !== 1 || typeof (value as { coalesce?: unknown }).coalesce !== 'function')
+    throw invalidOption(key, allowed, value)
 }

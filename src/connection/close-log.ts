@@ -9,7 +9,8 @@ import { now } from '../internal/scheduler.ts'
 export function logClose(ws: WebSocketConnection): void {
   try {
     const log = ws.request.log as { isLevelEnabled?: (level: string) => boolean }
-    if (log.isLevelEnabled?.('info') !== false && !isRequestLoggingDisabled(ws.request)) ws.request.log.info(summaryOf(ws), 'websocket closed')
+    if (log.isLevelEnabled?.('info') !== false && !isRequestLoggingDisabled(ws.request))
+      ws.request.log.info(summaryOf(ws), 'websocket closed')
   } catch {
     // A log that cannot be written must not keep the end of a connection from those who wait for it.
   }

@@ -5,7 +5,14 @@ import type { WebSocketConfig } from '../config/route-config.ts'
 import { brand } from '../internal/copies.ts'
 import { describe, errors } from '../internal/errors.ts'
 import type { LimitedConnection } from '../config/rate-limit.ts'
-import { BinaryMessage, type MessageType, PingMessage, PongMessage, TextMessage, type WebSocketMessage } from '../internal/message.ts'
+import {
+  BinaryMessage,
+  type MessageType,
+  PingMessage,
+  PongMessage,
+  TextMessage,
+  type WebSocketMessage
+} from '../internal/message.ts'
 import { abortable } from './read/abortable-read.ts'
 import type { Session } from './session.ts'
 import type { ShutdownState } from './context.ts'
@@ -13,7 +20,15 @@ import { COPY_LIMIT, frameOf } from './write/frame.ts'
 import { ConnectionIdentity } from './identity.ts'
 import type { Reader } from './read/read-queue.ts'
 import { MessageIterator } from './read/message-iterator.ts'
-import { assertDataType, controlPayload, jsonOf, type MessageData, ownCopy, payloadOf, valueOf } from '../internal/payload.ts'
+import {
+  assertDataType,
+  controlPayload,
+  jsonOf,
+  type MessageData,
+  ownCopy,
+  payloadOf,
+  valueOf
+} from '../internal/payload.ts'
 import { markHandled, rejected } from './silenced.ts'
 
 /**
@@ -101,7 +116,12 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
   /** Sends a text message. See `writeMessage`. */
   writeText(text: string): Promise<void> {
     if (typeof text === 'string') return this.writeMessage(TextMessage, text)
-    return rejected(new errors.INVALID_ARGUMENT('text', `must be a string (for bytes there is writeMessage, for values writeJSON), got ${describe(text)}`))
+    return rejected(
+      new errors.INVALID_ARGUMENT(
+        'text',
+        `must be a string (for bytes there is writeMessage, for values writeJSON), got ${describe(text)}`
+      )
+    )
   }
 
   /** Sends a binary message. Do not change the bytes before the promise resolves. See `writeMessage`. */
@@ -130,7 +150,10 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
     const payload = payloadOf(type, data)
     const taken =
       !this.isClosed() &&
-      this.session.writer.offer(frameOf(type, typeof payload === 'string' ? payload : ownCopy(payload), this.session.deflate), false) === 'taken'
+      this.session.writer.offer(
+        frameOf(type, typeof payload === 'string' ? payload : ownCopy(payload), this.session.deflate),
+        false
+      ) === 'taken'
     if (!taken) this.session.dropped++
     return taken
   }
@@ -191,7 +214,10 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
   expireAt(time: Date | number): void {
     const milliseconds = Number(time)
     if ((typeof time !== 'number' && !(time instanceof Date)) || Number.isNaN(milliseconds)) {
-      throw new errors.INVALID_ARGUMENT('time', `must be a valid Date or milliseconds since 1970, got ${describe(time)}`)
+      throw new errors.INVALID_ARGUMENT(
+        'time',
+        `must be a valid Date or milliseconds since 1970, got ${describe(time)}`
+      )
     }
     this.session.expireAt(milliseconds)
   }

@@ -43,7 +43,8 @@ export class Heartbeat implements Scheduled {
     this.#subject = subject
     const { pingInterval } = subject.config
     // The first ping comes anywhere in the second half of an interval: connections opened together do not beat together.
-    this.#nextPingAt = pingInterval === 0 ? Infinity : this.#lastReadAt + Math.round(pingInterval * (1 - Math.random() / 2))
+    this.#nextPingAt =
+      pingInterval === 0 ? Infinity : this.#lastReadAt + Math.round(pingInterval * (1 - Math.random() / 2))
   }
 
   /** A pong, also one that nobody asked for, shows that the peer lives. */

@@ -89,7 +89,7 @@ export abstract class ConnectionIdentity {
 
 /** What knows the addresses: the stream of an upgrade with a body does not (Node 26), and a pair of streams in memory has none. */
 function addressesOf({ raw }: Session, request: FastifyRequest): Partial<Socket> {
-  return 'remoteAddress' in raw ? (raw as Socket) : ((request.raw.socket) ?? {})
+  return 'remoteAddress' in raw ? (raw as Socket) : (request.raw.socket ?? {})
 }
 
 function address(ip: string | undefined, port: number | undefined): string {

@@ -28,7 +28,9 @@ function controllerOf(server: object): LogController | undefined {
  */
 function findController(server: object): LogController | undefined {
   for (let owner: object | null = server; owner !== null; owner = Object.getPrototypeOf(owner) as object | null) {
-    const symbol = Object.getOwnPropertySymbols(owner).find(({ description }) => description === 'fastify.logController')
+    const symbol = Object.getOwnPropertySymbols(owner).find(
+      ({ description }) => description === 'fastify.logController'
+    )
     if (symbol !== undefined) return (owner as Record<symbol, LogController>)[symbol]
   }
   return undefined

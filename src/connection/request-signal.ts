@@ -29,6 +29,10 @@ export function shareSignal(request: FastifyRequest, connection: { readonly sign
  * description tells. A test fails where a new version keeps it elsewhere.
  */
 function controllerOf(request: FastifyRequest): AbortController | undefined {
-  const symbol = Object.getOwnPropertySymbols(request).find(({ description }) => description === 'fastify.request.signal')
-  return symbol === undefined ? undefined : ((request as unknown as Record<symbol, AbortController | null>)[symbol] ?? undefined)
+  const symbol = Object.getOwnPropertySymbols(request).find(
+    ({ description }) => description === 'fastify.request.signal'
+  )
+  return symbol === undefined
+    ? undefined
+    : ((request as unknown as Record<symbol, AbortController | null>)[symbol] ?? undefined)
 }

@@ -90,7 +90,10 @@ export class Session implements SocketOwner {
   /** Sends a frame, see `Outbound.write`; a connection with too much unsent is closed instead. */
   write(frame: Frame): Promise<void> {
     if (this.writer.wouldOverflow(frame.size)) {
-      this.log.warn({ unsent: this.writer.unsent, limit: MAX_UNSENT }, 'websocket closed, too much unsent: await the writes')
+      this.log.warn(
+        { unsent: this.writer.unsent, limit: MAX_UNSENT },
+        'websocket closed, too much unsent: await the writes'
+      )
       this.closeSlow()
     }
     return this.writer.write(frame)
@@ -121,7 +124,8 @@ export class Session implements SocketOwner {
 
   /** No more messages are taken, but it can still be written to; reads end with this code once all was read. */
   stopReading(code: number, reason: string): void {
-    if (!this.closeState.hasBegun) this.readQueue.end(() => new CloseError(this.closeState.cause ?? { code, reason, wasClean: true }))
+    if (!this.closeState.hasBegun)
+      this.readQueue.end(() => new CloseError(this.closeState.cause ?? { code, reason, wasClean: true }))
   }
 
   /** Closes with 4401 at this time, in milliseconds since 1970; called again, it moves the time. */
@@ -333,7 +337,8 @@ export class Session implements SocketOwner {
 
   #countControl(): void {
     const { maxControlFrames } = this.config
-    if (maxControlFrames > 0 && (this.#flood ??= new FrameCounter()).isOver(maxControlFrames)) this.#refuse('too many control frames')
+    if (maxControlFrames > 0 && (this.#flood ??= new FrameCounter()).isOver(maxControlFrames))
+      this.#refuse('too many control frames')
   }
 
   #setUpLimits(): void {

@@ -197,7 +197,9 @@ export class ServerSocket extends WebSocket {
 
   static {
     // The types of `ws` know these two as plain properties, which TypeScript does not let accessors override.
-    const unsent = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'bufferedAmount') as { get(this: WebSocket): number }
+    const unsent = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'bufferedAmount') as {
+      get(this: WebSocket): number
+    }
     Object.defineProperties(this.prototype, {
       bufferedAmount: {
         get(this: ServerSocket) {

@@ -36,7 +36,9 @@ export class BroadcastGroup {
 
   /** True where a message can be added for all who share. */
   takes(message: PreparedMessage): boolean {
-    return this.#groups.every(({ deflate, frames, members }) => members === 0 || frames.takes(message.frameFor(deflate)))
+    return this.#groups.every(
+      ({ deflate, frames, members }) => members === 0 || frames.takes(message.frameFor(deflate))
+    )
   }
 
   /** Adds a message for all who share. Says how many these are. */

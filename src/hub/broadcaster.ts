@@ -66,13 +66,19 @@ export class Broadcaster implements EndOfTurn {
   }
 
   stats(): BroadcastStats {
-    return { messagesSent: this.#messagesSent, bytesSent: this.#bytesSent, drops: this.#drops, slowDisconnects: this.#slowDisconnects }
+    return {
+      messagesSent: this.#messagesSent,
+      bytesSent: this.#bytesSent,
+      drops: this.#drops,
+      slowDisconnects: this.#slowDisconnects
+    }
   }
 
   /** Sends it, where it can, with what else the receivers get in this turn. */
   #share(message: PreparedMessage, targets: Iterable<WebSocketConnection>): number {
     const burst = this.#burst
-    if (burst?.targets === targets && burst.takes(message)) return burst.add(message) + this.#sendEach(message, burst.others)
+    if (burst?.targets === targets && burst.takes(message))
+      return burst.add(message) + this.#sendEach(message, burst.others)
     const next = new BroadcastGroup(message, targets)
     if (this.#burst === undefined) atEndOfTurn(this)
     this.#burst = next

@@ -15,10 +15,18 @@ export interface HubEvents {
   recovered: []
 }
 
-export const HUB_EVENTS = ['register', 'unregister', 'slow', 'degraded', 'recovered'] as const satisfies (keyof HubEvents)[]
+export const HUB_EVENTS = [
+  'register',
+  'unregister',
+  'slow',
+  'degraded',
+  'recovered'
+] as const satisfies (keyof HubEvents)[]
 
 type ConnectionEvent = 'register' | 'unregister' | 'slow'
-type Details<Event extends ConnectionEvent> = HubEvents[Event] extends [WebSocketConnection, ...infer Rest] ? Rest : never
+type Details<Event extends ConnectionEvent> = HubEvents[Event] extends [WebSocketConnection, ...infer Rest]
+  ? Rest
+  : never
 
 /** Emits a hub's events. Those of a broadcast wait for its end: what listeners broadcast comes behind it, for everybody. */
 export class Events {

@@ -63,7 +63,10 @@ export class WebSocketHub extends Emitter<HubEvents> {
     super(HUB_EVENTS, 'to send to clients, call broadcast()')
     this.#options = resolveHubOptions(options)
     if (this.#options.broker !== undefined && this.#options.name === undefined && !isOfServer) {
-      throw invalidOption('hub.name', 'is missing: with a broker, a hub of your own needs a name, or it would hear what is meant for app.wsHub')
+      throw invalidOption(
+        'hub.name',
+        'is missing: with a broker, a hub of your own needs a name, or it would hear what is meant for app.wsHub'
+      )
     }
     this.#options.app?.addHook('onClose', () => this.shutdown(0))
     this.#delivery = new Broadcaster(this.#options.slowConsumer, this.#events, (ws) => void this.#remove(ws))
@@ -114,7 +117,9 @@ export class WebSocketHub extends Emitter<HubEvents> {
     // Every connection can be reached by its own id, as if it were in a room of that name.
     if (here !== undefined && room === here.id) return this.register(here)
     assertRoomName(room)
-    return here === undefined ? this.#backplane?.node?.change('join', ws as string, room) === true : this.#add(here, room)
+    return here === undefined
+      ? this.#backplane?.node?.change('join', ws as string, room) === true
+      : this.#add(here, room)
   }
 
   /** Takes a connection out of a room. It stays registered. Like `join`, it also takes the `id` of a connection of any node. */
@@ -174,7 +179,8 @@ export class WebSocketHub extends Emitter<HubEvents> {
     assertOptions(options)
     const targets = targetsFrom(options)
     const here = recipientsOf(this.#clients, targets, options)
-    if (this.#backplane !== undefined && options.local !== true) this.#spread(message, options, targets, this.#backplane)
+    if (this.#backplane !== undefined && options.local !== true)
+      this.#spread(message, options, targets, this.#backplane)
     return this.#delivery.send(message, here)
   }
 
@@ -192,7 +198,12 @@ export class WebSocketHub extends Emitter<HubEvents> {
    * @param reason cut to the 123 bytes that fit. @default 'disconnected'
    * @param options with a broker, rooms and ids are looked for on all nodes unless `local` is true.
    */
-  disconnect(target: DisconnectTarget, code: number = CloseCode.PolicyViolation, reason = 'disconnected', { local = false }: DisconnectOptions = {}): number {
+  disconnect(
+    target: DisconnectTarget,
+    code: number = CloseCode.PolicyViolation,
+    reason = 'disconnected',
+    { local = false }: DisconnectOptions = {}
+  ): number {
     assertSendable(code, reason)
     const connections = connectionsOf(this.#clients, target)
     const elsewhere = typeof target === 'function' ? [] : this.#clients.elsewhere(namesIn(target))
@@ -260,7 +271,8 @@ export class WebSocketHub extends Emitter<HubEvents> {
         },
         getClientCount: (room) => this.getClientCount(room),
         getRooms: () => this.getRooms(),
-        deliver: (type, payload, to, excluded, message) => this.#deliverHere(new PreparedMessage(type, payload), to, excluded, message),
+        deliver: (type, payload, to, excluded, message) =>
+          this.#deliverHere(new PreparedMessage(type, payload), to, excluded, message),
         disconnect: (names, code, reason) => this.disconnect(names, code, reason, { local: true }),
         emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)
       },
@@ -271,13 +283,23 @@ export class WebSocketHub extends Emitter<HubEvents> {
   }
 
   /** Has the other nodes send it, too. */
-  #spread({ type, payload }: PreparedMessage, options: BroadcastOptions, targets: readonly string[] | undefined, backplane: Backplane): void {
+  #spread(
+    { type, payload }: PreparedMessage,
+    options: BroadcastOptions,
+    targets: readonly string[] | undefined,
+    backplane: Backplane
+  ): void {
     if (options.filter !== undefined) return backplane.filtered()
     backplane.node?.broadcast(type, payload, targets && this.#clients.elsewhere(targets), excludedIds(options))
   }
 
   /** Another node has sent it. */
-  #deliverHere(prepared: PreparedMessage, to: readonly string[] | undefined, excluded: readonly string[], message: string | undefined): void {
+  #deliverHere(
+    prepared: PreparedMessage,
+    to: readonly string[] | undefined,
+    excluded: readonly string[],
+    message: string | undefined
+  ): void {
     const members = to === undefined ? this.#clients.all : this.#clients.namedByAny(to)
     const targets = message === undefined ? members : this.#recipients.add(message, members)
     const here = excluded.map((id) => this.#clients.withId(id)).filter((ws) => ws !== undefined)

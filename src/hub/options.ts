@@ -53,7 +53,8 @@ export function resolveHubOptions(options: unknown, name = 'hub'): HubOptions & 
   const resolved = { lease: LEASE }
   for (const [key, value] of entriesOf(options, name)) {
     const check = Object.hasOwn(CHECKS, key) ? CHECKS[key as keyof HubOptions] : undefined
-    if (check === undefined) throw invalidOption(`${name}.${key}`, `is unknown; allowed are ${Object.keys(CHECKS).join(', ')}`)
+    if (check === undefined)
+      throw invalidOption(`${name}.${key}`, `is unknown; allowed are ${Object.keys(CHECKS).join(', ')}`)
     check(value, `${name}.${key}`)
     Object.assign(resolved, { [key]: value })
   }

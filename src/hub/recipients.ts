@@ -31,13 +31,19 @@ export interface RoomTarget {
 const KEYS = ['type', 'to', 'except', 'filter', 'local']
 
 /** Those of a hub's clients whom the targets name, all if they are undefined, without those whom the options leave out. */
-export function recipientsOf(clients: Clients, targets: readonly string[] | undefined, options: BroadcastOptions): Iterable<WebSocketConnection> {
+export function recipientsOf(
+  clients: Clients,
+  targets: readonly string[] | undefined,
+  options: BroadcastOptions
+): Iterable<WebSocketConnection> {
   const { filter } = options
   const all = targets === undefined ? clients.all : clients.namedByAny(targets)
   const excluded = excludedBy(options)
   if (excluded.length === 0 && filter === undefined) return all
   const not = new Set(excluded)
-  const isExcluded = excluded.some((one) => typeof one === 'string') ? (ws: WebSocketConnection) => not.has(ws) || not.has(ws.id) : (ws: WebSocketConnection) => not.has(ws)
+  const isExcluded = excluded.some((one) => typeof one === 'string')
+    ? (ws: WebSocketConnection) => not.has(ws) || not.has(ws.id)
+    : (ws: WebSocketConnection) => not.has(ws)
   return [...all].filter((ws) => !isExcluded(ws) && (filter === undefined || answer(filter(ws))))
 }
 
@@ -72,7 +78,12 @@ export interface DisconnectOptions {
 }
 
 /** Whom `disconnect` closes: a room, the `id` of a connection, connections, several of these, or a filter over all clients of the hub. */
-export type DisconnectTarget = string | readonly string[] | WebSocketConnection | readonly WebSocketConnection[] | ((ws: WebSocketConnection) => boolean)
+export type DisconnectTarget =
+  | string
+  | readonly string[]
+  | WebSocketConnection
+  | readonly WebSocketConnection[]
+  | ((ws: WebSocketConnection) => boolean)
 
 /** The registered connections that a target names, each once. */
 export function connectionsOf(clients: Clients, target: DisconnectTarget): WebSocketConnection[] {
@@ -101,10 +112,16 @@ export function assertConnection(ws: unknown, name = 'ws'): asserts ws is WebSoc
 
 function assertTarget(target: unknown): asserts target is WebSocketConnection {
   if (target instanceof WebSocketConnection) return
-  throw new errors.INVALID_ARGUMENT('target', `must be a room, the id of a connection, a WebSocketConnection, an array of these, or a function (ws) => boolean, got ${describe(target)}`)
+  throw new errors.INVALID_ARGUMENT(
+    'target',
+    `must be a room, the id of a connection, a WebSocketConnection, an array of these, or a function (ws) => boolean, got ${describe(target)}`
+  )
 }
 
 /** The rooms and ids that a target names. */
 export function namesIn(target: DisconnectTarget): readonly string[] {
-  return targetsOf(([target].flat() as unknown[]).filter((one) => typeof one === 'string'), 'target')
+  return targetsOf(
+    ([target].flat() as unknown[]).filter((one) => typeof one === 'string'),
+    'target'
+  )
 }

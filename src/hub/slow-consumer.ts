@@ -52,7 +52,8 @@ function replaceWaiting(message: PreparedMessage, session: Session, { coalesce }
     const key = message.keyFor(coalesce)
     while (session.writer.dropWaiting((broadcast) => broadcast.keyFor(coalesce) === key)) replaced++
   } catch (error) {
-    if (!failed.has(coalesce)) session.log.error({ err: error }, 'coalesce of a slowConsumer policy failed; this is logged once')
+    if (!failed.has(coalesce))
+      session.log.error({ err: error }, 'coalesce of a slowConsumer policy failed; this is logged once')
     failed.add(coalesce)
   }
   return drop(session, replaced)

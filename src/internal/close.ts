@@ -51,9 +51,16 @@ export class CloseError extends errors.CLOSED {
 }
 
 /** True for a `CloseError`; with codes, only for one with one of them. Works across copies of this package. */
-export function isCloseError<Code extends number>(error: unknown, ...codes: Code[]): error is CloseError & { readonly closeCode: Code } {
+export function isCloseError<Code extends number>(
+  error: unknown,
+  ...codes: Code[]
+): error is CloseError & { readonly closeCode: Code } {
   const { code, closeCode } = (error ?? {}) as Partial<CloseError>
-  return code === 'FST_BLAZE_WS_CLOSED' && typeof closeCode === 'number' && (codes.length === 0 || (codes as number[]).includes(closeCode))
+  return (
+    code === 'FST_BLAZE_WS_CLOSED' &&
+    typeof closeCode === 'number' &&
+    (codes.length === 0 || (codes as number[]).includes(closeCode))
+  )
 }
 
 /** True for a `CloseError` whose code is none of those given. False for any other error. */
@@ -64,22 +71,29 @@ export function isUnexpectedCloseError(error: unknown, ...expectedCodes: number[
 /** True for a code that may stand in a close frame (RFC 6455, 7.4). */
 export function isSendableCloseCode(code: unknown): code is number {
   if (typeof code !== 'number' || !Number.isInteger(code)) return false
-  return (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999)
+  return (
+    (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999)
+  )
 }
 
 /** Throws where `code` and `reason` cannot stand in a close frame. */
 export function assertSendable(code: unknown, reason: unknown): asserts code is number {
   if (typeof code !== 'number') throw new errors.INVALID_ARGUMENT('code', `must be a number, got ${typeof code}`)
   if (!isSendableCloseCode(code)) {
-    throw new errors.OUT_OF_RANGE('code', `${describe(code)} cannot be sent; use 1000 to 1003, 1007 to 1014 or 3000 to 4999`)
+    throw new errors.OUT_OF_RANGE(
+      'code',
+      `${describe(code)} cannot be sent; use 1000 to 1003, 1007 to 1014 or 3000 to 4999`
+    )
   }
   if (typeof reason !== 'string') throw new errors.INVALID_ARGUMENT('reason', `must be a string, got ${typeof reason}`)
 }
 
 /** Throws where a value is no time, in milliseconds, that a timer of Node can keep. */
 export function assertTimeout(timeout: unknown): asserts timeout is number {
-  if (typeof timeout !== 'number') throw new errors.INVALID_ARGUMENT('timeout', `must be a number, got ${typeof timeout}`)
-  if (!(timeout >= 0 && timeout < 2 ** 31)) throw new errors.OUT_OF_RANGE('timeout', `must be 0 to 2147483647 milliseconds, got ${timeout}`)
+  if (typeof timeout !== 'number')
+    throw new errors.INVALID_ARGUMENT('timeout', `must be a number, got ${typeof timeout}`)
+  if (!(timeout >= 0 && timeout < 2 ** 31))
+    throw new errors.OUT_OF_RANGE('timeout', `must be 0 to 2147483647 milliseconds, got ${timeout}`)
 }
 
 /** The most a reason may take in a close frame, in bytes: 125 of a control frame less the two of the code. */

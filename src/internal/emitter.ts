@@ -4,9 +4,12 @@ import { describe, errors } from './errors.ts'
 type At<Args, Index extends 0 | 1> = Args extends unknown[] ? Args[Index] : never
 type IsUnion<T, Whole = T> = T extends unknown ? ([Whole] extends [T] ? false : true) : never
 /** A listener for one of several events gets what any of them gives. TypeScript takes `(ws) => …` for no union of functions. */
-type Listener<Args> = IsUnion<Args> extends false
-  ? Args extends unknown[] ? (...args: Args) => unknown : never
-  : (first: At<Args, 0>, second: At<Args, 1>) => unknown
+type Listener<Args> =
+  IsUnion<Args> extends false
+    ? Args extends unknown[]
+      ? (...args: Args) => unknown
+      : never
+    : (first: At<Args, 0>, second: At<Args, 1>) => unknown
 type Name<Events> = keyof Events & string
 
 /** Node's `EventEmitter` for those who listen. Its owner emits the events. */
@@ -71,12 +74,18 @@ class KnownEvents extends EventEmitter {
   /** Node calls it for what it emits of itself. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     if (event === 'newListener' || event === 'removeListener') return super.emit(event, ...args)
-    throw new errors.INVALID_ARGUMENT('event', `emit() is not for applications, and reaches no client; ${this.#instead}`)
+    throw new errors.INVALID_ARGUMENT(
+      'event',
+      `emit() is not for applications, and reaches no client; ${this.#instead}`
+    )
   }
 
   #known(event: string): string {
     if (this.#names.includes(event) || NODE_EVENTS.has(event)) return event
-    throw new errors.INVALID_ARGUMENT('event', `there is no event ${describe(event)}; there are ${this.#names.join(', ')}`)
+    throw new errors.INVALID_ARGUMENT(
+      'event',
+      `there is no event ${describe(event)}; there are ${this.#names.join(', ')}`
+    )
   }
 }
 
@@ -84,9 +93,16 @@ class KnownEvents extends EventEmitter {
  * An `EventEmitter` that knows its events and refuses listeners for others: a mistyped name would be waited for in vain.
  * `instead` tells whoever calls `emit` what to call in its place.
  */
-export const Emitter = KnownEvents as unknown as abstract new <Events>(names: readonly Name<Events>[], instead: string) => Listenable<Events>
+export const Emitter = KnownEvents as unknown as abstract new <Events>(
+  names: readonly Name<Events>[],
+  instead: string
+) => Listenable<Events>
 
 /** Emits an event of an object's own. */
-export function emit<Events, Event extends Name<Events>>(emitter: Listenable<Events>, event: Event, ...args: Events[Event] & unknown[]): void {
+export function emit<Events, Event extends Name<Events>>(
+  emitter: Listenable<Events>,
+  event: Event,
+  ...args: Events[Event] & unknown[]
+): void {
   EventEmitter.prototype.emit.call(emitter, event, ...args)
 }

@@ -28,7 +28,10 @@ type ErrorName =
  * Every error of this package, by its code. `statusCode` is what an HTTP client gets where the error refuses an upgrade;
  * the others are thrown to the caller or reject a promise.
  */
-export const errors: Record<ErrorName, FastifyErrorConstructor<{ code: string; statusCode?: number }, [detail?: unknown, more?: unknown]>> = {
+export const errors: Record<
+  ErrorName,
+  FastifyErrorConstructor<{ code: string; statusCode?: number }, [detail?: unknown, more?: unknown]>
+> = {
   /** A plugin, route or hub option is unknown or has a value that is not allowed. Thrown when it is registered. */
   INVALID_OPTION: createError('FST_BLAZE_WS_INVALID_OPTION', 'Invalid option "%s": %s', 500, TypeError),
   /** The plugin was registered twice on one server. */
@@ -40,11 +43,19 @@ export const errors: Record<ErrorName, FastifyErrorConstructor<{ code: string; s
   /** `webSocket()` was called with arguments that make no route. */
   INVALID_ROUTE: createError('FST_BLAZE_WS_INVALID_ROUTE', 'Invalid WebSocket route: %s', 500, TypeError),
   /** A request without `Upgrade: websocket` came to a WebSocket route (RFC 9110, 15.5.22). */
-  UPGRADE_REQUIRED: createError('FST_BLAZE_WS_UPGRADE_REQUIRED', 'This route speaks WebSocket; send an upgrade request', 426),
+  UPGRADE_REQUIRED: createError(
+    'FST_BLAZE_WS_UPGRADE_REQUIRED',
+    'This route speaks WebSocket; send an upgrade request',
+    426
+  ),
   /** The opening handshake is malformed (RFC 6455, 4.2.1). */
   BAD_HANDSHAKE: createError('FST_BLAZE_WS_BAD_HANDSHAKE', 'Invalid WebSocket handshake: %s', 400),
   /** The client asks for a protocol version other than 13 (RFC 6455, 4.2.2). */
-  UNSUPPORTED_VERSION: createError('FST_BLAZE_WS_UNSUPPORTED_VERSION', 'Unsupported Sec-WebSocket-Version; this server speaks 13', 426),
+  UNSUPPORTED_VERSION: createError(
+    'FST_BLAZE_WS_UNSUPPORTED_VERSION',
+    'Unsupported Sec-WebSocket-Version; this server speaks 13',
+    426
+  ),
   /** `checkOrigin` answered false. */
   ORIGIN_FORBIDDEN: createError('FST_BLAZE_WS_ORIGIN_FORBIDDEN', 'Origin not allowed', 403),
   /** The server is closing and takes no new connections. */
@@ -64,7 +75,11 @@ export const errors: Record<ErrorName, FastifyErrorConstructor<{ code: string; s
   /** A ticket is missing, wrong, expired or already spent. */
   INVALID_TICKET: createError('FST_BLAZE_WS_INVALID_TICKET', 'The ticket is missing, expired or already used', 401),
   /** The store of tickets has not answered in time. */
-  TICKET_STORE_UNAVAILABLE: createError('FST_BLAZE_WS_TICKET_STORE_UNAVAILABLE', 'The store of tickets has not answered within %s ms', 503),
+  TICKET_STORE_UNAVAILABLE: createError(
+    'FST_BLAZE_WS_TICKET_STORE_UNAVAILABLE',
+    'The store of tickets has not answered within %s ms',
+    503
+  ),
   /** A second read was started while one was waiting, or while `ws.socket` has `message` listeners. */
   CONCURRENT_READ: createError(
     'FST_BLAZE_WS_CONCURRENT_READ',
@@ -80,11 +95,23 @@ export const errors: Record<ErrorName, FastifyErrorConstructor<{ code: string; s
   /** The connection is closed; the base of `CloseError`. */
   CLOSED: createError('FST_BLAZE_WS_CLOSED', 'WebSocket closed with %s%s', 500),
   /** The engine behind a broker cannot be reached; `'degraded'` comes with it, and what a publisher publishes rejects with it. */
-  BROKER_UNAVAILABLE: createError('FST_BLAZE_WS_BROKER_UNAVAILABLE', 'The engine of the broker is not available: %s', 503),
+  BROKER_UNAVAILABLE: createError(
+    'FST_BLAZE_WS_BROKER_UNAVAILABLE',
+    'The engine of the broker is not available: %s',
+    503
+  ),
   /** A broker was given to a second hub or publisher. */
-  BROKER_IN_USE: createError('FST_BLAZE_WS_BROKER_IN_USE', 'This broker serves another hub or publisher already; make one for each', 500),
+  BROKER_IN_USE: createError(
+    'FST_BLAZE_WS_BROKER_IN_USE',
+    'This broker serves another hub or publisher already; make one for each',
+    500
+  ),
   /** A message is longer than the engine of a broker takes. The clients of this node have got it. */
-  MESSAGE_TOO_LONG: createError('FST_BLAZE_WS_MESSAGE_TOO_LONG', 'A message of %s bytes is too long to be published: the limit is %s bytes', 500)
+  MESSAGE_TOO_LONG: createError(
+    'FST_BLAZE_WS_MESSAGE_TOO_LONG',
+    'A message of %s bytes is too long to be published: the limit is %s bytes',
+    500
+  )
 }
 
 export type { FastifyError }

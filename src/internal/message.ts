@@ -11,11 +11,7 @@ export const PongMessage = 10 as const
 
 /** A message or frame type: an opcode of RFC 6455. `readMessage` gives only `TextMessage` and `BinaryMessage`. */
 export type MessageType =
-  | typeof TextMessage
-  | typeof BinaryMessage
-  | typeof CloseMessage
-  | typeof PingMessage
-  | typeof PongMessage
+  typeof TextMessage | typeof BinaryMessage | typeof CloseMessage | typeof PingMessage | typeof PongMessage
 
 /** The types that carry an application's data. */
 export type DataType = typeof TextMessage | typeof BinaryMessage

@@ -32,7 +32,10 @@ function viewOf(data: unknown): Buffer {
   if (Buffer.isBuffer(data)) return data
   if (ArrayBuffer.isView(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength)
   if (data instanceof ArrayBuffer) return Buffer.from(data)
-  throw new errors.INVALID_ARGUMENT('data', `must be a string, a Uint8Array or an ArrayBuffer (for other values there is JSON), got ${describe(data)}`)
+  throw new errors.INVALID_ARGUMENT(
+    'data',
+    `must be a string, a Uint8Array or an ArrayBuffer (for other values there is JSON), got ${describe(data)}`
+  )
 }
 
 /** A payload in memory of our own, for a message that is sent after the caller has gone on. */
@@ -69,12 +72,16 @@ export function valueOf({ type, data }: WebSocketMessage): unknown {
 }
 
 function invalidJson(detail: string): Error {
-  return Object.assign(new errors.INVALID_JSON(detail), { closeCode: CloseCode.InvalidFramePayloadData, reason: 'invalid JSON' })
+  return Object.assign(new errors.INVALID_JSON(detail), {
+    closeCode: CloseCode.InvalidFramePayloadData,
+    reason: 'invalid JSON'
+  })
 }
 
 /** The payload of a ping or pong. Throws where it is over the 125 bytes of a control frame (RFC 6455, 5.5). */
 export function controlPayload(data: unknown): Buffer {
   const bytes = typeof data === 'string' ? Buffer.from(data) : viewOf(data)
-  if (bytes.length > 125) throw new errors.OUT_OF_RANGE('data', `a control frame takes at most 125 bytes, got ${bytes.length}`)
+  if (bytes.length > 125)
+    throw new errors.OUT_OF_RANGE('data', `a control frame takes at most 125 bytes, got ${bytes.length}`)
   return bytes
 }

@@ -11,17 +11,23 @@ const REASON = 'invalid room name'
 export function assertRoomName(room: unknown): asserts room is string {
   assertTarget(room)
   // Whoever could join it would get the messages for that connection.
-  if (isConnectionId(room)) throw violation(new errors.INVALID_ARGUMENT('room', 'a name cannot be the id of a connection'), REASON)
+  if (isConnectionId(room))
+    throw violation(new errors.INVALID_ARGUMENT('room', 'a name cannot be the id of a connection'), REASON)
 }
 
 /** Throws if a value can be neither the name of a room nor the id of a connection. */
 export function assertTarget(room: unknown): asserts room is string {
-  if (typeof room !== 'string') throw violation(new errors.INVALID_ARGUMENT('room', `must be a string, got ${describe(room)}`), REASON)
+  if (typeof room !== 'string')
+    throw violation(new errors.INVALID_ARGUMENT('room', `must be a string, got ${describe(room)}`), REASON)
   if (room.length === 0 || room.length > MAX_ROOM_NAME) {
-    throw violation(new errors.OUT_OF_RANGE('room', `a name has 1 to ${MAX_ROOM_NAME} characters, got ${room.length}`), REASON)
+    throw violation(
+      new errors.OUT_OF_RANGE('room', `a name has 1 to ${MAX_ROOM_NAME} characters, got ${room.length}`),
+      REASON
+    )
   }
   // Half a surrogate pair has no bytes of its own: on the way to other nodes, two such rooms would become one.
-  if (!room.isWellFormed()) throw violation(new errors.INVALID_ARGUMENT('room', 'a name must be well-formed Unicode'), REASON)
+  if (!room.isWellFormed())
+    throw violation(new errors.INVALID_ARGUMENT('room', 'a name must be well-formed Unicode'), REASON)
 }
 
 /** Whether this can be the name of a room. */

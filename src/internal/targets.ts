@@ -24,7 +24,8 @@ export function targetsOf(to: unknown, argument = 'to'): readonly string[] {
 
 /** Throws if a broadcast names more than `MAX_RECIPIENTS`. */
 export function assertFew(name: string, list: readonly unknown[]): void {
-  if (list.length > MAX_RECIPIENTS) throw new errors.OUT_OF_RANGE(name, `can name at most ${MAX_RECIPIENTS}, got ${list.length}`)
+  if (list.length > MAX_RECIPIENTS)
+    throw new errors.OUT_OF_RANGE(name, `can name at most ${MAX_RECIPIENTS}, got ${list.length}`)
 }
 
 /** The ids among those whom a broadcast excludes. What cannot be an id excludes nobody. */
@@ -37,7 +38,8 @@ export function excludedIdsFrom({ except = [] }: { except?: string | readonly st
   const ids = [except].flat()
   assertFew('except', ids)
   for (const id of ids as unknown[]) {
-    if (typeof id !== 'string') throw new errors.INVALID_ARGUMENT('except', `must be the id of a connection, or several, got ${describe(id)}`)
+    if (typeof id !== 'string')
+      throw new errors.INVALID_ARGUMENT('except', `must be the id of a connection, or several, got ${describe(id)}`)
   }
   return validIds(ids)
 }

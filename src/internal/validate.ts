@@ -32,8 +32,13 @@ export const checkDelay = integer(0, MAX_INT, ' (milliseconds, 0 = at once)')
 
 /** Throws where the options of a call are no object, or have a key that is none of these: a mistake must not pass for nothing. */
 export function assertKeys(name: string, options: unknown, keys: readonly string[]): void {
-  if (options === null || typeof options !== 'object') throw new errors.INVALID_ARGUMENT(name, `must be an object with keys of ${keys.join(', ')}, got ${describe(options)}`)
+  if (options === null || typeof options !== 'object')
+    throw new errors.INVALID_ARGUMENT(
+      name,
+      `must be an object with keys of ${keys.join(', ')}, got ${describe(options)}`
+    )
   for (const key in options) {
-    if (!keys.includes(key)) throw new errors.INVALID_ARGUMENT(`${name}.${key}`, `is unknown; allowed are ${keys.join(', ')}`)
+    if (!keys.includes(key))
+      throw new errors.INVALID_ARGUMENT(`${name}.${key}`, `is unknown; allowed are ${keys.join(', ')}`)
   }
 }

@@ -16,18 +16,28 @@ export function infoOf(info: unknown): unknown {
     return secureJson.parse(json)
   } catch (error) {
     // Other nodes would reject the whole message.
-    throw violation(new errors.INVALID_ARGUMENT('info', `is not safe as JSON: ${(error as Error).message}`), 'invalid presence info')
+    throw violation(
+      new errors.INVALID_ARGUMENT('info', `is not safe as JSON: ${(error as Error).message}`),
+      'invalid presence info'
+    )
   }
 }
 
 export function assertKey(key: unknown): asserts key is string {
-  if (typeof key !== 'string') throw violation(new errors.INVALID_ARGUMENT('key', `must be a string, got ${describe(key)}`), 'invalid presence key')
+  if (typeof key !== 'string')
+    throw violation(
+      new errors.INVALID_ARGUMENT('key', `must be a string, got ${describe(key)}`),
+      'invalid presence key'
+    )
   assertLength('key', key.length, 1, MAX_KEY, 'characters')
 }
 
 function assertLength(name: string, length: number, min: number, max: number, unit: string): void {
   if (length >= min && length <= max) return
-  throw violation(new errors.OUT_OF_RANGE(name, `${min} to ${max} ${unit} are allowed, got ${length}`), `invalid presence ${name}`)
+  throw violation(
+    new errors.OUT_OF_RANGE(name, `${min} to ${max} ${unit} are allowed, got ${length}`),
+    `invalid presence ${name}`
+  )
 }
 
 /** True for what another node may say of someone. */

@@ -32,7 +32,13 @@ export interface Snapshot {
 }
 
 /** Takes what another node says of a room; `snapshots` keeps what is not complete. Gives what has changed by it. */
-export function changesOf(roster: Roster, snapshots: Map<string, Snapshot>, node: string, message: Control, entries: readonly Entry[]): Change[] {
+export function changesOf(
+  roster: Roster,
+  snapshots: Map<string, Snapshot>,
+  node: string,
+  message: Control,
+  entries: readonly Entry[]
+): Change[] {
   if (message.type === 'present') {
     keep(snapshots.get(node), entries)
     return entries.flatMap((entry) => roster.set(node, entry))
@@ -45,7 +51,13 @@ export function changesOf(roster: Roster, snapshots: Map<string, Snapshot>, node
   return message.type === 'snapshot' ? changesOfPart(roster, snapshots, node, message, entries) : []
 }
 
-function changesOfPart(roster: Roster, snapshots: Map<string, Snapshot>, node: string, message: Control, entries: readonly Entry[]): Change[] {
+function changesOfPart(
+  roster: Roster,
+  snapshots: Map<string, Snapshot>,
+  node: string,
+  message: Control,
+  entries: readonly Entry[]
+): Change[] {
   if (message['isFirst'] === true) snapshots.set(node, { entries: new Map(), isFresh: true })
   const snapshot = snapshots.get(node)
   // A node that has missed the beginning must not take the rest for all.
@@ -79,6 +91,8 @@ function idsOf({ ids }: Control): string[] {
 /** The rooms that a question is about, with the hash that the asker holds of each; null stands for a room it wants to hear nothing of. */
 export function heldIn({ rooms, hashes }: Control): Map<string, unknown> {
   if (!Array.isArray(rooms) || !Array.isArray(hashes)) return new Map()
-  const held = (rooms as unknown[]).slice(0, ROOMS).map((name, i) => [name, (hashes as unknown[])[i]] as [string, unknown])
+  const held = (rooms as unknown[])
+    .slice(0, ROOMS)
+    .map((name, i) => [name, (hashes as unknown[])[i]] as [string, unknown])
   return new Map(held.filter(([name]) => isName(name)))
 }

@@ -169,7 +169,8 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
 
   /** @internal Another node says that nobody is there, or asks who is here. */
   answer(message: Control, node: string): unknown[] | Promise<unknown[]> | undefined {
-    if (message.type === 'nobody') for (const name of roomsIn(message)) this.#hear(name, (room) => room.hearNobody(node))
+    if (message.type === 'nobody')
+      for (const name of roomsIn(message)) this.#hear(name, (room) => room.hearNobody(node))
     if (message.type !== 'presence') return undefined
     if (message['hashes'] === undefined) return this.#announcer?.answer(message, node)
     // What is compared is what the others have been told.

@@ -12,7 +12,7 @@ export class BystanderSocket extends Duplex {
 
   constructor({ socket, request }: { socket: Duplex; request: IncomingMessage }) {
     super()
-    this.#socket = 'remoteAddress' in socket ? (socket as Socket) : ((request.socket) ?? {})
+    this.#socket = 'remoteAddress' in socket ? (socket as Socket) : (request.socket ?? {})
     this.on('error', ignore)
   }
 

@@ -45,7 +45,13 @@ export class UpgradeDispatcher {
   #isClosed = false
   #hasWarned = false
 
-  constructor(app: FastifyInstance, websocket: WebsocketPlugin, pending: PendingUpgrades, routes: RouteProbe, clock: Scheduler) {
+  constructor(
+    app: FastifyInstance,
+    websocket: WebsocketPlugin,
+    pending: PendingUpgrades,
+    routes: RouteProbe,
+    clock: Scheduler
+  ) {
     this.#app = app
     this.#websocket = websocket
     this.#pending = pending
@@ -54,7 +60,10 @@ export class UpgradeDispatcher {
     this.#routing = app.routing.bind(app)
     app.routing = (request, response) => this.#routed(request, response)
     const { server } = websocket
-    if (server === undefined) this.#warn('@fastify/websocket listens to a server of its own: other listeners of its upgrade event are not kept from ours')
+    if (server === undefined)
+      this.#warn(
+        '@fastify/websocket listens to a server of its own: other listeners of its upgrade event are not kept from ours'
+      )
     else this.#takeOver(server)
   }
 
@@ -145,11 +154,13 @@ export class UpgradeDispatcher {
     for (const listener of this.#others()) this.#call(listener, [upgrade.request, upgrade.socket, upgrade.head])
     this.#offered = undefined
     // Listeners that only route, such as that of `@fastify/websocket`, have nothing more to say.
-    if (upgrade.isAnswered || this.#others().every((listener) => this.#routers.has(listener))) this.#foreign.settle(upgrade)
+    if (upgrade.isAnswered || this.#others().every((listener) => this.#routers.has(listener)))
+      this.#foreign.settle(upgrade)
   }
 
   #call(listener: UpgradeListener, args: UpgradeArguments): void {
-    const onError = (error: unknown): void => this.#app.log.error({ err: error }, 'a listener of the upgrade event failed')
+    const onError = (error: unknown): void =>
+      this.#app.log.error({ err: error }, 'a listener of the upgrade event failed')
     this.#calling = listener
     try {
       const result: unknown = Reflect.apply(listener, this.#websocket.server, args)
@@ -194,9 +205,13 @@ export class UpgradeDispatcher {
   /** The event came to us without our knowing: whoever has replaced `server.emit` has told the other listeners as well. */
   #bypassed(args: UpgradeArguments): void {
     const upgrade = new Upgrade(...args)
-    this.#warn('server.emit was replaced after fastify-blaze-ws was registered: other listeners of the upgrade event are not kept from ours')
+    this.#warn(
+      'server.emit was replaced after fastify-blaze-ws was registered: other listeners of the upgrade event are not kept from ours'
+    )
     try {
-      this.#ask(upgrade, (kind) => (kind === 'webSocket' || this.#others().length === 0 ? this.#enter(upgrade) : this.#foreign.add(upgrade)))
+      this.#ask(upgrade, (kind) =>
+        kind === 'webSocket' || this.#others().length === 0 ? this.#enter(upgrade) : this.#foreign.add(upgrade)
+      )
     } catch (error) {
       this.#fail(upgrade, error)
     }
@@ -262,7 +277,12 @@ export class UpgradeDispatcher {
 
 /** Answers with 503, without Fastify: a server that has too much to do, or no time left, runs no hooks for it. */
 function refuse({ socket }: Upgrade, error: FastifyError): void {
-  const body = JSON.stringify({ statusCode: 503, code: error.code, error: 'Service Unavailable', message: error.message })
+  const body = JSON.stringify({
+    statusCode: 503,
+    code: error.code,
+    error: 'Service Unavailable',
+    message: error.message
+  })
   socket.end(
     `HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: ${RETRY_AFTER}\r\n` +
       `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

@@ -4,9 +4,11 @@ const HEADER = 'sec-websocket-extensions'
 /** What Chrome and Firefox send. */
 const USUAL = /^permessage-deflate(; client_max_window_bits)?$/
 /** A name and parameters, all of them tokens (RFC 6455, 9.1). */
-const OFFER = /^[\w!#$%&'*+.^`|~-]+(?:\s*;\s*[\w!#$%&'*+.^`|~-]+(?:\s*=\s*(?:[\w!#$%&'*+.^`|~-]+|"[\w!#$%&'*+.^`|~-]+"))?)*$/
+const OFFER =
+  /^[\w!#$%&'*+.^`|~-]+(?:\s*;\s*[\w!#$%&'*+.^`|~-]+(?:\s*=\s*(?:[\w!#$%&'*+.^`|~-]+|"[\w!#$%&'*+.^`|~-]+"))?)*$/
 /** A parameter of permessage-deflate with a value that it may have in an offer (RFC 7692, 7.1). */
-const PARAMETER = /^(server_no_context_takeover|client_no_context_takeover|server_max_window_bits=(?:[89]|1[0-5])|client_max_window_bits(?:=(?:[89]|1[0-5]))?)$/
+const PARAMETER =
+  /^(server_no_context_takeover|client_no_context_takeover|server_max_window_bits=(?:[89]|1[0-5])|client_max_window_bits(?:=(?:[89]|1[0-5]))?)$/
 
 /**
  * Takes those offers out of a request that a server must decline, for an unknown, repeated or invalid parameter (RFC 7692, 5

@@ -60,7 +60,8 @@ export class Handshakes {
       assertHandshake(request.raw, reply)
       const isAllowed = target.config.checkOrigin(request)
       // Most checks need no promise, and then nor does the handshake.
-      if (typeof (isAllowed as Partial<Promise<boolean>> | undefined)?.then !== 'function') return pass(request, reply, upgrade, isAllowed)
+      if (typeof (isAllowed as Partial<Promise<boolean>> | undefined)?.then !== 'function')
+        return pass(request, reply, upgrade, isAllowed)
       return Promise.resolve(isAllowed).then((allowed) => pass(request, reply, upgrade, allowed))
     }
   }
@@ -127,7 +128,8 @@ function assertHandshake({ headers, httpVersion }: IncomingMessage, reply: Fasti
   if (httpVersion !== '1.1') throw new errors.BAD_HANDSHAKE('it takes HTTP/1.1')
   if (headers.host === undefined) throw new errors.BAD_HANDSHAKE('Host is missing')
   if (headers.upgrade?.toLowerCase() !== 'websocket') throw new errors.BAD_HANDSHAKE('Upgrade must be websocket')
-  if (!KEY.test(headers['sec-websocket-key'] ?? '')) throw new errors.BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
+  if (!KEY.test(headers['sec-websocket-key'] ?? ''))
+    throw new errors.BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
   if (headers['sec-websocket-version'] === '13') return
   // RFC 6455, 4.4 and RFC 9110, 15.5.22: the answer names what would do.
   void reply.headers({ 'sec-websocket-version': '13', upgrade: 'websocket' })

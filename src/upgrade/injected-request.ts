@@ -12,7 +12,13 @@ const HOST = 'localhost:80'
 export function completeRequest(given: IncomingMessage, stream: Duplex): IncomingMessage {
   if (typeof (given as Partial<IncomingMessage>).on === 'function') return given
   const request = new IncomingMessage((given as Partial<IncomingMessage>).socket ?? (stream as Socket))
-  Object.assign(request, given, { socket: request.socket, headers: headersOf(given), httpVersionMajor: 1, httpVersionMinor: 1, complete: true })
+  Object.assign(request, given, {
+    socket: request.socket,
+    headers: headersOf(given),
+    httpVersionMajor: 1,
+    httpVersionMinor: 1,
+    complete: true
+  })
   // It has no body.
   request.push(null)
   return request
@@ -20,6 +26,9 @@ export function completeRequest(given: IncomingMessage, stream: Duplex): Incomin
 
 /** All headers are text over a network. `injectWS` gives the version as a number. */
 function headersOf({ headers }: IncomingMessage): IncomingMessage['headers'] {
-  const texts = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), typeof value === 'number' ? String(value) : value])
+  const texts = Object.entries(headers).map(([name, value]) => [
+    name.toLowerCase(),
+    typeof value === 'number' ? String(value) : value
+  ])
   return { host: HOST, ...Object.fromEntries(texts) }
 }

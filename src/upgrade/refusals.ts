@@ -3,7 +3,13 @@ import { assertSendable, CloseCode, fitReason } from '../internal/close.ts'
 import { errors } from '../internal/errors.ts'
 import { type Upgrade, upgradeOf } from './upgrade.ts'
 
-export type CompleteRefusal = (request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade, code: number, reason: string) => void
+export type CompleteRefusal = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  upgrade: Upgrade,
+  code: number,
+  reason: string
+) => void
 
 /** Refuses upgrades in a way that a browser can read: it tells its page nothing about an HTTP answer, but the code of a close frame. */
 export class Refusals {

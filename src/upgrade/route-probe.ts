@@ -63,7 +63,11 @@ export class RouteProbe {
   }
 
   #kindOfUnmarked({ url, headers }: IncomingMessage): RouteKind {
-    const route = this.#app.findRoute({ method: 'GET', url: url ?? '', constraints: { host: headers.host, version: headers['accept-version'] } } as never)
+    const route = this.#app.findRoute({
+      method: 'GET',
+      url: url ?? '',
+      constraints: { host: headers.host, version: headers['accept-version'] }
+    } as never)
     if (route === null) return 'none'
     // Of routes that were added before this plugin, nothing more can be known. A wildcard is mostly a file server.
     return this.#hasOlderRoutes && !('*' in route.params) ? 'webSocket' : 'plain'
@@ -73,7 +77,10 @@ export class RouteProbe {
 /** A copy of a request: what Fastify's router and `rewriteUrl` do to it does not touch the original. */
 function probeOf(request: IncomingMessage): IncomingMessage {
   const probe = Object.create(request, { url: { value: request.url, writable: true } }) as IncomingMessage
-  const headers = Object.defineProperty({ ...request.headers }, 'connection', { get: () => turnBack(probe, undefined), enumerable: false })
+  const headers = Object.defineProperty({ ...request.headers }, 'connection', {
+    get: () => turnBack(probe, undefined),
+    enumerable: false
+  })
   return Object.defineProperty(probe, 'headers', { value: headers })
 }
 

@@ -43,7 +43,12 @@ export class Upgrade {
 
   /** True once someone has answered it or dropped it. */
   get isAnswered(): boolean {
-    return this.socket.destroyed || this.socket.writableEnded || this.socket.writableLength > 0 || bytesWritten(this) > this.#written
+    return (
+      this.socket.destroyed ||
+      this.socket.writableEnded ||
+      this.socket.writableLength > 0 ||
+      bytesWritten(this) > this.#written
+    )
   }
 
   /** True once someone else listens to the socket: they may still answer. */

@@ -39,16 +39,25 @@ export class WebsocketPlugin {
   }
 
   /** Registers `@fastify/websocket` if the application has not. `inject` gets the upgrades of `injectWS`. */
-  static async register(app: FastifyInstance, options: WebsocketPluginOptions = {}, inject: (...args: UpgradeArguments) => void): Promise<WebsocketPlugin> {
+  static async register(
+    app: FastifyInstance,
+    options: WebsocketPluginOptions = {},
+    inject: (...args: UpgradeArguments) => void
+  ): Promise<WebsocketPlugin> {
     if (app.hasDecorator('websocketServer')) {
       const marks = learnMarks(app, app.server)
       return new WebsocketPlugin(app, true, marks === undefined ? undefined : app.server, marks)
     }
     const { server = app.server, ...wsOptions } = options.options ?? {}
-    const standIn = { on: () => {}, removeListener: () => {}, emit: (_event: string, ...args: UpgradeArguments) => inject(...args) }
+    const standIn = {
+      on: () => {},
+      removeListener: () => {},
+      emit: (_event: string, ...args: UpgradeArguments) => inject(...args)
+    }
     await app.register(websocket, { ...options, options: { ...wsOptions, server: standIn as unknown as Server } })
     const marks = learnMarks(app, standIn)
-    if (marks === undefined) throw new Error('this version of @fastify/websocket does not mark the requests of upgrades as expected')
+    if (marks === undefined)
+      throw new Error('this version of @fastify/websocket does not mark the requests of upgrades as expected')
     return new WebsocketPlugin(app, false, server, marks)
   }
 
@@ -90,14 +99,16 @@ export class WebsocketPlugin {
 export function checkWebsocketOptions(value: unknown, name: string): void {
   for (const [key, option] of entriesOf(value, name)) {
     if (key === 'options') checkServerOptions(option, `${name}.options`)
-    else if (key !== 'errorHandler' && key !== 'preClose') throw invalidOption(`${name}.${key}`, 'is unknown; allowed are options, errorHandler, preClose')
+    else if (key !== 'errorHandler' && key !== 'preClose')
+      throw invalidOption(`${name}.${key}`, 'is unknown; allowed are options, errorHandler, preClose')
     else if (typeof option !== 'function') throw invalidOption(`${name}.${key}`, 'must be a function', option)
   }
 }
 
 function checkServerOptions(value: unknown, name: string): void {
   for (const [key] of entriesOf(value, name)) {
-    if (key === 'port' || key === 'noServer') throw invalidOption(`${name}.${key}`, "is not allowed: upgrades come from Fastify's server")
+    if (key === 'port' || key === 'noServer')
+      throw invalidOption(`${name}.${key}`, "is not allowed: upgrades come from Fastify's server")
   }
 }
 

@@ -44,12 +44,25 @@ export class ClusterProcess {
     const [message] = (await Promise.race([once(node.child, 'message'), node.exited])) as [{ port: number } | number]
     if (typeof message !== 'object') throw new Error(`the node ended with ${message} before it listened`)
     node.port = message.port
-    node.child.on('message', ({ id, result, sent, faults = [] }: { id: number; result: unknown; sent: Record<string, number>; faults?: string[] }) => {
-      node.sent = sent
-      node.#faults = faults
-      node.#answers.get(id)?.(result)
-      node.#answers.delete(id)
-    })
+    node.child.on(
+      'message',
+      ({
+        id,
+        result,
+        sent,
+        faults = []
+      }: {
+        id: number
+        result: unknown
+        sent: Record<string, number>
+        faults?: string[]
+      }) => {
+        node.sent = sent
+        node.#faults = faults
+        node.#answers.get(id)?.(result)
+        node.#answers.delete(id)
+      }
+    )
     return node
   }
 

@@ -31,7 +31,10 @@ export async function freePort(): Promise<number> {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 22_000)
     const server = createServer().listen(port, '127.0.0.1')
-    const isFree = await once(server, 'listening').then(() => true, () => false)
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false
+    )
     if (!isFree) continue
     server.close()
     await once(server, 'close')
@@ -54,14 +57,29 @@ export class Engine {
   }
 
   static async redis(...more: string[]): Promise<Engine> {
-    const engine = new Engine('redis-server', await freePort(), (port, folder) => ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--dir', folder, ...more])
+    const engine = new Engine('redis-server', await freePort(), (port, folder) => [
+      '--port',
+      `${port}`,
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--dir',
+      folder,
+      ...more
+    ])
     await engine.start()
     return engine
   }
 
   /** Tells where sentinels of `master` stand. */
   static async sentinel(master: Engine, ...settings: string[]): Promise<Engine> {
-    const engine = new Engine('redis-server', await freePort(), (port, folder) => [`${folder}/sentinel.conf`, '--sentinel', '--port', `${port}`])
+    const engine = new Engine('redis-server', await freePort(), (port, folder) => [
+      `${folder}/sentinel.conf`,
+      '--sentinel',
+      '--port',
+      `${port}`
+    ])
     engine.write('sentinel.conf', ['dir .', `sentinel monitor main 127.0.0.1 ${master.port} 1`, ...settings].join('\n'))
     await engine.start()
     return engine
@@ -69,7 +87,14 @@ export class Engine {
 
   /** @param config the text of a configuration file; `reconfigure` replaces it. */
   static async nats(config = ''): Promise<Engine> {
-    const engine = new Engine('nats-server', await freePort(), (port, folder) => ['-a', '127.0.0.1', '-p', `${port}`, '-c', `${folder}/nats.conf`])
+    const engine = new Engine('nats-server', await freePort(), (port, folder) => [
+      '-a',
+      '127.0.0.1',
+      '-p',
+      `${port}`,
+      '-c',
+      `${folder}/nats.conf`
+    ])
     engine.write('nats.conf', config)
     await engine.start()
     return engine
@@ -88,7 +113,8 @@ export class Engine {
   async start(): Promise<void> {
     this.#process = spawn(this.#program, this.#args, { stdio: 'ignore' })
     while (!(await this.#answers())) {
-      if (this.#process.exitCode !== null) throw new Error(`${this.#program} ended with ${this.#process.exitCode}: ${this.#args.join(' ')}`)
+      if (this.#process.exitCode !== null)
+        throw new Error(`${this.#program} ended with ${this.#process.exitCode}: ${this.#args.join(' ')}`)
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }
@@ -122,15 +148,31 @@ export class Engine {
 
 /** Sends a command to a Redis server, and gives its answer. */
 export function redisCli({ port }: Engine, password: string, ...command: string[]): string {
-  return execFileSync('redis-cli', ['-p', `${port}`, ...(password === '' ? [] : ['-a', password, '--no-auth-warning']), ...command], { encoding: 'utf8' })
+  return execFileSync(
+    'redis-cli',
+    ['-p', `${port}`, ...(password === '' ? [] : ['-a', password, '--no-auth-warning']), ...command],
+    { encoding: 'utf8' }
+  )
 }
 
 /** A Redis Cluster of three masters, and as many replicas of each, ready to be used. */
-export async function startRedisCluster(password: string, { replicas = 0, settings = [] as string[] } = {}): Promise<Engine[]> {
+export async function startRedisCluster(
+  password: string,
+  { replicas = 0, settings = [] as string[] } = {}
+): Promise<Engine[]> {
   const nodes = await Promise.all(
     Array.from({ length: 3 * (1 + replicas) }, async () => {
       const bus = `${await freePort()}`
-      const cluster = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0', '--cluster-port', bus]
+      const cluster = [
+        '--cluster-enabled',
+        'yes',
+        '--cluster-node-timeout',
+        '2000',
+        '--repl-diskless-sync-delay',
+        '0',
+        '--cluster-port',
+        bus
+      ]
       return Engine.redis('--requirepass', password, '--masterauth', password, ...cluster, ...settings)
     })
   )

@@ -48,7 +48,11 @@ export function lossyBroker(engine: MemoryEngine): LossyBroker {
 
 function messageOf(channel: string, bytes: Uint8Array): OnTheWay {
   const envelope = decode(bytes)
-  return { channel, origin: envelope?.origin ?? '', control: envelope?.kind === Kind.Control ? controlOf(envelope.payload) : undefined }
+  return {
+    channel,
+    origin: envelope?.origin ?? '',
+    control: envelope?.kind === Kind.Control ? controlOf(envelope.payload) : undefined
+  }
 }
 
 /** Numbers from 0 to 1, the same for the same seed. */

@@ -5,7 +5,8 @@ const { engine, port, lease = 2_000, config = {} } = JSON.parse(process.argv[2])
 const { default: blazeWs } = await import('../../../dist/esm/index.js')
 
 const faults = []
-for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, (error) => faults.push(`${event}: ${error?.stack}`))
+for (const event of ['uncaughtException', 'unhandledRejection'])
+  process.on(event, (error) => faults.push(`${event}: ${error?.stack}`))
 
 const brokers = {
   async ioredis() {
@@ -18,7 +19,10 @@ const brokers = {
     return redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}` }) })
   },
   async nats() {
-    const [{ connect }, { natsBroker }] = [await import('@nats-io/transport-node'), await import('../../../dist/esm/nats.js')]
+    const [{ connect }, { natsBroker }] = [
+      await import('@nats-io/transport-node'),
+      await import('../../../dist/esm/nats.js')
+    ]
     const client = await connect({ port, maxReconnectAttempts: -1, reconnectTimeWait: 100 })
     app.addHook('onClose', () => client.close())
     return natsBroker({ client })
@@ -26,7 +30,10 @@ const brokers = {
 }
 
 const app = Fastify({ forceCloseConnections: true })
-await app.register(blazeWs, { hub: { broker: await brokers[engine](), lease }, config: { sendQueueSize: 100_000, ...config } })
+await app.register(blazeWs, {
+  hub: { broker: await brokers[engine](), lease },
+  config: { sendQueueSize: 100_000, ...config }
+})
 const { wsHub: hub } = app
 
 const events = []
@@ -64,7 +71,14 @@ const commands = {
       }
     }
   },
-  report: async () => ({ id: hub.cluster.id, faults, events, clients: hub.getClientCount(), cluster: hub.cluster.stats(), memory: process.memoryUsage().rss }),
+  report: async () => ({
+    id: hub.cluster.id,
+    faults,
+    events,
+    clients: hub.getClientCount(),
+    cluster: hub.cluster.stats(),
+    memory: process.memoryUsage().rss
+  }),
   ready: () => hub.cluster.ready(),
   nodes: () => hub.cluster.nodes(),
   list: async ({ room }) => (await hub.presence.list(room)).map(({ key }) => key),

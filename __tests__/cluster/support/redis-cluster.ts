@@ -53,7 +53,8 @@ export class RedisCluster {
 
   /** Waits until all servers agree, and each replica has what its master has. */
   async isHealthy(): Promise<void> {
-    const isInSync = (server: Engine): boolean => this.isMaster(server) || this.cli(server, 'INFO', 'replication').includes('master_link_status:up')
+    const isInSync = (server: Engine): boolean =>
+      this.isMaster(server) || this.cli(server, 'INFO', 'replication').includes('master_link_status:up')
     await eventually(() => this.masters.length === 3 && this.servers.every(isInSync), 'the replicas')
     await clusterIsReady(this.servers, password)
   }
@@ -92,10 +93,16 @@ export class RedisCluster {
   }
 
   #hasSlot(server: Engine, slot: number): boolean {
-    const own = this.cli(server, 'CLUSTER', 'NODES').split('\n').find((line) => line.includes('myself')) ?? ''
-    return own.split(' ').slice(8).some((range) => {
-      const [first, last = first] = range.split('-').map(Number) as [number, number?]
-      return slot >= first && slot <= last
-    })
+    const own =
+      this.cli(server, 'CLUSTER', 'NODES')
+        .split('\n')
+        .find((line) => line.includes('myself')) ?? ''
+    return own
+      .split(' ')
+      .slice(8)
+      .some((range) => {
+        const [first, last = first] = range.split('-').map(Number) as [number, number?]
+        return slot >= first && slot <= last
+      })
   }
 }

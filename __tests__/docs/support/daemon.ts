@@ -6,14 +6,16 @@ import { delimiter, join } from 'node:path'
 export function findProgram(name: string): string | undefined {
   // Debian keeps servers in /usr/sbin, which is not on everybody's PATH.
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']
-  return folders.map((folder) => join(folder, name)).find((path) => {
-    try {
-      accessSync(path, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+  return folders
+    .map((folder) => join(folder, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
 }
 
 const running = new Set<Daemon>()
@@ -56,7 +58,8 @@ export class Daemon {
     for (;;) {
       const match = pattern.exec(this.output)
       if (match !== null) return match
-      if (this.#result !== undefined) throw new Error(`it ended with ${this.#result} before it wrote ${pattern}:\n${this.output}`)
+      if (this.#result !== undefined)
+        throw new Error(`it ended with ${this.#result} before it wrote ${pattern}:\n${this.output}`)
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
   }
@@ -73,8 +76,10 @@ export class Daemon {
 
 /** Ends what is still running: call it in `afterEach`. */
 export async function endDaemons(): Promise<void> {
-  await Promise.all([...running].map((daemon) => {
-    daemon.kill('SIGTERM')
-    return daemon.ended()
-  }))
+  await Promise.all(
+    [...running].map((daemon) => {
+      daemon.kill('SIGTERM')
+      return daemon.ended()
+    })
+  )
 }

@@ -7,7 +7,8 @@ import { type Block, ROOT } from './markdown.ts'
 
 // How examples are written: a block that calls `Fastify()` is a complete module. Any other stands in the frame that README.md
 // shows first, between the registration of the plugin and `listen`.
-const BEFORE = "import Fastify from 'fastify'; import blazeWs from 'fastify-blaze-ws'; const app = Fastify(); await app.register(blazeWs)"
+const BEFORE =
+  "import Fastify from 'fastify'; import blazeWs from 'fastify-blaze-ws'; const app = Fastify(); await app.register(blazeWs)"
 const AFTER = 'await app.listen({ port: 3000 })'
 
 // Of this process alone: tests may run twice at the same time.
@@ -24,10 +25,19 @@ export async function writeExamples(blocks: Block[]): Promise<void> {
     writeFileSync(pathOf(block), source)
     if (block.lang === 'ts') writeFileSync(runnablePathOf(block), toJavaScript(source))
   }
-  writeJson('package.json', { name: 'fastify-blaze-ws', type: 'module', exports: { '.': './lib/index.js', './*': './lib/*.js' } })
+  writeJson('package.json', {
+    name: 'fastify-blaze-ws',
+    type: 'module',
+    exports: { '.': './lib/index.js', './*': './lib/*.js' }
+  })
   writeJson('tsconfig.json', {
     extends: join(ROOT, 'tsconfig.json'),
-    compilerOptions: { types: ['node'], allowJs: true, checkJs: true, paths: { 'fastify-blaze-ws': [join(ROOT, 'src', 'index.ts')], 'fastify-blaze-ws/*': [join(ROOT, 'src', '*.ts')] } },
+    compilerOptions: {
+      types: ['node'],
+      allowJs: true,
+      checkJs: true,
+      paths: { 'fastify-blaze-ws': [join(ROOT, 'src', 'index.ts')], 'fastify-blaze-ws/*': [join(ROOT, 'src', '*.ts')] }
+    },
     files: blocks.map(pathOf),
     include: []
   })
@@ -61,7 +71,8 @@ function sourceOf({ code, line }: Block): string {
 }
 
 function toJavaScript(source: string): string {
-  return transformSync(source, { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } }).code
+  return transformSync(source, { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } })
+    .code
 }
 
 function pathOf(block: Block): string {
@@ -93,8 +104,14 @@ export class Example {
   port = 0
 
   constructor(file: string, { env, cwd, execArgv = [] }: ProgramOptions) {
-    this.#child = fork(file, { cwd, execArgv: ['--import', `file://${PRELOAD}`, ...execArgv], stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: { ...process.env, ...env } })
-    for (const stream of [this.#child.stdout, this.#child.stderr]) stream?.on('data', (chunk) => (this.output += String(chunk)))
+    this.#child = fork(file, {
+      cwd,
+      execArgv: ['--import', `file://${PRELOAD}`, ...execArgv],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: { ...process.env, ...env }
+    })
+    for (const stream of [this.#child.stdout, this.#child.stderr])
+      stream?.on('data', (chunk) => (this.output += String(chunk)))
     this.#ended = new Promise((resolve) => {
       this.#child.once('close', (code, signal) => resolve(code ?? signal ?? 1))
     })
@@ -138,7 +155,8 @@ export class Example {
     running.delete(this)
     if (this.#child.connected) this.#child.send('close')
     const code = await this.#ended
-    if (code !== 0 || /warning|error/i.test(this.output)) throw new Error(`the example ended with ${code}:\n${this.output}`)
+    if (code !== 0 || /warning|error/i.test(this.output))
+      throw new Error(`the example ended with ${code}:\n${this.output}`)
   }
 }
 

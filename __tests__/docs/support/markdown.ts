@@ -4,7 +4,12 @@ import { join } from 'node:path'
 export const ROOT = join(__dirname, '..', '..', '..')
 
 /** The pages whose examples are checked and run, relative to the root. */
-export const PAGES = ['README.md', ...readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
+export const PAGES = [
+  'README.md',
+  ...readdirSync(join(ROOT, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`)
+]
 
 /** A code block of a page. */
 export interface Fence {
@@ -66,7 +71,12 @@ export function tableBelow(page: string, heading: string): string[][] {
   const first = lines.findIndex((line, i) => i > at && line.startsWith('|'))
   const end = lines.findIndex((line, i) => i > first && !line.startsWith('|'))
   // A `|` within code is written as `\|` in a table.
-  return lines.slice(first + 2, end).map((row) => row.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()))
+  return lines.slice(first + 2, end).map((row) =>
+    row
+      .split(/(?<!\\)\|/)
+      .slice(1, -1)
+      .map((cell) => cell.trim())
+  )
 }
 
 /** A cell without the backticks around it. */

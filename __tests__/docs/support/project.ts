@@ -9,8 +9,15 @@ import { ROOT } from './markdown.ts'
 const run = promisify(execFile)
 
 /** What npm would take from the npm that runs the tests. */
-const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD|NODE_ENV)/.test(name)))
-const QUIET = { npm_config_audit: 'false', npm_config_fund: 'false', npm_config_update_notifier: 'false', npm_config_prefer_offline: 'true' }
+const environment = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD|NODE_ENV)/.test(name))
+)
+const QUIET = {
+  npm_config_audit: 'false',
+  npm_config_fund: 'false',
+  npm_config_update_notifier: 'false',
+  npm_config_prefer_offline: 'true'
+}
 
 /** A directory in which somebody who reads README.md does what it says, with this package as it would be published. */
 export class Project {
@@ -20,7 +27,10 @@ export class Project {
 
   async pack(): Promise<void> {
     ensureDist()
-    const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', this.#folder], { cwd: ROOT, env: environment })
+    const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', this.#folder], {
+      cwd: ROOT,
+      env: environment
+    })
     const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
     this.#tarball = join(this.#folder, filename)
   }

@@ -49,7 +49,13 @@ export function brokerConformance(broker: BrokerUnderTest): ConformanceTest[] {
   }))
 }
 
-function testsFor({ interrupt, loseSubscribers, refusePublish, refuseSubscribe, createLate }: BrokerUnderTest): typeof TESTS {
+function testsFor({
+  interrupt,
+  loseSubscribers,
+  refusePublish,
+  refuseSubscribe,
+  createLate
+}: BrokerUnderTest): typeof TESTS {
   const tests = [...TESTS]
   if (interrupt !== undefined) tests.push(...outages(interrupt))
   if (loseSubscribers !== undefined) tests.push(lostSubscribers(loseSubscribers))
@@ -73,11 +79,18 @@ const TESTS: [name: string, run: Run][] = [
       const [a, b] = await two(node)
       const c = (await node()).open()
       await Promise.all([b, c].map(({ broker }) => broker.subscribe(['bytes'])))
-      const payloads = [Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)), Buffer.alloc(0), Buffer.alloc(512 * 1024, 'é\n\r\0')]
+      const payloads = [
+        Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
+        Buffer.alloc(0),
+        Buffer.alloc(512 * 1024, 'é\n\r\0')
+      ]
       for (const payload of payloads) await a.publish('bytes', payload)
       for (const { got } of [b, c]) {
         await until(() => got.length === payloads.length, 'the arrival of all messages')
-        deepStrictEqual(got.map(({ payload }) => payload), payloads)
+        deepStrictEqual(
+          got.map(({ payload }) => payload),
+          payloads
+        )
       }
     }
   ],
@@ -100,12 +113,24 @@ const TESTS: [name: string, run: Run][] = [
       const c = (await node()).open()
       await c.broker.subscribe(['order', 'other'])
       const texts = Array.from({ length: 1_000 }, (_, i) => `${i}`)
-      await Promise.all(texts.flatMap((text) => [a.publish('order', `a${text}`), b.publish('order', `b${text}`), a.publish('other', text)]))
+      await Promise.all(
+        texts.flatMap((text) => [
+          a.publish('order', `a${text}`),
+          b.publish('order', `b${text}`),
+          a.publish('other', text)
+        ])
+      )
       await until(() => c.got.length >= 3_000, 'the arrival of all messages')
       await sleep(SILENCE)
       const order = c.texts('order')
-      deepStrictEqual(order.filter((text) => text.startsWith('a')), texts.map((text) => `a${text}`))
-      deepStrictEqual(order.filter((text) => text.startsWith('b')), texts.map((text) => `b${text}`))
+      deepStrictEqual(
+        order.filter((text) => text.startsWith('a')),
+        texts.map((text) => `a${text}`)
+      )
+      deepStrictEqual(
+        order.filter((text) => text.startsWith('b')),
+        texts.map((text) => `b${text}`)
+      )
       deepStrictEqual(c.texts('other'), texts)
     }
   ],
@@ -135,7 +160,10 @@ const TESTS: [name: string, run: Run][] = [
       for (const channel of ['two', 'three', 'one']) await a.publish(channel, channel)
       await until(() => b.texts('one').length > 0, 'the arrival on a channel')
       await sleep(SILENCE)
-      deepStrictEqual(b.got.map(({ channel }) => channel), ['one'])
+      deepStrictEqual(
+        b.got.map(({ channel }) => channel),
+        ['one']
+      )
     }
   ],
   [
@@ -157,7 +185,26 @@ const TESTS: [name: string, run: Run][] = [
     'any string is a channel, and none is another',
     async (node) => {
       const [a, b] = await two(node)
-      const channels = ['a', 'A', 'a.b', 'a.*', 'a.>', '*', '>', 'a b', ' a', 'a:b', '{a}b', '[a]', 'a?', 'ä€🚀', 'a\r\nb', 'a\0', '__proto__', 'x'.repeat(300)]
+      const channels = [
+        'a',
+        'A',
+        'a.b',
+        'a.*',
+        'a.>',
+        '*',
+        '>',
+        'a b',
+        ' a',
+        'a:b',
+        '{a}b',
+        '[a]',
+        'a?',
+        'ä€🚀',
+        'a\r\nb',
+        'a\0',
+        '__proto__',
+        'x'.repeat(300)
+      ]
       await b.broker.subscribe(channels)
       for (const channel of channels) await a.publish(channel, channel)
       await until(() => b.got.length >= channels.length, 'the arrival on all channels')
@@ -240,14 +287,20 @@ function outages(interrupt: () => Promise<() => Promise<void>>): typeof TESTS {
         const [a, b] = await two(node)
         await b.broker.subscribe(['room', 'left'])
         await a.publish('room', 'before')
-        const underWay = [...Array.from({ length: 1_000 }, (_, i) => a.publish('room', `${i}`)), b.broker.subscribe(['new']), b.broker.unsubscribe(['left'])]
+        const underWay = [
+          ...Array.from({ length: 1_000 }, (_, i) => a.publish('room', `${i}`)),
+          b.broker.subscribe(['new']),
+          b.broker.unsubscribe(['left'])
+        ]
         const interrupted = interrupt()
         let isAnswered = false
         try {
           void Promise.allSettled(underWay).then(() => (isAnswered = true))
           await until(() => isAnswered, 'the answers')
         } finally {
-          await (await interrupted)()
+          await (
+            await interrupted
+          )()
         }
         await checked(a)
         await checked(b)
@@ -270,7 +323,10 @@ function lostSubscribers(lose: () => Promise<void>): [string, Run] {
         await checked(b)
         await checked(a)
         for (const channel of channels) await a.publish(channel, `${round}`)
-        await until(() => channels.every((channel) => b.texts(channel).at(-1) === `${round}`), 'the arrival on all channels')
+        await until(
+          () => channels.every((channel) => b.texts(channel).at(-1) === `${round}`),
+          'the arrival on all channels'
+        )
       }
     }
   ]
@@ -289,7 +345,10 @@ function refusedMessages(refuse: () => Promise<() => Promise<void>>): [string, R
         await checked(a)
         await rejects(a.publish('room', 'refused'))
         const many = await Promise.allSettled(['1', '2', '3'].map((text) => a.publish('room', text)))
-        deepStrictEqual(many.map(({ status }) => status), ['rejected', 'rejected', 'rejected'])
+        deepStrictEqual(
+          many.map(({ status }) => status),
+          ['rejected', 'rejected', 'rejected']
+        )
       } finally {
         await allow()
       }
@@ -329,7 +388,17 @@ function refusedSubscriptions(refuse: () => Promise<() => Promise<void>>): typeo
         const allow = await refuse()
         try {
           await until(() => b.lostWith.length > 0, 'the report of the end')
-          strictEqual(await Promise.race([b.broker.check().then(() => 'in force', () => 'rejected'), sleep(500, 'waiting')]) === 'in force', false, 'check must not resolve')
+          strictEqual(
+            (await Promise.race([
+              b.broker.check().then(
+                () => 'in force',
+                () => 'rejected'
+              ),
+              sleep(500, 'waiting')
+            ])) === 'in force',
+            false,
+            'check must not resolve'
+          )
         } finally {
           await allow()
         }

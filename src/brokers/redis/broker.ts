@@ -35,16 +35,24 @@ const KEYS = ['client', 'prefix', 'sharded']
 export function redisBroker(options: RedisBrokerOptions): Broker {
   // A client in the place of the options would be taken apart key by key.
   const { client, prefix = 'blaze:', sharded } = (options ?? {}) as Partial<RedisBrokerOptions>
-  if (client === undefined) throw invalidOption('redisBroker.client', 'must be a client or cluster of ioredis or node-redis: redisBroker({ client })')
+  if (client === undefined)
+    throw invalidOption(
+      'redisBroker.client',
+      'must be a client or cluster of ioredis or node-redis: redisBroker({ client })'
+    )
   for (const [key] of entriesOf(options, 'redisBroker')) {
     if (!KEYS.includes(key)) throw invalidOption(`redisBroker.${key}`, `is unknown; allowed are ${KEYS.join(', ')}`)
   }
-  if (typeof prefix !== 'string' || prefix === '') throw invalidOption('redisBroker.prefix', 'must be a string that is not empty', prefix)
-  if (sharded !== undefined && typeof sharded !== 'boolean') throw invalidOption('redisBroker.sharded', 'must be a boolean', sharded)
+  if (typeof prefix !== 'string' || prefix === '')
+    throw invalidOption('redisBroker.prefix', 'must be a string that is not empty', prefix)
+  if (sharded !== undefined && typeof sharded !== 'boolean')
+    throw invalidOption('redisBroker.sharded', 'must be a boolean', sharded)
   const [library, isCluster] = libraryOf(client)
   const isSharded = sharded ?? isCluster
   return new RedisBroker(prefix, (events) => {
-    return isCluster && isSharded ? new ShardedDriver(library, prefix, events) : new SingleDriver(library, { isCluster, isSharded, prefix }, events)
+    return isCluster && isSharded
+      ? new ShardedDriver(library, prefix, events)
+      : new SingleDriver(library, { isCluster, isSharded, prefix }, events)
   })
 }
 
@@ -76,7 +84,8 @@ class RedisBroker implements Broker {
     this.#driver = driver({
       message: (channel, message) => {
         // Redis sends to everybody. A channel that is not one of ours must not be taken for another.
-        if (channel.startsWith(prefix) && originOf(message) !== this.#node?.id) this.#node?.receive(channel.slice(prefix.length), message)
+        if (channel.startsWith(prefix) && originOf(message) !== this.#node?.id)
+          this.#node?.receive(channel.slice(prefix.length), message)
       },
       lost: (error) => this.#node?.lost(error)
     })
@@ -90,7 +99,10 @@ class RedisBroker implements Broker {
   // Not async: what can be sent is to leave at once.
   publish(channel: string, message: Uint8Array): Promise<void> {
     this.#underWay++
-    const published = this.#driver.publish(this.#prefix + channel, Buffer.from(message.buffer, message.byteOffset, message.byteLength))
+    const published = this.#driver.publish(
+      this.#prefix + channel,
+      Buffer.from(message.buffer, message.byteOffset, message.byteLength)
+    )
     published.then(this.#settled, this.#settled)
     return published as Promise<void>
   }

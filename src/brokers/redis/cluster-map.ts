@@ -18,7 +18,11 @@ export class ClusterMap {
   current: Topology | undefined
 
   /** `changed` is told of each answer, `failed` where there is none. */
-  constructor(discover: () => Promise<Topology>, changed: (topology: Topology) => void, failed: (error: Error) => void) {
+  constructor(
+    discover: () => Promise<Topology>,
+    changed: (topology: Topology) => void,
+    failed: (error: Error) => void
+  ) {
     this.#discover = discover
     this.#changed = changed
     this.#failed = failed
@@ -50,7 +54,11 @@ export class ClusterMap {
     clearTimeout(this.#timer)
     this.#askedAt = performance.now()
     try {
-      const topology = await withinTime(CONNECT_TIMEOUT, this.#discover(), () => new Error(`no server has answered for ${CONNECT_TIMEOUT} ms`))
+      const topology = await withinTime(
+        CONNECT_TIMEOUT,
+        this.#discover(),
+        () => new Error(`no server has answered for ${CONNECT_TIMEOUT} ms`)
+      )
       this.#failures = 0
       this.current = topology
       if (!this.#isClosed) this.#changed(topology)

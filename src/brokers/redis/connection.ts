@@ -95,7 +95,10 @@ export class Connection {
 
   async #connect(ended: (error: Error) => void, isOver: () => boolean): Promise<void> {
     const options = this.#options
-    const session = await options.open({ message: (channel, message) => options.message?.(channel, message), moved: () => options.moved?.(), ended }, this.#failures)
+    const session = await options.open(
+      { message: (channel, message) => options.message?.(channel, message), moved: () => options.moved?.(), ended },
+      this.#failures
+    )
     this.#session = session
     if (this.#isClosed || isOver()) return session.close()
     await withinTime(ANSWER_TIMEOUT, session.connect(), silent)
@@ -128,7 +131,9 @@ function silent(): Error {
 /** An error that says what the client has said. */
 export function unavailable(what: string, cause: Error | undefined): Error {
   if (cause instanceof errors.BROKER_UNAVAILABLE) return cause
-  return Object.assign(new errors.BROKER_UNAVAILABLE(cause === undefined ? what : `${what}: ${messageOf(cause)}`), { cause })
+  return Object.assign(new errors.BROKER_UNAVAILABLE(cause === undefined ? what : `${what}: ${messageOf(cause)}`), {
+    cause
+  })
 }
 
 /** Where several addresses were tried, the error itself has nothing to say. */

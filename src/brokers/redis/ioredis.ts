@@ -1,4 +1,12 @@
-import { answered, CONNECT_TIMEOUT, inParts, type RedisLibrary, type RedisSession, type SessionEvents, type Topology } from './driver.ts'
+import {
+  answered,
+  CONNECT_TIMEOUT,
+  inParts,
+  type RedisLibrary,
+  type RedisSession,
+  type SessionEvents,
+  type Topology
+} from './driver.ts'
 
 /** What is used of ioredis; its own types are for those who have it. */
 export interface IoRedis {
@@ -64,7 +72,11 @@ export class IoRedisLibrary implements RedisLibrary {
     if (like === undefined) throw new Error(`${server} is no master of the cluster`)
     // With sentinels, INFO tells whether the server is still the master. Otherwise a PING does, which needs fewer permissions.
     const enableReadyCheck = Array.isArray(this.#client.options?.sentinels)
-    return new IoRedisSession(like.duplicate({ ...CONNECTION, readOnly: false, enableReadyCheck, enableOfflineQueue: false }), isSharded, events)
+    return new IoRedisSession(
+      like.duplicate({ ...CONNECTION, readOnly: false, enableReadyCheck, enableOfflineQueue: false }),
+      isSharded,
+      events
+    )
   }
 
   async discover(): Promise<Topology> {
@@ -91,7 +103,9 @@ export class IoRedisLibrary implements RedisLibrary {
 
   #learn(cluster: IoRedis): Topology {
     const slots = [...(cluster.slots ?? [])].map((servers) => servers?.[0])
-    const nodes = new Map((cluster.nodes?.('master') ?? []).map((node) => [`${node.options?.host}:${node.options?.port}`, node]))
+    const nodes = new Map(
+      (cluster.nodes?.('master') ?? []).map((node) => [`${node.options?.host}:${node.options?.port}`, node])
+    )
     // Where several servers answer differently, the slots decide.
     const masters = [...new Set(slots)].filter((server) => server !== undefined && nodes.has(server)) as string[]
     this.#masters = new Map(masters.map((server) => [server, nodes.get(server) as IoRedis]))
@@ -114,7 +128,9 @@ class IoRedisSession implements RedisSession {
     client.on('end', () => events.ended(this.#error ?? new Error('the connection was closed')))
     client.on('close', () => events.ended(this.#error ?? new Error('the connection was closed')))
     client.on('moved', () => events.moved())
-    client.on(isSharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, message: Buffer) => events.message(channel.toString(), message))
+    client.on(isSharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, message: Buffer) =>
+      events.message(channel.toString(), message)
+    )
   }
 
   async connect(): Promise<void> {

@@ -1,4 +1,11 @@
-import { answered, CONNECT_TIMEOUT, type RedisLibrary, type RedisSession, type SessionEvents, type Topology } from './driver.ts'
+import {
+  answered,
+  CONNECT_TIMEOUT,
+  type RedisLibrary,
+  type RedisSession,
+  type SessionEvents,
+  type Topology
+} from './driver.ts'
 
 type Listener = (message: Buffer, channel: Buffer) => void
 
@@ -52,7 +59,8 @@ export function whyUnusable(client: NodeRedis): string | undefined {
   if (isSentinel(client)) {
     return 'must not be a sentinel of node-redis, which cannot tell where its subscriptions are; use ioredis: new Redis({ sentinels, name })'
   }
-  if (typeof client.destroy !== 'function') return 'is a client of node-redis 4, which is not supported; supported are node-redis 5 and 6, and ioredis 5 and 6'
+  if (typeof client.destroy !== 'function')
+    return 'is a client of node-redis 4, which is not supported; supported are node-redis 5 and 6, and ioredis 5 and 6'
   if (typeof client.sSubscribe !== 'function') return 'must be a client or cluster of node-redis, not a pool'
   return undefined
 }
@@ -80,7 +88,11 @@ export class NodeRedisLibrary implements RedisLibrary {
     const like = server === undefined ? this.#client : this.#masters.get(server)
     if (like === undefined) throw new Error(`${server} is no master of the cluster`)
     const socket = { ...like.options?.socket, ...SOCKET }
-    return new NodeRedisSession(like.duplicate({ disableOfflineQueue: true, keyPrefix: undefined, readonly: false, database: 0, socket }), isSharded, events)
+    return new NodeRedisSession(
+      like.duplicate({ disableOfflineQueue: true, keyPrefix: undefined, readonly: false, database: 0, socket }),
+      isSharded,
+      events
+    )
   }
 
   async discover(): Promise<Topology> {
@@ -105,7 +117,9 @@ export class NodeRedisLibrary implements RedisLibrary {
   #learn(cluster: NodeRedis): Topology {
     const nodes = cluster.masters ?? []
     const slots = [...(cluster.slots ?? [])].map((shard) => shard?.master.address)
-    this.#masters = new Map(nodes.map((node) => [node.address, this.#masters.get(node.address) ?? clientOf(cluster, node)]))
+    this.#masters = new Map(
+      nodes.map((node) => [node.address, this.#masters.get(node.address) ?? clientOf(cluster, node)])
+    )
     this.#known = nodes.map(({ host, port }) => ({ socket: { host, port } }))
     return { masters: nodes.map(({ address }) => address), masterOf: (slot) => slots[slot] }
   }

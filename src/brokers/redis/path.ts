@@ -96,7 +96,8 @@ export class Path {
   }
 
   #restart(error: Error): Error {
-    if (this.#canMove) for (const connection of [this.#publisher, this.#subscriber.connection]) connection.restart(error)
+    if (this.#canMove)
+      for (const connection of [this.#publisher, this.#subscriber.connection]) connection.restart(error)
     return error
   }
 

@@ -38,7 +38,11 @@ export class ShardedDriver implements RedisDriver {
     this.#library = library
     this.#events = events
     this.#probe = newProbe(prefix)
-    this.#map = new ClusterMap(() => library.discover(), (topology) => this.#changed(topology), (error) => events.lost(error))
+    this.#map = new ClusterMap(
+      () => library.discover(),
+      (topology) => this.#changed(topology),
+      (error) => events.lost(error)
+    )
   }
 
   publish(channel: string, message: Buffer): Promise<unknown> {
@@ -80,7 +84,8 @@ export class ShardedDriver implements RedisDriver {
   #ready<T>(act: () => Promise<T>): Promise<T> {
     if (this.#first === undefined) {
       if (this.#map.current !== undefined) return attempt(act)
-      if (this.#map.age < Infinity) return Promise.reject(new errors.BROKER_UNAVAILABLE('no server of the cluster can be reached'))
+      if (this.#map.age < Infinity)
+        return Promise.reject(new errors.BROKER_UNAVAILABLE('no server of the cluster can be reached'))
       this.#first = this.#map.refresh()
       // Behind those who wait: nobody may overtake them.
       const end = (): void => void setImmediate(() => (this.#first = undefined))
@@ -143,7 +148,13 @@ export class ShardedDriver implements RedisDriver {
   #remember(topology: Topology): void {
     const former = this.#latest
     this.#latest = topology
-    if (former === undefined || Array.from({ length: SLOTS }, (_, slot) => slot).every((slot) => former.masterOf(slot) === topology.masterOf(slot))) return
+    if (
+      former === undefined ||
+      Array.from({ length: SLOTS }, (_, slot) => slot).every(
+        (slot) => former.masterOf(slot) === topology.masterOf(slot)
+      )
+    )
+      return
     this.#former = former
     this.#changedAt = performance.now()
   }
@@ -201,7 +212,8 @@ export class ShardedDriver implements RedisDriver {
   /** A channel for messages to oneself whose slot this server has. */
   #probeOf(server: string): string {
     const topology = this.#map.current as Topology
-    for (let i = 0; i < 100_000; i++) if (topology.masterOf(slotOf(`${this.#probe}:${i}`)) === server) return `${this.#probe}:${i}`
+    for (let i = 0; i < 100_000; i++)
+      if (topology.masterOf(slotOf(`${this.#probe}:${i}`)) === server) return `${this.#probe}:${i}`
     throw new errors.BROKER_UNAVAILABLE('a server of the cluster has no slot')
   }
 }

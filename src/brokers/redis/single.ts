@@ -18,10 +18,21 @@ export class SingleDriver implements RedisDriver {
   readonly #map: ClusterMap | undefined
   readonly #probe: string
 
-  constructor(library: RedisLibrary, { isCluster, isSharded, prefix }: { isCluster: boolean; isSharded: boolean; prefix: string }, events: RedisEvents) {
+  constructor(
+    library: RedisLibrary,
+    { isCluster, isSharded, prefix }: { isCluster: boolean; isSharded: boolean; prefix: string },
+    events: RedisEvents
+  ) {
     this.#probe = newProbe(prefix)
-    this.#map = isCluster ? new ClusterMap(() => library.discover(), () => {}, (error) => events.lost(error)) : undefined
-    const [openPublisher, openSubscriber] = this.#map === undefined ? alike(library, isSharded) : apart(library, this.#map)
+    this.#map = isCluster
+      ? new ClusterMap(
+          () => library.discover(),
+          () => {},
+          (error) => events.lost(error)
+        )
+      : undefined
+    const [openPublisher, openSubscriber] =
+      this.#map === undefined ? alike(library, isSharded) : apart(library, this.#map)
     this.#path = new Path({ openPublisher, openSubscriber, events, canMove: library.canMove })
   }
 
@@ -64,7 +75,10 @@ function apart(library: RedisLibrary, map: ClusterMap): Openers {
     const others = masters.filter((server) => masters.length === 1 || server !== used[1 - place])
     // To the same server again, first: what it has taken may still be on its way.
     const last = used[place]
-    const server = failures <= 1 && last !== undefined && others.includes(last) ? last : (others[(start + place + failures) % others.length] as string)
+    const server =
+      failures <= 1 && last !== undefined && others.includes(last)
+        ? last
+        : (others[(start + place + failures) % others.length] as string)
     used[place] = server
     return library.open(events, false, server)
   }) as Openers

@@ -94,7 +94,8 @@ export function encode(envelope: Envelope): Buffer {
 /** The message in these bytes, whose payload is not copied; undefined where they are none that may be passed on. */
 export function decode(message: Uint8Array): Envelope | undefined {
   const bytes = viewOf(message)
-  if (bytes.length < HEADER || bytes.length > MAX_ENVELOPE || bytes[0] !== MAGIC || bytes[1] !== VERSION) return undefined
+  if (bytes.length < HEADER || bytes.length > MAX_ENVELOPE || bytes[0] !== MAGIC || bytes[1] !== VERSION)
+    return undefined
   const kind = bytes[2] as Kind
   const count = bytes.readUInt16BE(24)
   if (count > MAX_RECIPIENTS || bytes.readUInt16BE(26) !== 0 || !KINDS.includes(kind)) return undefined
@@ -161,4 +162,3 @@ export function controlOf(payload: Buffer): ({ type: string } & Record<string, u
     return undefined
   }
 }
-

@@ -61,12 +61,14 @@ export class Receiver {
       const message = controlOf(payload)
       return message === undefined ? this.#reject(channel) : this.#hear(channel, origin, message)
     }
-    if (channel === this.#channels.all && kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, undefined, ids)
+    if (channel === this.#channels.all && kind !== Kind.Disconnect)
+      return this.#host.deliver(kind, payload, undefined, ids)
     const isForIds = channel === this.#channels.ofProcess(PROCESS_ID)
     const targets = isForIds ? ids.filter(isConnectionId) : this.#roomOf(channel)
     // What cannot be placed goes to no one.
     if (targets === undefined) return this.#reject(channel)
-    if (kind !== Kind.Disconnect) return this.#host.deliver(kind, payload, targets, isForIds ? [] : ids, id === 0 ? undefined : `${origin}:${id}`)
+    if (kind !== Kind.Disconnect)
+      return this.#host.deliver(kind, payload, targets, isForIds ? [] : ids, id === 0 ? undefined : `${origin}:${id}`)
     const close = closeOf(payload)
     if (close !== undefined) this.#host.disconnect(targets, close.code, close.reason)
   }

@@ -48,7 +48,9 @@ export class Sender {
   }
 
   send(channel: string, message: Message, id = 0): void {
-    this.#post(channel, sizeOf(message), () => encode({ ...message, ...this.#numbering.next(channel), origin: this.origin, id }))
+    this.#post(channel, sizeOf(message), () =>
+      encode({ ...message, ...this.#numbering.next(channel), origin: this.origin, id })
+    )
   }
 
   #nextId(): number {

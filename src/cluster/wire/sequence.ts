@@ -53,7 +53,10 @@ export class SequenceTracker {
   }
 
   /** False for a message that has already come, or stands behind one that should have come later. */
-  isNew(channel: string, { origin, generation, sequence }: Pick<Envelope, 'origin' | 'generation' | 'sequence'>): boolean {
+  isNew(
+    channel: string,
+    { origin, generation, sequence }: Pick<Envelope, 'origin' | 'generation' | 'sequence'>
+  ): boolean {
     // Publishers that do not count send zeros.
     if (generation === 0) return true
     let origins = this.#channels.get(channel)

@@ -139,7 +139,10 @@ function inflateRest(input: Buffer, first: Inflated, limit: number): Buffer {
   while (read < input.length) {
     const room = limit - result.length
     // zlib takes no limit of zero; one byte more than there is room for is an error below.
-    const next = inflateRawSync(input.subarray(read), inflateOptions(Math.max(1, room), result.subarray(-WINDOW))) as unknown as Inflated
+    const next = inflateRawSync(
+      input.subarray(read),
+      inflateOptions(Math.max(1, room), result.subarray(-WINDOW))
+    ) as unknown as Inflated
     if (next.buffer.length > room) throw Object.assign(new Error('message too large'), { code: 'ERR_BUFFER_TOO_LARGE' })
     if (next.engine.bytesWritten === 0) break
     result = Buffer.concat([result, next.buffer])

@@ -42,7 +42,8 @@ export class Inflater implements DeflateExtension {
     }
     this.#fragments = undefined
     const { readQueue, raw, config } = this.#subject
-    const run = (): void => inflate(fragments, config.maxMessageSize, (error, result) => this.#finish(error, result, callback))
+    const run = (): void =>
+      inflate(fragments, config.maxMessageSize, (error, result) => this.#finish(error, result, callback))
     if (readQueue.isFull && !raw.destroyed) this.#hold(run)
     else run()
   }

@@ -21,7 +21,7 @@ export class CloseFinder {
   }
 
   read(chunk: Buffer): void {
-    for (let at = 0; at < chunk.length && !this.isFound; ) {
+    for (let at = 0; at < chunk.length && !this.isFound;) {
       const skipped = Math.min(this.#skip, chunk.length - at)
       this.#skip -= skipped
       at += skipped

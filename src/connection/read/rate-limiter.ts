@@ -20,7 +20,11 @@ export class RateLimiter implements Scheduled, Gate {
   readonly #clock: Scheduler
   readonly #subject: Limited
 
-  constructor({ messages, burst = Math.max(1, Math.ceil(messages)), bytes, onLimit = 'pause' }: RateLimit, clock: Scheduler, subject: Limited) {
+  constructor(
+    { messages, burst = Math.max(1, Math.ceil(messages)), bytes, onLimit = 'pause' }: RateLimit,
+    clock: Scheduler,
+    subject: Limited
+  ) {
     const time = now()
     this.#messages = new TokenBucket(messages, burst, time)
     if (bytes !== undefined) this.#bytes = new TokenBucket(bytes, Math.max(1, bytes), time)

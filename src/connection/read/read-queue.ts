@@ -78,7 +78,8 @@ export class ReadQueue {
 
   /** Gives the next message to `reader`, now or when it comes; an error where another reader waits or owns the messages. */
   read(reader: Reader): void {
-    if (this.#reader !== undefined || (this.#owner !== undefined && this.#owner !== reader)) reader.end(new errors.CONCURRENT_READ())
+    if (this.#reader !== undefined || (this.#owner !== undefined && this.#owner !== reader))
+      reader.end(new errors.CONCURRENT_READ())
     else this.#read(reader)
   }
 

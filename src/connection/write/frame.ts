@@ -115,7 +115,8 @@ export function frameOf(opcode: number, data: string | Buffer, deflate?: Deflate
   const frame = new Frame()
   if (opcode >= 8) frame.isControl = true
   const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length
-  if (deflate !== undefined && opcode < 8 && length >= deflate.threshold) return frame.fillDeflated(opcode, bufferOf(data), deflate)
+  if (deflate !== undefined && opcode < 8 && length >= deflate.threshold)
+    return frame.fillDeflated(opcode, bufferOf(data), deflate)
   if (typeof data !== 'string') return frame.fill(opcode, data)
   return length <= COPY_LIMIT ? frame.fillText(opcode, data) : frame.fill(opcode, Buffer.from(data))
 }

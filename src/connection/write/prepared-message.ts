@@ -41,7 +41,10 @@ export class PreparedMessage implements Broadcast {
     if (!this.#keys.has(coalesce)) {
       // Where it throws, the message stays under a key of its own: it replaces nothing, and the error comes once.
       this.#keys.set(coalesce, this)
-      this.#keys.set(coalesce, coalesce(this.#source ?? (this.type === TextMessage ? this.payload.toString() : this.payload)))
+      this.#keys.set(
+        coalesce,
+        coalesce(this.#source ?? (this.type === TextMessage ? this.payload.toString() : this.payload))
+      )
     }
     return this.#keys.get(coalesce)
   }

@@ -82,7 +82,8 @@ export class SendQueue {
 
   /** The position, from the front, of the first frame behind the burst that `condition` holds for; -1 where there is none. */
   find(condition: (frame: Frame) => boolean): number {
-    for (let i = this.head + this.#burst; i < this.frames.length; i++) if (condition(this.frames[i] as Frame)) return i - this.head
+    for (let i = this.head + this.#burst; i < this.frames.length; i++)
+      if (condition(this.frames[i] as Frame)) return i - this.head
     return -1
   }
 

@@ -95,7 +95,8 @@ export class Writer implements Blockable, EndOfTurn {
 
   /** Sends what is in `frames` by the end of the turn; false, and nothing happens, where anything else waits or nothing can be sent. */
   share(frames: SharedFrames): boolean {
-    if (this.isBlocked || this.#shared !== undefined || this.#queue.length > 0 || this.#closed !== undefined) return false
+    if (this.isBlocked || this.#shared !== undefined || this.#queue.length > 0 || this.#closed !== undefined)
+      return false
     this.#shared = frames
     this.#schedule()
     return true
@@ -171,7 +172,8 @@ export class Writer implements Blockable, EndOfTurn {
       // Until it says that there is nothing more to do.
     }
     // A broken socket has nothing unsent; `fail` will tell the waiters.
-    if (this.#waiters?.hasWrites === true && this.unsent <= this.#limits.writeBufferSize && !isBroken(this.#socket)) this.#waiters.resolve()
+    if (this.#waiters?.hasWrites === true && this.unsent <= this.#limits.writeBufferSize && !isBroken(this.#socket))
+      this.#waiters.resolve()
     if (this.#queue.length > 0) return
     if (this.#queue !== NO_QUEUE) giveBack(this.#queue)
     this.#queue = NO_QUEUE

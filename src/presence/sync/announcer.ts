@@ -94,7 +94,12 @@ export class Announcer {
       if (this.#node.isDegraded) return
       // Not as they were at the beginning: what has changed since then has been said.
       const entries = ids.flatMap((id) => this.#roomOf(room)?.roster.entryOf(HERE, id) ?? [])
-      this.#bytes += this.#node.tell(room, { type: 'snapshot', isFirst: i === 0, isLast: i === parts.length - 1, entries })
+      this.#bytes += this.#node.tell(room, {
+        type: 'snapshot',
+        isFirst: i === 0,
+        isLast: i === parts.length - 1,
+        entries
+      })
       // Behind, not in front: who is listed and what is said first go together, with no change between them.
       await this.#breathe()
     }
@@ -105,6 +110,7 @@ export class Announcer {
       this.#bytes = 0
       await sleep(PAUSE, undefined, { ref: false })
     }
-    while (this.#node.isBusy && !this.#node.isDegraded && !this.#node.isClosed) await sleep(BREATH, undefined, { ref: false })
+    while (this.#node.isBusy && !this.#node.isDegraded && !this.#node.isClosed)
+      await sleep(BREATH, undefined, { ref: false })
   }
 }

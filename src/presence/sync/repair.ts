@@ -116,10 +116,17 @@ export class Repair {
     peer.grown.clear()
     this.#trust(peer, buckets, watched)
     const timeout = Math.min(TIMEOUT, this.#node.lease / 4)
-    const all = await Promise.all(chunks(watched, ROOMS).map((some) => this.#node.ask(this.#question(node, peer, some), timeout, node)))
+    const all = await Promise.all(
+      chunks(watched, ROOMS).map((some) => this.#node.ask(this.#question(node, peer, some), timeout, node))
+    )
     peer.isAsking = false
     if (all.some(({ missing }) => missing.length > 0)) this.#doubt(peer, watched)
-    else this.#learn(peer, buckets, all.flatMap(({ answers }) => answers.get(node) ?? []))
+    else
+      this.#learn(
+        peer,
+        buckets,
+        all.flatMap(({ answers }) => answers.get(node) ?? [])
+      )
     this.ask()
   }
 
@@ -161,7 +168,15 @@ export class Repair {
     let peer = this.#peers.get(node)
     if (peer === undefined) {
       const [said, elsewhere] = [sumsOf('') as Int32Array, sumsOf('') as Int32Array]
-      peer = { said, elsewhere, grown: new Set(), doubted: new Set(), buckets: new Set(), rooms: new Set(), isAsking: false }
+      peer = {
+        said,
+        elsewhere,
+        grown: new Set(),
+        doubted: new Set(),
+        buckets: new Set(),
+        rooms: new Set(),
+        isAsking: false
+      }
       this.#peers.set(node, peer)
     }
     return peer

@@ -36,7 +36,8 @@ export class RoomRequest {
     await Promise.all(this.rooms.map((room) => this.#node.ready(room, timeout)))
     const deadline = now() + TIMEOUT
     const told = this.#told(await requestRooms(this.#node, this.rooms))
-    if (told.length > 0) await Promise.race([Promise.all(told), sleep(Math.max(0, deadline - now()), undefined, { ref: false })])
+    if (told.length > 0)
+      await Promise.race([Promise.all(told), sleep(Math.max(0, deadline - now()), undefined, { ref: false })])
     this.#settle()
   }
 

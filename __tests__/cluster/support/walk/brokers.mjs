@@ -27,11 +27,24 @@ export const brokers = {
   },
   async 'node-redis-cluster'({ ports, sharded }) {
     const [{ createCluster }, { redisBroker }] = [await import('redis'), await redis()]
-    return () => redisBroker({ client: createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })) }), sharded })
+    return () =>
+      redisBroker({
+        client: createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })) }),
+        sharded
+      })
   },
   async nats({ port }, closing) {
-    const [{ connect }, { natsBroker }] = [await import('@nats-io/transport-node'), await import('../../../../dist/esm/nats.js')]
-    const options = { servers: `127.0.0.1:${port}`, ignoreClusterUpdates: true, waitOnFirstConnect: true, maxReconnectAttempts: -1, reconnectTimeWait: 100 }
+    const [{ connect }, { natsBroker }] = [
+      await import('@nats-io/transport-node'),
+      await import('../../../../dist/esm/nats.js')
+    ]
+    const options = {
+      servers: `127.0.0.1:${port}`,
+      ignoreClusterUpdates: true,
+      waitOnFirstConnect: true,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 100
+    }
     const clients = [await connect({ ...options }), await connect({ ...options })]
     for (const client of clients) closing.push(() => client.close())
     return () => natsBroker({ client: clients.pop() })

@@ -31,7 +31,8 @@ export class Calm {
   }
 
   async pass(): Promise<void> {
-    if (!(await this.#within(RECOVERY, async () => this.#traffic.isSettled))) this.#trace.fault('clients get no answer from their nodes')
+    if (!(await this.#within(RECOVERY, async () => this.#traffic.isSettled)))
+      this.#trace.fault('clients get no answer from their nodes')
     if (!(await this.#within(RECOVERY, () => this.#isReady()))) this.#trace.fault('nodes stay degraded')
     this.#trace.step('all nodes are ready')
     const lease = sleep(LEASE)
@@ -65,7 +66,9 @@ export class Calm {
   }
 
   async #isReady(): Promise<boolean> {
-    const ready = await Promise.all(this.#nodes.all.map(({ process, name }) => process.ask<boolean>('isReady', { name })))
+    const ready = await Promise.all(
+      this.#nodes.all.map(({ process, name }) => process.ask<boolean>('isReady', { name }))
+    )
     return ready.every((one) => one === true)
   }
 
@@ -87,7 +90,9 @@ export class Calm {
     const wrong = await Promise.all(
       this.#nodes.all.map(async ({ process, name }) => {
         const lists = (await process.ask<Record<string, Present[]>>('lists', { name, rooms: ROOMS })) ?? {}
-        return ROOMS.flatMap((room) => wrongPresence(lists[room] ?? [], room, clients).map((what) => `list() on ${name}: ${what}`))
+        return ROOMS.flatMap((room) =>
+          wrongPresence(lists[room] ?? [], room, clients).map((what) => `list() on ${name}: ${what}`)
+        )
       })
     )
     return wrong.flat()
@@ -107,7 +112,9 @@ export class Calm {
 
   /** How many messages the nodes could not publish, as they say. */
   async #unpublished(): Promise<number> {
-    const views = await Promise.all(this.#nodes.all.map(({ process, name }) => process.ask<View>('view', { name, rooms: [] })))
+    const views = await Promise.all(
+      this.#nodes.all.map(({ process, name }) => process.ask<View>('view', { name, rooms: [] }))
+    )
     return views.reduce((sum, view) => sum + (view?.stats.unpublished ?? 0), 0)
   }
 
@@ -123,7 +130,10 @@ export class Calm {
     await this.#within(ARRIVAL, async () => {
       lost = this.#traffic.clients.flatMap((client) => {
         const missing = messages.filter((message) => client.isMeant(message) && !client.received.has(message.id))
-        return missing.map(({ from, number, to }) => `${client.id} on ${client.node} misses message ${number} of ${from} to ${to?.join() ?? 'all'}`)
+        return missing.map(
+          ({ from, number, to }) =>
+            `${client.id} on ${client.node} misses message ${number} of ${from} to ${to?.join() ?? 'all'}`
+        )
       })
       return lost.length === 0
     })
@@ -135,7 +145,10 @@ export class Calm {
     const messages: Message[] = []
     for (const to of targets) {
       let message: Message | undefined
-      const isTaken = await this.#within(ARRIVAL, async () => (message = await this.#traffic.publish(node, to)) !== undefined)
+      const isTaken = await this.#within(
+        ARRIVAL,
+        async () => (message = await this.#traffic.publish(node, to)) !== undefined
+      )
       if (!isTaken) this.#trace.fault(`the publisher of ${node.name} cannot send to ${to?.join() ?? 'all'}`)
       if (message !== undefined) messages.push(message)
     }

@@ -3,7 +3,8 @@ import { brokers, networkCommands } from './brokers.mjs'
 import { WalkNode } from './node.mjs'
 
 const faults = []
-for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, (error) => faults.push(`${event}: ${error?.stack}`))
+for (const event of ['uncaughtException', 'unhandledRejection'])
+  process.on(event, (error) => faults.push(`${event}: ${error?.stack}`))
 
 const nodes = new Map()
 

@@ -6,6 +6,9 @@ const run = promisify(execFile)
 
 /** Sends a command to a Redis server, which has two seconds for its answer. @throws if that is an error */
 export async function cli({ port }: Engine, ...command: string[]): Promise<string> {
-  const { stdout } = await run('redis-cli', ['-e', '-p', `${port}`, ...command], { timeout: 2_000, killSignal: 'SIGKILL' })
+  const { stdout } = await run('redis-cli', ['-e', '-p', `${port}`, ...command], {
+    timeout: 2_000,
+    killSignal: 'SIGKILL'
+  })
   return stdout.trim()
 }

@@ -106,7 +106,10 @@ export class WalkClient {
 
   #check(message: Message): void {
     const { id, from, number, to } = message
-    const tell = (what: string): void => this.#options.report(`${what}: ${JSON.stringify(message)} at ${this.id} on ${this.node} in ${[...this.rooms].join()}`)
+    const tell = (what: string): void =>
+      this.#options.report(
+        `${what}: ${JSON.stringify(message)} at ${this.id} on ${this.node} in ${[...this.rooms].join()}`
+      )
     if (!this.isMeant(message)) tell('not meant for this client')
     if (this.received.has(id)) tell('twice')
     this.received.add(id)
@@ -119,6 +122,7 @@ export class WalkClient {
 
   #closed(code: number, reason: string): void {
     this.isClosed = true
-    if (code === 4001 && !this.rooms.has(reason)) this.#options.report(`disconnected for ${reason}, without being in it: ${this.id} on ${this.node}`)
+    if (code === 4001 && !this.rooms.has(reason))
+      this.#options.report(`disconnected for ${reason}, without being in it: ${this.id} on ${this.node}`)
   }
 }

@@ -20,9 +20,12 @@ export function proxyCuts(proxies: readonly Proxy[]): Record<string, Fault> {
 
 /** What can happen to connections to Redis servers. */
 export function redisCuts(servers: readonly Engine[]): Record<string, Fault> {
-  const kill = (type: string): Fault => async ({ random }) => {
-    for (const server of random.chance(0.5) ? servers : random.some(servers, 1)) await cli(server, 'CLIENT', 'KILL', 'TYPE', type)
-  }
+  const kill =
+    (type: string): Fault =>
+    async ({ random }) => {
+      for (const server of random.chance(0.5) ? servers : random.some(servers, 1))
+        await cli(server, 'CLIENT', 'KILL', 'TYPE', type)
+    }
   return { 'kill subscribers': kill('pubsub'), 'kill publishers': kill('normal') }
 }
 

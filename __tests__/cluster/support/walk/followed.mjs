@@ -33,7 +33,8 @@ export class Followed {
     if (this.#hub.getClientCount(room) === 0) this.#rooms.delete(room)
     const present = this.#rooms.get(room)?.present
     if (present === undefined) return
-    if (present.has(key) !== isExpected) this.#faults.push(`'${event}' of ${key} in ${room}, who was ${isExpected ? 'not ' : ''}there`)
+    if (present.has(key) !== isExpected)
+      this.#faults.push(`'${event}' of ${key} in ${room}, who was ${isExpected ? 'not ' : ''}there`)
     if (event === 'leave') present.delete(key)
     else present.set(key, JSON.stringify(info))
   }
@@ -42,8 +43,11 @@ export class Followed {
   faults() {
     for (const room of this.#hub.getRooms()) {
       const present = this.#rooms.get(room)?.present
-      const [told, known] = [[...(present ?? [])], this.#known(room)].map((entries) => JSON.stringify(entries.toSorted()))
-      if (present !== undefined && told !== known) this.#faults.push(`events in ${room} add up to ${told}, known is ${known}`)
+      const [told, known] = [[...(present ?? [])], this.#known(room)].map((entries) =>
+        JSON.stringify(entries.toSorted())
+      )
+      if (present !== undefined && told !== known)
+        this.#faults.push(`events in ${room} add up to ${told}, known is ${known}`)
     }
     return this.#faults.splice(0)
   }

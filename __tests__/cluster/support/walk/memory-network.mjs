@@ -27,7 +27,8 @@ export class MemoryNetwork {
     }
     broker.open = (node) => {
       const receive = (channel, message) => {
-        if (Math.random() >= this.#loss) incoming.carry(() => node.receive(channel, message), Math.random() * this.#delay)
+        if (Math.random() >= this.#loss)
+          incoming.carry(() => node.receive(channel, message), Math.random() * this.#delay)
       }
       open.call(broker, { id: node.id, receive, lost: (error) => node.lost(error) })
     }
@@ -85,7 +86,9 @@ class Line {
   #run() {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    while (!this.#isHeld && this.#waiting.length > 0 && this.#waiting[0].at <= performance.now()) this.#waiting.shift().deliver()
-    if (!this.#isHeld && this.#waiting.length > 0) this.#timer = setTimeout(() => this.#run(), this.#waiting[0].at - performance.now())
+    while (!this.#isHeld && this.#waiting.length > 0 && this.#waiting[0].at <= performance.now())
+      this.#waiting.shift().deliver()
+    if (!this.#isHeld && this.#waiting.length > 0)
+      this.#timer = setTimeout(() => this.#run(), this.#waiting[0].at - performance.now())
   }
 }

@@ -73,7 +73,12 @@ export class WalkNode {
   /** What this node knows: of the cluster, by asking, and of its own rooms. */
   async view(rooms) {
     const { cluster, presence } = this.#hub
-    const [nodes, all, total, ...counts] = await Promise.all([cluster.nodes(), cluster.getRooms(), cluster.getClientCount(), ...rooms.map((room) => cluster.getClientCount(room))])
+    const [nodes, all, total, ...counts] = await Promise.all([
+      cluster.nodes(),
+      cluster.getRooms(),
+      cluster.getClientCount(),
+      ...rooms.map((room) => cluster.getClientCount(room))
+    ])
     return {
       stats: cluster.stats(),
       missing: nodes.missing,

@@ -38,7 +38,11 @@ export class Nodes {
   }
 
   async #listen(node: Node, place: number): Promise<void> {
-    node.port = await node.process.ask<number>('start', { name: node.name, lease: this.#lease, engine: this.#engine.options(place) })
+    node.port = await node.process.ask<number>('start', {
+      name: node.name,
+      lease: this.#lease,
+      engine: this.#engine.options(place)
+    })
   }
 
   async started(): Promise<void> {

@@ -24,7 +24,8 @@ export class Trace {
 
   /** @throws if something was wrong */
   assertNone(title: string): void {
-    if (this.faults.length > 0) throw new Error([`${title}:`, ...this.faults.slice(0, 20), '', 'The last steps:', ...this.#steps].join('\n'))
+    if (this.faults.length > 0)
+      throw new Error([`${title}:`, ...this.faults.slice(0, 20), '', 'The last steps:', ...this.#steps].join('\n'))
   }
 
   #time(): string {

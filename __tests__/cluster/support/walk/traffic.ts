@@ -37,7 +37,8 @@ export class Traffic {
 
   summary(): string {
     const clients = this.clients
-    const sum = (count: (client: WalkClient) => number): number => clients.reduce((all, client) => all + count(client), 0)
+    const sum = (count: (client: WalkClient) => number): number =>
+      clients.reduce((all, client) => all + count(client), 0)
     return `${clients.length} clients, ${sum(({ rooms }) => rooms.size)} memberships, ${sum(({ presence }) => presence.size)} present, ${sum(({ received }) => received.size)} messages`
   }
 
@@ -86,7 +87,14 @@ export class Traffic {
 
   #connect({ port, name }: Node): void {
     if (this.#clients.length >= MAX_CLIENTS) return
-    this.#clients.push(new WalkClient({ port: port as number, node: name, isOrdered: this.#isOrdered, report: (fault) => this.#trace.fault(fault) }))
+    this.#clients.push(
+      new WalkClient({
+        port: port as number,
+        node: name,
+        isOrdered: this.#isOrdered,
+        report: (fault) => this.#trace.fault(fault)
+      })
+    )
   }
 
   #operate(client: WalkClient): void {
@@ -95,6 +103,8 @@ export class Traffic {
     const isOwn = kind === 'leave' || kind === 'remove' || random.chance(0.3)
     const room = random.pick(isOwn ? [...client.rooms] : ROOMS)
     if (room === undefined) return
-    client.ask(kind === 'set' ? { kind, room, info: { set: ++this.#lastInfo }, key: random.pick(KEYS) } : { kind, room })
+    client.ask(
+      kind === 'set' ? { kind, room, info: { set: ++this.#lastInfo }, key: random.pick(KEYS) } : { kind, room }
+    )
   }
 }

@@ -18,10 +18,17 @@ export interface View {
 const SIMULTANEOUS = 50
 
 /** What is wrong in a node's view. */
-export function wrongIn(view: View, node: string, nodes: number, clients: readonly WalkClient[], rooms: readonly string[]): string[] {
+export function wrongIn(
+  view: View,
+  node: string,
+  nodes: number,
+  clients: readonly WalkClient[],
+  rooms: readonly string[]
+): string[] {
   const wrong: string[] = []
   const compare = (what: string, seen: unknown, real: unknown): void => {
-    if (JSON.stringify(seen) !== JSON.stringify(real)) wrong.push(`${what}: ${JSON.stringify(seen)}, not ${JSON.stringify(real)}`)
+    if (JSON.stringify(seen) !== JSON.stringify(real))
+      wrong.push(`${what}: ${JSON.stringify(seen)}, not ${JSON.stringify(real)}`)
   }
   const inRoom = (room: string): WalkClient[] => clients.filter((client) => client.rooms.has(room))
   compare('missing', view.missing, [])
@@ -42,7 +49,17 @@ export function wrongPresence(known: readonly Present[], room: string, clients: 
     if (key !== undefined) real.set(key, [...(real.get(key) ?? []), client])
   }
   const ghosts = known.filter(({ key }) => !real.has(key)).map(({ key }) => `${key} is thought to be in ${room}`)
-  return [...ghosts, ...[...real].flatMap(([key, members]) => wrongEntry(known.find((one) => one.key === key), key, room, members))]
+  return [
+    ...ghosts,
+    ...[...real].flatMap(([key, members]) =>
+      wrongEntry(
+        known.find((one) => one.key === key),
+        key,
+        room,
+        members
+      )
+    )
+  ]
 }
 
 function wrongEntry(known: Present | undefined, key: string, room: string, members: readonly WalkClient[]): string[] {
@@ -53,6 +70,7 @@ function wrongEntry(known: Present | undefined, key: string, room: string, membe
   const sets = members.map((client) => client.presence.get(room)).filter((set) => set !== undefined)
   const newest = Math.max(...sets.map(({ at }) => at))
   const infos = sets.filter(({ at }) => at >= newest - SIMULTANEOUS).map(({ info }) => JSON.stringify(info))
-  if (!infos.includes(JSON.stringify(known.info))) wrong.push(`${key} in ${room} has the info ${JSON.stringify(known.info)}, not ${infos.join(' or ')}`)
+  if (!infos.includes(JSON.stringify(known.info)))
+    wrong.push(`${key} in ${room} has the info ${JSON.stringify(known.info)}, not ${infos.join(' or ')}`)
   return wrong
 }

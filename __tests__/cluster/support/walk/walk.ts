@@ -46,7 +46,8 @@ export class Walk {
       for (const client of this.#traffic.clients) client.end(false)
       await this.#nodes.close()
     }
-    if (process.env['WALK_TRACE'] !== undefined) appendFileSync(process.env['WALK_TRACE'], `${title}\n${this.#trace.toString()}\n\n`)
+    if (process.env['WALK_TRACE'] !== undefined)
+      appendFileSync(process.env['WALK_TRACE'], `${title}\n${this.#trace.toString()}\n\n`)
     this.#trace.assertNone(title)
   }
 
@@ -67,7 +68,11 @@ export class Walk {
   async #disturb(): Promise<void> {
     const random = this.#random
     const { cuts, outages } = this.#engine
-    const [cut, outage, node] = [random.pick(Object.keys(cuts)), random.pick(Object.keys(outages)), random.pick(this.#nodes.all)]
+    const [cut, outage, node] = [
+      random.pick(Object.keys(cuts)),
+      random.pick(Object.keys(outages)),
+      random.pick(this.#nodes.all)
+    ]
     const chance = random.next()
     if (node === undefined) return
     if (chance < 0.15) this.#replace(node, node.isFrozen || random.chance(0.6))
@@ -93,7 +98,11 @@ export class Walk {
     this.#later(`resume ${node.name}`, () => this.#nodes.resume(node))
   }
 
-  async #begin(name: string, fault: WalkEngine['cuts'][string] | undefined, over: () => void = () => {}): Promise<void> {
+  async #begin(
+    name: string,
+    fault: WalkEngine['cuts'][string] | undefined,
+    over: () => void = () => {}
+  ): Promise<void> {
     this.#trace.step(name)
     try {
       const end = await fault?.({ random: this.#random, ask: (command, options) => this.#nodes.ask(command, options) })

@@ -2,10 +2,12 @@ import type { Fault, WalkEngine } from '../engine.ts'
 
 /** Nodes in memory, with a network that loses and delays messages. */
 export async function memory(): Promise<WalkEngine> {
-  const bad = (maxLoss: number, maxDelay: number): Fault => ({ random, ask }) => {
-    ask('weather', { loss: random.between(0, maxLoss), delay: random.between(0, maxDelay) })
-    return () => ask('weather', { loss: 0, delay: 0 })
-  }
+  const bad =
+    (maxLoss: number, maxDelay: number): Fault =>
+    ({ random, ask }) => {
+      ask('weather', { loss: random.between(0, maxLoss), delay: random.between(0, maxDelay) })
+      return () => ask('weather', { loss: 0, delay: 0 })
+    }
   return {
     isShared: true,
     isOrdered: true,

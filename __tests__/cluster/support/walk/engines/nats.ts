@@ -23,15 +23,39 @@ export async function nats(): Promise<WalkEngine> {
 
 /** Two NATS servers with a route between them, and nodes at both. */
 export async function routedNats(): Promise<WalkEngine> {
-  const [first, second, ...more] = (await Promise.all(Array.from({ length: 6 }, () => freePort()))) as [number, number, number, number, number, number]
+  const [first, second, ...more] = (await Promise.all(Array.from({ length: 6 }, () => freePort()))) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number
+  ]
   const [route, otherRoute, ...monitors] = more
   const proxy = await Proxy.start(route)
   const server = (port: number, monitor: number | undefined, cluster: number, ...settings: string[]): Engine =>
-    new Engine('nats-server', port, () => ['-a', '127.0.0.1', '-p', `${port}`, '-m', `${monitor}`, '--cluster_name', 'walk', '--cluster', `nats://127.0.0.1:${cluster}`, ...settings])
-  const servers = [server(first, monitors[0], route), server(second, monitors[1], otherRoute, '--routes', `nats://127.0.0.1:${proxy.port}`)]
+    new Engine('nats-server', port, () => [
+      '-a',
+      '127.0.0.1',
+      '-p',
+      `${port}`,
+      '-m',
+      `${monitor}`,
+      '--cluster_name',
+      'walk',
+      '--cluster',
+      `nats://127.0.0.1:${cluster}`,
+      ...settings
+    ])
+  const servers = [
+    server(first, monitors[0], route),
+    server(second, monitors[1], otherRoute, '--routes', `nats://127.0.0.1:${proxy.port}`)
+  ]
   for (const one of servers) await one.start()
-  const routes = async (monitor: number): Promise<number> => ((await (await fetch(`http://127.0.0.1:${monitor}/routez`)).json()) as { num_routes: number }).num_routes
-  const hasRoute = async (): Promise<boolean> => (await Promise.all(monitors.map((monitor) => routes(monitor)))).every((count) => count > 0)
+  const routes = async (monitor: number): Promise<number> =>
+    ((await (await fetch(`http://127.0.0.1:${monitor}/routez`)).json()) as { num_routes: number }).num_routes
+  const hasRoute = async (): Promise<boolean> =>
+    (await Promise.all(monitors.map((monitor) => routes(monitor)))).every((count) => count > 0)
   const heal = (): Promise<void> => patiently(hasRoute, 'the route')
   await heal()
   return {

@@ -9,7 +9,10 @@ import { ROOMS } from '../traffic.ts'
 const SLOTS = ['all', 'nodes', ...ROOMS.map((room) => `room:${room}`)].map((channel) => slotOf(`blaze:${channel}`))
 
 /** Three masters with a replica each, whose slots move. */
-export async function redisCluster(kind: 'ioredis-cluster' | 'node-redis-cluster', sharded: boolean): Promise<WalkEngine> {
+export async function redisCluster(
+  kind: 'ioredis-cluster' | 'node-redis-cluster',
+  sharded: boolean
+): Promise<WalkEngine> {
   const servers = await startRedisCluster('', { replicas: 1, settings: ['--cluster-replica-validity-factor', '0'] })
   const ports = servers.map(({ port }) => port)
   await inSync(servers)
@@ -20,7 +23,8 @@ export async function redisCluster(kind: 'ioredis-cluster' | 'node-redis-cluster
     cuts: {
       ...redisCuts(servers),
       'move slots': async ({ random }) => {
-        for (const slot of random.some(SLOTS, 3)) await move(slot, servers, random.pick(await masters(servers)) as Engine)
+        for (const slot of random.some(SLOTS, 3))
+          await move(slot, servers, random.pick(await masters(servers)) as Engine)
       },
       'hand over to a replica': async ({ random }) => {
         const all = await masters(servers)
@@ -46,7 +50,8 @@ async function move(slot: number, servers: readonly Engine[], to: Engine): Promi
   const from = servers.find(({ port }) => owner.includes(`127.0.0.1:${port}@`))
   if (from === undefined || from === to) return
   const [toId, fromId] = [await cli(to, 'CLUSTER', 'MYID'), await cli(from, 'CLUSTER', 'MYID')]
-  const set = (server: Engine, ...state: string[]): Promise<string> => cli(server, 'CLUSTER', 'SETSLOT', `${slot}`, ...state)
+  const set = (server: Engine, ...state: string[]): Promise<string> =>
+    cli(server, 'CLUSTER', 'SETSLOT', `${slot}`, ...state)
   await set(to, 'IMPORTING', fromId)
   await set(from, 'MIGRATING', toId)
   for (const server of [to, from]) await set(server, 'NODE', toId)
@@ -60,7 +65,10 @@ function hasSlot(line: string, slot: number): boolean {
 }
 
 function slotsIn(line: string): string[] {
-  return line.split(' ').slice(8).filter((range) => !range.startsWith('['))
+  return line
+    .split(' ')
+    .slice(8)
+    .filter((range) => !range.startsWith('['))
 }
 
 /** Waits until all servers are there, all replicas follow, and all agree which server has which slot. */
@@ -72,8 +80,16 @@ async function isInSync(servers: readonly Engine[]): Promise<boolean> {
   const views = await Promise.all(
     servers.map(async (server) => {
       for (const slot of SLOTS) await cli(server, 'CLUSTER', 'SETSLOT', `${slot}`, 'STABLE').catch(() => {})
-      const [info, role, nodes] = [await cli(server, 'CLUSTER', 'INFO'), await cli(server, 'ROLE'), await cli(server, 'CLUSTER', 'NODES')]
-      const isWell = info.includes('cluster_state:ok') && info.includes('cluster_slots_ok:16384') && !nodes.includes('fail') && (role.startsWith('master') || role.includes('connected'))
+      const [info, role, nodes] = [
+        await cli(server, 'CLUSTER', 'INFO'),
+        await cli(server, 'ROLE'),
+        await cli(server, 'CLUSTER', 'NODES')
+      ]
+      const isWell =
+        info.includes('cluster_state:ok') &&
+        info.includes('cluster_slots_ok:16384') &&
+        !nodes.includes('fail') &&
+        (role.startsWith('master') || role.includes('connected'))
       const owners = nodes.split('\n').map((line) => `${line.split(' ')[0]} ${slotsIn(line).join()}`)
       return isWell ? owners.toSorted().join('\n') : undefined
     })

@@ -9,13 +9,20 @@ export async function sentinel(): Promise<WalkEngine> {
   const master = await Engine.redis('--repl-diskless-sync-delay', '0')
   const replica = await Engine.redis('--repl-diskless-sync-delay', '0', '--replicaof', '127.0.0.1', `${master.port}`)
   const servers = [master, replica]
-  const watch = await Engine.sentinel(master, 'sentinel down-after-milliseconds main 500', 'sentinel failover-timeout main 2000')
+  const watch = await Engine.sentinel(
+    master,
+    'sentinel down-after-milliseconds main 500',
+    'sentinel failover-timeout main 2000'
+  )
   const pair = new Pair(servers, watch)
   await pair.inSync()
   return {
     isOrdered: false,
     options: () => ({ kind: 'sentinel', sentinels: [watch.port] }),
-    cuts: { ...redisCuts(servers), 'hand over to the replica': async () => void (await cli(watch, 'SENTINEL', 'FAILOVER', 'main')) },
+    cuts: {
+      ...redisCuts(servers),
+      'hand over to the replica': async () => void (await cli(watch, 'SENTINEL', 'FAILOVER', 'main'))
+    },
     // A sentinel that was held up does nothing for half a minute, so it is only killed.
     outages: { ...serverOutages(servers), 'kill the sentinel': killing([watch]) },
     heal: () => pair.inSync(),
@@ -41,7 +48,8 @@ class Pair {
     const flags = (await cli(this.#watch, 'SENTINEL', 'MASTER', 'main')).split('\n')
     const [, port] = (await cli(this.#watch, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main')).split('\n')
     const [master, other] = this.#servers.toSorted((a) => (`${a.port}` === port ? -1 : 1)) as [Engine, Engine]
-    if (flags[flags.indexOf('flags') + 1] !== 'master' || !(await cli(master, 'ROLE')).startsWith('master')) return false
+    if (flags[flags.indexOf('flags') + 1] !== 'master' || !(await cli(master, 'ROLE')).startsWith('master'))
+      return false
     const [role, , following, state] = (await cli(other, 'ROLE')).split('\n')
     if (role === 'slave' && following === port && state === 'connected') return true
     // The sentinel would come to it by itself, half a minute later, and end the connections, too.
