@@ -1,12 +1,11 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { assertSendable, CloseCode, fitReason } from './internal/close.ts'
+import { CloseCode, fitReason, isSendableCloseCode } from './internal/close.ts'
 import type { WebSocketConnection } from './connection/connection.ts'
 import { logClose } from './connection/close-log.ts'
 import type { ShutdownState } from './connection/context.ts'
 import type { Keeper } from './connection/close-state.ts'
-import { invalidOption } from './internal/errors.ts'
-import { checkDelay, entriesOf } from './internal/validate.ts'
+import { check, type Checks, delay, string, validateOptions } from './internal/validate.ts'
 
 /** What `app.close()` does to the connections. */
 export interface ShutdownOptions {
@@ -26,46 +25,35 @@ const DEFAULTS = {
   grace: 2_000,
   timeout: 10_000,
   code: CloseCode.GoingAway as number,
-  reason: 'server shutting down',
-  message: undefined as string | undefined
+  reason: 'server shutting down'
+}
+
+type ResolvedShutdownOptions = ShutdownOptions & typeof DEFAULTS
+
+const CHECKS: Checks<ShutdownOptions> = {
+  grace: delay,
+  timeout: delay,
+  code: check(isSendableCloseCode, 'must be 1000 to 1003, 1007 to 1014 or 3000 to 4999'),
+  reason: check(
+    (value) => typeof value === 'string' && fitReason(value) === value,
+    'must be a string of at most 123 bytes'
+  ),
+  message: string
 }
 
 /** Checks a shutdown configuration and fills in what it leaves out. @throws FST_BLAZE_WS_INVALID_OPTION */
-export function resolveShutdownOptions(options: unknown): typeof DEFAULTS {
-  const resolved = { ...DEFAULTS }
-  for (const [key, value] of entriesOf(options, 'shutdown')) {
-    const name = `shutdown.${key}`
-    if (key === 'grace' || key === 'timeout') checkDelay(value, name)
-    else if (key === 'code') checkCode(value, name)
-    else if (key === 'reason') checkReason(value, name)
-    else if (key !== 'message') throw invalidOption(name, `is unknown; allowed are ${Object.keys(DEFAULTS).join(', ')}`)
-    else if (typeof value !== 'string') throw invalidOption(name, 'must be a string', value)
-    Object.assign(resolved, { [key]: value })
-  }
-  return resolved
-}
-
-function checkCode(value: unknown, name: string): void {
-  try {
-    assertSendable(value, '')
-  } catch {
-    throw invalidOption(name, 'must be 1000 to 1003, 1007 to 1014 or 3000 to 4999', value)
-  }
-}
-
-function checkReason(value: unknown, name: string): void {
-  if (typeof value !== 'string' || fitReason(value) !== value)
-    throw invalidOption(name, 'must be a string of at most 123 bytes', value)
+export function resolveShutdownOptions(options: unknown): ResolvedShutdownOptions {
+  return validateOptions(options, 'shutdown', CHECKS, DEFAULTS)
 }
 
 /** The open connections of a server, and how they end when it closes. */
 export class Shutdown implements ShutdownState, Keeper {
-  readonly #options: typeof DEFAULTS
+  readonly #options: ResolvedShutdownOptions
   readonly #open = new Set<WebSocketConnection>()
   readonly #controller = new AbortController()
   #onEmpty: () => void = () => {}
 
-  constructor(options: typeof DEFAULTS) {
+  constructor(options: ResolvedShutdownOptions) {
     this.#options = options
     setMaxListeners(0, this.#controller.signal)
   }
@@ -115,8 +103,8 @@ export class Shutdown implements ShutdownState, Keeper {
     const empty = new Promise<void>((resolve) => {
       this.#onEmpty = resolve
     })
-    const after = (delay: number, act: (ws: WebSocketConnection) => void): void => {
-      sleep(delay, undefined, { ref: false, signal: timers.signal }).then(
+    const after = (time: number, act: (ws: WebSocketConnection) => void): void => {
+      sleep(time, undefined, { ref: false, signal: timers.signal }).then(
         () => this.#open.forEach(act),
         () => {}
       )

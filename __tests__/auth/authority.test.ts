@@ -151,7 +151,7 @@ describe('hub.disconnect', () => {
       )
     }
     expect(() => hub.disconnect(undefined as never)).toThrow(
-      '"target": must be a room, a WebSocketConnection, an array of these, or a function (ws) => boolean, got undefined'
+      '"target": must be a room, the id of a connection, a WebSocketConnection, an array of these, or a function (ws) => boolean, got undefined'
     )
     for (const code of [999, 1005, 1006, 2999, 5000, 'x'])
       expect(() => hub.disconnect('user:a', code as never)).toThrow(

@@ -1,11 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { errors, invalidOption } from '../internal/errors.ts'
-import { entriesOf } from '../internal/validate.ts'
+import { errors } from '../internal/errors.ts'
+import { type Checks, nonEmptyString, validateOptions } from '../internal/validate.ts'
 
 /** A hook of Fastify with a callback, for `onRequest`. */
 type OnRequestHook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
 
 const HEADER = 'sec-websocket-protocol'
+const CHECKS: Checks<{ prefix?: string }> = { prefix: nonEmptyString }
 
 /**
  * An `onRequest` hook for browsers, which can send no header but `Sec-WebSocket-Protocol`: of the subprotocols that a client
@@ -19,13 +20,7 @@ const HEADER = 'sec-websocket-protocol'
  * FST_BLAZE_WS_BAD_HANDSHAKE (400) where there is a token without a subprotocol.
  */
 export function bearerSubprotocol(options?: { prefix?: string }): OnRequestHook {
-  let prefix = 'bearer.'
-  for (const [key, value] of entriesOf(options, 'bearerSubprotocol')) {
-    if (key !== 'prefix') throw invalidOption(`bearerSubprotocol.${key}`, 'is unknown; allowed is prefix')
-    if (typeof value !== 'string' || value === '')
-      throw invalidOption('bearerSubprotocol.prefix', 'must be a string that is not empty', value)
-    prefix = value
-  }
+  const { prefix } = validateOptions(options, 'bearerSubprotocol', CHECKS, { prefix: 'bearer.' })
   return (request, _reply, done) => {
     const headers = request.raw.headers as Record<string, string | undefined>
     const offered = (headers[HEADER] ?? '').split(',').map((name) => name.trim())

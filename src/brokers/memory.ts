@@ -1,6 +1,7 @@
 import { originOf } from '../cluster/wire/envelope.ts'
 import { brand, shared } from '../internal/copies.ts'
-import { errors, invalidOption } from '../internal/errors.ts'
+import { errors } from '../internal/errors.ts'
+import { check, type Checks, validateOptions } from '../internal/validate.ts'
 import type { Broker, BrokerNode } from './broker.ts'
 
 /** What memory brokers have in common: those with the same engine reach each other. */
@@ -43,10 +44,13 @@ export class MemoryEngine {
 /** The engine of all brokers that name none. */
 const common = shared('common-engine', () => new MemoryEngine())
 
+const CHECKS: Checks<{ engine?: MemoryEngine }> = {
+  engine: check((value) => value instanceof MemoryEngine, 'must be a MemoryEngine')
+}
+
 /** Joins several hubs in one process, for tests and for servers that listen on several ports. */
 export function memoryBroker(options: { engine?: MemoryEngine | undefined } = {}): Broker {
-  const { engine = common } = options
-  if (!(engine instanceof MemoryEngine)) throw invalidOption('memoryBroker.engine', 'must be a MemoryEngine', engine)
+  const { engine } = validateOptions(options, 'memoryBroker', CHECKS, { engine: common })
   return new MemoryBroker(engine)
 }
 

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { originOf } from '../cluster/wire/envelope.ts'
 import { errors, invalidOption } from '../internal/errors.ts'
-import { entriesOf } from '../internal/validate.ts'
+import { check, type Checks, objectWith, validateOptions } from '../internal/validate.ts'
 import type { Broker, BrokerNode } from './broker.ts'
 
 interface NatsSubscription {
@@ -40,6 +40,10 @@ const MAX_PAYLOAD = 1024 * 1024
 const CLOSE_TIMEOUT = 1_000
 /** What a server says where a connection or an account has too many subscriptions. */
 const EXCESS = /maximum (account )?(active )?subscriptions exceeded/i
+const CHECKS: Checks<NatsBrokerOptions> = {
+  client: objectWith(METHODS, 'must be a connection of @nats-io/transport-node'),
+  prefix: check((value) => typeof value === 'string' && PREFIX.test(value), "must be a subject such as 'my-app.blaze'")
+}
 
 /**
  * Joins hubs through NATS.
@@ -47,19 +51,11 @@ const EXCESS = /maximum (account )?(active )?subscriptions exceeded/i
  * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a wrong value.
  */
 export function natsBroker(options: NatsBrokerOptions): Broker {
-  const { client, prefix = 'blaze' } = (options ?? {}) as Partial<NatsBrokerOptions>
+  const { client } = (options ?? {}) as Partial<NatsBrokerOptions>
+  // Before the other options: a client passed in place of the options would look like many unknown ones.
   if (client === undefined)
     throw invalidOption('natsBroker.client', 'must be a connection of @nats-io/transport-node: natsBroker({ client })')
-  for (const [key] of entriesOf(options, 'natsBroker')) {
-    if (key !== 'client' && key !== 'prefix')
-      throw invalidOption(`natsBroker.${key}`, 'is unknown; allowed are client, prefix')
-  }
-  const methods = client as Partial<NatsClient>
-  if (!METHODS.every((method) => typeof methods[method] === 'function')) {
-    throw invalidOption('natsBroker.client', 'must be a connection of @nats-io/transport-node', client)
-  }
-  if (typeof prefix !== 'string' || !PREFIX.test(prefix))
-    throw invalidOption('natsBroker.prefix', "must be a subject such as 'my-app.blaze'", prefix)
+  const { prefix } = validateOptions(options, 'natsBroker', CHECKS, { prefix: 'blaze' })
   return new NatsBroker(client, prefix)
 }
 

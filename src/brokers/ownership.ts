@@ -1,5 +1,6 @@
 import { shared } from '../internal/copies.ts'
 import { describe, errors } from '../internal/errors.ts'
+import { hasMethods } from '../internal/validate.ts'
 import type { Broker } from './broker.ts'
 
 const METHODS: readonly (keyof Broker)[] = ['open', 'publish', 'subscribe', 'unsubscribe', 'check', 'close']
@@ -8,8 +9,7 @@ const claimed = shared('claimed-brokers', () => new WeakSet<Broker>())
 
 /** True for what has all methods of a broker. */
 export function isBroker(value: unknown): value is Broker {
-  const object = (value ?? {}) as Partial<Broker>
-  return METHODS.every((method) => typeof object[method] === 'function')
+  return hasMethods(value, METHODS)
 }
 
 /**

@@ -1,5 +1,5 @@
-import { entriesOf } from '../internal/validate.ts'
 import { invalidOption } from '../internal/errors.ts'
+import { check, type Checks, integer, MAX_INTEGER, validateOptions } from '../internal/validate.ts'
 
 /** What of a connection a limit may use: answer, look at it, close it. It is the connection that the handler has. */
 export interface LimitedConnection {
@@ -26,33 +26,25 @@ export interface RateLimit {
   onLimit?: 'pause' | 'close' | ((ws: LimitedConnection) => void)
 }
 
-const KEYS = ['messages', 'burst', 'bytes', 'onLimit']
-const MAX = 2 ** 31 - 1
+const positive = check<number>(
+  (value) => typeof value === 'number' && value > 0 && value <= MAX_INTEGER,
+  `must be a number over 0, up to ${MAX_INTEGER}`
+)
 
-/** Throws where a value is no rate limit. @throws FST_BLAZE_WS_INVALID_OPTION */
-export function checkRateLimit(value: unknown, name: string): void {
-  if (value === false) return
-  for (const [key, part] of entriesOf(value, name)) {
-    if (!KEYS.includes(key)) throw invalidOption(`${name}.${key}`, `is unknown; allowed are ${KEYS.join(', ')}`)
-    if (key === 'onLimit') checkOnLimit(part, `${name}.onLimit`)
-    else checkNumber(part, `${name}.${key}`, key === 'burst')
-  }
-  if ((value as RateLimit).messages === undefined)
-    throw invalidOption(`${name}.messages`, 'is missing: a number of messages a second')
-}
-
-function checkNumber(value: unknown, name: string, isWhole: boolean): void {
-  const min = isWhole ? 1 : Number.MIN_VALUE
-  if (typeof value === 'number' && value >= min && value <= MAX && (!isWhole || Number.isInteger(value))) return
-  throw invalidOption(
-    name,
-    isWhole ? `must be an integer from 1 to ${MAX}` : `must be a number over 0, up to ${MAX}`,
-    value
+const CHECKS: Checks<RateLimit> = {
+  messages: positive,
+  burst: integer(1),
+  bytes: positive,
+  onLimit: check(
+    (value) => value === 'pause' || value === 'close' || typeof value === 'function',
+    "must be 'pause', 'close' or a function (ws) => void"
   )
 }
 
-function checkOnLimit(value: unknown, name: string): void {
-  if (value !== 'pause' && value !== 'close' && typeof value !== 'function') {
-    throw invalidOption(name, "must be 'pause', 'close' or a function (ws) => void", value)
-  }
+/** Checks and copies a rate limit. @throws FST_BLAZE_WS_INVALID_OPTION */
+export function checkRateLimit(value: unknown, name: string): RateLimit | false {
+  if (value === false) return false
+  const { messages, ...rest } = validateOptions(value, name, CHECKS, {})
+  if (messages === undefined) throw invalidOption(`${name}.messages`, 'is missing: a number of messages a second')
+  return { messages, ...rest }
 }

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { invalidOption } from '../internal/errors.ts'
 import { checkRateLimit, type RateLimit } from './rate-limit.ts'
-import { type Check, checkDuration as duration, entriesOf, integer } from '../internal/validate.ts'
+import { type Check, check, type Checks, duration, integer, validateOptions } from '../internal/validate.ts'
 import { allowAllOrigins, allowOrigins, sameOrigin } from './origin.ts'
 
 /** What the hub does for a connection whose send queue is full. */
@@ -102,10 +102,10 @@ export function defaultWebSocketConfig(): WebSocketConfig {
   return { ...DEFAULTS, subprotocols: [] }
 }
 
-const size = (min: number): Check => integer(min, undefined, ' (bytes)')
-const limit = (what: string): Check => integer(0, undefined, ` (${what}, 0 = no limit)`)
+const size = (min: number): Check<number> => integer(min, undefined, ' (bytes)')
+const limit = (what: string): Check<number> => integer(0, undefined, ` (${what}, 0 = no limit)`)
 
-const CHECKS: { [K in keyof WebSocketConfig]: Check } = {
+const CHECKS: Checks<WebSocketConfig> = {
   readBufferSize: size(0),
   writeBufferSize: size(0),
   readTimeout: duration,
@@ -116,7 +116,7 @@ const CHECKS: { [K in keyof WebSocketConfig]: Check } = {
   maxMessageSize: size(1),
   compressionLevel: integer(0, 9, ' (0 = not negotiated)'),
   compressionThreshold: size(0),
-  checkOrigin: checkOriginFunction,
+  checkOrigin: checkOriginCheck,
   subprotocols: checkSubprotocols,
   sendQueueSize: integer(1, 1_000_000, ' (messages)'),
   slowConsumer: checkSlowConsumer,
@@ -136,21 +136,7 @@ const CHECKS: { [K in keyof WebSocketConfig]: Check } = {
  * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown key or a value that is not allowed; it names the key.
  */
 export function resolveConfig(partial: unknown, base: WebSocketConfig, name: string): WebSocketConfig {
-  const resolved = { ...base }
-  for (const [key, value] of entriesOf(partial, name)) {
-    const check = isConfigKey(key) ? CHECKS[key as keyof WebSocketConfig] : undefined
-    if (check === undefined)
-      throw invalidOption(`${name}.${key}`, `is unknown; allowed are ${Object.keys(CHECKS).join(', ')}`)
-    check(value, `${name}.${key}`)
-    Object.assign(resolved, { [key]: ownCopyOf(value) })
-  }
-  return resolved
-}
-
-/** Arrays and plain objects are the caller's and may change. */
-function ownCopyOf(value: unknown): unknown {
-  if (Array.isArray(value)) return [...(value as unknown[])]
-  return value !== null && typeof value === 'object' ? { ...value } : value
+  return validateOptions(partial, name, CHECKS, base)
 }
 
 /** True for the name of a key of the configuration. */
@@ -158,36 +144,42 @@ export function isConfigKey(key: string): boolean {
   return Object.hasOwn(CHECKS, key)
 }
 
-function checkOriginFunction(value: unknown, key: string): void {
-  if (typeof value !== 'function')
-    throw invalidOption(key, 'must be a function, such as allowOrigins([...]) or sameOrigin()', value)
-  // Both make the function that checks, and would refuse everybody if they were asked themselves.
-  if (value === sameOrigin || value === allowOrigins)
-    throw invalidOption(
-      key,
-      `must be what ${value.name}() returns: write ${value === sameOrigin ? 'sameOrigin()' : 'allowOrigins([...])'}`
-    )
+const checkFunction = check<WebSocketConfig['checkOrigin']>(
+  (value) => typeof value === 'function',
+  'must be a function, such as allowOrigins([...]) or sameOrigin()'
+)
+
+function checkOriginCheck(value: unknown, name: string): WebSocketConfig['checkOrigin'] {
+  // Both return the function to use. Used themselves, they would refuse every client.
+  if (value === sameOrigin) throw invalidOption(name, 'must be what sameOrigin() returns: write sameOrigin()')
+  if (value === allowOrigins)
+    throw invalidOption(name, 'must be what allowOrigins() returns: write allowOrigins([...])')
+  return checkFunction(value, name)
 }
 
-/** A token of RFC 9110, 5.6.2, which is what RFC 6455, 4.1 asks of a subprotocol's name. */
+/** A token of RFC 9110, 5.6.2, as RFC 6455, 4.1 requires for the name of a subprotocol. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
-function checkSubprotocols(value: unknown, key: string): void {
-  if (!Array.isArray(value)) throw invalidOption(key, 'must be an array of subprotocol names', value)
-  for (const name of value as unknown[]) {
-    if (typeof name !== 'string' || !TOKEN.test(name)) {
-      throw invalidOption(key, "must hold tokens of letters, digits and !#$%&'*+-.^_`|~", name)
-    }
+function checkSubprotocols(value: unknown, name: string): string[] {
+  if (!Array.isArray(value)) throw invalidOption(name, 'must be an array of subprotocol names', value)
+  for (const subprotocol of value as unknown[]) {
+    if (typeof subprotocol !== 'string' || !TOKEN.test(subprotocol))
+      throw invalidOption(name, "must hold tokens of letters, digits and !#$%&'*+-.^_`|~", subprotocol)
   }
-  if (new Set(value).size !== value.length) throw invalidOption(key, 'must hold each name once')
+  if (new Set(value).size !== value.length) throw invalidOption(name, 'must hold each name once')
+  return [...(value as string[])]
 }
 
-/** Checks that a value is a policy for slow consumers. */
-export function checkSlowConsumer(value: unknown, key: string): void {
-  if (value === 'disconnect' || value === 'dropNewest' || value === 'dropOldest') return
-  const allowed = "must be 'disconnect', 'dropNewest', 'dropOldest' or { coalesce: (data) => key }"
-  if (value === null || typeof value !== 'object') throw invalidOption(key, allowed, value)
-  const keys = Object.keys(value)
-  if (keys.length !== 1 || typeof (value as { coalesce?: unknown }).coalesce !== 'function')
-    throw invalidOption(key, allowed, value)
+/** Checks and copies a policy for slow consumers. @throws FST_BLAZE_WS_INVALID_OPTION */
+export function checkSlowConsumer(value: unknown, name: string): SlowConsumerPolicy {
+  if (value === 'disconnect' || value === 'dropNewest' || value === 'dropOldest') return value
+  if (!isCoalescePolicy(value)) {
+    throw invalidOption(name, "must be 'disconnect', 'dropNewest', 'dropOldest' or { coalesce: (data) => key }", value)
+  }
+  return { ...value }
+}
+
+function isCoalescePolicy(value: unknown): value is Extract<SlowConsumerPolicy, object> {
+  if (value === null || typeof value !== 'object' || Object.keys(value).length !== 1) return false
+  return typeof (value as { coalesce?: unknown }).coalesce === 'function'
 }

@@ -2,9 +2,8 @@ import type { Broker } from '../brokers/broker.ts'
 import { isBroker } from '../brokers/ownership.ts'
 import type { HubLogger } from '../cluster/backplane.ts'
 import { checkSlowConsumer, type SlowConsumerPolicy } from '../config/route-config.ts'
-import { invalidOption } from '../internal/errors.ts'
 import { checkHubName } from '../cluster/hub-name.ts'
-import { type Check, entriesOf, integer } from '../internal/validate.ts'
+import { check, type Checks, integer, objectWith, validateOptions } from '../internal/validate.ts'
 
 /** The options of a hub. */
 export interface HubOptions {
@@ -39,38 +38,19 @@ export interface HubOwner {
 }
 
 const LEASE = 5_000
-const CHECKS: Record<keyof HubOptions, Check> = {
+const CHECKS: Checks<HubOptions> = {
   slowConsumer: checkSlowConsumer,
-  broker: checkBroker,
+  broker: check(isBroker, 'must be a Broker, as redisBroker({ client }) makes one'),
   lease: integer(500, 3_600_000, ' (milliseconds)'),
-  logger: methods(['error', 'info', 'warn'], 'a logger'),
+  logger: objectWith(['error', 'info', 'warn'], 'must be a logger, with the methods error, info, warn'),
   name: checkHubName,
-  app: methods(['addHook', 'decorate', 'listen'], 'a Fastify instance')
+  app: objectWith(
+    ['addHook', 'decorate', 'listen'],
+    'must be a Fastify instance, with the methods addHook, decorate, listen'
+  )
 }
 
 /** Checks and copies a hub's options. @throws FST_BLAZE_WS_INVALID_OPTION */
 export function resolveHubOptions(options: unknown, name = 'hub'): HubOptions & { lease: number } {
-  const resolved = { lease: LEASE }
-  for (const [key, value] of entriesOf(options, name)) {
-    const check = Object.hasOwn(CHECKS, key) ? CHECKS[key as keyof HubOptions] : undefined
-    if (check === undefined)
-      throw invalidOption(`${name}.${key}`, `is unknown; allowed are ${Object.keys(CHECKS).join(', ')}`)
-    check(value, `${name}.${key}`)
-    Object.assign(resolved, { [key]: value })
-  }
-  return resolved
-}
-
-function checkBroker(value: unknown, name: string): void {
-  if (!isBroker(value)) throw invalidOption(name, 'must be a Broker, as redisBroker({ client }) makes one', value)
-}
-
-/** A check for objects with these methods. */
-function methods(names: readonly string[], what: string): Check {
-  return (value, name) => {
-    const object = (value ?? {}) as Record<string, unknown>
-    if (!names.every((method) => typeof object[method] === 'function')) {
-      throw invalidOption(name, `must be ${what}, with the methods ${names.join(', ')}`, value)
-    }
-  }
+  return validateOptions(options, name, CHECKS, { lease: LEASE })
 }

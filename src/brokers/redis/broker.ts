@@ -1,6 +1,6 @@
 import { originOf } from '../../cluster/wire/envelope.ts'
 import { errors, invalidOption } from '../../internal/errors.ts'
-import { entriesOf } from '../../internal/validate.ts'
+import { boolean, type Checks, nonEmptyString, validateOptions } from '../../internal/validate.ts'
 import type { Broker, BrokerNode } from '../broker.ts'
 import type { RedisDriver, RedisEvents, RedisLibrary } from './driver.ts'
 import { IoRedisLibrary, isIoRedis } from './ioredis.ts'
@@ -25,7 +25,11 @@ export interface RedisBrokerOptions {
 
 /** How long what is under way may take when the broker closes, in milliseconds. */
 const CLOSE_TIMEOUT = 1_000
-const KEYS = ['client', 'prefix', 'sharded']
+const CHECKS: Checks<RedisBrokerOptions> = {
+  client: checkClient,
+  prefix: nonEmptyString,
+  sharded: boolean
+}
 
 /**
  * Joins hubs through Redis 6.2 and up, Valkey, or a cluster of either (7 and up, unless `sharded` is false).
@@ -33,20 +37,14 @@ const KEYS = ['client', 'prefix', 'sharded']
  * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a wrong value.
  */
 export function redisBroker(options: RedisBrokerOptions): Broker {
-  // A client in the place of the options would be taken apart key by key.
-  const { client, prefix = 'blaze:', sharded } = (options ?? {}) as Partial<RedisBrokerOptions>
+  const { client } = (options ?? {}) as Partial<RedisBrokerOptions>
+  // Before the other options: a client passed in place of the options would look like many unknown ones.
   if (client === undefined)
     throw invalidOption(
       'redisBroker.client',
       'must be a client or cluster of ioredis or node-redis: redisBroker({ client })'
     )
-  for (const [key] of entriesOf(options, 'redisBroker')) {
-    if (!KEYS.includes(key)) throw invalidOption(`redisBroker.${key}`, `is unknown; allowed are ${KEYS.join(', ')}`)
-  }
-  if (typeof prefix !== 'string' || prefix === '')
-    throw invalidOption('redisBroker.prefix', 'must be a string that is not empty', prefix)
-  if (sharded !== undefined && typeof sharded !== 'boolean')
-    throw invalidOption('redisBroker.sharded', 'must be a boolean', sharded)
+  const { prefix, sharded } = validateOptions(options, 'redisBroker', CHECKS, { prefix: 'blaze:' })
   const [library, isCluster] = libraryOf(client)
   const isSharded = sharded ?? isCluster
   return new RedisBroker(prefix, (events) => {
@@ -54,6 +52,11 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       ? new ShardedDriver(library, prefix, events)
       : new SingleDriver(library, { isCluster, isSharded, prefix }, events)
   })
+}
+
+function checkClient(value: unknown): RedisClient {
+  libraryOf(value)
+  return value as RedisClient
 }
 
 /** The library of this client, and whether it is a cluster. @throws FST_BLAZE_WS_INVALID_OPTION */
