@@ -1,6 +1,7 @@
 // The plugin
-export { default, type BlazeWsOptions } from './plugin.ts'
-export type { WebSocketHandler, WebSocketRouteOptions } from './route.ts'
+export { default } from './plugin.ts'
+export type { BlazeWsOptions } from './plugin/options.ts'
+export type { WebSocketHandler, WebSocketRouteOptions } from './route/types.ts'
 export type { ShutdownOptions } from './shutdown.ts'
 
 // Configuration of a route

@@ -1,89 +1,97 @@
-import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { defaultWebSocketConfig, resolveConfig, type WebSocketConfig } from './config/route-config.ts'
-import { Scheduler } from './internal/scheduler.ts'
-import { shared } from './internal/copies.ts'
-import { errors, invalidOption } from './internal/errors.ts'
+import { OriginLog } from './config/origin-log.ts'
+import { resolveConfig, type WebSocketConfig } from './config/route-config.ts'
 import { WebSocketHub } from './hub/hub.ts'
-import { type HubOptions, resolveHubOptions } from './hub/options.ts'
-import { entriesOf, integer } from './internal/validate.ts'
-import { allowAllOrigins, loggingRefusals } from './config/origin.ts'
-import { withTimeout, hookPatience } from './internal/promises.ts'
-import {
-  addRoute,
-  RefusedTarget,
-  RouteGuards,
-  type RouteHost,
-  targetOf,
-  type WebSocketMethod,
-  type WebSocketWithConfigMethod
-} from './route.ts'
-import { resolveShutdownOptions, Shutdown, type ShutdownOptions } from './shutdown.ts'
+import { shared } from './internal/copies.ts'
+import { errors } from './internal/errors.ts'
+import { hookPatience, withTimeout } from './internal/promises.ts'
+import { Scheduler } from './internal/scheduler.ts'
+import { onCloseCalled } from './plugin/close-call.ts'
+import { type BlazeWsOptions, resolveOptions } from './plugin/options.ts'
+import { Routes } from './route.ts'
+import { endpointOf, RefusingEndpoint } from './route/endpoint.ts'
+import { InstanceHooks } from './route/instance-hooks.ts'
+import { warnAboutOpenRoutes } from './route/origin-warning.ts'
+import type { WebSocketMethod, WebSocketWithConfigMethod } from './route/types.ts'
+import { Shutdown } from './shutdown.ts'
 import { UpgradeDispatcher } from './upgrade/dispatcher.ts'
 import { Handshakes } from './upgrade/handshakes.ts'
 import { PendingUpgrades } from './upgrade/pending-upgrades.ts'
 import { Refusals } from './upgrade/refusals.ts'
 import { RouteProbe } from './upgrade/route-probe.ts'
-import { checkWebsocketOptions, WebsocketPlugin } from './upgrade/websocket-plugin.ts'
+import { WebsocketPlugin } from './upgrade/websocket-plugin.ts'
 
-/** The options of the plugin, all optional. */
-export interface BlazeWsOptions {
-  /** What routes that say nothing else get; what it leaves out comes from `defaultWebSocketConfig()`. */
-  config?: Partial<WebSocketConfig>
-  /** What `app.close()` does to the connections. */
-  shutdown?: ShutdownOptions
-  /** The options of `app.wsHub`. */
-  hub?: HubOptions
-  /** Options for `@fastify/websocket`, which serves `{ websocket: true }` routes; not where it is already registered. */
-  websocket?: WebsocketPluginOptions
-  /** How many upgrades may wait for their hooks; further ones get 503 before any hook runs. @default 1024 */
-  maxPendingUpgrades?: number
-}
-
-const OPTIONS = ['config', 'shutdown', 'hub', 'websocket', 'maxPendingUpgrades']
-const MAX_PENDING_UPGRADES = 1024
-/** How long a server waits for its cluster before it listens, in milliseconds; less where its `pluginTimeout` is shorter. */
-const CLUSTER_PATIENCE = 2_000
-const checkPendingUpgrades = integer(1, undefined, ' (upgrades)')
-/** Who waits for tokens is looked after eight times in this, in milliseconds. */
+/** How long a server waits for its cluster before it listens, in milliseconds. A short `pluginTimeout` makes it less. */
+const CLUSTER_TIMEOUT = 2_000
+/** Throttled connections are checked every THROTTLE_TIME / 8 milliseconds. */
 const THROTTLE_TIME = 160
 
-/** Servers that have the plugin: a second registration, also in another context, would handle each upgrade twice. */
+/** The servers that have the plugin. A second registration, also in another context, would handle each upgrade twice. */
 const registered = shared('servers', () => new WeakSet<object>())
 
 async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<void> {
   if (registered.has(app.server)) throw new errors.ALREADY_REGISTERED()
-  const config = resolveOptions(app, options)
-  const shutdown = new Shutdown(resolveShutdownOptions(options.shutdown))
-  const hub = new WebSocketHub({ logger: app.log, ...resolveHubOptions(options.hub) }, true)
+  const { config, websocket, ...resolved } = resolveOptions(app, options)
+  const hub = new WebSocketHub({ logger: app.log, ...resolved.hub }, true)
+  const shutdown = new Shutdown(resolved.shutdown)
+  const schedulers = { deadlines: new Scheduler(), throttle: new Scheduler() }
+  schedulers.throttle.require(THROTTLE_TIME)
   registered.add(app.server)
 
-  const clocks = { deadlines: new Scheduler(), throttle: new Scheduler() }
-  clocks.throttle.require(THROTTLE_TIME)
-  const pending = new PendingUpgrades(options.maxPendingUpgrades ?? MAX_PENDING_UPGRADES)
-  const websocketPlugin = await WebsocketPlugin.register(app, options.websocket, (...args) =>
-    dispatcher.inject(...args)
-  )
-  const routes = new RouteProbe(app, websocketPlugin.isShared)
-  const dispatcher = new UpgradeDispatcher(app, websocketPlugin, pending, routes, clocks.deadlines)
+  // From the server's `upgrade` event to the route and its hooks.
+  const pending = new PendingUpgrades(resolved.maxPendingUpgrades)
+  const websocketPlugin = await WebsocketPlugin.register(app, websocket, (...args) => dispatcher.inject(...args))
+  const probe = new RouteProbe(app, websocketPlugin.isRegisteredByApp)
+  const dispatcher = new UpgradeDispatcher(app, websocketPlugin, pending, probe, schedulers.deadlines)
+
+  // From the hooks through the handshake to the handler, or to a refusal.
+  const services = { shutdown, schedulers }
   const handshakes = new Handshakes()
   const refusals = new Refusals((request, reply, upgrade, code, reason) => {
-    const target = new RefusedTarget(host, targetOf(request.routeOptions.config)?.config ?? config, code, reason)
-    handshakes.complete(target, request, reply, upgrade)
+    const routeConfig = endpointOf(request.routeOptions.config)?.config ?? config
+    handshakes.complete(new RefusingEndpoint(services, routeConfig, code, reason), request, reply, upgrade)
   })
-  const hooks = new PluginHooks(routes, new RouteGuards(handshakes), refusals)
-  const host: RouteHost = { shutdown, clocks, reach: (instance) => hooks.reach(instance) }
-  hooks.reach(app)
+  const hooks = new InstanceHooks(probe, handshakes, refusals)
+  hooks.addTo(app)
+  warnAboutOpenRoutes(app)
+
+  app.decorate('wsHub', hub)
+  decorateRoutes(app, new Routes(services, hooks), config)
   app.decorateRequest('refuseWebSocket', function (this: FastifyRequest, code?: number, reason?: string) {
     refusals.refuse(this, code, reason)
   })
-  const origins = new OriginWarning(app)
 
-  app.decorate('wsHub', hub)
+  // The end: `app.close()` is called, open connections end in `preClose`, and the hub leaves its cluster in `onClose`.
+  const beginShutdown = (): void => {
+    dispatcher.close(shutdown.timeout)
+    handshakes.close()
+    shutdown.begin()
+  }
+  onCloseCalled(app, beginShutdown)
+  let drained = Promise.resolve()
+  app.addHook('preClose', async () => {
+    beginShutdown()
+    drained = Promise.all([shutdown.drain(), pending.drain(shutdown.timeout)]).then(() => hub.closeClients(0))
+    // If this takes longer, `onClose` waits for the rest: Fastify does not limit its time.
+    await withTimeout(hookPatience(app), drained)
+  })
+  if (resolved.hub.broker !== undefined)
+    app.addHook('onReady', () => waitForCluster(hub, Math.min(CLUSTER_TIMEOUT, hookPatience(app))))
+  // Runs after the last request, which may still broadcast to clients of other nodes.
+  app.addHook('onClose', async () => {
+    await drained
+    dispatcher.restoreServer()
+    registered.delete(app.server)
+    await hub.leaveCluster()
+  })
+}
+
+function decorateRoutes(app: FastifyInstance, routes: Routes, config: WebSocketConfig): void {
+  const originLog = new OriginLog()
   app.decorate('webSocket', function (this: FastifyInstance, path: string, ...rest: [unknown, unknown?]) {
     const [handler, routeOptions] = typeof rest[0] === 'function' ? rest : [rest[1], rest[0]]
-    addRoute(this, host, path, handler, origins.note(config), routeOptions)
+    routes.add(this, path, handler, originLog.addTo(config), routeOptions)
     return this
   } as FastifyInstance['webSocket'])
   app.decorate('webSocketWithConfig', function (
@@ -93,156 +101,39 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
     partial?: unknown,
     routeOptions?: unknown
   ) {
-    addRoute(this, host, path, handler, origins.note(resolveConfig(partial, config, 'config')), routeOptions)
+    routes.add(this, path, handler, originLog.addTo(resolveConfig(partial, config, 'config')), routeOptions)
     return this
   } as FastifyInstance['webSocketWithConfig'])
-
-  const begin = (): void => {
-    dispatcher.close(shutdown.timeout)
-    handshakes.close()
-    shutdown.begin()
-  }
-  onCloseCalled(app, begin)
-  let drained = Promise.resolve()
-  app.addHook('preClose', async () => {
-    begin()
-    drained = Promise.all([shutdown.drain(), pending.drain(shutdown.timeout)]).then(() => hub.closeClients(0))
-    // What takes longer is waited for in onClose, which Fastify gives all the time it needs.
-    await withTimeout(hookPatience(app), drained)
-  })
-  if (options.hub?.broker !== undefined) {
-    // Who connects first is to miss nothing, and a server without its engine starts all the same.
-    app.addHook('onReady', () => joined(hub, Math.min(CLUSTER_PATIENCE, hookPatience(app))))
-  }
-  // Behind the last request, which may still have something to say to the clients of other nodes.
-  app.addHook('onClose', async () => {
-    await drained
-    dispatcher.release()
-    registered.delete(app.server)
-    await hub.leaveCluster()
-  })
 }
 
-/** The hooks of the plugin, in every instance that has routes of ours. */
-class PluginHooks {
-  readonly #routes: RouteProbe
-  readonly #guards: RouteGuards
-  readonly #refusals: Refusals
-  readonly #reached = new WeakSet<FastifyInstance>()
-
-  constructor(routes: RouteProbe, guards: RouteGuards, refusals: Refusals) {
-    this.#routes = routes
-    this.#guards = guards
-    this.#refusals = refusals
-  }
-
-  /** An instance inherits the hooks that were there when it was made: one that is older than the plugin gets them now. */
-  reach(instance: FastifyInstance): void {
-    if (this.#reached.has(instance)) return
-    this.#reached.add(instance)
-    instance.addHook('onRegister', (child) => void this.#reached.add(child))
-    instance.addHook('onRoute', (options) => {
-      this.#routes.mark(
-        options,
-        options.websocket === true || options.wsHandler !== undefined || targetOf(options.config) !== undefined
-      )
-      this.#guards.guard(options)
-    })
-    instance.addHook('onRequest', (request, reply, done) => {
-      this.#refusals.ready(request, reply)
-      done()
-    })
-  }
-}
-
-/** Hooks run a little after `app.close()`, and behind those of others, who may take their time: connections know at once. */
-function onCloseCalled(app: FastifyInstance, begin: () => void): void {
-  const close = app.close.bind(app) as (...args: unknown[]) => unknown
-  app.close = ((...args: unknown[]) => {
-    begin()
-    return close(...args)
-  }) as FastifyInstance['close']
-}
-
-/** Waits until a hub is told what other nodes say, but not for an engine that is away, and not longer than `patience` milliseconds. */
-async function joined(hub: WebSocketHub, patience: number): Promise<void> {
+/**
+ * Waits until the hub gets the messages of other nodes, so that the first clients miss none. It does not wait if the broker's
+ * engine is not available, and not longer than `timeout` milliseconds.
+ */
+async function waitForCluster(hub: WebSocketHub, timeout: number): Promise<void> {
   if (hub.cluster.stats().isDegraded) return
-  const isAway = new Promise<void>((resolve) => hub.once('degraded', () => resolve()))
-  await withTimeout(patience, Promise.race([hub.cluster.ready(), isAway]))
-}
-
-function resolveOptions(app: FastifyInstance, options: BlazeWsOptions): WebSocketConfig {
-  for (const [key, value] of entriesOf(options, 'options')) {
-    // Fastify's own register options come along with ours.
-    if (key === 'prefix' || key === 'logLevel' || key === 'logSerializers') continue
-    if (key === 'maxPendingUpgrades') checkPendingUpgrades(value, key)
-    if (!OPTIONS.includes(key)) throw invalidOption(key, `is unknown; allowed are ${OPTIONS.join(', ')}`)
-  }
-  if (options.websocket !== undefined && app.hasDecorator('websocketServer')) {
-    throw invalidOption(
-      'websocket',
-      'has no effect: @fastify/websocket is already registered, give it its options there'
-    )
-  }
-  checkWebsocketOptions(options.websocket, 'websocket')
-  return resolveConfig(options.config, defaultWebSocketConfig(), 'config')
-}
-
-/** How many routes the warning names, and how much of each, in characters. */
-const MAX_NAMED = 10
-const MAX_NAME = 80
-
-/** Says whom the checks of origins refuse, and once that a production server has routes that any web page may connect to. */
-class OriginWarning {
-  readonly #open = new Set<string>()
-  readonly #logging = new Map<WebSocketConfig, WebSocketConfig>()
-
-  constructor(app: FastifyInstance) {
-    app.addHook('onRoute', (route) => {
-      if (targetOf(route.config)?.config.checkOrigin === allowAllOrigins) this.#open.add(route.url)
-    })
-    app.addHook('onReady', async () => {
-      if (this.#open.size === 0 || process.env['NODE_ENV'] !== 'production') return
-      app.log.warn(
-        `WebSocket routes allow all origins: any web page can connect with the cookies of its visitor; set checkOrigin for ${this.#names()}`
-      )
-    })
-  }
-
-  /** The configuration whose check logs its refusals: one for each, because routes with the same one share what they can. */
-  note(config: WebSocketConfig): WebSocketConfig {
-    if (config.checkOrigin === allowAllOrigins) return config
-    const logging = this.#logging.get(config) ?? { ...config, checkOrigin: loggingRefusals(config.checkOrigin) }
-    this.#logging.set(config, logging)
-    return logging
-  }
-
-  #names(): string {
-    const names = [...this.#open]
-      .slice(0, MAX_NAMED)
-      .map((name) => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME)}…` : name))
-    const more = this.#open.size - names.length
-    return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ')
-  }
+  const degraded = new Promise<void>((resolve) => hub.once('degraded', () => resolve()))
+  await withTimeout(timeout, Promise.race([hub.cluster.ready(), degraded]))
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
     /**
-     * Refuses this upgrade with a close code: the handshake is completed and the connection closed at once, no further hook
-     * and no handler runs. A page sees the code and the reason, where of an HTTP refusal it sees only 1006. For hooks before
-     * the upgrade.
+     * Refuses this upgrade with a close code. Call it in a hook before the upgrade. The handshake is completed and the
+     * connection is closed at once. No further hook and no handler runs. A web page sees the code and the reason. If the upgrade
+     * is refused with an HTTP status instead, the page sees only 1006.
      *
      * @param code 1000 to 1003, 1007 to 1014 or 3000 to 4999. @default 1008
-     * @param reason cut to the 123 bytes that fit. @default ''
-     * @throws FST_BLAZE_WS_UPGRADE_REQUIRED (426) for a request that is no upgrade.
-     * @throws FST_BLAZE_WS_NOT_UPGRADING once the handshake is over.
-     * @throws TypeError or RangeError where the code cannot be sent.
+     * @param reason cut to 123 bytes. @default ''
+     * @throws FST_BLAZE_WS_UPGRADE_REQUIRED (426) if the request is not an upgrade.
+     * @throws FST_BLAZE_WS_NOT_UPGRADING after the handshake.
+     * @throws FST_BLAZE_WS_OUT_OF_RANGE if the code cannot be sent.
+     * @throws FST_BLAZE_WS_INVALID_ARGUMENT if the code is not a number or the reason is not a string.
      */
     refuseWebSocket(code?: number, reason?: string): void
   }
   interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {
-    /** The hub of this server; it is shut down with it. */
+    /** The hub of this server. It is shut down with the server. */
     wsHub: WebSocketHub
     /** Adds a WebSocket route with the plugin's configuration. */
     webSocket: WebSocketMethod<
@@ -250,7 +141,7 @@ declare module 'fastify' {
       TypeProvider,
       Logger
     >
-    /** Adds a WebSocket route with a configuration of its own; what it leaves out comes from the plugin's. */
+    /** Adds a WebSocket route with its own configuration. Options that it leaves out come from the plugin's configuration. */
     webSocketWithConfig: WebSocketWithConfigMethod<
       FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>,
       TypeProvider,

@@ -1,25 +1,31 @@
 import type { FastifyRequest } from 'fastify'
 import { shared } from '../internal/copies.ts'
-import { describe, invalidOption } from '../internal/errors.ts'
+import { invalidOption } from '../internal/errors.ts'
 
-type CheckOrigin = (request: FastifyRequest) => boolean | Promise<boolean>
+export type CheckOrigin = (request: FastifyRequest) => boolean | Promise<boolean>
 
-/** The default of `checkOrigin`: every origin, and none, may connect. */
+/** The default of `checkOrigin`: allows every origin, and requests without an origin. */
 export const allowAllOrigins: (request: FastifyRequest) => boolean = shared('allow-all-origins', () => () => true)
 
-/** How many allowed origins are logged with a refusal, and how much of what a client has sent, in characters. */
+/** The log of a refusal lists this many allowed origins at most. */
 const MAX_LISTED = 20
+/** It shows this many characters of a value that the client has sent. */
 const MAX_LOGGED = 256
 
-/** What a check compares the origin with, for the log of its refusals. */
+/** Returns what a check compares the origin with, for the log of its refusals. */
 type Explanation = (request: FastifyRequest) => Record<string, unknown>
 
 const explanations = shared('origin-explanations', () => new WeakMap<CheckOrigin, Explanation>())
 
+/** What to log with a refusal by this check, if the check is one of ours. */
+export function explanationOf(check: CheckOrigin, request: FastifyRequest): Record<string, unknown> | undefined {
+  return explanations.get(check)?.(request)
+}
+
 /**
- * A `checkOrigin` that allows pages of the host the request was sent to: same scheme, host and port (RFC 6454). Behind a
- * proxy, set Fastify's `trustProxy`, so that scheme and host are those the browser used. A request without an `Origin`
- * header does not come from a page and is allowed; `Origin: null` is refused.
+ * Returns a `checkOrigin` that allows pages from the server's own origin: same scheme, host and port (RFC 6454). Behind a
+ * proxy, set Fastify's `trustProxy`, so that Fastify knows the scheme and the host that the browser used. A request without an
+ * `Origin` header does not come from a web page and is allowed. `Origin: null` is refused.
  */
 export function sameOrigin(): (request: FastifyRequest) => boolean {
   return isSameOrigin
@@ -36,22 +42,22 @@ function ownOrigin({ protocol, host }: FastifyRequest): string {
   return `${protocol}://${host}`
 }
 
-/** Behind a proxy that Fastify does not trust, the origin of this server is not the one that the browser knows. */
+/** Explains a refusal behind a proxy: without `trustProxy`, Fastify does not know the origin that the browser sees. */
 function proxyHint(request: FastifyRequest): string | undefined {
   const { forwarded, 'x-forwarded-host': host, 'x-forwarded-proto': protocol } = request.headers
   if (host === undefined && protocol === undefined && forwarded === undefined) return undefined
-  // Only requests of a server with trustProxy have it.
+  // Requests have this property only if `trustProxy` is set.
   if (!('ips' in request))
-    return "the request came through a proxy and trustProxy is off: set Fastify's trustProxy, so that the scheme and host of the browser are known"
-  return 'the request came through a proxy: where expected is not the origin that the browser sees, look at trustProxy and at what the proxy sends as X-Forwarded-Host and X-Forwarded-Proto'
+    return "the request came through a proxy and trustProxy is off: set Fastify's trustProxy, so that Fastify knows the scheme and host that the browser used"
+  return 'the request came through a proxy: if expected is not the origin that the browser sees, look at trustProxy and at the X-Forwarded-Host and X-Forwarded-Proto headers of the proxy'
 }
 
 /**
- * A `checkOrigin` that allows the origins listed, exact on scheme, host and port. `https://*.example.com` stands for every
- * subdomain, at any depth, and not for `https://example.com`. A request without an `Origin` header does not come from a page
- * and is allowed; `Origin: null` is refused.
+ * Returns a `checkOrigin` that allows the listed origins. Scheme, host and port must match. `https://*.example.com` matches
+ * subdomains at any depth, but not `https://example.com`. A request without an `Origin` header does not come from a web page and
+ * is allowed. `Origin: null` is refused.
  *
- * @throws FST_BLAZE_WS_INVALID_OPTION where an entry is no origin.
+ * @throws FST_BLAZE_WS_INVALID_OPTION if an entry is not an origin.
  */
 export function allowOrigins(origins: readonly string[]): (request: FastifyRequest) => boolean {
   if (!Array.isArray(origins)) throw invalidOption('origins', 'must be an array of origins', origins)
@@ -81,33 +87,9 @@ export function allowOrigins(origins: readonly string[]): (request: FastifyReque
   return check
 }
 
-function cut(text: string): string {
+/** Shortens a value that a client has sent. */
+export function cut(text: string): string {
   return text.length > MAX_LOGGED ? `${text.slice(0, MAX_LOGGED)}…` : text
-}
-
-/** The same check, which says in the request's log whom it refuses, and why. */
-export function loggingRefusals(check: CheckOrigin): CheckOrigin {
-  const note = (request: FastifyRequest, isAllowed: boolean): boolean => {
-    if (isAllowed !== true) logRefusal(request, check, isAllowed)
-    return isAllowed
-  }
-  return (request) => {
-    const answer = check(request)
-    if (typeof (answer as Partial<Promise<boolean>> | undefined | null)?.then !== 'function')
-      return note(request, answer as boolean)
-    return Promise.resolve(answer).then((isAllowed) => note(request, isAllowed))
-  }
-}
-
-function logRefusal(request: FastifyRequest, check: CheckOrigin, answer: unknown): void {
-  const { origin } = request.headers
-  const details = { origin: origin && cut(origin), ...explanations.get(check)?.(request), ...mistakeIn(answer) }
-  request.log.info(details, 'websocket refused with 403: checkOrigin does not allow its origin')
-}
-
-/** A check that forgets its `return` refuses everybody: the log says so. */
-function mistakeIn(answer: unknown): { hint?: string } {
-  return typeof answer === 'boolean' ? {} : { hint: `checkOrigin must return true or false, got ${describe(answer)}` }
 }
 
 function matches(wildcard: { scheme: string; suffix: string; port: string }, origin: URL): boolean {
@@ -119,7 +101,7 @@ function matches(wildcard: { scheme: string; suffix: string; port: string }, ori
   )
 }
 
-/** Parses a serialized origin: a scheme, a host and perhaps a port, and nothing else. */
+/** Parses a serialized origin: a scheme, a host and perhaps a port. Returns undefined for anything else. */
 function parseOrigin(value: unknown): URL | undefined {
   if (typeof value !== 'string' || !/^[a-z][a-z0-9+.-]*:\/\/[^/?#@\\\s*]+$/i.test(value) || !URL.canParse(value))
     return undefined

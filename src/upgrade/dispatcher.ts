@@ -3,14 +3,15 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { Scheduler } from '../internal/scheduler.ts'
-import { errors, type FastifyError } from '../internal/errors.ts'
-import { RETRY_AFTER } from './admission.ts'
-import { BystanderSocket } from './bystander-socket.ts'
-import { ForeignUpgrades } from './foreign-upgrades.ts'
-import { decideUpgrades } from './node-private.ts'
+import { errors } from '../internal/errors.ts'
+import { filterUpgrades } from './node-private.ts'
+import { OfferedUpgrades } from './offered-upgrades.ts'
+import { OtherListeners } from './other-listeners.ts'
 import type { PendingUpgrades } from './pending-upgrades.ts'
-import { holdsBody, isWebSocketUpgrade, PlainRequests } from './plain-requests.ts'
+import { hasSeparateBody, isWebSocketUpgrade, PlainRequests } from './plain-requests.ts'
 import type { RouteKind, RouteProbe } from './route-probe.ts'
+import { answerUnavailable } from './service-unavailable.ts'
+import { StandInSocket } from './stand-in-socket.ts'
 import { Upgrade, upgradeOf } from './upgrade.ts'
 import { interceptUpgrades, type UpgradeArguments, type UpgradeListener } from './upgrade-event.ts'
 import type { WebsocketPlugin } from './websocket-plugin.ts'
@@ -18,30 +19,27 @@ import type { WebsocketPlugin } from './websocket-plugin.ts'
 type Routing = (request: IncomingMessage, response: ServerResponse) => void
 
 /**
- * The owner of a server's upgrades. Node tells every listener of the `upgrade` event of every upgrade, and all that a foreign
- * one (a development server, a proxy, another WebSocket library) can do with ours is harm. So an upgrade to a WebSocket route
- * goes to Fastify, and the other listeners see it with a stand-in for its socket. Any other upgrade goes to the other listeners
- * with its real socket, and to Fastify if none of them answers.
+ * Takes every upgrade of a server and passes it to the code that should answer it. Node would pass each upgrade to all
+ * listeners of the `upgrade` event, and another listener (a development server, a proxy, another WebSocket library) would
+ * write to or close the sockets of our connections. Therefore:
+ *
+ * - An upgrade to a WebSocket route goes to Fastify. The other listeners see it with a stand-in for its socket.
+ * - Any other upgrade goes to the other listeners with its real socket, and to Fastify if none of them answers.
  */
 export class UpgradeDispatcher {
   readonly #app: FastifyInstance
   readonly #websocket: WebsocketPlugin
   readonly #pending: PendingUpgrades
   readonly #routes: RouteProbe
-  readonly #foreign: ForeignUpgrades
+  readonly #others: OtherListeners
+  readonly #offered: OfferedUpgrades
+  readonly #plainRequests = new PlainRequests()
   readonly #routing: Routing
   readonly #undo: (() => void)[] = []
-  /** Stays on the server, so that Node emits the event at all. */
-  readonly #listener: UpgradeListener = (...args) => this.#bypassed(args)
-  /** The listener that is being called. */
-  #calling: UpgradeListener | undefined
-  /** What Fastify has for the upgrade that is being offered to the other listeners. */
-  #offered: RouteKind | undefined
-  /** That of `@fastify/websocket`, if the application registered it: known once it was called. */
-  #shared: UpgradeListener | undefined
-  /** Other listeners that answer upgrades with Fastify's routes, as `@fastify/http-proxy` does. */
-  readonly #routers = new WeakSet<UpgradeListener>()
-  readonly #plain = new PlainRequests()
+  /** Stays on the server, because Node emits the event only if there is a listener. */
+  readonly #listener: UpgradeListener = (...args) => this.#onBypassed(args)
+  /** The kind of route that Fastify has for the upgrade which the other listeners are being offered. */
+  #offeredKind: RouteKind | undefined
   #isClosed = false
   #hasWarned = false
 
@@ -50,222 +48,203 @@ export class UpgradeDispatcher {
     websocket: WebsocketPlugin,
     pending: PendingUpgrades,
     routes: RouteProbe,
-    clock: Scheduler
+    scheduler: Scheduler
   ) {
     this.#app = app
     this.#websocket = websocket
     this.#pending = pending
     this.#routes = routes
-    this.#foreign = new ForeignUpgrades(clock, (upgrade) => this.#answer(upgrade))
+    this.#others = new OtherListeners(websocket.server, this.#listener, app.log)
+    this.#offered = new OfferedUpgrades(scheduler, (upgrade) => this.#answer(upgrade))
     this.#routing = app.routing.bind(app)
-    app.routing = (request, response) => this.#routed(request, response)
+    app.routing = (request, response) => this.#onRoutingCalled(request, response)
     const { server } = websocket
     if (server === undefined)
       this.#warn(
-        '@fastify/websocket listens to a server of its own: other listeners of its upgrade event are not kept from ours'
+        '@fastify/websocket listens to a server of its own: other listeners of its upgrade event can interfere with WebSocket routes'
       )
-    else this.#takeOver(server)
+    else this.#intercept(server)
   }
 
-  /** An upgrade that `injectWS` has made: nobody else is told. */
+  /** Takes an upgrade from `injectWS`. The other listeners do not see it. */
   inject(...args: UpgradeArguments): void {
-    this.#enter(new Upgrade(...args))
+    this.#passToFastify(new Upgrade(...args))
   }
 
   /**
-   * From now on upgrades get 503. Connections of the other listeners and of `@fastify/websocket` that are still open after
-   * `timeout` milliseconds are dropped.
+   * Answers further upgrades with 503. After `timeout` milliseconds, destroys the connections of the other listeners and of
+   * `@fastify/websocket` that are still open.
    */
   close(timeout: number): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#foreign.close(timeout)
+    this.#offered.close(timeout)
     this.#websocket.close(timeout)
   }
 
-  /** Takes off the server what was put on it: another application may use it next. */
-  release(): void {
+  /** Removes everything that was put on the server, because another application may use it next. */
+  restoreServer(): void {
     for (const undo of this.#undo.splice(0)) undo()
   }
 
-  #takeOver(server: Server): void {
-    this.#listen()
+  #intercept(server: Server): void {
+    this.#addListener()
     this.#undo.push(
       () => server.removeListener('upgrade', this.#listener),
-      decideUpgrades(server, (request) => this.#isUpgrade(request)),
+      filterUpgrades(server, (request) => this.#isUpgrade(request)),
       interceptUpgrades(server, (...args) => this.#dispatch(args))
     )
   }
 
-  /** Also if the application has removed all listeners of the event, to get rid of another library's. */
-  #listen(): void {
+  /** Adds our listener again if the application has removed all listeners of the event. */
+  #addListener(): void {
     const { server } = this.#websocket
     if (server?.listenerCount('upgrade', this.#listener) === 0) server.on('upgrade', this.#listener)
   }
 
-  /** Asked of each request with an `Upgrade` header. */
+  /** Called for each request with an `Upgrade` header. */
   #isUpgrade(request: IncomingMessage): boolean {
-    this.#listen()
-    return this.#plain.isUpgrade(request, this.#others().length > 0)
+    this.#addListener()
+    return this.#plainRequests.isUpgrade(request, !this.#others.isEmpty)
   }
 
-  /** The other listeners of the server. */
-  #others(): UpgradeListener[] {
-    const listeners = (this.#websocket.server?.rawListeners('upgrade') ?? []) as UpgradeListener[]
-    return listeners.filter((listener) => listener !== this.#listener && listener !== this.#shared)
-  }
-
-  /** Nothing may be thrown into the server's event: it would end the process. */
+  /** Throws nothing: an error in the server's event would end the process. */
   #dispatch(args: UpgradeArguments): void {
     const upgrade = new Upgrade(...args)
     try {
-      if (this.#others().length === 0) this.#answer(upgrade)
+      if (this.#others.isEmpty) this.#answer(upgrade)
       else if (!isWebSocketUpgrade(upgrade.request)) this.#offer(upgrade, 'none')
-      else this.#ask(upgrade, (kind) => this.#decide(upgrade, kind))
+      else this.#findRoute(upgrade, (kind) => this.#dispatchTo(kind, upgrade))
     } catch (error) {
-      this.#fail(upgrade, error)
+      this.#destroyAfterError(upgrade, error)
     }
   }
 
-  /** Asks for the route. While the application looks it up asynchronously, the upgrade counts like one whose hooks run. */
-  #ask(upgrade: Upgrade, decide: (kind: RouteKind) => void): void {
-    let isKnown = false
-    this.#routes.ask(upgrade.request, (kind) => {
-      isKnown = true
+  /** Finds out which kind of route the upgrade is for. If the application looks it up asynchronously, the upgrade counts as pending. */
+  #findRoute(upgrade: Upgrade, onFound: (kind: RouteKind) => void): void {
+    let isFound = false
+    this.#routes.find(upgrade.request, (kind) => {
+      isFound = true
       this.#pending.delete(upgrade)
-      // Meanwhile the client may have left, or was refused.
-      if (upgrade.socket.writable) decide(kind)
+      // The client may have left, or may have been refused, in the meantime.
+      if (upgrade.stream.writable) onFound(kind)
     })
-    if (!isKnown && !this.#pending.add(upgrade)) refuse(upgrade, new errors.TOO_MANY_UPGRADES())
+    if (!isFound && !this.#pending.add(upgrade)) answerUnavailable(upgrade, new errors.TOO_MANY_UPGRADES())
   }
 
-  #decide(upgrade: Upgrade, kind: RouteKind): void {
+  #dispatchTo(kind: RouteKind, upgrade: Upgrade): void {
     if (kind !== 'webSocket') return this.#offer(upgrade, kind)
-    for (const listener of this.#others()) this.#call(listener, [upgrade.request, upgrade.bystander, upgrade.head])
-    this.#enter(upgrade)
+    this.#others.call(upgrade.request, upgrade.standIn, upgrade.head)
+    this.#passToFastify(upgrade)
   }
 
-  /** Gives an upgrade to the other listeners. */
+  /** Lets the other listeners answer an upgrade. */
   #offer(upgrade: Upgrade, kind: RouteKind): void {
-    // A connection that another listener opened now would hold up `app.close()`.
-    if (this.#isClosed) return this.#enter(upgrade)
-    this.#foreign.add(upgrade)
-    this.#offered = kind
-    for (const listener of this.#others()) this.#call(listener, [upgrade.request, upgrade.socket, upgrade.head])
-    this.#offered = undefined
-    // Listeners that only route, such as that of `@fastify/websocket`, have nothing more to say.
-    if (upgrade.isAnswered || this.#others().every((listener) => this.#routers.has(listener)))
-      this.#foreign.settle(upgrade)
+    // A connection that another listener opened now would delay `app.close()`.
+    if (this.#isClosed) return this.#passToFastify(upgrade)
+    this.#offered.add(upgrade)
+    this.#offeredKind = kind
+    this.#others.call(upgrade.request, upgrade.stream, upgrade.head)
+    this.#offeredKind = undefined
+    // Listeners that only pass upgrades to Fastify's routes will not answer later.
+    if (upgrade.isAnswered || this.#others.hasOnlyRouting) this.#offered.stopWaiting(upgrade)
   }
 
-  #call(listener: UpgradeListener, args: UpgradeArguments): void {
-    const onError = (error: unknown): void =>
-      this.#app.log.error({ err: error }, 'a listener of the upgrade event failed')
-    this.#calling = listener
-    try {
-      const result: unknown = Reflect.apply(listener, this.#websocket.server, args)
-      if (result instanceof Promise) result.catch(onError)
-    } catch (error) {
-      onError(error)
-    }
-    this.#calling = undefined
-  }
-
-  /** `app.routing` was called: by a listener that answers upgrades with Fastify's routes. */
-  #routed(request: IncomingMessage, response: ServerResponse): void {
-    const socket = response.socket as Duplex | null | undefined
+  /** `app.routing` was called: for an ordinary request, or by a listener that passes an upgrade to Fastify's routes. */
+  #onRoutingCalled(request: IncomingMessage, response: ServerResponse): void {
+    const stream = response.socket as Duplex | null | undefined
     const upgrade = upgradeOf(request)
-    if (socket instanceof BystanderSocket) return
-    if (socket === null || socket === undefined) {
-      // Adapters pass ordinary requests on with responses that have no socket. An upgrade could not be answered.
+    if (stream instanceof StandInSocket) return
+    if (stream === null || stream === undefined) {
+      // Adapters pass on ordinary requests with a response that has no socket. An upgrade could not be answered this way.
       if (upgrade === undefined) this.#routing(request, response)
       return
     }
-    if (upgrade === undefined) return this.#adopt(request, response, socket)
-    if (this.#calling === undefined) return this.#routing(request, response)
-    const isShared = this.#websocket.isShared && this.#websocket.hasMarked(request, socket)
-    if (isShared) this.#shared = this.#calling
-    else this.#routers.add(this.#calling)
-    if (!isShared && this.#offered !== 'none') return this.#route(upgrade, response)
-    // Its turn comes if no other listener answers.
+    if (upgrade === undefined) return this.#routeUnknown(request, response, stream)
+    if (!this.#others.isRunning) return this.#routing(request, response)
+    const isWebsocketPlugin = this.#websocket.isRegisteredByApp && this.#websocket.hasMarked(request, stream)
+    this.#others.recordRouting(isWebsocketPlugin)
+    if (!isWebsocketPlugin && this.#offeredKind !== 'none') return this.#route(upgrade, response)
+    // Fastify gets the upgrade later, if no other listener answers it.
     this.#websocket.unmark(request)
-    response.detachSocket(socket as Socket)
-    upgrade.disregardListeners()
+    response.detachSocket(stream as Socket)
+    upgrade.ignoreCurrentListeners()
   }
 
-  /** An upgrade from a server that we do not know, or an ordinary request. */
-  #adopt(request: IncomingMessage, response: ServerResponse, socket: Duplex): void {
-    const args = this.#websocket.argumentsOf(request, socket)
+  /** Routes an ordinary request, or an upgrade that `@fastify/websocket` took from a server that we do not know. */
+  #routeUnknown(request: IncomingMessage, response: ServerResponse, stream: Duplex): void {
+    const args = this.#websocket.argumentsOf(request, stream)
     if (args === undefined) return this.#routing(request, response)
     const upgrade = new Upgrade(...args)
-    response.detachSocket(socket as Socket)
-    this.#enter(upgrade)
+    response.detachSocket(stream as Socket)
+    this.#passToFastify(upgrade)
   }
 
-  /** The event came to us without our knowing: whoever has replaced `server.emit` has told the other listeners as well. */
-  #bypassed(args: UpgradeArguments): void {
+  /** Our listener was called past `#dispatch`, because `server.emit` was replaced. The other listeners were called as well. */
+  #onBypassed(args: UpgradeArguments): void {
     const upgrade = new Upgrade(...args)
     this.#warn(
-      'server.emit was replaced after fastify-blaze-ws was registered: other listeners of the upgrade event are not kept from ours'
+      'server.emit was replaced after fastify-blaze-ws was registered: other listeners of the upgrade event can interfere with WebSocket routes'
     )
     try {
-      this.#ask(upgrade, (kind) =>
-        kind === 'webSocket' || this.#others().length === 0 ? this.#enter(upgrade) : this.#foreign.add(upgrade)
+      this.#findRoute(upgrade, (kind) =>
+        kind === 'webSocket' || this.#others.isEmpty ? this.#passToFastify(upgrade) : this.#offered.add(upgrade)
       )
     } catch (error) {
-      this.#fail(upgrade, error)
+      this.#destroyAfterError(upgrade, error)
     }
   }
 
-  /** Has Fastify answer, as it would without other listeners. */
+  /** Has the upgrade answered as if there were no other listeners. */
   #answer(upgrade: Upgrade): void {
     const { server } = this.#websocket
-    if (server === undefined || isWebSocketUpgrade(upgrade.request) || holdsBody(upgrade)) this.#enter(upgrade)
-    else this.#plain.replay(upgrade, server)
+    if (server === undefined || isWebSocketUpgrade(upgrade.request) || hasSeparateBody(upgrade))
+      this.#passToFastify(upgrade)
+    else this.#plainRequests.replay(upgrade, server)
   }
 
-  #enter(upgrade: Upgrade): void {
-    if (this.#isClosed) return refuse(upgrade, new errors.SHUTTING_DOWN())
+  #passToFastify(upgrade: Upgrade): void {
+    if (this.#isClosed) return answerUnavailable(upgrade, new errors.SHUTTING_DOWN())
     const response = new ServerResponse(upgrade.request)
     response.shouldKeepAlive = false
     try {
-      response.assignSocket(upgrade.socket as Socket)
+      response.assignSocket(upgrade.stream as Socket)
     } catch {
-      // An earlier request on this socket has no answer yet: there is no place for another one.
-      upgrade.socket.destroy()
+      // An earlier request on this socket is not answered yet, and a socket takes one response at a time.
+      upgrade.stream.destroy()
       return
     }
-    // Fastify is to see a plain request.
-    if (holdsBody(upgrade)) upgrade.release()
+    // Fastify must see a plain request if the body has to be read.
+    if (hasSeparateBody(upgrade)) upgrade.finish()
     else this.#websocket.mark(upgrade)
     this.#route(upgrade, response)
   }
 
   #route(upgrade: Upgrade, response: ServerResponse): void {
-    this.#foreign.delete(upgrade)
-    // The client has left, perhaps while its route was looked up: there is nobody to run hooks for.
-    if (upgrade.socket.destroyed) return upgrade.release()
+    this.#offered.delete(upgrade)
+    // The client may have left while the route was looked up. No hook should run then.
+    if (upgrade.stream.destroyed) return upgrade.finish()
     if (!this.#pending.add(upgrade)) {
-      response.detachSocket(upgrade.socket as Socket)
-      return refuse(upgrade, new errors.TOO_MANY_UPGRADES())
+      response.detachSocket(upgrade.stream as Socket)
+      return answerUnavailable(upgrade, new errors.TOO_MANY_UPGRADES())
     }
     response.on('prefinish', () => this.#pending.delete(upgrade))
-    // What Fastify answers on its own, to a malformed URL for instance, runs no hook that could close the socket.
+    // Fastify runs no hook for some of its own answers, such as that to a malformed URL, so no hook could close the socket.
     response.on('finish', () => {
-      upgrade.socket.destroy()
-      upgrade.release()
+      upgrade.stream.destroy()
+      upgrade.finish()
     })
     try {
       this.#routing(upgrade.request, response)
     } catch (error) {
-      return this.#fail(upgrade, error)
+      return this.#destroyAfterError(upgrade, error)
     }
-    if (this.#pending.has(upgrade) && !holdsBody(upgrade)) this.#pending.watch(upgrade)
+    if (this.#pending.has(upgrade) && !hasSeparateBody(upgrade)) this.#pending.destroyOnDisconnect(upgrade)
   }
 
-  #fail(upgrade: Upgrade, error: unknown): void {
+  #destroyAfterError(upgrade: Upgrade, error: unknown): void {
     this.#app.log.error({ err: error }, 'an upgrade failed')
-    upgrade.socket.destroy()
+    upgrade.stream.destroy()
   }
 
   #warn(message: string): void {
@@ -273,19 +252,4 @@ export class UpgradeDispatcher {
     this.#hasWarned = true
     this.#app.log.warn(message)
   }
-}
-
-/** Answers with 503, without Fastify: a server that has too much to do, or no time left, runs no hooks for it. */
-function refuse({ socket }: Upgrade, error: FastifyError): void {
-  const body = JSON.stringify({
-    statusCode: 503,
-    code: error.code,
-    error: 'Service Unavailable',
-    message: error.message
-  })
-  socket.end(
-    `HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: ${RETRY_AFTER}\r\n` +
-      `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-    () => socket.destroy()
-  )
 }

@@ -9,32 +9,32 @@ import { errors } from '../internal/errors.ts'
 import { keepValidOffers } from './extension-offers.ts'
 import { type Upgrade, upgradeOf } from './upgrade.ts'
 
-/** Runs a connection. Called after the handshake, when nothing may fail any more. */
-export type OpenConnection = (socket: ServerSocket, raw: Duplex) => void
+/** Opens a connection after its handshake. It must not throw. */
+export type OpenConnection = (socket: ServerSocket, stream: Duplex) => void
 
-/** A route, as its handshakes know it. */
-export interface UpgradeTarget {
+/** The server's end of a connection: a route's handler, or a refusal that closes the connection at once. */
+export interface Endpoint {
   readonly config: WebSocketConfig
-  /** Says what opens the connection. Throws if the route takes no further one. */
+  /** Returns a function that opens the connection after the handshake. Throws if a limit of the route is reached. */
   admit(request: FastifyRequest, reply: FastifyReply): OpenConnection
 }
 
-/** Longer than any connection takes to close: we keep that time ourselves, for all connections with one timer. */
+/** Turns off the close timer of `ws`: one timer of ours enforces `closeTimeout` for all connections. */
 const NEVER = 2 ** 31 - 1
 
-/** Options of `ws` that its types do not know yet. */
+/** Options of `ws` that are not in its types yet. */
 interface NewerOptions {
   closeTimeout: number
   maxFragments: number
   maxBufferedChunks: number
 }
 
-/** What the handshake itself sets, and what only belongs to a response with a body. */
-const OWN_HEADERS = /^(connection|upgrade|keep-alive|transfer-encoding|content-.*|sec-websocket-.*)$/
+/** Headers that the handshake itself sets, and headers that belong to a body. */
+const UNSENT_HEADERS = /^(connection|upgrade|keep-alive|transfer-encoding|content-.*|sec-websocket-.*)$/
 
 /**
- * What happens between the hooks of a route and its 101. `@fastify/websocket` completes every handshake with one `ws` server and
- * one set of options; here each configuration of a route has a `ws` server of its own.
+ * Completes handshakes: everything between the hooks of a route and the 101 response. `@fastify/websocket` has one `ws` server
+ * with one set of options for all routes. Here each route configuration has its own `ws` server.
  */
 export class Handshakes {
   readonly #headers = new WeakMap<IncomingMessage, string[]>()
@@ -42,49 +42,49 @@ export class Handshakes {
   #isClosed = false
 
   /**
-   * Lets each upgrade to `target` through its gate, once every hook before the handler has run, also those that other plugins
-   * add to a route. Plain requests go to `handler`.
+   * Returns a route handler that checks the origin of each upgrade and completes its handshake. It runs after all hooks, also
+   * those that other plugins add to the route. Plain requests go to the given handler.
    */
-  guard(target: UpgradeTarget, handler: RouteHandlerMethod): RouteHandlerMethod {
-    const pass = (request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade, isAllowed: unknown): void => {
-      // The check has called `request.refuseWebSocket()`, or it took its time and Fastify has answered (`handlerTimeout`).
+  wrapHandler(endpoint: Endpoint, handler: RouteHandlerMethod): RouteHandlerMethod {
+    const onChecked = (request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade, isAllowed: unknown): void => {
+      // The check has called `request.refuseWebSocket()`, or was so slow that Fastify has answered (`handlerTimeout`).
       if (reply.sent) return
-      // The client has left meanwhile.
-      if (upgrade.socket.destroyed) return void reply.hijack()
+      // The client has left in the meantime.
+      if (upgrade.stream.destroyed) return void reply.hijack()
       if (isAllowed !== true) throw new errors.ORIGIN_FORBIDDEN()
-      this.complete(target, request, reply, upgrade)
+      this.complete(endpoint, request, reply, upgrade)
     }
     return function (request, reply) {
       const upgrade = upgradeOf(request.raw)
       if (upgrade === undefined) return handler.call(this, request, reply)
       assertHandshake(request.raw, reply)
-      const isAllowed = target.config.checkOrigin(request)
-      // Most checks need no promise, and then nor does the handshake.
+      const isAllowed = endpoint.config.checkOrigin(request)
+      // Without a promise from the check, the handshake needs none either.
       if (typeof (isAllowed as Partial<Promise<boolean>> | undefined)?.then !== 'function')
-        return pass(request, reply, upgrade, isAllowed)
-      return Promise.resolve(isAllowed).then((allowed) => pass(request, reply, upgrade, allowed))
+        return onChecked(request, reply, upgrade, isAllowed)
+      return Promise.resolve(isAllowed).then((allowed) => onChecked(request, reply, upgrade, allowed))
     }
   }
 
-  /** Completes the handshake of a request. Hooks that still wait do not run. */
-  complete(target: UpgradeTarget, request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade): void {
+  /** Completes the handshake of a request. Hooks that have not run yet do not run. */
+  complete(endpoint: Endpoint, request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade): void {
     if (this.#isClosed) throw new errors.SHUTTING_DOWN()
     assertHandshake(request.raw, reply)
-    const open = target.admit(request, reply)
+    const open = endpoint.admit(request, reply)
     keepValidOffers(request.raw)
     this.#headers.set(request.raw, headerLines(reply))
     const { raw: response } = reply.hijack()
-    this.#serverFor(target.config).handleUpgrade(request.raw, upgrade.socket, upgrade.head, (socket) => {
-      // Of the HTTP exchange only the request is kept for as long as the connection lives.
+    this.#serverFor(endpoint.config).handleUpgrade(request.raw, upgrade.stream, upgrade.head, (socket) => {
+      // Only the request may stay in memory for as long as the connection is open.
       this.#headers.delete(request.raw)
-      upgrade.unguard()
-      response.detachSocket(upgrade.socket as Socket)
-      tellClosed(response, request)
-      open(socket as ServerSocket, upgrade.socket)
+      upgrade.removeErrorListener()
+      response.detachSocket(upgrade.stream as Socket)
+      emitClose(response, request)
+      open(socket as ServerSocket, upgrade.stream)
     })
   }
 
-  /** From now on upgrades whose hooks still run get 503; later ones do not get here. */
+  /** Answers upgrades whose hooks are still running with 503. Later upgrades do not get here. */
   close(): void {
     this.#isClosed = true
     for (const server of this.#servers.values()) server.close()
@@ -112,8 +112,8 @@ export class Handshakes {
   }
 }
 
-/** Whoever measures or traces requests learns that this one is over. Their errors must not reach the open connection. */
-function tellClosed(response: ServerResponse, request: FastifyRequest): void {
+/** Tells plugins that measure or trace requests that this one is over. Their errors must not affect the open connection. */
+function emitClose(response: ServerResponse, request: FastifyRequest): void {
   try {
     response.emit('close')
   } catch (error) {
@@ -123,30 +123,30 @@ function tellClosed(response: ServerResponse, request: FastifyRequest): void {
 
 const KEY = /^[+/0-9A-Za-z]{22}==$/
 
-/** Throws where the request is no opening handshake (RFC 6455, 4.2.1). */
+/** Throws if the request is not a valid opening handshake (RFC 6455, 4.2.1). */
 function assertHandshake({ headers, httpVersion }: IncomingMessage, reply: FastifyReply): void {
-  if (httpVersion !== '1.1') throw new errors.BAD_HANDSHAKE('it takes HTTP/1.1')
+  if (httpVersion !== '1.1') throw new errors.BAD_HANDSHAKE('HTTP/1.1 is required')
   if (headers.host === undefined) throw new errors.BAD_HANDSHAKE('Host is missing')
   if (headers.upgrade?.toLowerCase() !== 'websocket') throw new errors.BAD_HANDSHAKE('Upgrade must be websocket')
   if (!KEY.test(headers['sec-websocket-key'] ?? ''))
     throw new errors.BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
   if (headers['sec-websocket-version'] === '13') return
-  // RFC 6455, 4.4 and RFC 9110, 15.5.22: the answer names what would do.
+  // RFC 6455, 4.4 and RFC 9110, 15.5.22: the response names the version and protocol that the server accepts.
   void reply.headers({ 'sec-websocket-version': '13', upgrade: 'websocket' })
   throw new errors.UNSUPPORTED_VERSION()
 }
 
-/** The header lines that hooks have set on the reply, such as cookies: they go out with the 101. */
+/** The headers that hooks have set on the reply, such as cookies. They are sent with the 101. */
 function headerLines(reply: FastifyReply): string[] {
   const lines: string[] = []
   for (const [name, value] of Object.entries(reply.getHeaders())) {
-    if (value === undefined || OWN_HEADERS.test(name)) continue
+    if (value === undefined || UNSENT_HEADERS.test(name)) continue
     for (const one of [value].flat()) lines.push(headerLine(reply, name, String(one)))
   }
   return lines
 }
 
-/** Throws where Node would refuse the header; it is taken off, so that the error's own response can be sent. */
+/** Throws if Node would refuse the header, and removes it, so that the error response can be sent. */
 function headerLine(reply: FastifyReply, name: string, value: string): string {
   try {
     validateHeaderName(name)

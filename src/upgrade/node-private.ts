@@ -2,16 +2,16 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 
 /**
- * The one private part of Node that this package touches. As soon as a server listens to `upgrade`, Node takes every request
- * with an `Upgrade` header for one, and ordinary routes never see it: `curl --http2` and Java's HTTP client send
- * `Upgrade: h2c` with every request. Node 22.21, 24.9 and later let a server decide (`shouldUpgradeCallback`). In older versions
- * the decision is taken by the HTTP parser of each connection. A test fails if a new version keeps the parser elsewhere.
+ * This file uses the only private part of Node that this package needs. As soon as a server listens to `upgrade`, Node treats
+ * every request with an `Upgrade` header as an upgrade, and ordinary routes never see it: `curl --http2` and Java's HTTP client
+ * send `Upgrade: h2c` with every request. Node 22.21, 24.9 and later let a server decide (`shouldUpgradeCallback`). In older
+ * versions the HTTP parser of each connection decides. A test fails if a new version keeps the parser elsewhere.
  */
 
-type Decide = (request: IncomingMessage) => boolean
+type IsUpgrade = (request: IncomingMessage) => boolean
 
-interface Deciding {
-  shouldUpgradeCallback?: Decide
+interface WithCallback {
+  shouldUpgradeCallback?: IsUpgrade
 }
 
 interface Parser {
@@ -19,29 +19,29 @@ interface Parser {
 }
 
 /**
- * From now on a request of this server with an `Upgrade` header stays a plain request unless `wantsUpgrade` says otherwise.
- * Returns a function that takes this back.
+ * Treats a request of this server with an `Upgrade` header as a plain request unless `isUpgrade` returns true. Returns a
+ * function that undoes this.
  */
-export function decideUpgrades(server: Server, wantsUpgrade: Decide): () => void {
-  const deciding = server as Deciding
-  const before = deciding.shouldUpgradeCallback
-  if (typeof before !== 'function') return decideInParsers(server, wantsUpgrade)
-  const decide: Decide = (request) => wantsUpgrade(request) && before.call(server, request)
-  deciding.shouldUpgradeCallback = decide
+export function filterUpgrades(server: Server, isUpgrade: IsUpgrade): () => void {
+  const withCallback = server as WithCallback
+  const before = withCallback.shouldUpgradeCallback
+  if (typeof before !== 'function') return filterInParsers(server, isUpgrade)
+  const callback: IsUpgrade = (request) => isUpgrade(request) && before.call(server, request)
+  withCallback.shouldUpgradeCallback = callback
   return () => {
-    if (deciding.shouldUpgradeCallback === decide) deciding.shouldUpgradeCallback = before
+    if (withCallback.shouldUpgradeCallback === callback) withCallback.shouldUpgradeCallback = before
   }
 }
 
 const CONNECTION_EVENTS = ['connection', 'secureConnection']
 
-function decideInParsers(server: Server, wantsUpgrade: Decide): () => void {
+function filterInParsers(server: Server, isUpgrade: IsUpgrade): () => void {
   const onConnection = (socket: Socket & { parser?: Parser | null }): void => {
     const { parser } = socket
     const onIncoming = parser?.onIncoming
     if (parser === null || parser === undefined || typeof onIncoming !== 'function') return
     parser.onIncoming = (request, ...rest) => {
-      if (request.upgrade && request.method !== 'CONNECT' && !wantsUpgrade(request)) request.upgrade = false
+      if (request.upgrade && request.method !== 'CONNECT' && !isUpgrade(request)) request.upgrade = false
       return onIncoming.call(parser, request, ...rest)
     }
   }

@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream'
 import type { Upgrade } from './upgrade.ts'
 
-/** Frames that came early stay where they are. If there are none, reading nothing brings the end of the stream to light. */
-function onReadable(this: Duplex): void {
+/** Makes a stream notice its end: it emits `end` only if it is read. Frames that came early stay in its buffer. */
+function readNothing(this: Duplex): void {
   if (this.readableLength === 0) this.read(0)
 }
 
@@ -10,7 +10,7 @@ function destroy(this: Duplex): void {
   this.destroy()
 }
 
-/** The upgrades that Fastify works on, from the server's event to the handshake or the refusal, up to a limit. */
+/** The upgrades that Fastify is handling, from the server's event to the handshake or the refusal, up to a limit. */
 export class PendingUpgrades {
   readonly #max: number
   readonly #upgrades = new Map<Duplex, Upgrade>()
@@ -20,14 +20,14 @@ export class PendingUpgrades {
 
   constructor(max: number) {
     this.#max = max
-    const remove = (socket: Duplex): Upgrade | undefined => this.#remove(socket)
+    const remove = (stream: Duplex): Upgrade | undefined => this.#remove(stream)
     this.#onClose = function () {
-      // Node does not tell the request of an upgrade, on which Fastify's `onRequestAbort` and `request.signal` depend.
+      // Node does not destroy the request of an upgrade. Fastify's `onRequestAbort` and `request.signal` depend on that.
       remove(this)?.request.destroy()
     }
-    // Whoever begins to read what the client sends has completed the handshake.
+    // Reading from the stream begins when the handshake is complete, also if another package completes it.
     this.#onNewListener = function (event) {
-      if (event === 'data') remove(this)?.release()
+      if (event === 'data') remove(this)?.finish()
     }
   }
 
@@ -36,55 +36,55 @@ export class PendingUpgrades {
   }
 
   has(upgrade: Upgrade): boolean {
-    return this.#upgrades.has(upgrade.socket)
+    return this.#upgrades.has(upgrade.stream)
   }
 
-  /** False if there are too many. It is counted until its handshake is complete or its client is gone. */
+  /** Counts an upgrade until its handshake is complete or its client has left. Returns false if there are too many. */
   add(upgrade: Upgrade): boolean {
     if (this.#upgrades.size >= this.#max) return false
-    const { socket } = upgrade
-    this.#upgrades.set(socket, upgrade)
-    socket.on('close', this.#onClose)
-    socket.on('newListener', this.#onNewListener)
-    // Node no longer looks after Fastify's `connectionTimeout`, and hooks can hang.
-    socket.on('timeout', destroy)
+    const { stream } = upgrade
+    this.#upgrades.set(stream, upgrade)
+    stream.on('close', this.#onClose)
+    stream.on('newListener', this.#onNewListener)
+    // Node does not enforce Fastify's `connectionTimeout` on an upgrade, and hooks can hang.
+    stream.on('timeout', destroy)
     return true
   }
 
-  /** From now on notices when the client ends its side: a hook may take its time, and nobody reads meanwhile. */
-  watch({ socket }: Upgrade): void {
-    socket.on('readable', onReadable)
-    socket.on('end', destroy)
+  /** Destroys the stream when the client ends its side. Nothing else reads the stream while hooks run. */
+  destroyOnDisconnect({ stream }: Upgrade): void {
+    stream.on('readable', readNothing)
+    stream.on('end', destroy)
   }
 
-  /** It is being refused: the rest is between the response and the socket. */
-  delete({ socket }: Upgrade): void {
-    this.#remove(socket)
+  /** Forgets an upgrade. */
+  delete({ stream }: Upgrade): void {
+    this.#remove(stream)
   }
 
-  /** Resolves when there are none left; drops those that are still there after `timeout` milliseconds. */
+  /** Resolves when no upgrade is pending. Destroys those that still are after `timeout` milliseconds. */
   async drain(timeout: number): Promise<void> {
     if (this.size === 0) return
-    const timer = setTimeout(() => this.#drop(), timeout).unref()
+    const timer = setTimeout(() => this.#destroyAll(), timeout).unref()
     await new Promise<void>((resolve) => {
       this.#onEmpty = resolve
     })
     clearTimeout(timer)
   }
 
-  #drop(): void {
-    for (const socket of this.#upgrades.keys()) socket.destroy()
+  #destroyAll(): void {
+    for (const stream of this.#upgrades.keys()) stream.destroy()
     this.#onEmpty?.()
   }
 
-  #remove(socket: Duplex): Upgrade | undefined {
-    const upgrade = this.#upgrades.get(socket)
-    socket.removeListener('close', this.#onClose)
-    socket.removeListener('newListener', this.#onNewListener)
-    socket.removeListener('timeout', destroy)
-    socket.removeListener('readable', onReadable)
-    socket.removeListener('end', destroy)
-    this.#upgrades.delete(socket)
+  #remove(stream: Duplex): Upgrade | undefined {
+    const upgrade = this.#upgrades.get(stream)
+    stream.removeListener('close', this.#onClose)
+    stream.removeListener('newListener', this.#onNewListener)
+    stream.removeListener('timeout', destroy)
+    stream.removeListener('readable', readNothing)
+    stream.removeListener('end', destroy)
+    this.#upgrades.delete(stream)
     if (this.#upgrades.size === 0) this.#onEmpty?.()
     return upgrade
   }

@@ -3,7 +3,8 @@ import { assertSendable, CloseCode, fitReason } from '../internal/close.ts'
 import { errors } from '../internal/errors.ts'
 import { type Upgrade, upgradeOf } from './upgrade.ts'
 
-export type CompleteRefusal = (
+/** Completes a handshake and closes the connection at once. */
+export type CloseUpgrade = (
   request: FastifyRequest,
   reply: FastifyReply,
   upgrade: Upgrade,
@@ -11,21 +12,24 @@ export type CompleteRefusal = (
   reason: string
 ) => void
 
-/** Refuses upgrades in a way that a browser can read: it tells its page nothing about an HTTP answer, but the code of a close frame. */
+/**
+ * Refuses upgrades with a close code, for `request.refuseWebSocket()`. A browser shows its page the close code and the reason,
+ * but not the status of an HTTP response.
+ */
 export class Refusals {
-  readonly #complete: CompleteRefusal
+  readonly #closeUpgrade: CloseUpgrade
 
-  constructor(complete: CompleteRefusal) {
-    this.#complete = complete
+  constructor(closeUpgrade: CloseUpgrade) {
+    this.#closeUpgrade = closeUpgrade
   }
 
-  /** The first of our hooks: from here on a refusal can be carried out. */
-  ready(request: FastifyRequest, reply: FastifyReply): void {
+  /** The first of our hooks. It sets the reply that a refusal needs. An earlier hook may have refused the upgrade already. */
+  onRequest(request: FastifyRequest, reply: FastifyReply): void {
     const upgrade = upgradeOf(request.raw)
     if (upgrade === undefined) return
     upgrade.reply = reply
     const { refusal } = upgrade
-    if (refusal !== undefined) this.#carryOut(request, reply, upgrade, refusal.code, refusal.reason)
+    if (refusal !== undefined) this.#close(request, reply, upgrade, refusal.code, refusal.reason)
   }
 
   refuse(request: FastifyRequest, code: number = CloseCode.PolicyViolation, reason = ''): void {
@@ -34,12 +38,12 @@ export class Refusals {
     if (upgrade === undefined) throw request.ws === true ? new errors.NOT_UPGRADING() : new errors.UPGRADE_REQUIRED()
     const { reply } = upgrade
     if (reply === undefined) upgrade.refusal = { code, reason: fitReason(reason) }
-    else this.#carryOut(request, reply, upgrade, code, fitReason(reason))
+    else this.#close(request, reply, upgrade, code, fitReason(reason))
   }
 
-  #carryOut(request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade, code: number, reason: string): void {
+  #close(request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade, code: number, reason: string): void {
     if (reply.sent) return
     request.log.info({ code, reason }, 'websocket refused')
-    this.#complete(request, reply, upgrade, code, reason)
+    this.#closeUpgrade(request, reply, upgrade, code, reason)
   }
 }

@@ -2,81 +2,81 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import { BystanderSocket } from './bystander-socket.ts'
-import { completeRequest } from './injected-request.ts'
+import { StandInSocket } from './stand-in-socket.ts'
+import { asNodeRequest } from './injected-request.ts'
 
 const upgrades = new WeakMap<IncomingMessage, Upgrade>()
 
-/** The upgrade that a request asked for; undefined for a plain request, whatever its headers say. */
+/** The upgrade that a request asks for; undefined if Fastify should treat the request as a plain one, even if its headers ask for an upgrade. */
 export function upgradeOf(request: IncomingMessage): Upgrade | undefined {
   return upgrades.get(request)
 }
 
 /**
  * A request to switch protocols, from the server's `upgrade` event until it is answered. It keeps the stream that the event
- * came with: `request.socket` is another object if the request has a body (Node 26).
+ * passes, because `request.socket` is another object if the request has a body (Node 26).
  */
 export class Upgrade {
   readonly request: IncomingMessage
-  /** What the answer is written to. */
-  readonly socket: Duplex
-  /** What the client sent after its request. */
+  /** The answer is written to this stream. */
+  readonly stream: Duplex
+  /** The bytes that the client sent after its request. */
   readonly head: Buffer
-  /** Fastify's reply, as soon as one of our hooks has seen it. */
+  /** Fastify's reply. It is set by the first of our hooks. */
   reply: FastifyReply | undefined
-  /** The close frame that a hook wants to refuse this upgrade with, if it ran before the reply was known. */
+  /** Set if a hook refused this upgrade with a close frame before the reply was known. */
   refusal: { code: number; reason: string } | undefined
   readonly #written: number
   #listeners: number
-  #bystander: BystanderSocket | undefined
+  #standIn: StandInSocket | undefined
 
-  constructor(request: IncomingMessage, socket: Duplex, head: Buffer) {
-    this.request = completeRequest(request, socket)
-    this.socket = socket
+  constructor(request: IncomingMessage, stream: Duplex, head: Buffer) {
+    this.request = asNodeRequest(request, stream)
+    this.stream = stream
     this.head = head
-    // Node takes its own error listener off before the event: without one, a client that resets would end the process.
-    socket.on('error', destroy)
+    // Node removes its own error listener before the event. Without one, a client that resets would crash the process.
+    stream.on('error', destroy)
     this.#written = bytesWritten(this)
-    this.#listeners = countListeners(socket)
+    this.#listeners = countListeners(stream)
     upgrades.set(this.request, this)
   }
 
-  /** True once someone has answered it or dropped it. */
+  /** True once a listener or a route has answered it or destroyed its stream. */
   get isAnswered(): boolean {
     return (
-      this.socket.destroyed ||
-      this.socket.writableEnded ||
-      this.socket.writableLength > 0 ||
+      this.stream.destroyed ||
+      this.stream.writableEnded ||
+      this.stream.writableLength > 0 ||
       bytesWritten(this) > this.#written
     )
   }
 
-  /** True once someone else listens to the socket: they may still answer. */
-  get isWatched(): boolean {
-    return countListeners(this.socket) > this.#listeners
+  /** True if other code has begun to listen to the stream. It may still answer. */
+  get hasNewListeners(): boolean {
+    return countListeners(this.stream) > this.#listeners
   }
 
-  /** The listeners that the socket has by now are no sign of interest. */
-  disregardListeners(): void {
-    this.#listeners = countListeners(this.socket)
+  /** Does not count the listeners that the stream has now as new ones. */
+  ignoreCurrentListeners(): void {
+    this.#listeners = countListeners(this.stream)
   }
 
-  /** A stand-in for the socket, for listeners that may look at this upgrade but not answer it. */
-  get bystander(): BystanderSocket {
-    return (this.#bystander ??= new BystanderSocket(this))
+  /** A stand-in for the stream, for listeners that may look at this upgrade but must not answer it. */
+  get standIn(): StandInSocket {
+    return (this.#standIn ??= new StandInSocket(this.stream, this.request))
   }
 
-  /** It is answered: nothing is kept of it, but that a client that resets does not end the process. */
-  release(): void {
+  /** It is answered. Only the error listener stays, so that a client that resets does not crash the process. */
+  finish(): void {
     upgrades.delete(this.request)
-    this.#bystander?.destroy()
-    this.#bystander = undefined
+    this.#standIn?.destroy()
+    this.#standIn = undefined
     this.reply = undefined
   }
 
-  /** From now on somebody else listens to the errors of the socket. */
-  unguard(): void {
-    this.socket.removeListener('error', destroy)
+  /** Called when other code has taken over the stream and listens to its errors. */
+  removeErrorListener(): void {
+    this.stream.removeListener('error', destroy)
   }
 }
 
@@ -85,10 +85,10 @@ function destroy(this: Duplex): void {
 }
 
 /** The stream of an upgrade with a body does not count its bytes, but the connection below it does. */
-function bytesWritten({ socket, request }: Upgrade): number {
-  return (socket as Partial<Socket>).bytesWritten ?? (request.socket as Socket | undefined)?.bytesWritten ?? 0
+function bytesWritten({ stream, request }: Upgrade): number {
+  return (stream as Partial<Socket>).bytesWritten ?? (request.socket as Socket | undefined)?.bytesWritten ?? 0
 }
 
-function countListeners(socket: Duplex): number {
-  return socket.eventNames().reduce((count, name) => count + socket.listenerCount(name), 0)
+function countListeners(stream: Duplex): number {
+  return stream.eventNames().reduce((count, name) => count + stream.listenerCount(name), 0)
 }

@@ -4,41 +4,47 @@ import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import type { WebSocketServer } from 'ws'
 import { invalidOption } from '../internal/errors.ts'
-import { entriesOf } from '../internal/validate.ts'
+import { callback, type Check, type Checks, entriesOf, validateOptions } from '../internal/validate.ts'
 import type { Upgrade } from './upgrade.ts'
 import type { UpgradeArguments } from './upgrade-event.ts'
 
-/** The properties under which `@fastify/websocket` keeps the stream of an upgrade on its request, and what came after it. */
+/** `@fastify/websocket` stores the stream and the head of an upgrade on its request, under these symbols. */
 interface Marks {
-  readonly socket: symbol
+  readonly stream: symbol
   readonly head: symbol
 }
 
-type Markable = Record<symbol, unknown>
+type WithMarks = Record<symbol, unknown>
 
 /**
- * What is to be known of `@fastify/websocket`, which serves `{ websocket: true }` routes and `injectWS`. It takes upgrades from a
- * server's event, marks their requests and routes them. We mark and route them in its place, so that it needs no listener of
- * its own if we register it. If the application has registered it, its listener stays, and is recognised by its marks.
+ * All that this package knows about `@fastify/websocket`, which serves `{ websocket: true }` routes and `injectWS`.
+ * `@fastify/websocket` listens to a server's `upgrade` event, marks each request and routes it. The dispatcher does both in its
+ * place, so it gets no listener on the server if we register it. If the application has registered it, its listener stays, and
+ * the dispatcher recognizes it by its marks.
  */
 export class WebsocketPlugin {
-  /** True if the application registered it before us. */
-  readonly isShared: boolean
-  /** The server whose upgrades are for this application; undefined if it is one that we do not know. */
+  /** True if the application registered `@fastify/websocket` before this plugin. */
+  readonly isRegisteredByApp: boolean
+  /** The server whose upgrades are for this application; undefined if `@fastify/websocket` listens to an unknown server. */
   readonly server: Server | undefined
   #marks: Marks | undefined
 
-  /** The `ws` server for `{ websocket: true }` routes, and for upgrades to ordinary ones, which are closed at once. */
-  readonly #sockets: WebSocketServer
+  /** The `ws` server of `{ websocket: true }` routes. It also closes upgrades to ordinary routes. */
+  readonly #wsServer: WebSocketServer
 
-  private constructor(app: FastifyInstance, isShared: boolean, server: Server | undefined, marks: Marks | undefined) {
-    this.#sockets = app.websocketServer
-    this.isShared = isShared
+  private constructor(
+    app: FastifyInstance,
+    isRegisteredByApp: boolean,
+    server: Server | undefined,
+    marks: Marks | undefined
+  ) {
+    this.#wsServer = app.websocketServer
+    this.isRegisteredByApp = isRegisteredByApp
     this.server = server
     this.#marks = marks
   }
 
-  /** Registers `@fastify/websocket` if the application has not. `inject` gets the upgrades of `injectWS`. */
+  /** Registers `@fastify/websocket` if the application has not. Upgrades of `injectWS` are passed to `inject`. */
   static async register(
     app: FastifyInstance,
     options: WebsocketPluginOptions = {},
@@ -49,80 +55,87 @@ export class WebsocketPlugin {
       return new WebsocketPlugin(app, true, marks === undefined ? undefined : app.server, marks)
     }
     const { server = app.server, ...wsOptions } = options.options ?? {}
-    const standIn = {
+    const emptyServer = {
       on: () => {},
       removeListener: () => {},
       emit: (_event: string, ...args: UpgradeArguments) => inject(...args)
     }
-    await app.register(websocket, { ...options, options: { ...wsOptions, server: standIn as unknown as Server } })
-    const marks = learnMarks(app, standIn)
+    await app.register(websocket, { ...options, options: { ...wsOptions, server: emptyServer as unknown as Server } })
+    const marks = learnMarks(app, emptyServer)
     if (marks === undefined)
-      throw new Error('this version of @fastify/websocket does not mark the requests of upgrades as expected')
+      throw new Error(
+        'this version of @fastify/websocket is not supported: it does not mark upgrade requests as expected'
+      )
     return new WebsocketPlugin(app, false, server, marks)
   }
 
-  /** Drops the connections that are still open after `timeout` milliseconds: `ws` waits half a minute for a client's close frame. */
+  /** Terminates the connections that are still open after `timeout` milliseconds. `ws` would wait 30 s for a client's close frame. */
   close(timeout: number): void {
     setTimeout(() => {
-      for (const client of this.#sockets.clients ?? []) client.terminate()
+      for (const client of this.#wsServer.clients ?? []) client.terminate()
     }, timeout).unref()
   }
 
-  /** Does to an upgrade what its listener does. */
-  mark({ request, socket, head }: Upgrade): void {
+  /** Marks the request of an upgrade as the listener of `@fastify/websocket` does. */
+  mark({ request, stream, head }: Upgrade): void {
     const marks = this.#marks
-    if (marks !== undefined) Object.assign(request, { [marks.socket]: socket, [marks.head]: head })
+    if (marks !== undefined) Object.assign(request, { [marks.stream]: stream, [marks.head]: head })
   }
 
-  /** Takes back what its listener has done to a request. */
+  /** Removes the marks from a request. */
   unmark(request: IncomingMessage): void {
     const marks = this.#marks
     if (marks === undefined) return
-    delete (request as unknown as Markable)[marks.socket]
-    delete (request as unknown as Markable)[marks.head]
+    delete (request as unknown as WithMarks)[marks.stream]
+    delete (request as unknown as WithMarks)[marks.head]
   }
 
-  /** True if its listener has just marked a request with this stream. */
-  hasMarked(request: IncomingMessage, socket: Duplex): boolean {
-    return this.#marks !== undefined && (request as unknown as Markable)[this.#marks.socket] === socket
+  /** True if the request is marked with this stream. */
+  hasMarked(request: IncomingMessage, stream: Duplex): boolean {
+    return this.#marks !== undefined && (request as unknown as WithMarks)[this.#marks.stream] === stream
   }
 
-  /** The arguments of an upgrade that its listener took from a server that we do not know. */
-  argumentsOf(request: IncomingMessage, socket: Duplex): UpgradeArguments | undefined {
-    this.#marks ??= marksOf(request, socket)
-    if (!this.hasMarked(request, socket)) return undefined
-    return [request, socket, (request as unknown as Markable)[(this.#marks as Marks).head] as Buffer]
-  }
-}
-
-/** Checks options for `@fastify/websocket`, which passes over what it does not know and throws where nobody can catch it. */
-export function checkWebsocketOptions(value: unknown, name: string): void {
-  for (const [key, option] of entriesOf(value, name)) {
-    if (key === 'options') checkServerOptions(option, `${name}.options`)
-    else if (key !== 'errorHandler' && key !== 'preClose')
-      throw invalidOption(`${name}.${key}`, 'is unknown; allowed are options, errorHandler, preClose')
-    else if (typeof option !== 'function') throw invalidOption(`${name}.${key}`, 'must be a function', option)
+  /** The arguments of the `upgrade` event, read from the marks of a request from an unknown server. */
+  argumentsOf(request: IncomingMessage, stream: Duplex): UpgradeArguments | undefined {
+    this.#marks ??= marksOf(request, stream)
+    if (!this.hasMarked(request, stream)) return undefined
+    return [request, stream, (request as unknown as WithMarks)[(this.#marks as Marks).head] as Buffer]
   }
 }
 
-function checkServerOptions(value: unknown, name: string): void {
+const CHECKS: Checks<WebsocketPluginOptions> = {
+  options: checkServerOptions as Check<never>,
+  errorHandler: callback as Check<never>,
+  preClose: callback as Check<never>
+}
+
+/**
+ * Checks options for `@fastify/websocket`. It ignores unknown options itself, and for wrong values it throws an error that the
+ * application cannot catch.
+ */
+export function checkWebsocketOptions(value: unknown, name: string): WebsocketPluginOptions {
+  return validateOptions(value, name, CHECKS, {})
+}
+
+function checkServerOptions(value: unknown, name: string): unknown {
   for (const [key] of entriesOf(value, name)) {
     if (key === 'port' || key === 'noServer')
       throw invalidOption(`${name}.${key}`, "is not allowed: upgrades come from Fastify's server")
   }
+  return value
 }
 
-/** Finds the marks by what they hold: `injectWS` puts them on a request before it emits the event. */
+/** Finds the symbols by their values: `injectWS` puts them on a request before it emits the event. */
 function learnMarks(app: FastifyInstance, target: { emit: unknown }): Marks | undefined {
   const own = Object.getOwnPropertyDescriptor(target, 'emit')
   let marks: Marks | undefined
-  const emit = (_event: string, request: IncomingMessage, socket: Duplex): boolean => {
-    marks = marksOf(request, socket)
+  const emit = (_event: string, request: IncomingMessage, stream: Duplex): boolean => {
+    marks = marksOf(request, stream)
     return true
   }
   Object.defineProperty(target, 'emit', { value: emit, configurable: true, writable: true })
   try {
-    // It emits before it first waits, and then waits for ever.
+    // It emits the event before it first awaits, and then never settles.
     void app.injectWS('/').catch(() => {})
   } finally {
     if (own === undefined) delete target.emit
@@ -132,9 +145,9 @@ function learnMarks(app: FastifyInstance, target: { emit: unknown }): Marks | un
 }
 
 function marksOf(request: IncomingMessage, stream: Duplex): Marks | undefined {
-  const held = request as unknown as Markable
-  const symbols = Object.getOwnPropertySymbols(held)
-  const socket = symbols.find((symbol) => held[symbol] === stream)
-  const head = symbols.find((symbol) => Buffer.isBuffer(held[symbol]))
-  return socket === undefined || head === undefined ? undefined : { socket, head }
+  const marked = request as unknown as WithMarks
+  const symbols = Object.getOwnPropertySymbols(marked)
+  const streamSymbol = symbols.find((symbol) => marked[symbol] === stream)
+  const headSymbol = symbols.find((symbol) => Buffer.isBuffer(marked[symbol]))
+  return streamSymbol === undefined || headSymbol === undefined ? undefined : { stream: streamSymbol, head: headSymbol }
 }

@@ -3,16 +3,16 @@ import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 
 /**
- * Looks like the socket of a client that has just left. It is for listeners of the server's `upgrade` event that are told of an
- * upgrade which is not theirs: a listener that counts or logs learns what it wants, and one that writes to the socket or
- * destroys it does no harm.
+ * Stands in for the socket of an upgrade, and looks like the socket of a client that has just left. Other listeners of the
+ * `upgrade` event get it for upgrades to WebSocket routes: a listener that counts or logs finds the addresses it wants, and a
+ * listener that writes to the socket or destroys it does not touch the real one.
  */
-export class BystanderSocket extends Duplex {
+export class StandInSocket extends Duplex {
   readonly #socket: Partial<Socket>
 
-  constructor({ socket, request }: { socket: Duplex; request: IncomingMessage }) {
+  constructor(stream: Duplex, request: IncomingMessage) {
     super()
-    this.#socket = 'remoteAddress' in socket ? (socket as Socket) : (request.socket ?? {})
+    this.#socket = 'remoteAddress' in stream ? (stream as Socket) : (request.socket ?? {})
     this.on('error', ignore)
   }
 
