@@ -2,22 +2,24 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errors } from '../internal/errors.ts'
 import { type Checks, nonEmptyString, validateOptions } from '../internal/validate.ts'
 
-/** A hook of Fastify with a callback, for `onRequest`. */
+/** An `onRequest` hook of Fastify with a callback. */
 type OnRequestHook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
 
 const HEADER = 'sec-websocket-protocol'
 const CHECKS: Checks<{ prefix?: string }> = { prefix: nonEmptyString }
 
 /**
- * An `onRequest` hook for browsers, which can send no header but `Sec-WebSocket-Protocol`: of the subprotocols that a client
- * offers, `bearer.<token>` becomes `Authorization: Bearer <token>`, as `@fastify/jwt` and others read it, and is gone from the
- * offer. It is never chosen, echoed or logged. A page writes `new WebSocket(url, ['chat', 'bearer.' + token])`, with a
- * subprotocol of the route beside it: without one a browser fails the connection. The token must be made of the characters of
- * a subprotocol, as those of a JWT or of base64url are. An `Authorization` header that is there already stands.
+ * Returns an `onRequest` hook that takes a bearer token from the subprotocols that a client offers. `Sec-WebSocket-Protocol` is
+ * the only header that a web page can set: `new WebSocket(url, ['chat', 'bearer.' + token])`. The hook moves the token to
+ * `Authorization: Bearer <token>`, where `@fastify/jwt` and others read it, so the token is never selected, echoed or logged. An
+ * `Authorization` header that is already there stays.
  *
- * @param options.prefix what marks the token. @default 'bearer.'
- * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a prefix that is no non-empty string. The hook answers with
- * FST_BLAZE_WS_BAD_HANDSHAKE (400) where there is a token without a subprotocol.
+ * The page must offer a subprotocol of the route as well, because a browser fails the connection if the server selects none. The
+ * token may have only the characters of a subprotocol. JWTs and base64url do.
+ *
+ * @param options.prefix marks the token among the subprotocols. @default 'bearer.'
+ * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or an empty prefix. The hook itself refuses a token without another
+ * subprotocol with FST_BLAZE_WS_BAD_HANDSHAKE (400).
  */
 export function bearerSubprotocol(options?: { prefix?: string }): OnRequestHook {
   const { prefix } = validateOptions(options, 'bearerSubprotocol', CHECKS, { prefix: 'bearer.' })
@@ -32,13 +34,13 @@ export function bearerSubprotocol(options?: { prefix?: string }): OnRequestHook 
     headers['authorization'] ??= `Bearer ${(secrets[0] as string).slice(prefix.length)}`
     done(
       rest === ''
-        ? new errors.BAD_HANDSHAKE('offer a subprotocol beside the token, or a browser fails the connection')
+        ? new errors.BAD_HANDSHAKE('offer a subprotocol besides the token, or the browser fails the connection')
         : undefined
     )
   }
 }
 
-/** The headers as they came hold the token, too. */
+/** `rawHeaders` contains the token, too. */
 function redactRaw(rawHeaders: string[] | undefined, rest: string): void {
   if (rawHeaders === undefined) return
   for (let i = 0; i < rawHeaders.length; i += 2) {

@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 
-/** Parameters of a query string whose values are secrets more often than not. */
+/** Names of query parameters whose values are usually secrets. */
 const SECRETS =
   /^(.*[-_])?(token|ticket|auth|authorization|bearer|jwt|session|sid|secret|password|passwd|pwd|signature|sig|code|(api)?[-_]?key|apikey)$/i
 
-/** A URL whose query string shows no secrets: `/ws?room=a&token=…` becomes `/ws?room=a&token=[redacted]`. */
+/** Replaces the secrets in the query string of a URL: `/ws?room=a&token=…` becomes `/ws?room=a&token=[redacted]`. */
 export function redactUrl(url: string): string {
   const start = url.indexOf('?')
   if (start === -1) return url
@@ -18,7 +18,7 @@ export function redactUrl(url: string): string {
   return `${url.slice(0, start)}?${parameters.join('&')}`
 }
 
-/** The name may be percent-encoded; what cannot be decoded is shown to nobody. */
+/** The name may be percent-encoded. If it cannot be decoded, the value counts as a secret. */
 function isSecret(name: string): boolean {
   try {
     return SECRETS.test(decodeURIComponent(name))
@@ -28,8 +28,8 @@ function isSecret(name: string): boolean {
 }
 
 /**
- * A serializer for Fastify's logger, in the place of its own, that logs a request's URL without the secrets of its query
- * string: `Fastify({ logger: { serializers: { req: redactRequest } } })`.
+ * A serializer for Fastify's logger. It logs requests as Fastify does, but without the secrets in the query string:
+ * `Fastify({ logger: { serializers: { req: redactRequest } } })`.
  */
 export function redactRequest(request: FastifyRequest): Record<string, unknown> {
   return {

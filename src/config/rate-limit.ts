@@ -1,7 +1,7 @@
 import { invalidOption } from '../internal/errors.ts'
 import { check, type Checks, integer, MAX_INTEGER, validateOptions } from '../internal/validate.ts'
 
-/** What of a connection a limit may use: answer, look at it, close it. It is the connection that the handler has. */
+/** The part of a `WebSocketConnection` that `onLimit` may use. It is the same object that the handler gets. */
 export interface LimitedConnection {
   readonly id: string
   writeText(text: string): Promise<void>
@@ -11,17 +11,17 @@ export interface LimitedConnection {
   getLocal<T = unknown>(key: string): T | undefined
 }
 
-/** How many messages a client may send. */
+/** How many messages a client may send. Numbers go up to 2147483647. */
 export interface RateLimit {
-  /** Messages a second, on average. */
+  /** Messages per second on average, over 0. */
   messages: number
-  /** How many may come at once. @default what comes in a second, and at least 1 */
+  /** How many messages may come at once, an integer from 1. @default `messages`, and at least 1 */
   burst?: number
-  /** Bytes of messages a second, on average; as many may come at once, and a longer message is waited for. @default no limit */
+  /** Bytes of messages per second on average, over 0. As many bytes may come at once. A longer message has to wait. @default no limit */
   bytes?: number
   /**
-   * What happens to a message over the limit. `'pause'`: it waits, and the client with it, until it fits; nothing is lost.
-   * `'close'`: the connection is closed with 1008. A function is called, and the message is dropped. @default 'pause'
+   * What happens to a message over the limit. `'pause'`: no further message is read until this one is within the limit, and none
+   * is lost. `'close'`: the connection is closed with 1008. A function: it is called, and the message is dropped. @default 'pause'
    */
   onLimit?: 'pause' | 'close' | ((ws: LimitedConnection) => void)
 }

@@ -4,71 +4,72 @@ import { checkRateLimit, type RateLimit } from './rate-limit.ts'
 import { type Check, check, type Checks, duration, integer, validateOptions } from '../internal/validate.ts'
 import { allowAllOrigins, allowOrigins, sameOrigin } from './origin.ts'
 
-/** What the hub does for a connection whose send queue is full. */
+/** What the hub does with a slow consumer: a client whose send queue is full. */
 export type SlowConsumerPolicy =
-  /** Drop what is waiting, leave the hub and close with 1013. */
+  /** Drop the waiting messages, remove the connection from the hub and close it with 1013. */
   | 'disconnect'
-  /** Drop the message that does not fit. */
+  /** Drop the new message. */
   | 'dropNewest'
-  /** Drop the oldest waiting message to make place. */
+  /** Drop the oldest waiting message. */
   | 'dropOldest'
-  /** Of the waiting messages with the same key keep only the newest; a full queue of different keys drops its oldest. */
+  /** Keep only the newest waiting message of each key. If all keys differ, drop the oldest message. */
   | { coalesce: (data: string | Uint8Array) => unknown }
 
-/** The configuration of a WebSocket route. Times are milliseconds, sizes are bytes. */
+/** The configuration of a WebSocket route. Times are in milliseconds, sizes in bytes, and all numbers are integers. */
 export interface WebSocketConfig {
-  /** With more than this unread, the socket is paused until the handler catches up. @default 4096 */
+  /** If more bytes than this are unread, the socket is paused until the handler has read them. @default 4096 */
   readBufferSize: number
-  /** `write*` waits while more than this is still unsent. @default 4096 */
+  /** `write*` waits while more bytes than this are unsent. @default 4096 */
   writeBufferSize: number
-  /** Closed (1008) when no complete message, ping or pong has come for this long. 0 = never. @default 60000 */
+  /** The connection is closed with 1008 if no complete message, ping or pong arrives for this long. 0 = never. @default 60000 */
   readTimeout: number
-  /** A write not flushed by then ends the connection. 0 = never. @default 10000 */
+  /** The connection is ended if a write is not flushed within this time. 0 = never. @default 10000 */
   writeTimeout: number
-  /** The time between automatic pings. 0 = none. @default 30000 */
+  /** The time between automatic pings. 0 = no pings. @default 30000 */
   pingInterval: number
-  /** Dropped when a ping stays unanswered for this long. 0 = never. @default 60000 */
+  /** The connection is ended if a ping is not answered within this time. 0 = never. @default 60000 */
   pongTimeout: number
   /**
-   * How long a closing handshake may take: for the handler to answer what came before the client's close frame, after which
-   * ours is sent, and for the client to answer our close frame, after which it is dropped. At least 1. @default 5000
+   * How long each side of a closing handshake may take. The handler has this long to answer the messages that came before the
+   * client's close frame; then our close frame is sent. The client has this long to answer our close frame; then the connection
+   * is ended. At least 1. @default 5000
    */
   closeTimeout: number
-  /** A larger message, also one that is larger only after inflation, closes with 1009. @default 1048576 */
+  /** A larger message closes the connection with 1009. The size is that after decompression. At least 1. @default 1048576 */
   maxMessageSize: number
-  /** permessage-deflate level 1 to 9; 0 = not negotiated (RFC 7692). @default 6 */
+  /** The level of permessage-deflate (RFC 7692), 1 to 9. 0 = not negotiated. @default 6 */
   compressionLevel: number
-  /** Smaller messages are sent without compression. @default 1024 */
+  /** Smaller messages are sent uncompressed. @default 1024 */
   compressionThreshold: number
-  /** Decides over the handshake; false answers 403. @default allows all origins */
+  /** Returns whether the client may connect. Any result but true refuses it with 403. @default allows all origins */
   checkOrigin: (request: FastifyRequest) => boolean | Promise<boolean>
-  /** The subprotocols of the route, in the server's order of preference (RFC 6455, 1.9). @default [] */
+  /** The subprotocols of the route, the preferred ones first (RFC 6455, 1.9). @default [] */
   subprotocols: string[]
   /**
-   * How many messages `writeAsync` and the hub may have waiting on one connection; only what the socket did not take
-   * waits. Together they may hold 16 KiB for each place in the queue, and never less than 4 MiB. @default 256
+   * How many messages of `writeAsync` and the hub may wait in the send queue of a connection, 1 to 1000000. A message waits only
+   * if the socket does not take it at once. The whole queue may hold 16 KiB for each place, and at least 4 MiB. @default 256
    */
   sendQueueSize: number
-  /** What the hub does when that queue is full. @default 'disconnect' */
+  /** What the hub does if the send queue is full. @default 'disconnect' */
   slowConsumer: SlowConsumerPolicy
-  /** How many connections the route may have open; further ones get 503. 0 = no limit. @default 0 */
+  /** How many connections of the route may be open. Further clients get 503. 0 = no limit. @default 0 */
   maxConnections: number
   /**
-   * How many connections the route may have open from one address, as `trustProxy` sees it, or from one IPv6 network of 64
-   * bits; further ones get 429. 0 = no limit. @default 0
+   * How many connections of the route may be open from one IPv4 address or one IPv6 /64 network. Further clients get 429. Behind
+   * a proxy, set `trustProxy`. 0 = no limit. @default 0
    */
   maxConnectionsPerIp: number
-  /** Closed (1008) when the first message has not come by then. 0 = never. @default 0 */
+  /** The connection is closed with 1008 if the first message has not arrived after this time. 0 = never. @default 0 */
   firstMessageTimeout: number
-  /** Closed (1001) when the connection is that old. 0 = never. @default 0 */
+  /** The connection is closed with 1001 after this time. 0 = never. @default 0 */
   maxLifetime: number
-  /** A message in more fragments closes with 1008 (RFC 6455, 5.4). @default 1024 */
+  /** A message in more fragments (RFC 6455, 5.4) closes the connection with 1008. At least 1. @default 1024 */
   maxFragments: number
-  /** A frame that comes in more pieces, which is to say packets, closes with 1008. @default 4096 */
+  /** A frame that arrives in more chunks (network packets) closes the connection with 1008. At least 1. @default 4096 */
   maxBufferedChunks: number
-  /** More pings and pongs in a second close with 1008. 0 = no limit. @default 500 */
+  /** More pings and pongs per second close the connection with 1008. 0 = no limit. @default 500 */
   maxControlFrames: number
-  /** How many messages a client may send; see `RateLimit`. @default false */
+  /** How many messages a client may send. false = no limit. @default false */
   rateLimit: RateLimit | false
 }
 
@@ -97,7 +98,7 @@ const DEFAULTS: Readonly<WebSocketConfig> = {
   rateLimit: false
 }
 
-/** The configuration of a route that sets nothing: a new object at each call. */
+/** Returns a new object with the default value of every option. */
 export function defaultWebSocketConfig(): WebSocketConfig {
   return { ...DEFAULTS, subprotocols: [] }
 }
@@ -116,7 +117,7 @@ const CHECKS: Checks<WebSocketConfig> = {
   maxMessageSize: size(1),
   compressionLevel: integer(0, 9, ' (0 = not negotiated)'),
   compressionThreshold: size(0),
-  checkOrigin: checkOriginCheck,
+  checkOrigin: checkOriginFunction,
   subprotocols: checkSubprotocols,
   sendQueueSize: integer(1, 1_000_000, ' (messages)'),
   slowConsumer: checkSlowConsumer,
@@ -131,15 +132,15 @@ const CHECKS: Checks<WebSocketConfig> = {
 }
 
 /**
- * Merges a partial configuration over a complete one. Neither is changed. `undefined` counts as left out.
+ * Checks a partial configuration and fills in what it leaves out from `base`.
  *
- * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown key or a value that is not allowed; it names the key.
+ * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a value that is not allowed.
  */
 export function resolveConfig(partial: unknown, base: WebSocketConfig, name: string): WebSocketConfig {
   return validateOptions(partial, name, CHECKS, base)
 }
 
-/** True for the name of a key of the configuration. */
+/** True if `WebSocketConfig` has an option with this name. */
 export function isConfigKey(key: string): boolean {
   return Object.hasOwn(CHECKS, key)
 }
@@ -149,7 +150,7 @@ const checkFunction = check<WebSocketConfig['checkOrigin']>(
   'must be a function, such as allowOrigins([...]) or sameOrigin()'
 )
 
-function checkOriginCheck(value: unknown, name: string): WebSocketConfig['checkOrigin'] {
+function checkOriginFunction(value: unknown, name: string): WebSocketConfig['checkOrigin'] {
   // Both return the function to use. Used themselves, they would refuse every client.
   if (value === sameOrigin) throw invalidOption(name, 'must be what sameOrigin() returns: write sameOrigin()')
   if (value === allowOrigins)

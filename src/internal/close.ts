@@ -6,9 +6,9 @@ export const CloseCode = {
   GoingAway: 1001,
   ProtocolError: 1002,
   UnsupportedData: 1003,
-  /** Never sent: stands for a close frame without a code. */
+  /** Never sent. It stands for a close frame without a code. */
   NoStatusReceived: 1005,
-  /** Never sent: stands for a connection that ended without a close frame. */
+  /** Never sent. It stands for a connection that ended without a close frame. */
   AbnormalClosure: 1006,
   InvalidFramePayloadData: 1007,
   PolicyViolation: 1008,
@@ -18,24 +18,24 @@ export const CloseCode = {
   ServiceRestart: 1012,
   TryAgainLater: 1013,
   BadGateway: 1014,
-  /** Never sent: stands for a failed TLS handshake. */
+  /** Never sent. It stands for a failed TLS handshake. */
   TLSHandshake: 1015
 } as const
 
-/** One of the named close codes. An application's own are 3000 to 4999. */
+/** One of the named close codes. Applications can use their own codes from 3000 to 4999. */
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode]
 
 /** How a connection ended. */
 export interface CloseInfo {
-  /** The close code: of the side that closed first, 1005 where its frame had none, 1006 where there was no close frame. */
+  /** The close code of the side that closed first. 1005 if its close frame had no code, 1006 if there was no close frame. */
   code: number
-  /** The reason that came with it, `''` where there was none. */
+  /** The reason of the close frame, or `''`. */
   reason: string
-  /** True where both sides have sent a close frame (RFC 6455, 7.1.4). */
+  /** True if both sides have sent a close frame (RFC 6455, 7.1.4). */
   wasClean: boolean
 }
 
-/** What reads and writes reject with once the connection is closed. Its `code` is `FST_BLAZE_WS_CLOSED`. */
+/** Reads and writes reject with this error after the connection has closed. Its `code` is `FST_BLAZE_WS_CLOSED`. */
 export class CloseError extends errors.CLOSED {
   override readonly name: string = 'CloseError'
   readonly closeCode: number
@@ -50,7 +50,7 @@ export class CloseError extends errors.CLOSED {
   }
 }
 
-/** True for a `CloseError`; with codes, only for one with one of them. Works across copies of this package. */
+/** True for a `CloseError`. If codes are given, it must have one of them. Recognizes errors of other copies of this package. */
 export function isCloseError<Code extends number>(
   error: unknown,
   ...codes: Code[]
@@ -63,12 +63,12 @@ export function isCloseError<Code extends number>(
   )
 }
 
-/** True for a `CloseError` whose code is none of those given. False for any other error. */
+/** True for a `CloseError` with none of the given codes. False for any other error. */
 export function isUnexpectedCloseError(error: unknown, ...expectedCodes: number[]): error is CloseError {
   return isCloseError(error) && !expectedCodes.includes(error.closeCode)
 }
 
-/** True for a code that may stand in a close frame (RFC 6455, 7.4). */
+/** True for a code that may be sent in a close frame (RFC 6455, 7.4). */
 export function isSendableCloseCode(code: unknown): code is number {
   if (typeof code !== 'number' || !Number.isInteger(code)) return false
   return (
@@ -76,7 +76,7 @@ export function isSendableCloseCode(code: unknown): code is number {
   )
 }
 
-/** Throws where `code` and `reason` cannot stand in a close frame. */
+/** Throws if `code` and `reason` cannot be sent in a close frame. */
 export function assertSendable(code: unknown, reason: unknown): asserts code is number {
   if (typeof code !== 'number') throw new errors.INVALID_ARGUMENT('code', `must be a number, got ${typeof code}`)
   if (!isSendableCloseCode(code)) {
@@ -88,7 +88,7 @@ export function assertSendable(code: unknown, reason: unknown): asserts code is 
   if (typeof reason !== 'string') throw new errors.INVALID_ARGUMENT('reason', `must be a string, got ${typeof reason}`)
 }
 
-/** Throws where a value is no time, in milliseconds, that a timer of Node can keep. */
+/** Throws if a value is not a time in milliseconds that Node's timers support. */
 export function assertTimeout(timeout: unknown): asserts timeout is number {
   if (typeof timeout !== 'number')
     throw new errors.INVALID_ARGUMENT('timeout', `must be a number, got ${typeof timeout}`)
@@ -96,10 +96,10 @@ export function assertTimeout(timeout: unknown): asserts timeout is number {
     throw new errors.OUT_OF_RANGE('timeout', `must be 0 to 2147483647 milliseconds, got ${timeout}`)
 }
 
-/** The most a reason may take in a close frame, in bytes: 125 of a control frame less the two of the code. */
+/** The longest reason in bytes: a control frame has up to 125, and the code takes two of them. */
 const MAX_REASON_BYTES = 123
 
-/** Cuts a reason to what fits in a close frame, in bytes and never in the middle of a character. */
+/** Cuts a reason so that it fits in a close frame, and not in the middle of a character. */
 export function fitReason(reason: string): string {
   const bytes = Buffer.from(reason)
   if (bytes.length <= MAX_REASON_BYTES) return reason
@@ -108,7 +108,7 @@ export function fitReason(reason: string): string {
   return bytes.toString('utf8', 0, end)
 }
 
-/** An error that closes the connection with 1008 and this reason where nobody catches it: what is wrong often comes from the client. */
+/** Makes an error close the connection with 1008 and this reason if the handler does not catch it, because bad input often comes from the client. */
 export function violation(error: Error, reason: string): Error {
   return Object.assign(error, { closeCode: CloseCode.PolicyViolation, reason })
 }

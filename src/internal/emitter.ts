@@ -3,7 +3,7 @@ import { describe, errors } from './errors.ts'
 
 type At<Args, Index extends 0 | 1> = Args extends unknown[] ? Args[Index] : never
 type IsUnion<T, Whole = T> = T extends unknown ? ([Whole] extends [T] ? false : true) : never
-/** A listener for one of several events gets what any of them gives. TypeScript takes `(ws) => …` for no union of functions. */
+/** A listener for one of several events gets the arguments of any of them. TypeScript does not accept `(ws) => …` for a union of functions. */
 type Listener<Args> =
   IsUnion<Args> extends false
     ? Args extends unknown[]
@@ -12,7 +12,7 @@ type Listener<Args> =
     : (first: At<Args, 0>, second: At<Args, 1>) => unknown
 type Name<Events> = keyof Events & string
 
-/** Node's `EventEmitter` for those who listen. Its owner emits the events. */
+/** The part of Node's `EventEmitter` that listens. Only the object itself emits its events. */
 export interface Listenable<Events> {
   on<Event extends Name<Events>>(event: Event, listener: Listener<Events[Event]>): this
   once<Event extends Name<Events>>(event: Event, listener: Listener<Events[Event]>): this
@@ -29,14 +29,14 @@ export interface Listenable<Events> {
   setMaxListeners(count: number): this
   getMaxListeners(): number
   /**
-   * Not for applications, so that nothing can be given to it: it is declared only because `once` and `on` of node:events ask for it.
+   * Not for applications. It is declared only because the types of `once` and `on` of node:events require it.
    *
    * @throws FST_BLAZE_WS_INVALID_ARGUMENT always.
    */
   emit(event: never, ...args: never[]): never
 }
 
-/** What Node emits of itself, and listens to: `once` and `on` of node:events also wait for 'error'. */
+/** Events that Node uses itself: `once` and `on` of node:events also listen for 'error'. */
 const NODE_EVENTS: ReadonlySet<unknown> = new Set(['newListener', 'removeListener', 'error'])
 
 type AnyListener = (...args: unknown[]) => void
@@ -71,12 +71,12 @@ class KnownEvents extends EventEmitter {
     return super.prependOnceListener(this.#known(event), listener)
   }
 
-  /** Node calls it for what it emits of itself. */
+  /** Node calls this for its own events. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     if (event === 'newListener' || event === 'removeListener') return super.emit(event, ...args)
     throw new errors.INVALID_ARGUMENT(
       'event',
-      `emit() is not for applications, and reaches no client; ${this.#instead}`
+      `emit() is not for applications and does not reach clients; ${this.#instead}`
     )
   }
 
@@ -84,21 +84,21 @@ class KnownEvents extends EventEmitter {
     if (this.#names.includes(event) || NODE_EVENTS.has(event)) return event
     throw new errors.INVALID_ARGUMENT(
       'event',
-      `there is no event ${describe(event)}; there are ${this.#names.join(', ')}`
+      `there is no event ${describe(event)}; the events are ${this.#names.join(', ')}`
     )
   }
 }
 
 /**
- * An `EventEmitter` that knows its events and refuses listeners for others: a mistyped name would be waited for in vain.
- * `instead` tells whoever calls `emit` what to call in its place.
+ * An `EventEmitter` that knows its events. It refuses listeners for other events, because a listener with a mistyped name would
+ * never be called. If an application calls `emit`, the error ends with `instead`, which names the method to call.
  */
 export const Emitter = KnownEvents as unknown as abstract new <Events>(
   names: readonly Name<Events>[],
   instead: string
 ) => Listenable<Events>
 
-/** Emits an event of an object's own. */
+/** Emits an event of a `Listenable`. */
 export function emit<Events, Event extends Name<Events>>(
   emitter: Listenable<Events>,
   event: Event,

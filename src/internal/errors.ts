@@ -25,14 +25,14 @@ type ErrorName =
   | 'MESSAGE_TOO_LONG'
 
 /**
- * Every error of this package, by its code. `statusCode` is what an HTTP client gets where the error refuses an upgrade;
- * the others are thrown to the caller or reject a promise.
+ * The constructors of all errors of this package, by their codes without `FST_BLAZE_WS_`. If an error refuses an upgrade, the HTTP
+ * response has its `statusCode`. Other errors are thrown to the caller or reject a promise.
  */
 export const errors: Record<
   ErrorName,
   FastifyErrorConstructor<{ code: string; statusCode?: number }, [detail?: unknown, more?: unknown]>
 > = {
-  /** A plugin, route or hub option is unknown or has a value that is not allowed. Thrown when it is registered. */
+  /** An option is unknown or has a value that is not allowed. Thrown when the plugin, route, hub or broker is made. */
   INVALID_OPTION: createError('FST_BLAZE_WS_INVALID_OPTION', 'Invalid option "%s": %s', 500, TypeError),
   /** The plugin was registered twice on one server. */
   ALREADY_REGISTERED: createError(
@@ -40,12 +40,12 @@ export const errors: Record<
     'fastify-blaze-ws is already registered on this server; register it once, on the root instance',
     500
   ),
-  /** `webSocket()` was called with arguments that make no route. */
+  /** `webSocket()` or `webSocketWithConfig()` was called with a wrong argument. */
   INVALID_ROUTE: createError('FST_BLAZE_WS_INVALID_ROUTE', 'Invalid WebSocket route: %s', 500, TypeError),
-  /** A request without `Upgrade: websocket` came to a WebSocket route (RFC 9110, 15.5.22). */
+  /** A WebSocket route got a request without `Upgrade: websocket` (RFC 9110, 15.5.22). */
   UPGRADE_REQUIRED: createError(
     'FST_BLAZE_WS_UPGRADE_REQUIRED',
-    'This route speaks WebSocket; send an upgrade request',
+    'This is a WebSocket route; send an upgrade request',
     426
   ),
   /** The opening handshake is malformed (RFC 6455, 4.2.1). */
@@ -53,48 +53,48 @@ export const errors: Record<
   /** The client asks for a protocol version other than 13 (RFC 6455, 4.2.2). */
   UNSUPPORTED_VERSION: createError(
     'FST_BLAZE_WS_UNSUPPORTED_VERSION',
-    'Unsupported Sec-WebSocket-Version; this server speaks 13',
+    'Unsupported Sec-WebSocket-Version; this server supports 13',
     426
   ),
-  /** `checkOrigin` answered false. */
+  /** `checkOrigin` did not return true. */
   ORIGIN_FORBIDDEN: createError('FST_BLAZE_WS_ORIGIN_FORBIDDEN', 'Origin not allowed', 403),
-  /** The server is closing and takes no new connections. */
+  /** The server is closing and accepts no new connections. */
   SHUTTING_DOWN: createError('FST_BLAZE_WS_SHUTTING_DOWN', 'Server is shutting down', 503),
-  /** More upgrades are waiting for their hooks than `maxPendingUpgrades` allows; comes with Retry-After. */
+  /** `maxPendingUpgrades` upgrades are waiting for their hooks. The response has a Retry-After header. */
   TOO_MANY_UPGRADES: createError('FST_BLAZE_WS_TOO_MANY_UPGRADES', 'Too many upgrades are pending', 503),
-  /** A route has `maxConnections` open; comes with Retry-After. */
+  /** A route has `maxConnections` open connections. The response has a Retry-After header. */
   ROUTE_FULL: createError('FST_BLAZE_WS_ROUTE_FULL', 'Too many connections', 503),
-  /** An address has `maxConnectionsPerIp` open on a route; comes with Retry-After. */
+  /** An address has `maxConnectionsPerIp` open connections to a route. The response has a Retry-After header. */
   TOO_MANY_CONNECTIONS: createError('FST_BLAZE_WS_TOO_MANY_CONNECTIONS', 'Too many connections from your address', 429),
-  /** `request.refuseWebSocket` was called when the handshake was over. */
+  /** `request.refuseWebSocket()` was called after the handshake. */
   NOT_UPGRADING: createError(
     'FST_BLAZE_WS_NOT_UPGRADING',
-    'request.refuseWebSocket() is for hooks before the upgrade; an open connection is closed with ws.close()',
+    'request.refuseWebSocket() is for hooks before the upgrade; use ws.close() to close an open connection',
     500
   ),
   /** A ticket is missing, wrong, expired or already spent. */
   INVALID_TICKET: createError('FST_BLAZE_WS_INVALID_TICKET', 'The ticket is missing, expired or already used', 401),
-  /** The store of tickets has not answered in time. */
+  /** The ticket store did not answer in time. */
   TICKET_STORE_UNAVAILABLE: createError(
     'FST_BLAZE_WS_TICKET_STORE_UNAVAILABLE',
-    'The store of tickets has not answered within %s ms',
+    'The ticket store did not answer within %s ms',
     503
   ),
-  /** A second read was started while one was waiting, or while `ws.socket` has `message` listeners. */
+  /** A connection was read during another read, or while `ws.socket` had `message` listeners. */
   CONCURRENT_READ: createError(
     'FST_BLAZE_WS_CONCURRENT_READ',
-    'This connection has another reader, and can only have one: wait for the earlier read, or remove the "message" listeners of ws.socket, which get every message while they are there',
+    'This connection has another reader, and can have only one: wait for the earlier read, or remove the "message" listeners of ws.socket, which get every message',
     500
   ),
-  /** A message read by `readJSON` is not JSON; `closeCode` is 1007. */
+  /** `readJSON` read a message that is not JSON. The error's `closeCode` is 1007. */
   INVALID_JSON: createError('FST_BLAZE_WS_INVALID_JSON', 'Message is not valid JSON: %s', 400, SyntaxError),
-  /** A value given to a write, `close` or the hub has the wrong type. */
+  /** An argument of a method has the wrong type. */
   INVALID_ARGUMENT: createError('FST_BLAZE_WS_INVALID_ARGUMENT', 'Invalid argument "%s": %s', 500, TypeError),
-  /** A number given to `close`, `ping`, `pong` or a timeout is out of its range. */
+  /** An argument of a method is outside its allowed range. */
   OUT_OF_RANGE: createError('FST_BLAZE_WS_OUT_OF_RANGE', 'Argument "%s" is out of range: %s', 500, RangeError),
-  /** The connection is closed; the base of `CloseError`. */
+  /** The connection is closed. This is the base class of `CloseError`. */
   CLOSED: createError('FST_BLAZE_WS_CLOSED', 'WebSocket closed with %s%s', 500),
-  /** The engine behind a broker cannot be reached; `'degraded'` comes with it, and what a publisher publishes rejects with it. */
+  /** The engine of a broker (Redis or NATS) cannot be reached. A hub emits `'degraded'` with it, a publisher rejects with it. */
   BROKER_UNAVAILABLE: createError(
     'FST_BLAZE_WS_BROKER_UNAVAILABLE',
     'The engine of the broker is not available: %s',
@@ -103,25 +103,25 @@ export const errors: Record<
   /** A broker was given to a second hub or publisher. */
   BROKER_IN_USE: createError(
     'FST_BLAZE_WS_BROKER_IN_USE',
-    'This broker serves another hub or publisher already; make one for each',
+    'This broker already serves another hub or publisher; make a broker for each',
     500
   ),
-  /** A message is longer than the engine of a broker takes. The clients of this node have got it. */
+  /** A message is longer than the engine of a broker allows. The clients of this node have received it. */
   MESSAGE_TOO_LONG: createError(
     'FST_BLAZE_WS_MESSAGE_TOO_LONG',
-    'A message of %s bytes is too long to be published: the limit is %s bytes',
+    'A message of %s bytes is too long to publish: the limit is %s bytes',
     500
   )
 }
 
 export type { FastifyError }
 
-/** An `INVALID_OPTION` error that names the key and says what is allowed. */
+/** An `INVALID_OPTION` error that names the option and says what is allowed. */
 export function invalidOption(key: string, allowed: string, value?: unknown): FastifyError {
   return new errors.INVALID_OPTION(key, value === undefined ? allowed : `${allowed}, got ${describe(value)}`)
 }
 
-/** A short, single-line description of a value for an error message: never its whole content. */
+/** Describes a value for an error message, in one short line. A long string is cut, and the content of an object is left out. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
   if (typeof value === 'function') return 'a function'

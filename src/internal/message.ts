@@ -9,14 +9,14 @@ export const PingMessage = 9 as const
 /** The opcode of a pong frame. */
 export const PongMessage = 10 as const
 
-/** A message or frame type: an opcode of RFC 6455. `readMessage` gives only `TextMessage` and `BinaryMessage`. */
+/** The type of a message or a control frame: an opcode of RFC 6455. Messages that are read are `TextMessage` or `BinaryMessage`. */
 export type MessageType =
   typeof TextMessage | typeof BinaryMessage | typeof CloseMessage | typeof PingMessage | typeof PongMessage
 
-/** The types that carry an application's data. */
+/** The types of data messages. */
 export type DataType = typeof TextMessage | typeof BinaryMessage
 
-/** A message as `readMessage` gives it. The data of a text message is valid UTF-8. */
+/** A message that `readMessage` returns. The data of a text message is valid UTF-8. */
 export interface WebSocketMessage {
   type: MessageType
   data: Buffer

@@ -2,20 +2,20 @@ import { violation } from './close.ts'
 import { isConnectionId } from './connection-id.ts'
 import { describe, errors } from './errors.ts'
 
-/** The longest name of a room, in UTF-16 units: names often come from clients. */
+/** The longest name of a room, in UTF-16 code units. Names often come from clients. */
 const MAX_ROOM_NAME = 256
 
 const REASON = 'invalid room name'
 
-/** Throws if a value cannot be the name of a room. The errors' `closeCode` is 1008: such names come from clients. */
+/** Throws if a value cannot be the name of a room. The error's `closeCode` is 1008, because names often come from clients. */
 export function assertRoomName(room: unknown): asserts room is string {
   assertTarget(room)
-  // Whoever could join it would get the messages for that connection.
+  // A member of such a room would get the messages for that connection.
   if (isConnectionId(room))
     throw violation(new errors.INVALID_ARGUMENT('room', 'a name cannot be the id of a connection'), REASON)
 }
 
-/** Throws if a value can be neither the name of a room nor the id of a connection. */
+/** Throws if a value cannot be a target: neither the name of a room nor the id of a connection. */
 export function assertTarget(room: unknown): asserts room is string {
   if (typeof room !== 'string')
     throw violation(new errors.INVALID_ARGUMENT('room', `must be a string, got ${describe(room)}`), REASON)
@@ -25,12 +25,12 @@ export function assertTarget(room: unknown): asserts room is string {
       REASON
     )
   }
-  // Half a surrogate pair has no bytes of its own: on the way to other nodes, two such rooms would become one.
+  // UTF-8 cannot encode a lone surrogate: on other nodes, two such names would become the same.
   if (!room.isWellFormed())
     throw violation(new errors.INVALID_ARGUMENT('room', 'a name must be well-formed Unicode'), REASON)
 }
 
-/** Whether this can be the name of a room. */
+/** True if this can be the name of a room. */
 export function isRoomName(room: string): boolean {
   return room.length > 0 && room.length <= MAX_ROOM_NAME && room.isWellFormed() && !isConnectionId(room)
 }
