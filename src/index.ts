@@ -1,19 +1,41 @@
-// The plugin
+// fastify-blaze-ws: WebSocket routes, a hub with rooms, and a cluster for Fastify.
+//
+// A connection passes through the directories of the source in this order:
+//
+//   upgrade/      takes the server's upgrade events, finds the route, and completes the handshake
+//   route/        adds WebSocket routes and runs their handlers
+//   connection/   reads and writes messages, checks deadlines and limits, and ends the connection
+//   hub/          broadcasts to the connections of this node and to rooms
+//   cluster/      passes broadcasts, requests and notices between nodes
+//   presence/     tells who is present in a room, on all nodes
+//   brokers/      connects the nodes through Redis, NATS or memory
+//
+// plugin.ts puts them together, and shutdown.ts ends the connections when the server closes. config/ checks the configuration of
+// routes, auth/ helps clients to authenticate, and internal/ is used everywhere.
+//
+// Imports go one way: internal < config < connection < upgrade < route < plugin,
+// and: internal < config < connection < brokers, cluster, presence < hub < plugin.
+
+// The plugin and its routes
 export { default } from './plugin.ts'
 export type { BlazeWsOptions } from './plugin/options.ts'
-export type { WebSocketHandler, WebSocketRouteOptions } from './route/types.ts'
 export type { ShutdownOptions } from './shutdown.ts'
+export type { WebSocketHandler, WebSocketRouteOptions } from './route/types.ts'
 
-// Configuration of a route
+// The configuration of a route
 export { defaultWebSocketConfig, type SlowConsumerPolicy, type WebSocketConfig } from './config/route-config.ts'
-export type { LimitedConnection, RateLimit } from './config/rate-limit.ts'
 export { allowOrigins, sameOrigin } from './config/origin.ts'
+export type { LimitedConnection, RateLimit } from './config/rate-limit.ts'
 
-// Connections
+// Authentication of clients (see also ./tickets.ts)
+export { bearerSubprotocol } from './auth/bearer-subprotocol.ts'
+export { redactRequest, redactUrl } from './auth/redact.ts'
+
+// A connection and its messages
 export { WebSocketConnection } from './connection/connection.ts'
-// Not by name: only so can an application merge its own declarations into it.
-export type * from './connection/locals.ts'
 export type { WebSocketContext } from './connection/context.ts'
+// `export *`, because an application cannot merge its own declarations into a type that is exported by name.
+export type * from './connection/locals.ts'
 export {
   BinaryMessage,
   CloseMessage,
@@ -24,30 +46,22 @@ export {
   type WebSocketMessage
 } from './internal/message.ts'
 
-// Secrets of clients
-export { bearerSubprotocol } from './auth/bearer-subprotocol.ts'
-export { redactRequest, redactUrl } from './auth/redact.ts'
-
-// How connections end
+// The end of a connection
 export { CloseCode, CloseError, type CloseInfo, isCloseError, isUnexpectedCloseError } from './internal/close.ts'
 
-// The hub
-export type { HubStats } from './hub/broadcaster.ts'
-export type { HubEvents } from './hub/events.ts'
+// The hub: broadcasts and rooms
 export { WebSocketHub } from './hub/hub.ts'
 export type { HubOptions, HubOwner } from './hub/options.ts'
 export type { BroadcastOptions, DisconnectOptions, DisconnectTarget, RoomTarget } from './hub/recipients.ts'
+export type { HubEvents } from './hub/events.ts'
+export type { HubStats } from './hub/broadcaster.ts'
 
-// More than one node
-export type { Broker, BrokerNode } from './brokers/broker.ts'
-export { originOf } from './cluster/wire/envelope.ts'
-export { memoryBroker, MemoryEngine } from './brokers/memory.ts'
-export type { HubLogger } from './cluster/backplane.ts'
+// The cluster: hubs of several nodes
 export type { Cluster, ClusterAnswer, ClusterQuestion } from './cluster/cluster.ts'
 export type { ClusterListener } from './cluster/messages.ts'
 export type { ClusterStats } from './cluster/host.ts'
 export type { NodeInfo } from './cluster/members.ts'
-export type { Presence, PresenceEvents, PresenceOptions } from './presence/presence.ts'
+export type { HubLogger } from './cluster/backplane.ts'
 export {
   createPublisher,
   type Publisher,
@@ -55,7 +69,15 @@ export {
   type PublisherTarget,
   type PublishOptions
 } from './cluster/publisher.ts'
+
+// Presence: the members of a room on all nodes
+export type { Presence, PresenceEvents, PresenceOptions } from './presence/presence.ts'
 export type { Present } from './presence/roster.ts'
+
+// Brokers: the connections between nodes (see also ./redis.ts, ./nats.ts and ./testing.ts)
+export type { Broker, BrokerNode } from './brokers/broker.ts'
+export { memoryBroker, MemoryEngine } from './brokers/memory.ts'
+export { originOf } from './cluster/wire/envelope.ts'
 
 // Errors
 export { errors, type FastifyError } from './internal/errors.ts'
