@@ -11,8 +11,9 @@ export type Check<Value = unknown> = (value: unknown, name: string) => Value
 export type Checks<Options> = { readonly [Key in keyof Options]-?: Check<Exclude<Options[Key], undefined>> }
 
 /**
- * Checks an options object and fills in what it leaves out. Every options object of this package comes through here. Neither
- * `options` nor `defaults` is changed. An option that is `undefined` counts as left out.
+ * Checks an options object and fills in what it leaves out. This is for options that are passed once, such as those of the
+ * plugin, a route, a hub or a broker. Neither `options` nor `defaults` is changed. An option that is `undefined` counts as left
+ * out.
  *
  * @param name what errors call the object; its options are called `name.option`, or just `option` if the name is empty.
  * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a value that is not allowed.
@@ -79,10 +80,8 @@ export const nonEmptyString = check<string>(
   'must be a string that is not empty'
 )
 
-export const callback = check<(...args: never[]) => unknown>(
-  (value) => typeof value === 'function',
-  'must be a function'
-)
+/** Any function: the type `never` fits an option with any function type. */
+export const callback = check<never>((value) => typeof value === 'function', 'must be a function')
 
 /** A check for objects with all of these methods. */
 export function objectWith<Value>(methods: readonly string[], allowed: string): Check<Value> {
@@ -94,13 +93,8 @@ export function hasMethods(value: unknown, methods: readonly string[]): boolean 
   return methods.every((method) => typeof object[method] === 'function')
 }
 
-/** Leaves the check of an option to the code that uses it. */
-export function unchecked(value: unknown): never {
-  return value as never
-}
-
 /**
- * Checks the option names of a call that may be made for every message: it allocates nothing.
+ * Checks the option names of a method call. A call may be made for every message, so this allocates nothing.
  *
  * @throws FST_BLAZE_WS_INVALID_ARGUMENT if `options` is not an object or has an unknown key, so that no typing mistake goes unnoticed.
  */

@@ -7,7 +7,7 @@ import { asNodeRequest } from './injected-request.ts'
 
 const upgrades = new WeakMap<IncomingMessage, Upgrade>()
 
-/** The upgrade that a request asks for; undefined if Fastify should treat the request as a plain one, even if its headers ask for an upgrade. */
+/** The unanswered upgrade of a request; undefined if the request is a plain one, even if it has an `Upgrade` header. */
 export function upgradeOf(request: IncomingMessage): Upgrade | undefined {
   return upgrades.get(request)
 }

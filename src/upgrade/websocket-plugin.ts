@@ -4,7 +4,7 @@ import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import type { WebSocketServer } from 'ws'
 import { invalidOption } from '../internal/errors.ts'
-import { callback, type Check, type Checks, entriesOf, validateOptions } from '../internal/validate.ts'
+import { callback, type Checks, entriesOf, validateOptions } from '../internal/validate.ts'
 import type { Upgrade } from './upgrade.ts'
 import type { UpgradeArguments } from './upgrade-event.ts'
 
@@ -103,10 +103,12 @@ export class WebsocketPlugin {
   }
 }
 
+type ServerOptions = NonNullable<WebsocketPluginOptions['options']>
+
 const CHECKS: Checks<WebsocketPluginOptions> = {
-  options: checkServerOptions as Check<never>,
-  errorHandler: callback as Check<never>,
-  preClose: callback as Check<never>
+  options: checkServerOptions,
+  errorHandler: callback,
+  preClose: callback
 }
 
 /**
@@ -117,12 +119,12 @@ export function checkWebsocketOptions(value: unknown, name: string): WebsocketPl
   return validateOptions(value, name, CHECKS, {})
 }
 
-function checkServerOptions(value: unknown, name: string): unknown {
+function checkServerOptions(value: unknown, name: string): ServerOptions {
   for (const [key] of entriesOf(value, name)) {
     if (key === 'port' || key === 'noServer')
       throw invalidOption(`${name}.${key}`, "is not allowed: upgrades come from Fastify's server")
   }
-  return value
+  return value as ServerOptions
 }
 
 /** Finds the symbols by their values: `injectWS` puts them on a request before it emits the event. */
