@@ -17,7 +17,7 @@ export interface RateLimit {
   messages: number
   /** How many messages may come at once, an integer from 1. @default `messages`, and at least 1 */
   burst?: number
-  /** Bytes of messages per second on average, over 0. As many bytes may come at once. A longer message has to wait. @default no limit */
+  /** Bytes per second on average, over 0. As many bytes may come at once, and a longer message waits. @default no limit */
   bytes?: number
   /**
    * What happens to a message over the limit. `'pause'`: no further message is read until this one is within the limit, and none

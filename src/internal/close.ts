@@ -108,7 +108,10 @@ export function fitReason(reason: string): string {
   return bytes.toString('utf8', 0, end)
 }
 
-/** Makes an error close the connection with 1008 and this reason if the handler does not catch it, because bad input often comes from the client. */
+/**
+ * Makes an error close the connection with 1008 and this reason if the handler does not catch it. It is for errors that bad input
+ * from the client can cause.
+ */
 export function violation(error: Error, reason: string): Error {
   return Object.assign(error, { closeCode: CloseCode.PolicyViolation, reason })
 }

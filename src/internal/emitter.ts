@@ -3,7 +3,10 @@ import { describe, errors } from './errors.ts'
 
 type At<Args, Index extends 0 | 1> = Args extends unknown[] ? Args[Index] : never
 type IsUnion<T, Whole = T> = T extends unknown ? ([Whole] extends [T] ? false : true) : never
-/** A listener for one of several events gets the arguments of any of them. TypeScript does not accept `(ws) => …` for a union of functions. */
+/**
+ * A listener for one of several events gets the arguments of any of them. TypeScript does not accept `(ws) => …` for a union of
+ * functions.
+ */
 type Listener<Args> =
   IsUnion<Args> extends false
     ? Args extends unknown[]

@@ -1,7 +1,7 @@
 import { describe, errors } from './errors.ts'
 import { assertTarget } from './room-name.ts'
 
-/** How many targets a broadcast can have, and how many connections it can exclude. The limit is the same with and without a broker. */
+/** How many targets a broadcast can have, and how many connections it can exclude, with and without a broker. */
 export const MAX_RECIPIENTS = 1_024
 /** The longest id of a connection that is sent to other nodes, in characters. */
 const MAX_ID = 64

@@ -96,7 +96,7 @@ export function hasMethods(value: unknown, methods: readonly string[]): boolean 
 /**
  * Checks the option names of a method call. A call may be made for every message, so this allocates nothing.
  *
- * @throws FST_BLAZE_WS_INVALID_ARGUMENT if `options` is not an object or has an unknown key, so that no typing mistake goes unnoticed.
+ * @throws FST_BLAZE_WS_INVALID_ARGUMENT if `options` is not an object or has an unknown key, such as a mistyped one.
  */
 export function assertKeys(name: string, options: unknown, keys: readonly string[]): void {
   if (options === null || typeof options !== 'object')

@@ -120,7 +120,7 @@ export class UpgradeDispatcher {
     }
   }
 
-  /** Finds out which kind of route the upgrade is for. If the application looks it up asynchronously, the upgrade counts as pending. */
+  /** Finds the kind of route that the upgrade is for. During an asynchronous lookup the upgrade counts as pending. */
   #findRoute(upgrade: Upgrade, onFound: (kind: RouteKind) => void): void {
     let isFound = false
     this.#routes.find(upgrade.request, (kind) => {
