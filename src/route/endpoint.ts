@@ -7,7 +7,7 @@ import { type Schedulers, Session } from '../connection/session.ts'
 import type { ServerSocket } from '../connection/socket.ts'
 import type { Shutdown } from '../shutdown.ts'
 import { Admission } from '../upgrade/admission.ts'
-import type { Endpoint, OpenConnection } from '../upgrade/handshakes.ts'
+import type { Endpoint, OpenConnection } from '../upgrade/endpoint.ts'
 import { closeAfterError } from './handler-error.ts'
 import type { WebSocketHandler } from './types.ts'
 

@@ -1,5 +1,6 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import type { Endpoint, Handshakes } from '../upgrade/handshakes.ts'
+import type { Endpoint } from '../upgrade/endpoint.ts'
+import type { Handshakes } from '../upgrade/handshakes.ts'
 import type { Refusals } from '../upgrade/refusals.ts'
 import type { RouteProbe } from '../upgrade/route-probe.ts'
 import { endpointOf } from './endpoint.ts'

@@ -1,23 +1,15 @@
-import { type IncomingMessage, type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { type ServerOptions, WebSocketServer } from 'ws'
 import type { WebSocketConfig } from '../config/route-config.ts'
 import { ServerSocket } from '../connection/socket.ts'
 import { errors } from '../internal/errors.ts'
+import type { Endpoint } from './endpoint.ts'
 import { keepValidOffers } from './extension-offers.ts'
+import { assertHandshake } from './opening-handshake.ts'
+import { headerLines } from './reply-headers.ts'
 import { type Upgrade, upgradeOf } from './upgrade.ts'
-
-/** Opens a connection after its handshake. It must not throw. */
-export type OpenConnection = (socket: ServerSocket, stream: Duplex) => void
-
-/** The server's end of a connection: a route's handler, or a refusal that closes the connection at once. */
-export interface Endpoint {
-  readonly config: WebSocketConfig
-  /** Returns a function that opens the connection after the handshake. Throws if a limit of the route is reached. */
-  admit(request: FastifyRequest, reply: FastifyReply): OpenConnection
-}
 
 /** Turns off the close timer of `ws`: one timer of ours enforces `closeTimeout` for all connections. */
 const NEVER = 2 ** 31 - 1
@@ -28,9 +20,6 @@ interface NewerOptions {
   maxFragments: number
   maxBufferedChunks: number
 }
-
-/** Headers that the handshake itself sets, and headers that belong to a body. */
-const UNSENT_HEADERS = /^(connection|upgrade|keep-alive|transfer-encoding|content-.*|sec-websocket-.*)$/
 
 /**
  * Completes handshakes: everything between the hooks of a route and the 101 response. `@fastify/websocket` has one `ws` server
@@ -119,41 +108,4 @@ function emitClose(response: ServerResponse, request: FastifyRequest): void {
   } catch (error) {
     request.log.error({ err: error }, 'a listener of the close event of a response failed')
   }
-}
-
-const KEY = /^[+/0-9A-Za-z]{22}==$/
-
-/** Throws if the request is not a valid opening handshake (RFC 6455, 4.2.1). */
-function assertHandshake({ headers, httpVersion }: IncomingMessage, reply: FastifyReply): void {
-  if (httpVersion !== '1.1') throw new errors.BAD_HANDSHAKE('HTTP/1.1 is required')
-  if (headers.host === undefined) throw new errors.BAD_HANDSHAKE('Host is missing')
-  if (headers.upgrade?.toLowerCase() !== 'websocket') throw new errors.BAD_HANDSHAKE('Upgrade must be websocket')
-  if (!KEY.test(headers['sec-websocket-key'] ?? ''))
-    throw new errors.BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
-  if (headers['sec-websocket-version'] === '13') return
-  // RFC 6455, 4.4 and RFC 9110, 15.5.22: the response names the version and protocol that the server accepts.
-  void reply.headers({ 'sec-websocket-version': '13', upgrade: 'websocket' })
-  throw new errors.UNSUPPORTED_VERSION()
-}
-
-/** The headers that hooks have set on the reply, such as cookies. They are sent with the 101. */
-function headerLines(reply: FastifyReply): string[] {
-  const lines: string[] = []
-  for (const [name, value] of Object.entries(reply.getHeaders())) {
-    if (value === undefined || UNSENT_HEADERS.test(name)) continue
-    for (const one of [value].flat()) lines.push(headerLine(reply, name, String(one)))
-  }
-  return lines
-}
-
-/** Throws if Node would refuse the header, and removes it, so that the error response can be sent. */
-function headerLine(reply: FastifyReply, name: string, value: string): string {
-  try {
-    validateHeaderName(name)
-    validateHeaderValue(name, value)
-  } catch (error) {
-    void reply.removeHeader(name)
-    throw error
-  }
-  return `${name}: ${value}`
 }
