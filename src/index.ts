@@ -58,10 +58,10 @@ export type { HubStats } from './hub/broadcaster.ts'
 
 // The cluster: hubs of several nodes
 export type { Cluster, ClusterAnswer, ClusterQuestion } from './cluster/cluster.ts'
-export type { ClusterListener } from './cluster/messages.ts'
-export type { ClusterStats } from './cluster/host.ts'
+export type { ClusterListener } from './cluster/server-messages.ts'
+export type { ClusterStats } from './cluster/node.ts'
 export type { NodeInfo } from './cluster/members.ts'
-export type { HubLogger } from './cluster/backplane.ts'
+export type { HubLogger } from './hub/hub-cluster.ts'
 export {
   createPublisher,
   type Publisher,

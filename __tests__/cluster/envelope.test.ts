@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import fc from 'fast-check'
-import { closeOf, controlOf, decode, encode, type Envelope, Kind, originOf } from '../../src/cluster/wire/envelope.ts'
+import { closeOf, decode, encode, type Envelope, Kind, originOf } from '../../src/cluster/wire/envelope.ts'
+import { decodeMessage } from '../../src/cluster/wire/protocol.ts'
 import { SequenceTracker, SequenceNumbers } from '../../src/cluster/wire/sequence.ts'
 
 const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
@@ -9,7 +10,7 @@ const payloads: Record<number, fc.Arbitrary<Buffer>> = {
   [Kind.Text]: fc.string({ unit: 'grapheme' }).map((text) => Buffer.from(text)),
   [Kind.Binary]: fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
   [Kind.Disconnect]: fc.integer({ min: 3000, max: 4999 }).map((code) => Buffer.from([code >> 8, code & 255])),
-  [Kind.Control]: fc.json().map((text) => Buffer.from(text))
+  [Kind.Node]: fc.json().map((text) => Buffer.from(text))
 }
 const envelope: fc.Arbitrary<Envelope> = fc.constantFrom(...Object.values(Kind)).chain((kind) =>
   fc.record({
@@ -17,7 +18,7 @@ const envelope: fc.Arbitrary<Envelope> = fc.constantFrom(...Object.values(Kind))
     origin: fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('hex')),
     generation: uint32,
     sequence: uint32,
-    id: uint32,
+    copyId: uint32,
     ids: fc.array(name, { maxLength: 5 }),
     payload: payloads[kind]!
   })
@@ -52,10 +53,10 @@ test('no bytes make the decoder throw, and what it lets pass is sound', () => {
       expect(Object.values(Kind)).toContain(message.kind)
       for (const one of message.ids) expect(one.length).toBeGreaterThan(0)
       // What clients would have to fail at: text that is none, and codes that no close frame may carry.
-      const isText = message.kind === Kind.Text || message.kind === Kind.Control
+      const isText = message.kind === Kind.Text || message.kind === Kind.Node
       expect(isText ? isUtf8(message.payload) : true).toBe(true)
       expect(message.kind === Kind.Disconnect ? closeOf(message.payload) : {}).toBeDefined()
-      controlOf(message.payload)
+      decodeMessage(message.payload)
     }),
     { numRuns: 5_000 }
   )

@@ -235,7 +235,7 @@ test('what is no message of a node is counted, and nobody notices', async () => 
     origin: '0123456789abcdef',
     generation: 0,
     sequence: 0,
-    id: 0,
+    copyId: 0,
     ids: [],
     payload: Buffer.from('hi')
   } as const
@@ -248,14 +248,14 @@ test('what is no message of a node is counted, and nobody notices', async () => 
     encode(good).fill(255, 24, 28),
     encode({ ...good, payload: Buffer.from([0xff]) }),
     encode({ ...good, kind: Kind.Disconnect, payload: Buffer.from([0x03, 0xed]) }),
-    encode({ ...good, kind: Kind.Control, payload: Buffer.from('{') }),
-    encode({ ...good, kind: Kind.Control, payload: Buffer.from('{"__proto__":{},"type":"alive"}') })
+    encode({ ...good, kind: Kind.Node, payload: Buffer.from('{') }),
+    encode({ ...good, kind: Kind.Node, payload: Buffer.from('{"__proto__":{},"type":"alive"}') })
   ]
   for (const message of bad) await engine.publish('room:x', message)
   await engine.publish('room:x', encode(good))
   expect(await client.next()).toBe('hi')
   expect(b.hub.cluster.stats().rejected).toBe(bad.length)
-  expect(b.logs.filter(({ msg }) => msg.startsWith('ignored what is no message'))).toHaveLength(1)
+  expect(b.logs.filter(({ msg }) => msg.startsWith('ignored a malformed cluster message'))).toHaveLength(1)
   a.hub.broadcast('still well')
   expect(await client.next()).toBe('still well')
 })

@@ -31,7 +31,15 @@ function leakyBroker(engine: MemoryEngine): { broker: Broker; receive: BrokerNod
 }
 
 const messageOf = (kind: Kind, payload: string): Buffer =>
-  encode({ kind, origin: '00'.repeat(8), generation: 0, sequence: 0, id: 1, ids: [], payload: Buffer.from(payload) })
+  encode({
+    kind,
+    origin: '00'.repeat(8),
+    generation: 0,
+    sequence: 0,
+    copyId: 1,
+    ids: [],
+    payload: Buffer.from(payload)
+  })
 
 describe('a message that cannot be placed goes to no one', () => {
   test.each([

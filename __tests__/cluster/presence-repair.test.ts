@@ -1,3 +1,4 @@
+import { decodeMessage, type RoomNotice } from '../../src/cluster/wire/protocol.ts'
 import type { FastifyInstance } from 'fastify'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MemoryEngine, type Present, type WebSocketConnection, type WebSocketHub } from '../../src/index.ts'
@@ -136,10 +137,9 @@ describe('one message that is lost in a quiet room', () => {
 
   test('each part of what is said of a large room may be lost', async () => {
     for (const lose of [
-      ({ control }: OnTheWay) => control?.['isFirst'] === true,
-      ({ control }: OnTheWay) =>
-        control?.type === 'snapshot' && control['isFirst'] === false && control['isLast'] === false,
-      ({ control }: OnTheWay) => control?.['isLast'] === true && control.type === 'snapshot',
+      ({ control }: OnTheWay) => control?.type === 'snapshot' && control.isFirst,
+      ({ control }: OnTheWay) => control?.type === 'snapshot' && !control.isFirst && !control.isLast,
+      ({ control }: OnTheWay) => control?.type === 'snapshot' && control.isLast,
       isType('nobody'),
       isType('answer')
     ]) {
@@ -234,7 +234,8 @@ test('a hostile time does not keep nodes from hearing each other', async () => {
     info: null,
     since
   }))
-  for (const { hub } of nodes) hub.presence.control('hostile', 'tea', { type: 'present', entries })
+  const notice = decodeMessage(Buffer.from(JSON.stringify({ type: 'present', entries }))) as RoomNotice
+  for (const { hub } of nodes) hub.presence.onRoomNotice('hostile', 'tea', notice)
   for (const [i, { hub, ws }] of [a, b, a, b].entries()) {
     hub.presence.set(ws, 'tea', i, { key: 'Ann' })
     const info = ({ hub: one }: Node): unknown => one.presence.known('tea').find(({ key }) => key === 'Ann')?.info
@@ -256,7 +257,7 @@ test('while all is well nobody asks, whichever rooms a node watches and however 
   const nodes = (await startCluster(2, rooms, 500)) as [Node, Node]
   const [a, b] = nodes
   for (const room of [...rooms, ...rooms.map((name) => `other ${name}`)]) a.hub.presence.set(a.ws, room, 1)
-  const isAsked = ({ control }: OnTheWay): boolean => control?.type === 'presence'
+  const isAsked = ({ control }: OnTheWay): boolean => control?.type === 'presence' || control?.type === 'compare'
   const beats = (): number => b.heard.filter(isType('alive')).length
   const beat = async (count: number): Promise<void> => {
     const until = beats() + count
@@ -332,7 +333,8 @@ test('a node of a version that knows no digests tells everything when something 
   const [{ hub, ws }, other] = nodes
   const { presence } = hub
   const answer = presence.answer.bind(presence)
-  presence.answer = (question, node) => answer({ ...question, hashes: undefined }, node)
+  presence.answer = (request, node) =>
+    answer({ ...request, type: request.type === 'compare' ? 'presence' : request.type } as typeof request, node)
   presence.digest = () => undefined as unknown as string
   hub.to('tea').broadcast('hello')
   const lost = loseOne(other, isType('present'))

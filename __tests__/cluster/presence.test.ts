@@ -296,7 +296,15 @@ test('who has not heard the beginning of what is said in parts does not take the
 
 function control(message: object): Buffer {
   const payload = Buffer.from(JSON.stringify(message))
-  return encode({ kind: Kind.Control, origin: '0123456789abcdef', generation: 0, sequence: 0, id: 0, ids: [], payload })
+  return encode({
+    kind: Kind.Node,
+    origin: '0123456789abcdef',
+    generation: 0,
+    sequence: 0,
+    copyId: 0,
+    ids: [],
+    payload
+  })
 }
 
 test('a listener that fails is logged, and disturbs nobody', async () => {

@@ -48,12 +48,11 @@ test('whatever comes and goes, and whatever the engine refuses: in the end it ge
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const engine = new SlowEngine()
       const left: string[] = []
-      const subscriptions = new Subscriptions(
-        engine.broker,
-        () => false,
-        () => {},
-        (channel) => left.push(channel)
-      )
+      const subscriptions = new Subscriptions(engine.broker, {
+        isAway: () => false,
+        onFailed: () => {},
+        onUnsubscribed: (channel) => left.push(channel)
+      })
       const needed = new Map<string, number>()
       let time = 0
       for (const one of steps) {
@@ -89,12 +88,11 @@ test('who comes back soon costs the engine nothing, and a refused end leaves eve
   const engine = new SlowEngine()
   const errors: string[] = []
   const left: string[] = []
-  const subscriptions = new Subscriptions(
-    engine.broker,
-    () => false,
-    ({ message }) => errors.push(message),
-    (channel) => left.push(channel)
-  )
+  const subscriptions = new Subscriptions(engine.broker, {
+    isAway: () => false,
+    onFailed: ({ message }) => errors.push(message),
+    onUnsubscribed: (channel) => left.push(channel)
+  })
   subscriptions.need('a')
   await settled()
   await engine.answer(false)
@@ -115,12 +113,11 @@ test('who comes back soon costs the engine nothing, and a refused end leaves eve
 test('a channel that is left before the engine has it is forgotten, and a waiter that gives up is told so', async () => {
   const engine = new SlowEngine()
   const left: string[] = []
-  const subscriptions = new Subscriptions(
-    engine.broker,
-    () => false,
-    () => {},
-    (channel) => left.push(channel)
-  )
+  const subscriptions = new Subscriptions(engine.broker, {
+    isAway: () => false,
+    onFailed: () => {},
+    onUnsubscribed: (channel) => left.push(channel)
+  })
   for (const channel of ['a', 'b']) subscriptions.need(channel)
   await settled()
   expect(await Promise.all([subscriptions.ready('a', 1), subscriptions.ready(undefined, 1)])).toEqual([false, false])
@@ -135,12 +132,11 @@ test('a channel that is left before the engine has it is forgotten, and a waiter
 })
 
 test('the end of it all lets nobody wait', async () => {
-  const subscriptions = new Subscriptions(
-    new SlowEngine().broker,
-    () => false,
-    () => {},
-    () => {}
-  )
+  const subscriptions = new Subscriptions(new SlowEngine().broker, {
+    isAway: () => false,
+    onFailed: () => {},
+    onUnsubscribed: () => {}
+  })
   subscriptions.need('a')
   const ready = subscriptions.ready()
   subscriptions.close()
@@ -153,12 +149,11 @@ test('the end of it all lets nobody wait', async () => {
 test('an engine that does not answer is asked once it does, and for no channel that came and went meanwhile', async () => {
   const engine = new SlowEngine()
   let isAway = true
-  const subscriptions = new Subscriptions(
-    engine.broker,
-    () => isAway,
-    () => {},
-    () => {}
-  )
+  const subscriptions = new Subscriptions(engine.broker, {
+    isAway: () => isAway,
+    onFailed: () => {},
+    onUnsubscribed: () => {}
+  })
   for (let i = 0; i < 1_000; i++) {
     subscriptions.need(`room ${i}`)
     await settled()

@@ -1,30 +1,31 @@
-import { integer } from '../internal/validate.ts'
 import { assertTarget } from '../internal/room-name.ts'
+import { integer } from '../internal/validate.ts'
+import type { ServerListener } from './listeners.ts'
 import type { NodeInfo } from './members.ts'
-import type { ClusterStats, Control } from './host.ts'
-import { type ClusterListener, Messages } from './messages.ts'
-import type { ClusterNode } from './node.ts'
+import type { ClusterNode, ClusterStats } from './node.ts'
+import { type ClusterListener, ServerMessages } from './server-messages.ts'
+import type { HubQuestion, Question, ServerNotice } from './wire/protocol.ts'
 
-/** How long the other nodes have for an answer. */
+/** The options of a question to the cluster. */
 export interface ClusterQuestion {
-  /** In milliseconds. @default 1000 */
+  /** How long the other nodes have for their answers, in milliseconds. @default 1000 */
   timeout?: number
 }
 
-/** Who has not answered in time; what these nodes have is not counted. */
+/** What every answer of the cluster has. */
 export interface ClusterAnswer {
-  /** The ids of nodes. */
+  /** The ids of nodes that did not answer in time. The answer does not include them. */
   missing: string[]
 }
 
 const TIMEOUT = 1_000
 const checkTimeout = integer(0, undefined, ' (milliseconds)')
-/** How many rooms stand in one part of an answer: with the longest names, it is under a mebibyte. */
+/** How many room names one part of an answer has. With the longest names, a part is smaller than a mebibyte. */
 const ROOMS_IN_PART = 1_000
 
-/** What a hub knows of itself. */
-export interface ClusterHost {
-  getClientCount(room?: string): number
+/** What a hub knows about its own connections. */
+export interface LocalCounts {
+  getClientCount(target?: string): number
   getRooms(): string[]
 }
 
@@ -38,19 +39,22 @@ const NO_STATS: ClusterStats = {
   rejected: 0
 }
 
-/** Asks all nodes of a hub's cluster, and sends to their servers. A hub without a broker is a cluster of one. */
-export class Cluster {
-  readonly #host: ClusterHost
+/** Asks all nodes of a hub's cluster, and sends messages to their servers. A hub without a broker is a cluster of one node. */
+export class Cluster implements ServerListener {
+  readonly #hub: LocalCounts
   readonly #node: ClusterNode | undefined
+  readonly #messages: ServerMessages
   readonly #startedAt = performance.now()
 
-  readonly #messages: Messages
-
   /** @internal */
-  constructor(host: ClusterHost, node: ClusterNode | undefined, failed: (error: unknown, name: string) => void) {
-    this.#host = host
+  constructor(
+    hub: LocalCounts,
+    node: ClusterNode | undefined,
+    onListenerError: (error: unknown, name: string) => void
+  ) {
+    this.#hub = hub
     this.#node = node
-    this.#messages = new Messages(node, failed)
+    this.#messages = new ServerMessages(node, onListenerError)
   }
 
   /** The id of this node; `''` without a broker. */
@@ -59,9 +63,9 @@ export class Cluster {
   }
 
   /**
-   * Resolves once this node gets what other nodes send to all rooms that its clients are in now, true; or after `timeout`
-   * milliseconds, false. Who awaits it after `join` can tell a client that it misses nothing from here on. Without a timeout it
-   * waits for as long as the engine is away.
+   * Resolves to true once this node receives what other nodes send to the rooms of its clients. After `timeout` milliseconds it
+   * resolves to false; without a timeout it waits for as long as the engine is away. Await it after `join` if a client must know
+   * that it misses nothing from then on.
    */
   async ready({ timeout }: ClusterQuestion = {}): Promise<boolean> {
     if (timeout !== undefined) checkTimeout(timeout, 'timeout')
@@ -69,85 +73,96 @@ export class Cluster {
   }
 
   /**
-   * Sends something to the other servers of the cluster, at most once: to those who listen to this name and can be reached now, in
-   * order, and not to this one. Clients get nothing of it.
+   * Sends a message to the other servers of the cluster. It is delivered in order and at most once: to servers that have a listener
+   * for this name and can be reached now. This server and clients do not get it.
    *
    * @param name 1 to 256 characters.
-   * @param data any value that JSON can hold, up to 64 KiB. @default undefined
-   * @throws FST_BLAZE_WS_OUT_OF_RANGE if it is longer, TypeError if it has no JSON form.
+   * @param data any value with a JSON form of at most 64 KiB. @default undefined
+   * @throws FST_BLAZE_WS_OUT_OF_RANGE, a RangeError, if the name or the data is too long.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT, a TypeError, if the name is not a string or the data has no JSON form.
    */
   send(name: string, data?: unknown): void {
     this.#messages.send(name, data)
   }
 
-  /** Calls a function with what other servers send under a name. An error of it is logged. */
+  /** Calls a listener with what other servers send under a name. If it throws or rejects, that is logged. */
   on<T = unknown>(name: string, listener: ClusterListener<T>): this {
-    this.#messages.on(name, listener as ClusterListener)
+    this.#messages.add(name, listener as ClusterListener)
     return this
   }
 
-  /** Takes `on` back. */
+  /** Removes a listener. */
   off<T = unknown>(name: string, listener: ClusterListener<T>): this {
-    this.#messages.off(name, listener as ClusterListener)
+    this.#messages.remove(name, listener as ClusterListener)
     return this
   }
 
-  /** @internal */
-  receive(node: string, message: Control): void {
-    this.#messages.receive(node, message)
-  }
-
-  /** The nodes of the cluster, this one among them. */
+  /** All nodes of the cluster, including this one. */
   async nodes(options?: ClusterQuestion): Promise<ClusterAnswer & { nodes: NodeInfo[] }> {
     const { parts, missing } = await this.#ask({ type: 'nodes' }, isNodeInfo, options)
     return { nodes: parts, missing }
   }
 
-  /** How many connections are registered on all nodes, or in a room. */
+  /** How many connections are registered on all nodes, or are in a room. */
   async getClientCount(room?: string, options?: ClusterQuestion): Promise<ClusterAnswer & { count: number }> {
     if (room !== undefined) assertTarget(room)
-    const { parts, missing } = await this.#ask({ type: 'count', room }, isCount, options)
+    const { parts, missing } = await this.#ask({ type: 'count', ...(room !== undefined && { room }) }, isCount, options)
     return { count: parts.reduce((sum, count) => sum + count, 0), missing }
   }
 
-  /** The rooms with members on any node. */
+  /** The rooms that have members on any node. */
   async getRooms(options?: ClusterQuestion): Promise<ClusterAnswer & { rooms: string[] }> {
     const { parts, missing } = await this.#ask({ type: 'rooms' }, isNames, options)
     return { rooms: [...new Set(parts.flat())], missing }
   }
 
-  /** The numbers of this node's part in the cluster, from its start. */
+  /** The numbers of this node since its start. */
   stats(): ClusterStats {
     return this.#node?.stats() ?? { ...NO_STATS }
   }
 
-  /** @internal The parts of this node's answer; undefined where it does not know the question. */
-  answer({ type, ['room']: room }: Control): unknown[] | undefined {
-    if (type === 'nodes') return [this.#info()]
-    if (type === 'count') return [this.#host.getClientCount(room as string | undefined)]
-    if (type !== 'rooms') return undefined
-    const rooms = this.#host.getRooms()
+  /** @internal */
+  onServerNotice(node: string, notice: ServerNotice): void {
+    this.#messages.onNotice(node, notice)
+  }
+
+  /** @internal */
+  answer(question: Question): unknown[] | undefined {
+    switch (question.type) {
+      case 'nodes':
+        return [this.#info()]
+      case 'count':
+        return [this.#hub.getClientCount(question.room)]
+      case 'rooms':
+        return this.#roomsInParts()
+      default:
+        return undefined
+    }
+  }
+
+  #info(): NodeInfo {
+    const uptime = (performance.now() - this.#startedAt) / 1000
+    return { id: this.id, clients: this.#hub.getClientCount(), rooms: this.#hub.getRooms().length, uptime }
+  }
+
+  #roomsInParts(): string[][] {
+    const rooms = this.#hub.getRooms()
     const parts: string[][] = []
     do parts.push(rooms.splice(0, ROOMS_IN_PART))
     while (rooms.length > 0)
     return parts
   }
 
-  #info(): NodeInfo {
-    const uptime = (performance.now() - this.#startedAt) / 1000
-    return { id: this.id, clients: this.#host.getClientCount(), rooms: this.#host.getRooms().length, uptime }
-  }
-
-  /** What comes from other nodes is looked at before it is believed. */
+  /** Collects the answers of all nodes. Parts of other nodes that are not valid are left out. */
   async #ask<T>(
-    question: Control,
+    question: HubQuestion,
     isPart: (part: unknown) => part is T,
     { timeout = TIMEOUT }: ClusterQuestion = {}
   ): Promise<ClusterAnswer & { parts: T[] }> {
     checkTimeout(timeout, 'timeout')
     const own = this.answer(question) as T[]
     if (this.#node === undefined) return { parts: own, missing: [] }
-    const { answers, missing } = await this.#node.ask(question, timeout)
+    const { answers, missing } = await this.#node.request(question, timeout)
     return { parts: [...own, ...[...answers.values()].flat().filter(isPart)], missing }
   }
 }

@@ -1,267 +1,336 @@
 import type { Broker, BrokerNode } from '../brokers/broker.ts'
 import { takeOwnership } from '../brokers/ownership.ts'
-import { now, Scheduler, type Scheduled } from '../internal/scheduler.ts'
-import { errors } from '../internal/errors.ts'
-import type { DataType } from '../internal/message.ts'
 import { PROCESS_ID, processOf } from '../internal/connection-id.ts'
-import { Channels } from './wire/channels.ts'
-import { closePayload, Kind, limitOf } from './wire/envelope.ts'
-import type { ClusterStats, Control, NodeHost } from './host.ts'
-import { Receiver } from './wire/receiver.ts'
-import { BrokerLink } from './broker-link.ts'
+import type { DataType } from '../internal/message.ts'
+import { now, type Scheduled, Scheduler } from '../internal/scheduler.ts'
+import { BrokerLink, type LinkListener } from './broker-link.ts'
+import type { NodeListeners } from './listeners.ts'
 import { Members } from './members.ts'
-import { Sender } from './wire/sender.ts'
 import { type Answers, Requests } from './requests.ts'
 import { Subscriptions } from './subscriptions.ts'
+import { Channels } from './wire/channels.ts'
+import { closePayload, Kind } from './wire/envelope.ts'
+import {
+  type AliveNotice,
+  type Answer,
+  type EmptyNotice,
+  encodeMessage,
+  type MembershipNotice,
+  type NodeMessage,
+  type Question,
+  type Request,
+  type RoomNotice,
+  type ServerNotice,
+  type UnknownNotice
+} from './wire/protocol.ts'
+import { Receiver } from './wire/receiver.ts'
+import { Sender } from './wire/sender.ts'
 
-/** How long a node waits at least for answers while the others may not have told it yet that they are there, in milliseconds. */
-const INTRODUCTION = 500
-/** How often a node looks after its engine, its subscriptions and the others, in milliseconds; the watchdog divides it by eight. */
-const LOOK = 1_600
+/** How long a new node waits for answers at least: others may not have introduced themselves yet. In milliseconds. */
+const INTRODUCTION_TIME = 500
+/** The node checks the engine, its subscriptions and the other nodes every CHECK_TIME / 8 ms, or every lease / 8 ms if that is shorter. */
+const CHECK_TIME = 1_600
 const MAX_LEASE = 3_600_000
 
-/** One hub's place in its cluster: speaks to the other nodes through a broker, and knows who they are. */
+/** The numbers of a hub's node, from its start. */
+export interface ClusterStats {
+  /** True while the engine cannot be reached. */
+  isDegraded: boolean
+  /** Messages of this node that the engine has accepted. */
+  published: number
+  /** Messages that may not have reached the other nodes: the engine was away or too slow, or they were too long for it. */
+  unpublished: number
+  /** Messages of other nodes. */
+  received: number
+  /** Messages of other nodes that were lost, as gaps in their numbers show. */
+  missed: number
+  /** Messages that arrived twice or after later ones, and were dropped. */
+  duplicates: number
+  /** Messages on the channels of the cluster that were not messages of a node. */
+  rejected: number
+}
+
+/**
+ * A hub's node in its cluster. It sends to the other nodes through a broker, receives from them, and knows which ones there are.
+ * What it receives goes to its listeners.
+ */
 export class ClusterNode implements BrokerNode, Scheduled {
-  readonly #host: NodeHost
-  /** After how many milliseconds of silence the others take this node for dead. */
+  readonly id: string
+  /** After how many milliseconds of silence the other nodes take this one for dead. */
   readonly lease: number
   readonly #broker: Broker
-  readonly #link: BrokerLink
-  readonly #subscriptions: Subscriptions
-  readonly #members = new Members((id) => {
-    this.#questions.gone(id)
-    this.#host.gone(id)
-  })
-  readonly #questions = new Requests()
   readonly #channels: Channels
-  readonly #outgoing: Sender
-  readonly id: string
-  readonly #incoming: Receiver
-  readonly #watchdog = new Scheduler()
+  readonly #link: BrokerLink
+  readonly #sender: Sender
+  readonly #receiver: Receiver
+  readonly #subscriptions: Subscriptions
+  readonly #members = new Members((id) => this.#onNodeGone(id))
+  readonly #requests = new Requests()
+  readonly #scheduler = new Scheduler()
+  #listeners: NodeListeners | undefined
   #introducedAt = now()
-  #spokeAt = -Infinity
+  #heartbeatAt = -Infinity
   #isClosed = false
   #isComingUp = false
 
   /**
-   * @param hub the name of the hub; undefined for that of the server.
+   * @param hub the name of the hub; undefined for `app.wsHub`.
    * @throws FST_BLAZE_WS_BROKER_IN_USE if the broker serves another hub.
    */
-  constructor(broker: Broker, host: NodeHost, lease: number, hub?: string) {
+  constructor(broker: Broker, lease: number, hub?: string) {
     takeOwnership(broker)
-    this.#channels = new Channels(hub)
-    this.#outgoing = new Sender(this.#channels, (channel, size, bytes) => this.#post(channel, size, bytes))
-    this.id = this.#outgoing.origin
-    this.#host = host
-    this.lease = lease
     this.#broker = broker
-    this.#incoming = new Receiver(
-      this.#channels,
-      host,
-      (channel, origin, message) => this.#hear(channel, origin, message),
-      (channel, origin) => this.#missed(channel, origin)
-    )
-    this.#link = new BrokerLink(broker, {
-      degraded: (error) => host.degraded(error),
-      refused: (error) => host.refused(error),
-      drained: () => host.drained(),
-      up: () => void this.#up()
+    this.lease = lease
+    this.#channels = new Channels(hub)
+    this.#link = new BrokerLink(broker, this.#linkListener())
+    this.#sender = new Sender(this.#channels, this.#link)
+    this.id = this.#sender.origin
+    this.#receiver = new Receiver(this.id, this.#channels, {
+      clients: {
+        deliver: (delivery) => this.#listeners?.clients.deliver(delivery),
+        disconnect: (...args) => this.#listeners?.clients.disconnect(...args)
+      },
+      onNodeMessage: (channel, node, message) => this.#onNodeMessage(channel, node, message),
+      onGap: (channel, node) => this.#onGap(channel, node),
+      onRejected: (...args) => this.#listeners?.engine.onRejected(...args)
     })
-    this.#subscriptions = new Subscriptions(
-      broker,
-      () => this.#link.error !== undefined && !this.#link.isUp,
-      (error) => this.lost(error),
-      (channel) => this.#left(channel)
-    )
-    broker.open(this)
-    for (const channel of [
-      this.#channels.all,
-      this.#channels.nodes,
-      this.#channels.inboxOf(this.id),
-      this.#channels.ofProcess(PROCESS_ID)
-    ])
-      this.#subscriptions.need(channel)
-    this.#watchdog.require(Math.min(LOOK, lease))
-    this.#watchdog.add(this)
+    this.#subscriptions = new Subscriptions(broker, {
+      isAway: () => this.isDegraded && !this.#link.isUp,
+      onFailed: (error) => this.lost(error),
+      onUnsubscribed: (channel) => this.#onUnsubscribed(channel)
+    })
+  }
+
+  /** Opens the broker and introduces this node to the others. */
+  start(listeners: NodeListeners): void {
+    this.#listeners = listeners
+    this.#broker.open(this)
+    const { all, nodes } = this.#channels
+    const own = [all, nodes, this.#channels.inboxOf(this.id), this.#channels.ofProcess(PROCESS_ID)]
+    for (const channel of own) this.#subscriptions.need(channel)
+    this.#scheduler.require(Math.min(CHECK_TIME, this.lease))
+    this.#scheduler.add(this)
     this.#link.check(now())
-  }
-
-  // ---- What the hub says
-
-  /** Sends a broadcast to the clients of other nodes: to those in these rooms and with these ids, or to all. */
-  broadcast(type: DataType, payload: Buffer, to: readonly string[] | undefined, excluded: readonly string[]): void {
-    this.#outgoing.publish(to, { kind: type, payload, ids: excluded })
-  }
-
-  /** Has the other nodes disconnect the members of these rooms, and the connections with these ids. */
-  disconnect(to: readonly string[], code: number, reason: string): void {
-    this.#outgoing.publish(to, { kind: Kind.Disconnect, payload: closePayload(code, reason), ids: [] })
-  }
-
-  /** Has the node of a connection add it to a room, or take it out. False if the node cannot be told. */
-  change(type: 'join' | 'leave', id: string, room: string): boolean {
-    this.#say(this.#channels.ofProcess(processOf(id)), { type, id, room })
-    return !this.#isClosed && !this.isDegraded
-  }
-
-  /** Says something to all other nodes. */
-  send(message: Control): void {
-    this.#say(this.#channels.nodes, message)
-  }
-
-  /** Says something to the nodes that have this room; gives the bytes that this takes. */
-  tell(room: string, message: Control): number {
-    return this.#say(this.#channels.ofRoom(room), message)
-  }
-
-  /** Says something to one node. */
-  tellNode(node: string, message: Control): void {
-    this.#say(this.#channels.inboxOf(node), message)
-  }
-
-  /** True where what can wait should wait, until the engine has taken what is under way. */
-  get isBusy(): boolean {
-    return this.#link.isBusy
-  }
-
-  get isClosed(): boolean {
-    return this.#isClosed
-  }
-
-  /** Asks all nodes, or one. Settles with what has come after `timeout` milliseconds at the latest. */
-  ask(question: Control, timeout: number, node?: string): Promise<Answers> {
-    const time = now()
-    // Nobody would hear it, or answer.
-    const deadline = this.#link.error === undefined && !this.#isClosed ? time + timeout : -Infinity
-    const { id, answered } = this.#questions.ask(
-      node === undefined ? this.#members.ids() : [node],
-      this.#introducedAt + INTRODUCTION,
-      deadline
-    )
-    if (deadline !== -Infinity)
-      this.#say(node === undefined ? this.#channels.nodes : this.#channels.inboxOf(node), { ...question, id })
-    this.#questions.check(time)
-    return answered
-  }
-
-  /** The other nodes that are known to be there. */
-  others(): string[] {
-    return this.#members.ids()
-  }
-
-  /** Gets what is said in a room, until `leave`. */
-  enter(room: string): void {
-    this.#subscriptions.need(this.#channels.ofRoom(room))
-  }
-
-  leave(room: string): void {
-    this.#subscriptions.release(this.#channels.ofRoom(room), now())
-  }
-
-  /**
-   * Resolves to true once this node gets everything that is said to it in all rooms that it has entered, or in this one; to false
-   * after `timeout` milliseconds.
-   */
-  ready(room?: string, timeout?: number): Promise<boolean> {
-    return this.#subscriptions.ready(room === undefined ? undefined : this.#channels.ofRoom(room), timeout)
   }
 
   get isDegraded(): boolean {
     return this.#link.error !== undefined
   }
 
-  stats(): ClusterStats {
-    const { received, missed, duplicates, rejected } = this.#incoming
-    return {
-      isDegraded: this.isDegraded,
-      published: this.#link.published,
-      unpublished: this.#link.unpublished,
-      received,
-      missed,
-      duplicates,
-      rejected
-    }
+  get isClosed(): boolean {
+    return this.#isClosed
   }
 
-  /** Takes leave of the others, sends what is under way and gives the broker back. */
+  /** Whether messages that can wait should wait until the engine has confirmed what is pending. */
+  get isBusy(): boolean {
+    return this.#link.isBusy
+  }
+
+  stats(): ClusterStats {
+    const { published, unpublished } = this.#link
+    const { received, missed, duplicates, rejected } = this.#receiver
+    return { isDegraded: this.isDegraded, published, unpublished, received, missed, duplicates, rejected }
+  }
+
+  // ---- To clients of other nodes
+
+  /** Broadcasts to rooms and ids, or to all clients of other nodes if `targets` is undefined. */
+  broadcast(
+    type: DataType,
+    payload: Buffer,
+    targets: readonly string[] | undefined,
+    excluded: readonly string[]
+  ): void {
+    this.#sender.broadcast(targets, { kind: type, payload, ids: excluded })
+  }
+
+  /** Disconnects the members of rooms, and connections named by their ids. */
+  disconnect(targets: readonly string[], code: number, reason: string): void {
+    this.#sender.broadcast(targets, { kind: Kind.Disconnect, payload: closePayload(code, reason), ids: [] })
+  }
+
+  /** Lets a connection of another node join or leave a room. Returns false if its node cannot be reached now. */
+  changeMembership(notice: MembershipNotice): boolean {
+    this.#send(this.#channels.ofProcess(processOf(notice.id)), notice)
+    return !this.#isClosed && !this.isDegraded
+  }
+
+  // ---- To other nodes
+
+  notifyServers(notice: ServerNotice): void {
+    this.#send(this.#channels.nodes, notice)
+  }
+
+  /** Tells the nodes that watch a room about presence there. Returns the bytes that this takes. */
+  notifyRoom(room: string, notice: RoomNotice): number {
+    return this.#send(this.#channels.ofRoom(room), notice)
+  }
+
+  notifyNode(node: string, notice: EmptyNotice): void {
+    this.#send(this.#channels.inboxOf(node), notice)
+  }
+
+  /** Asks all nodes, or one. Resolves after `timeout` milliseconds at the latest, with the answers that have come. */
+  request(question: Question, timeout: number, node?: string): Promise<Answers> {
+    const time = now()
+    const canAsk = !this.isDegraded && !this.#isClosed
+    const { id, answered } = this.#requests.open(
+      node === undefined ? this.#members.ids() : [node],
+      this.#introducedAt + INTRODUCTION_TIME,
+      canAsk ? time + timeout : -Infinity
+    )
+    const channel = node === undefined ? this.#channels.nodes : this.#channels.inboxOf(node)
+    if (canAsk) this.#send(channel, { ...question, id })
+    this.#requests.settleDue(time)
+    return answered
+  }
+
+  // ---- Rooms
+
+  /** Subscribes to a room, until `leaveRoom`. */
+  enterRoom(room: string): void {
+    this.#subscriptions.need(this.#channels.ofRoom(room))
+  }
+
+  leaveRoom(room: string): void {
+    this.#subscriptions.release(this.#channels.ofRoom(room), now())
+  }
+
+  /** Resolves to true once all subscriptions, or that of one room, are in force; to false after `timeout` milliseconds. */
+  ready(room?: string, timeout?: number): Promise<boolean> {
+    return this.#subscriptions.ready(room === undefined ? undefined : this.#channels.ofRoom(room), timeout)
+  }
+
+  /** Says good-bye to the other nodes and closes the broker, which first sends what is pending. */
   async close(): Promise<void> {
     if (this.#isClosed) return
-    this.#say(this.#channels.nodes, { type: 'bye' })
+    this.#send(this.#channels.nodes, { type: 'bye' })
     this.#isClosed = true
-    this.#watchdog.delete(this)
-    this.#questions.close()
+    this.#scheduler.delete(this)
+    this.#requests.close()
     this.#subscriptions.close()
     await this.#link.close()
   }
 
-  // ---- What the broker says
+  // ---- From the broker
 
   lost(error: Error): void {
-    this.#link.lost(error)
+    this.#link.down(error)
   }
 
   receive(channel: string, message: Uint8Array): void {
-    if (!this.#isClosed) this.#incoming.receive(channel, message)
+    if (!this.#isClosed) this.#receiver.receive(channel, message)
   }
 
-  #hear(channel: string, origin: string, message: Control): void {
-    if (message.type === 'bye') return this.#members.left(origin, now() + this.lease)
-    // It comes on another channel than its leave, which may be faster.
-    if (this.#members.hasLeft(origin)) return
-    // Whoever speaks lives, and who is not among the nodes that are known would never be found dead.
-    if (message.type === 'alive' || !this.#members.has(origin)) this.#heard(origin, message)
-    if (!this.#members.has(origin)) return
-    if (message.type === 'alive') return this.#host.beat(origin, message['presence'])
-    if (message.type === 'message') return this.#host.message(origin, message)
-    if (channel === this.#channels.ofProcess(PROCESS_ID)) return this.#host.change(message)
+  #onNodeMessage(channel: string, node: string, message: NodeMessage | UnknownNotice): void {
+    if (message.type === 'bye') return this.#members.depart(node, now() + this.lease)
+    // An earlier message on another channel may arrive after the good-bye.
+    if (this.#members.hasDeparted(node)) return
+    if (message.type === 'alive') this.#onHeartbeat(node, message)
+    // Every message shows that its sender is alive, and only members are found dead when they fall silent.
+    else if (!this.#members.has(node)) this.#meet(node, this.lease)
+    if (this.#members.has(node)) this.#dispatch(channel, node, message)
+  }
+
+  #dispatch(channel: string, node: string, message: NodeMessage | UnknownNotice): void {
+    const { clients, presence, server } = this.#listeners as NodeListeners
     const room = this.#channels.roomOf(channel)
-    if (room !== undefined) this.#host.control(origin, room, message)
-    else if (message.type === 'answer')
-      this.#questions.answer(message['id'], origin, message['part'], message['isLast'] === true, now())
-    else this.#answer(origin, message)
+    switch (message.type) {
+      case 'message':
+        return server.onServerNotice(node, message)
+      case 'join':
+      case 'leave':
+        return clients.changeMembership(message)
+      case 'present':
+      case 'absent':
+      case 'snapshot':
+        return room === undefined ? undefined : presence.onRoomNotice(node, room, message)
+      case 'nobody':
+        return presence.onEmptyRooms(node, message.rooms)
+      case 'answer':
+        return this.#requests.onAnswer(message, node, now())
+      case 'nodes':
+      case 'count':
+      case 'rooms':
+      case 'presence':
+      case 'compare':
+        return this.#answer(node, message)
+      case 'alive':
+        return presence.onHeartbeat(node, message.presence)
+      default:
+    }
   }
 
-  #missed(channel: string, origin: string): void {
-    if (this.#members.has(origin)) this.#host.missed(origin, this.#channels.roomOf(channel))
+  #onHeartbeat(node: string, { lease, isNew }: AliveNotice): void {
+    const isFirst = this.#members.renew(node, Math.min(lease || this.lease, MAX_LEASE), now())
+    // A new node may not know this one either.
+    if (isNew === true) this.#sendHeartbeat(now())
+    if (isFirst) this.#listeners?.presence.onNodeFound(node)
   }
 
-  #heard(node: string, { lease, isNew }: Control): void {
-    const time = now()
-    const isKnown = !this.#members.heard(node, Math.min(Number(lease) || this.lease, MAX_LEASE), time)
-    // It may not know of this one, either.
-    if (isNew === true) this.#speak(time)
-    if (!isKnown) this.#host.found(node)
+  #meet(node: string, lease: number): void {
+    if (this.#members.renew(node, lease, now())) this.#listeners?.presence.onNodeFound(node)
   }
 
-  #answer(node: string, question: Control): void {
-    const parts = this.#host.answer(question, node)
-    if (parts instanceof Promise) void parts.then((late) => this.#reply(node, question, late))
-    else if (parts !== undefined) this.#reply(node, question, parts)
+  #answer(node: string, request: Request): void {
+    const { server, presence } = this.#listeners as NodeListeners
+    const parts = server.answer(request, node) ?? presence.answer(request, node)
+    if (parts instanceof Promise) void parts.then((late) => this.#sendAnswer(node, request, late))
+    else if (parts !== undefined) this.#sendAnswer(node, request, parts)
   }
 
-  #reply(node: string, { id }: Control, parts: readonly unknown[]): void {
-    for (const [i, part] of parts.entries())
-      this.#say(this.#channels.inboxOf(node), { type: 'answer', id, part, isLast: i === parts.length - 1 })
+  #sendAnswer(node: string, { id }: Request, parts: readonly unknown[]): void {
+    for (const [i, part] of parts.entries()) {
+      const answer: Answer = { type: 'answer', id, part, isLast: i === parts.length - 1 }
+      this.#send(this.#channels.inboxOf(node), answer)
+    }
   }
 
-  // ---- What time says
+  #onGap(channel: string, node: string): void {
+    if (this.#members.has(node)) this.#listeners?.presence.onGap(node, this.#channels.roomOf(channel))
+  }
+
+  #onNodeGone(node: string): void {
+    this.#requests.onNodeGone(node)
+    this.#listeners?.presence.onNodeGone(node)
+  }
+
+  #onUnsubscribed(channel: string): void {
+    this.#receiver.forget(channel)
+    const room = this.#channels.roomOf(channel)
+    if (room !== undefined) this.#listeners?.presence.onUnsubscribed(room)
+  }
+
+  // ---- From the scheduler
 
   check(time: number): void {
     this.#link.check(time)
     if (this.#link.isUp) {
       this.#subscriptions.check(time)
-      if (time - this.#spokeAt >= this.lease / 4) this.#speak(time)
+      if (time - this.#heartbeatAt >= this.lease / 4) this.#sendHeartbeat(time)
     }
-    // Without the engine nobody can be heard.
-    if (this.#link.error === undefined) this.#members.check(time)
-    this.#questions.check(time)
+    // While the engine is away, no node can be heard.
+    if (!this.isDegraded) this.#members.expire(time)
+    this.#requests.settleDue(time)
   }
 
-  onLag(late: number): void {
-    this.#members.forgive(late, now())
+  onLag(lag: number): void {
+    this.#members.onLag(lag, now())
   }
 
-  async #up(): Promise<void> {
+  // ---- From the link
+
+  #linkListener(): LinkListener {
+    return {
+      onDown: (error) => this.#listeners?.engine.onDegraded(error),
+      onUp: () => void this.#comeUp(),
+      onRefused: (error) => this.#listeners?.engine.onRefused(error),
+      onDrained: () => void this.#listeners?.presence.resync()
+    }
+  }
+
+  /** Subscribes to everything again, and introduces this node to the others. */
+  async #comeUp(): Promise<void> {
     this.#subscriptions.check(now())
     if (this.#isComingUp) return
     this.#isComingUp = true
@@ -270,39 +339,24 @@ export class ClusterNode implements BrokerNode, Scheduled {
     if (this.#isClosed || !this.#link.isUp) return
     const time = now()
     this.#introducedAt = time
-    // Nobody could be heard, which says nothing of the others.
-    this.#members.renew(time + this.lease)
-    this.#say(this.#channels.nodes, { type: 'alive', lease: this.lease, isNew: true })
-    this.#host.up(this.#link.recovered())
+    // Nobody could be heard meanwhile, which does not mean that they are dead.
+    this.#members.extendAll(time + this.lease)
+    this.#send(this.#channels.nodes, { type: 'alive', lease: this.lease, isNew: true })
+    if (!this.#link.recovered()) return
+    void this.#listeners?.presence.resync()
+    this.#listeners?.engine.onRecovered()
   }
 
-  #speak(time: number): void {
-    this.#spokeAt = time
-    // In front of it goes what the digest stands for.
-    const presence = this.#host.digest()
-    this.#say(this.#channels.nodes, { type: 'alive', lease: this.lease, presence })
+  #sendHeartbeat(time: number): void {
+    this.#heartbeatAt = time
+    // Computing the digest sends the changes that it covers. They must go first.
+    const presence = this.#listeners?.presence.digest() ?? ''
+    this.#send(this.#channels.nodes, { type: 'alive', lease: this.lease, presence })
   }
 
-  #left(channel: string): void {
-    this.#incoming.forget(channel)
-    const room = this.#channels.roomOf(channel)
-    if (room !== undefined) this.#host.unsubscribed(room)
-  }
-
-  #say(channel: string, message: Control): number {
-    const payload = Buffer.from(JSON.stringify(message))
-    this.#outgoing.send(channel, { kind: Kind.Control, payload, ids: [] })
+  #send(channel: string, message: NodeMessage): number {
+    const payload = encodeMessage(message)
+    this.#sender.send(channel, { kind: Kind.Node, payload, ids: [] })
     return payload.length
-  }
-
-  #post(channel: string, size: number, bytes: () => Buffer): void {
-    if (this.#isClosed) return
-    const limit = limitOf(this.#broker)
-    if (size > limit) {
-      this.#link.unpublished++
-      this.#host.refused(new errors.MESSAGE_TOO_LONG(size, limit))
-    } else if (this.#link.takes(size)) {
-      this.#link.publish(channel, bytes())
-    }
   }
 }

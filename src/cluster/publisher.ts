@@ -11,7 +11,7 @@ import { excludedIdsFrom, targetsFrom } from '../internal/targets.ts'
 import { Channels } from './wire/channels.ts'
 import { type Message, Sender } from './wire/sender.ts'
 
-/** Who gets what is published, and as what. */
+/** The options of a broadcast by a publisher. */
 export interface PublishOptions {
   /** @default TextMessage */
   type?: DataType
@@ -21,46 +21,46 @@ export interface PublishOptions {
   except?: string | readonly string[]
 }
 
-/** What `to()` was given, to publish to. */
+/** The targets that `to()` was called with. */
 export interface PublisherTarget {
   broadcast(data: string | Uint8Array, options?: Omit<PublishOptions, 'to'>): Promise<void>
   broadcastJSON(value: unknown, options?: Omit<PublishOptions, 'to'>): Promise<void>
 }
 
-/** Broadcasts to the clients of a cluster from a process that has none of its own: a worker, a cron job, another service. */
+/** Sends to the clients of a cluster from a process without a hub: a worker, a cron job, another service. */
 export interface Publisher {
   /**
-   * Sends to every client of every node, or to those that the options leave. Resolves when the engine has it.
+   * Sends to all clients of all nodes, or to those that the options name. Resolves when the engine has accepted the message.
    *
    * @throws FST_BLAZE_WS_BROKER_UNAVAILABLE, or the error of the client library (as a rejection, like the others).
-   * @throws FST_BLAZE_WS_MESSAGE_TOO_LONG where it is longer than the engine takes.
-   * @throws TypeError where the data is neither string nor bytes, or bytes that go out as text are not UTF-8.
+   * @throws FST_BLAZE_WS_MESSAGE_TOO_LONG if the engine does not take messages of this size.
+   * @throws TypeError if the data is neither a string nor bytes, or if bytes to be sent as text are not UTF-8.
    */
   broadcast(data: string | Uint8Array, options?: PublishOptions): Promise<void>
   /** Sends a value as JSON. See `broadcast`. */
   broadcastJSON(value: unknown, options?: PublishOptions): Promise<void>
-  /** The members of a room, or the connection with an `id`, or any of several, to publish to. */
+  /** Names the targets to send to: a room, the `id` of a connection, or several of these. */
   to(room: string | readonly string[]): PublisherTarget
-  /** Disconnects the members of a room, or the connection with an `id`, or any of several, on all nodes. @default code 1008, reason 'disconnected' */
+  /** Disconnects the members of rooms, and connections named by their `id`, on all nodes. @default code 1008, reason 'disconnected' */
   disconnect(room: string | readonly string[], code?: number, reason?: string): Promise<void>
-  /** Sends what is under way and gives back the broker's connections. */
+  /** Sends what is pending, and closes the broker. */
   close(): Promise<void>
 }
 
-/** Whom a publisher publishes to. */
+/** The options of a publisher. */
 export interface PublisherOptions {
-  /** The `name` of a hub. @default none: the hub of the servers */
+  /** The `name` of the hub to publish to. @default none: `app.wsHub` of the servers */
   hub?: string | undefined
 }
 
 const KEYS = ['type', 'to', 'except']
 
 /**
- * A publisher over a broker of its own, which serves no hub.
+ * Creates a publisher with a broker of its own.
  *
- * @param publisherOptions.hub the name of the hub to publish to. @default that of the servers, `app.wsHub`
- * @throws FST_BLAZE_WS_BROKER_IN_USE where a hub or another publisher has it.
- * @throws TypeError where it is no broker.
+ * @param publisherOptions.hub the `name` of the hub to publish to. @default `app.wsHub` of the servers
+ * @throws FST_BLAZE_WS_BROKER_IN_USE if a hub or another publisher has the broker.
+ * @throws TypeError if `broker` is not a broker.
  */
 export function createPublisher(broker: Broker, publisherOptions: PublisherOptions = {}): Publisher {
   assertKeys('options', publisherOptions, ['hub'])
@@ -68,16 +68,19 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
   if (hub !== undefined) checkHubName(hub, 'hub')
   takeOwnership(broker)
   let isClosed = false
-  const posted: Promise<void>[] = []
-  const outgoing = new Sender(new Channels(hub), (channel, size, bytes) => {
-    const limit = limitOf(broker)
-    if (size > limit) throw new errors.MESSAGE_TOO_LONG(size, limit)
-    posted.push(broker.publish(channel, bytes()))
+  const pending: Promise<void>[] = []
+  const sender = new Sender(new Channels(hub), {
+    accepts(size) {
+      const limit = limitOf(broker)
+      if (size > limit) throw new errors.MESSAGE_TOO_LONG(size, limit)
+      return true
+    },
+    publish: (channel, message) => void pending.push(broker.publish(channel, message))
   })
   const publish = async (targets: readonly string[] | undefined, message: Message): Promise<void> => {
     if (isClosed) throw new errors.BROKER_UNAVAILABLE('the publisher is closed')
-    outgoing.publish(targets, message)
-    await Promise.all(posted.splice(0))
+    sender.broadcast(targets, message)
+    await Promise.all(pending.splice(0))
   }
   const publisher: Publisher = {
     async broadcast(data, options = {}) {

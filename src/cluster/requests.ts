@@ -1,67 +1,68 @@
-/** What the nodes of a cluster have answered. */
+import type { Answer } from './wire/protocol.ts'
+
+/** What the nodes of a cluster have answered to a request. */
 export interface Answers {
   /** The parts of each node's answer. */
   answers: Map<string, unknown[]>
-  /** The nodes that have not answered in time. */
+  /** The nodes that did not answer in time. */
   missing: string[]
 }
 
-interface Question {
+interface PendingRequest {
   readonly answers: Map<string, unknown[]>
   /** The nodes whose answer is not complete. */
   readonly missing: Set<string>
-  /** No sooner than then it is settled, for nodes that this one has not heard of yet. */
+  /** The request settles no earlier: nodes that this one does not know yet may answer. */
   readonly notBefore: number
   readonly deadline: number
   readonly resolve: (answers: Answers) => void
 }
 
-/** Questions to all nodes, that wait for their answers no longer than their deadlines. */
+/** The requests of this node that wait for answers, each until its deadline. All times are those of `now()`. */
 export class Requests {
-  readonly #questions = new Map<number, Question>()
+  readonly #pending = new Map<number, PendingRequest>()
   #lastId = 0
 
-  /** Opens a question to these nodes. Times are those of `now()`. */
-  ask(nodes: readonly string[], notBefore: number, deadline: number): { id: number; answered: Promise<Answers> } {
+  open(nodes: readonly string[], notBefore: number, deadline: number): { id: number; answered: Promise<Answers> } {
     const id = ++this.#lastId
     const answered = new Promise<Answers>((resolve) => {
-      this.#questions.set(id, { answers: new Map(), missing: new Set(nodes), notBefore, deadline, resolve })
+      this.#pending.set(id, { answers: new Map(), missing: new Set(nodes), notBefore, deadline, resolve })
     })
     return { id, answered }
   }
 
-  /** A part of a node's answer has come; `isLast` where it is the last. */
-  answer(id: unknown, node: string, part: unknown, isLast: boolean, time: number): void {
-    const question = this.#questions.get(id as number)
-    if (question === undefined) return
-    const parts = question.answers.get(node)
-    if (parts === undefined) question.answers.set(node, [part])
+  /** Takes a part of a node's answer. */
+  onAnswer({ id, part, isLast }: Answer, node: string, time: number): void {
+    const request = this.#pending.get(id)
+    if (request === undefined) return
+    const parts = request.answers.get(node)
+    if (parts === undefined) request.answers.set(node, [part])
     else parts.push(part)
-    if (isLast) question.missing.delete(node)
-    else question.missing.add(node)
-    this.#settle(id as number, question, time)
+    if (isLast) request.missing.delete(node)
+    else request.missing.add(node)
+    this.#settleIfDue(id, request, time)
   }
 
-  /** This node will not answer any more. */
-  gone(node: string): void {
-    for (const question of this.#questions.values()) question.missing.delete(node)
+  /** A node will not answer any more. */
+  onNodeGone(node: string): void {
+    for (const { missing } of this.#pending.values()) missing.delete(node)
   }
 
-  /** Settles what is due, at a time of `now()`. */
-  check(time: number): void {
-    for (const [id, question] of this.#questions) this.#settle(id, question, time)
+  /** Settles the requests that are complete or late. */
+  settleDue(time: number): void {
+    for (const [id, request] of this.#pending) this.#settleIfDue(id, request, time)
   }
 
-  /** Settles all with what has come. */
+  /** Settles all requests with the answers that have come. */
   close(): void {
-    this.check(Infinity)
+    this.settleDue(Infinity)
   }
 
-  #settle(id: number, question: Question, time: number): void {
-    const isComplete = question.missing.size === 0 && time >= question.notBefore
-    if (!isComplete && time < question.deadline) return
-    this.#questions.delete(id)
-    for (const node of question.missing) question.answers.delete(node)
-    question.resolve({ answers: question.answers, missing: [...question.missing] })
+  #settleIfDue(id: number, request: PendingRequest, time: number): void {
+    const isComplete = request.missing.size === 0 && time >= request.notBefore
+    if (!isComplete && time < request.deadline) return
+    this.#pending.delete(id)
+    for (const node of request.missing) request.answers.delete(node)
+    request.resolve({ answers: request.answers, missing: [...request.missing] })
   }
 }

@@ -1,4 +1,3 @@
-import { Backplane } from '../cluster/backplane.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Presence } from '../presence/presence.ts'
 import { assertSendable, assertTimeout, CloseCode, fitReason } from '../internal/close.ts'
@@ -29,6 +28,8 @@ import {
   recipientsOf,
   type RoomTarget
 } from './recipients.ts'
+import type { Delivery } from '../cluster/listeners.ts'
+import { HubCluster } from './hub-cluster.ts'
 import { Deduplicator } from './deduplicator.ts'
 
 /**
@@ -50,7 +51,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   /** The rooms that connections were in when they closed: their handlers may still want to say good-bye there. */
   readonly #roomsOfClosed = new WeakMap<WebSocketConnection, string[]>()
   /** Made at once where there is a broker, and otherwise when it is first asked for. */
-  #backplane: Backplane | undefined
+  #hubCluster: HubCluster | undefined
   readonly #recipients = new Deduplicator()
   #finish: () => void = () => {}
   #isShutDown = false
@@ -73,17 +74,17 @@ export class WebSocketHub extends Emitter<HubEvents> {
     this.#done = new Promise((resolve) => {
       this.#finish = resolve
     })
-    if (this.#options.broker !== undefined) this.#join()
+    if (this.#options.broker !== undefined) this.#connect()
   }
 
   /** Asks all nodes of the cluster. Without a broker, that is this hub alone. */
   get cluster(): Cluster {
-    return (this.#backplane ?? this.#join()).cluster
+    return (this.#hubCluster ?? this.#connect()).cluster
   }
 
   /** Who is in which room, on all nodes. */
   get presence(): Presence {
-    return (this.#backplane ?? this.#join()).presence
+    return (this.#hubCluster ?? this.#connect()).presence
   }
 
   /**
@@ -118,7 +119,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     if (here !== undefined && room === here.id) return this.register(here)
     assertRoomName(room)
     return here === undefined
-      ? this.#backplane?.node?.change('join', ws as string, room) === true
+      ? this.#hubCluster?.node?.changeMembership({ type: 'join', id: ws as string, room }) === true
       : this.#add(here, room)
   }
 
@@ -127,7 +128,8 @@ export class WebSocketHub extends Emitter<HubEvents> {
     const here = this.#here(ws)
     if (room === here?.id) return
     assertRoomName(room)
-    if (here === undefined) return void this.#backplane?.node?.change('leave', ws as string, room)
+    if (here === undefined)
+      return void this.#hubCluster?.node?.changeMembership({ type: 'leave', id: ws as string, room })
     this.#delivery.changed()
     this.#clients.rooms.remove(here, room)
   }
@@ -179,8 +181,8 @@ export class WebSocketHub extends Emitter<HubEvents> {
     assertOptions(options)
     const targets = targetsFrom(options)
     const here = recipientsOf(this.#clients, targets, options)
-    if (this.#backplane !== undefined && options.local !== true)
-      this.#spread(message, options, targets, this.#backplane)
+    if (this.#hubCluster !== undefined && options.local !== true)
+      this.#spread(message, options, targets, this.#hubCluster)
     return this.#delivery.send(message, here)
   }
 
@@ -207,7 +209,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     assertSendable(code, reason)
     const connections = connectionsOf(this.#clients, target)
     const elsewhere = typeof target === 'function' ? [] : this.#clients.elsewhere(namesIn(target))
-    if (elsewhere.length > 0 && !local) this.#backplane?.disconnectOthers(elsewhere, code, fitReason(reason))
+    if (elsewhere.length > 0 && !local) this.#hubCluster?.disconnectElsewhere(elsewhere, code, fitReason(reason))
     for (const ws of connections) {
       this.#remove(ws)
       void ws.close(code, reason)
@@ -240,7 +242,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
 
   /** @internal The second half. */
   async leaveCluster(): Promise<void> {
-    await this.#backplane?.node?.close()
+    await this.#hubCluster?.node?.close()
     this.#finish()
   }
 
@@ -260,26 +262,25 @@ export class WebSocketHub extends Emitter<HubEvents> {
     return true
   }
 
-  #join(): Backplane {
+  #connect(): HubCluster {
     const { broker, lease, name, app, logger = app?.log } = this.#options
-    this.#backplane = new Backplane(
+    this.#hubCluster = new HubCluster(
       {
-        join: (ws, room) => this.#add(ws, room),
-        change: (change, id, room) => {
+        addToRoom: (ws, room) => this.#add(ws, room),
+        changeMembership: ({ type, id, room }) => {
           const ws = this.#clients.withId(id)
-          if (ws !== undefined) this[change](ws, room)
+          if (ws !== undefined) this[type](ws, room)
         },
         getClientCount: (room) => this.getClientCount(room),
         getRooms: () => this.getRooms(),
-        deliver: (type, payload, to, excluded, message) =>
-          this.#deliverHere(new PreparedMessage(type, payload), to, excluded, message),
-        disconnect: (names, code, reason) => this.disconnect(names, code, reason, { local: true }),
+        deliver: (delivery) => this.#deliverHere(delivery),
+        disconnect: (targets, code, reason) => this.disconnect(targets, code, reason, { local: true }),
         emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)
       },
       { broker, lease, name, logger }
     )
-    this.#clients.rooms.watcher = this.#backplane
-    return this.#backplane
+    this.#clients.rooms.watcher = this.#hubCluster
+    return this.#hubCluster
   }
 
   /** Has the other nodes send it, too. */
@@ -287,23 +288,19 @@ export class WebSocketHub extends Emitter<HubEvents> {
     { type, payload }: PreparedMessage,
     options: BroadcastOptions,
     targets: readonly string[] | undefined,
-    backplane: Backplane
+    hubCluster: HubCluster
   ): void {
-    if (options.filter !== undefined) return backplane.filtered()
-    backplane.node?.broadcast(type, payload, targets && this.#clients.elsewhere(targets), excludedIds(options))
+    if (options.filter !== undefined) return hubCluster.warnOfFilter()
+    hubCluster.node?.broadcast(type, payload, targets && this.#clients.elsewhere(targets), excludedIds(options))
   }
 
   /** Another node has sent it. */
-  #deliverHere(
-    prepared: PreparedMessage,
-    to: readonly string[] | undefined,
-    excluded: readonly string[],
-    message: string | undefined
-  ): void {
-    const members = to === undefined ? this.#clients.all : this.#clients.namedByAny(to)
-    const targets = message === undefined ? members : this.#recipients.add(message, members)
+  #deliverHere({ type, payload, targets, excluded, copyId }: Delivery): void {
+    const members = targets === undefined ? this.#clients.all : this.#clients.namedByAny(targets)
+    const recipients = copyId === undefined ? members : this.#recipients.add(copyId, members)
     const here = excluded.map((id) => this.#clients.withId(id)).filter((ws) => ws !== undefined)
-    this.#delivery.send(prepared, here.length === 0 ? targets : [...targets].filter((ws) => !here.includes(ws)))
+    const rest = here.length === 0 ? recipients : [...recipients].filter((ws) => !here.includes(ws))
+    this.#delivery.send(new PreparedMessage(type, payload), rest)
   }
 
   #closed(ws: WebSocketConnection): void {
@@ -325,6 +322,6 @@ export class WebSocketHub extends Emitter<HubEvents> {
   /** Node calls this where a listener is async and rejects. */
   [Symbol.for('nodejs.rejection')](error: unknown, event: string, subject: unknown): void {
     if (subject instanceof WebSocketConnection) logFailure(error, event, subject)
-    else this.#backplane?.failed(error, event)
+    else this.#hubCluster?.logListenerError(error, event)
   }
 }

@@ -1,6 +1,6 @@
 import type { Broker } from '../brokers/broker.ts'
 import { isBroker } from '../brokers/ownership.ts'
-import type { HubLogger } from '../cluster/backplane.ts'
+import type { HubLogger } from './hub-cluster.ts'
 import { checkSlowConsumer, type SlowConsumerPolicy } from '../config/route-config.ts'
 import { checkHubName } from '../cluster/hub-name.ts'
 import { check, type Checks, integer, objectWith, validateOptions } from '../internal/validate.ts'

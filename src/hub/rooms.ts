@@ -4,9 +4,9 @@ const NONE: ReadonlySet<WebSocketConnection> = new Set()
 
 /** Who is told of rooms that come and go, and of members who leave. */
 export interface RoomWatcher {
-  opened(room: string): void
-  emptied(room: string): void
-  left(ws: WebSocketConnection, room: string): void
+  onRoomOpened(room: string): void
+  onRoomEmptied(room: string): void
+  onMemberLeft(ws: WebSocketConnection, room: string): void
 }
 
 /** Who is in which room. A room exists while someone is in it. */
@@ -33,7 +33,7 @@ export class Rooms {
   }
 
   add(ws: WebSocketConnection, room: string): void {
-    if (addTo(this.#members, room, ws)) this.watcher?.opened(room)
+    if (addTo(this.#members, room, ws)) this.watcher?.onRoomOpened(room)
     addTo(this.#roomsOf, ws, room)
   }
 
@@ -49,8 +49,8 @@ export class Rooms {
 
   #removeMember(ws: WebSocketConnection, room: string): void {
     const isEmpty = removeFrom(this.#members, room, ws)
-    this.watcher?.left(ws, room)
-    if (isEmpty) this.watcher?.emptied(room)
+    this.watcher?.onMemberLeft(ws, room)
+    if (isEmpty) this.watcher?.onRoomEmptied(room)
   }
 }
 

@@ -1,253 +1,265 @@
-import type { WebSocketConnection } from '../connection/connection.ts'
-import { atEndOfTurn, type EndOfTurn } from '../internal/end-of-turn.ts'
-import { emit, Emitter } from '../internal/emitter.ts'
-import { assertKeys } from '../internal/validate.ts'
-import { assertRoomName } from '../internal/room-name.ts'
-import { Announcer } from './sync/announcer.ts'
-import type { Control } from '../cluster/host.ts'
-import { requestRooms, RoomRequest } from './sync/room-request.ts'
+import type { PresenceListener } from '../cluster/listeners.ts'
 import type { ClusterNode } from '../cluster/node.ts'
+import type { Request, RoomNotice } from '../cluster/wire/protocol.ts'
+import type { WebSocketConnection } from '../connection/connection.ts'
+import { emit, Emitter } from '../internal/emitter.ts'
+import { atEndOfTurn, type EndOfTurn } from '../internal/end-of-turn.ts'
+import { assertRoomName } from '../internal/room-name.ts'
+import { assertKeys } from '../internal/validate.ts'
+import { assertKey, safeInfo } from './entry.ts'
 import { LogicalClock } from './logical-clock.ts'
-import { Digests } from './sync/digest.ts'
-import { assertKey, infoOf } from './entry.ts'
-import { roomsIn } from './messages.ts'
-import { Repair } from './sync/repair.ts'
 import { HERE, PresenceRoom } from './room.ts'
 import type { Change, Present } from './roster.ts'
+import { Announcer } from './sync/announcer.ts'
+import { Digests } from './sync/digest.ts'
+import { Repair } from './sync/repair.ts'
+import { requestRooms, RoomRequest } from './sync/room-request.ts'
 
-/** The events of presence, in rooms that clients of this node are in. A listener that throws is logged and disturbs nobody. */
+/** The events of presence, for rooms that clients of this node are in. If a listener throws, that is logged. */
 export interface PresenceEvents {
-  /** Someone is there: with the first connection under a key. */
+  /** A person has come: the first connection with a key. */
   join: [room: string, present: Present]
-  /** Someone has gone: with the last connection under a key. */
+  /** A person has gone: the last connection with a key. */
   leave: [room: string, present: Present]
-  /** What is known of someone has changed. */
+  /** The info of a person has changed. */
   update: [room: string, present: Present]
 }
 
-/** Who a connection belongs to. */
+/** The options of `presence.set`. */
 export interface PresenceOptions {
-  /** Connections with the same key are one: give the id of the user. @default what it was set with before, or the id of the connection */
+  /** Connections with the same key are one person: use the id of the user. @default the earlier key, or the id of the connection */
   key?: string | undefined
 }
 
-/** What a hub does for presence. */
-export interface PresenceHost {
-  join(ws: WebSocketConnection, room: string): boolean
+/** What presence needs of a hub. */
+export interface PresenceHub {
+  /** Adds a connection to a room. Returns false if it is closed, or the hub is shut down. */
+  addToRoom(ws: WebSocketConnection, room: string): boolean
   getRooms(): string[]
 }
 
 const EVENTS = ['join', 'leave', 'update'] as const satisfies (keyof PresenceEvents)[]
 
 /**
- * Who is in which room, on all nodes. Presence belongs to membership: it ends when a connection leaves the room or closes, and
- * when its node is no longer heard of.
+ * Who is in which room, on all nodes. Presence ends when the connection leaves the room or closes, and when its node is dead.
  */
-export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
-  readonly #rooms = new Map<string, PresenceRoom>()
-  readonly #changed = new Set<string>()
-  readonly #host: PresenceHost
+export class Presence extends Emitter<PresenceEvents> implements PresenceListener, EndOfTurn {
+  readonly #hub: PresenceHub
   readonly #node: ClusterNode | undefined
-  readonly #announcer: Announcer | undefined
-  readonly #repair: Repair | undefined
+  readonly #onListenerError: (error: unknown, event: string) => void
+  readonly #rooms = new Map<string, PresenceRoom>()
   readonly #clock = new LogicalClock()
   readonly #digests = new Digests()
-  readonly #failed: (error: unknown, event: string) => void
-  /** The rooms that the others are asked about at the end of the turn. */
-  #unknown: RoomRequest | undefined
+  readonly #announcer: Announcer | undefined
+  readonly #repair: Repair | undefined
+  /** Rooms with changes that the other nodes have not been told yet. */
+  readonly #changedRooms = new Set<string>()
+  /** The rooms to ask about at the end of the turn. */
+  #roomRequest: RoomRequest | undefined
   #isScheduled = false
-  #round = 0
+  #resyncs = 0
 
   /** @internal */
-  constructor(host: PresenceHost, node: ClusterNode | undefined, failed: (error: unknown, event: string) => void) {
+  constructor(
+    hub: PresenceHub,
+    node: ClusterNode | undefined,
+    onListenerError: (error: unknown, event: string) => void
+  ) {
     super(EVENTS, 'to say who is in a room, call set()')
-    this.#host = host
+    this.#hub = hub
     this.#node = node
+    this.#onListenerError = onListenerError
     this.#announcer = node && new Announcer(node, (room) => this.#rooms.get(room))
     this.#repair = node && new Repair(node, this.#rooms, this.#digests)
-    this.#failed = failed
-    this.on('newListener' as 'join', () => this.#listenedTo())
-  }
-
-  get #isHeard(): boolean {
-    return EVENTS.some((event) => this.listenerCount(event) > 0)
-  }
-
-  /** Someone begins to listen: in rooms that are there already, too. */
-  #listenedTo(): void {
-    if (this.#node === undefined || this.#isHeard) return
-    for (const room of this.#host.getRooms()) this.#open(room)
+    this.on('newListener' as 'join', () => this.#onNewListener())
   }
 
   /**
-   * Says that a connection is in a room, and what others may know of it; again, to change that. It joins the room where it is not
-   * a member. False as with `join`.
+   * Makes a connection present in a room, with what others may know about it. Call it again to change that. The connection joins
+   * the room if it is not a member. Returns false if it cannot join (see `hub.join`).
    *
-   * @param info any value that JSON can hold, up to 8 KiB.
-   * @throws TypeError where it has no JSON form, RangeError where it is too long; their `closeCode` is 1008.
+   * @param info any value with a JSON form of at most 8 KiB.
+   * @throws TypeError if `info` has no JSON form, RangeError if it is too long. The `closeCode` of these errors is 1008.
    */
   set(ws: WebSocketConnection, room: string, info: unknown = null, options: PresenceOptions = {}): boolean {
     assertRoomName(room)
     assertKeys('options', options, ['key'])
     const { key } = options
-    const own = infoOf(info)
+    const safe = safeInfo(info)
     if (key !== undefined) assertKey(key)
-    if (!this.#host.join(ws, room)) return false
-    const known = this.#open(room)
-    this.#schedule(room)
-    this.#emit(room, known.set(ws.id, key, own))
+    if (!this.#hub.addToRoom(ws, room)) return false
+    const changes = this.#watch(room).set(ws.id, key, safe)
+    this.#publishLater(room)
+    this.#emit(room, changes)
     return true
   }
 
-  /** Takes `set` back; the connection stays a member of the room. */
+  /** Ends the presence of a connection. It stays a member of the room. */
   remove(ws: WebSocketConnection, room: string): void {
     assertRoomName(room)
-    const known = this.#rooms.get(room)
-    if (known?.roster.has(HERE, ws.id) !== true) return
-    this.#schedule(room)
-    this.#emit(room, known.remove(ws.id))
+    const watched = this.#rooms.get(room)
+    if (watched?.roster.has(HERE, ws.id) !== true) return
+    this.#publishLater(room)
+    this.#emit(room, watched.remove(ws.id))
   }
 
   /**
-   * Who is in a room, on all nodes, in the order in which this node has heard of them: each key once. A node that does not answer
-   * within a second is left out, until it does.
+   * Who is in a room on all nodes, each person once, in the order in which this node has heard about them. A node that does not
+   * answer within a second is left out until it does.
    *
-   * Call it behind `set`: who comes later is told by `'join'`, so that nobody is missed.
+   * Call it after `set`: then people who come later cause a `'join'` event, and nobody is missed.
    */
   async list<Info = unknown>(room: string): Promise<Present<Info>[]> {
     assertRoomName(room)
     if (this.#node === undefined) return this.known(room)
-    // Where nobody here is in it, this node listens to it for a moment.
-    this.#node.enter(room)
-    const { roster, known } = this.#open(room)
+    // If no client of this node is in the room, the node subscribes to it for a moment.
+    this.#node.enterRoom(room)
+    const { roster, known } = this.#watch(room)
     await known
-    this.#node.leave(room)
+    this.#node.leaveRoom(room)
     return roster.list() as Present<Info>[]
   }
 
-  /** Who is in a room, as far as this node knows at this moment. Where `list` has settled since a connection of this node is in it, that is all. */
+  /** Who is in a room, as far as this node knows now. That is complete once `list` has resolved while a client of this node is in the room. */
   known<Info = unknown>(room: string): Present<Info>[] {
     assertRoomName(room)
     return (this.#rooms.get(room)?.roster.list() ?? []) as Present<Info>[]
   }
 
-  /** @internal Tells the other nodes now what has changed, in front of what they are told next. */
+  /** @internal Tells the other nodes now what has changed. */
   flush(): void {
-    for (const room of this.#changed) this.#publish(room)
-    this.#changed.clear()
+    for (const room of this.#changedRooms) this.#publish(room)
+    this.#changedRooms.clear()
   }
 
   endOfTurn(): void {
     this.#isScheduled = false
     this.flush()
-    const unknown = this.#unknown
-    this.#unknown = undefined
-    void unknown?.ask()
+    const request = this.#roomRequest
+    this.#roomRequest = undefined
+    void request?.send()
     this.#repair?.ask()
   }
 
-  // ---- What the node says
+  // ---- From the hub and its node
 
-  /** @internal A room has got its first member here. Who listens to events wants to know of those on other nodes. */
-  opened(room: string): void {
-    if (this.#node !== undefined && this.#isHeard) this.#open(room)
+  /** @internal A client of this node is the first in a room. Listeners want to know about people on other nodes, too. */
+  onRoomOpened(room: string): void {
+    if (this.#node !== undefined && this.#hasListeners) this.#watch(room)
   }
 
-  /** @internal This node is no longer told who is in a room. */
-  unsubscribed(name: string): void {
+  /** @internal */
+  onUnsubscribed(name: string): void {
     const room = this.#rooms.get(name)
     if (room === undefined) return
     this.#publish(name)
     this.#rooms.delete(name)
-    this.#repair?.dropped(room)
+    this.#repair?.onRoomUnwatched(room)
   }
 
-  /** @internal Another node says who is with it. */
-  control(node: string, name: string, message: Control): void {
-    this.#hear(name, (room) => room.hear(node, message))
+  /** @internal */
+  onRoomNotice(node: string, room: string, notice: RoomNotice): void {
+    this.#change(room, (watched) => watched.onNotice(node, notice))
   }
 
-  /** @internal Another node says that nobody is there, or asks who is here. */
-  answer(message: Control, node: string): unknown[] | Promise<unknown[]> | undefined {
-    if (message.type === 'nobody')
-      for (const name of roomsIn(message)) this.#hear(name, (room) => room.hearNobody(node))
-    if (message.type !== 'presence') return undefined
-    if (message['hashes'] === undefined) return this.#announcer?.answer(message, node)
-    // What is compared is what the others have been told.
+  /** @internal */
+  onEmptyRooms(node: string, rooms: readonly string[]): void {
+    for (const room of rooms) this.#change(room, (watched) => watched.onEmpty(node))
+  }
+
+  /** @internal */
+  answer(request: Request, node: string): unknown[] | Promise<unknown[]> | undefined {
+    if (request.type === 'presence') return this.#announcer?.answer(request, node)
+    if (request.type !== 'compare') return undefined
+    // Only what the other nodes have been told can be compared.
     this.flush()
-    return this.#announcer?.compare(message, node, this.#digests.of(HERE))
+    return this.#announcer?.compare(request, node, this.#digests.of(HERE))
   }
 
-  /** @internal What this node has said of all rooms, for its heartbeat. */
+  /** @internal */
   digest(): string {
     this.flush()
     return this.#digests.of(HERE).toString()
   }
 
-  /** @internal The heartbeat of another node, with its digest. */
-  beat(node: string, digest: unknown): void {
-    if (this.#repair?.beat(node, digest) === true) this.#schedule()
+  /** @internal */
+  onHeartbeat(node: string, digest: string | undefined): void {
+    if (this.#repair?.compare(node, digest) === true) this.#schedule()
   }
 
-  /** @internal Something that another node has said did not come: in this room, or to all nodes, or to this one. */
-  missed(node: string, name: string | undefined): void {
-    if (name !== undefined) this.#rooms.get(name)?.missed(node)
-    this.#repair?.missed(node, name)
+  /** @internal */
+  onGap(node: string, room: string | undefined): void {
+    if (room !== undefined) this.#rooms.get(room)?.onGap(node)
+    this.#repair?.onGap(node, room)
     this.#schedule()
   }
 
-  /** @internal A node is there that may not know who is here, and the other way round. */
-  found(node: string): void {
-    this.#repair?.found(node)
+  /** @internal */
+  onNodeFound(node: string): void {
+    this.#repair?.onNodeFound(node)
     this.#schedule()
   }
 
-  /** @internal A node has gone, and all who were with it. */
-  gone(node: string): void {
-    for (const [name, room] of this.#rooms) this.#emit(name, room.gone(node))
-    this.#repair?.gone(node)
+  /** @internal */
+  onNodeGone(node: string): void {
+    for (const [name, room] of this.#rooms) this.#emit(name, room.onNodeGone(node))
+    this.#repair?.onNodeGone(node)
     this.#digests.delete(node)
   }
 
-  /** @internal Something may have been missed on both sides. */
-  async recovered(): Promise<void> {
+  /** @internal Both sides may have missed something: announces the rooms of this node, and asks about those of the others. */
+  async resync(): Promise<void> {
     const node = this.#node
-    const round = ++this.#round
+    const resync = ++this.#resyncs
     if (node === undefined) return
     await this.#announcer?.announce([...this.#rooms.keys()])
-    if (round !== this.#round || node.isClosed) return
+    if (resync !== this.#resyncs || node.isClosed) return
     await requestRooms(node, [...this.#rooms.keys()])
   }
 
-  #hear(name: string, hear: (room: PresenceRoom) => Change[]): void {
-    const room = this.#rooms.get(name)
-    if (room === undefined) return
-    const changes = hear(room)
-    if (room.isKnown) this.#emit(name, changes)
+  get #hasListeners(): boolean {
+    return EVENTS.some((event) => this.listenerCount(event) > 0)
   }
 
-  #open(name: string): PresenceRoom {
+  /** With the first listener, this node watches all rooms of its clients. */
+  #onNewListener(): void {
+    if (this.#node === undefined || this.#hasListeners) return
+    for (const room of this.#hub.getRooms()) this.#watch(room)
+  }
+
+  #watch(name: string): PresenceRoom {
     let room = this.#rooms.get(name)
     if (room === undefined) {
-      room = new PresenceRoom(name, this.#ask(name), this.#clock, this.#digests)
+      room = new PresenceRoom(name, this.#request(name), this.#clock, this.#digests)
       this.#rooms.set(name, room)
-      this.#repair?.opened(room)
+      this.#repair?.onRoomWatched(room)
     }
     return room
   }
 
-  /** Settles when the others have said who of a room is with them, or had the time for it. */
-  #ask(name: string): Promise<unknown> {
+  /** Asks the other nodes who is in a room. Resolves when they have said so, or their time is over. */
+  #request(name: string): Promise<unknown> {
     const node = this.#node
     if (node === undefined) return Promise.resolve()
-    this.#unknown ??= new RoomRequest(node, (room) => this.#rooms.get(room))
-    this.#unknown.rooms.push(name)
+    this.#roomRequest ??= new RoomRequest(node, (room) => this.#rooms.get(room))
+    this.#roomRequest.rooms.push(name)
     this.#schedule()
-    return this.#unknown.answered
+    return this.#roomRequest.answered
   }
 
-  #schedule(room?: string): void {
-    if (room !== undefined) this.#changed.add(room)
+  #change(name: string, change: (room: PresenceRoom) => Change[]): void {
+    const room = this.#rooms.get(name)
+    if (room === undefined) return
+    const changes = change(room)
+    if (room.isKnown) this.#emit(name, changes)
+  }
+
+  #publishLater(room: string): void {
+    this.#changedRooms.add(room)
+    this.#schedule()
+  }
+
+  #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
     atEndOfTurn(this)
@@ -256,7 +268,7 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
   #publish(name: string): void {
     const room = this.#rooms.get(name)
     if (room === undefined) return
-    for (const message of room.takeMessages()) this.#node?.tell(name, message)
+    for (const notice of room.takeNotices()) this.#node?.notifyRoom(name, notice)
     if (this.#node === undefined && room.roster.isEmpty) this.#rooms.delete(name)
   }
 
@@ -265,13 +277,13 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
       try {
         emit<PresenceEvents, typeof event>(this, event, room, present)
       } catch (error) {
-        this.#failed(error, event)
+        this.#onListenerError(error, event)
       }
     }
   }
 
-  /** Node calls this where a listener is async and rejects. */
+  /** Node calls this if an async listener rejects. */
   [Symbol.for('nodejs.rejection')](error: unknown, event: string): void {
-    this.#failed(error, event)
+    this.#onListenerError(error, event)
   }
 }

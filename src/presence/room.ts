@@ -1,40 +1,46 @@
-import type { Control } from '../cluster/host.ts'
+import { chunks } from '../internal/chunks.ts'
+import type { PresenceEntry, RoomNotice, SnapshotNotice } from '../cluster/wire/protocol.ts'
 import type { LogicalClock } from './logical-clock.ts'
+import { type Change, Roster } from './roster.ts'
+import { Snapshots } from './snapshots.ts'
 import { bucketOf, type Digests, hashOfRoom } from './sync/digest.ts'
-import { changeMessages, changesOf, entriesOf, type Snapshot } from './messages.ts'
-import { type Change, type Entry, Roster } from './roster.ts'
 
-/** What a node that has nobody in a room could have said there. */
-const NOBODY: Control = { type: 'snapshot', isFirst: true, isLast: true, entries: [] }
+/** How many entries, and how many ids, one notice has at most. A notice is smaller than a mebibyte. */
+export const ENTRIES_IN_NOTICE = 100
+const IDS_IN_NOTICE = 1_000
 
-/** The owner of this node's entries. */
+/** What a node says that has nobody in a room. */
+const EMPTY: SnapshotNotice = { type: 'snapshot', isFirst: true, isLast: true, entries: [] }
+
+/** Stands for this node in a roster. */
 export const HERE = ''
 
-/** What presence knows of a room: who is there on all nodes, and what these are to be told of those who are here. */
+/** Presence in one room: who is there on all nodes, and the changes of this node that the others have not been told yet. */
 export class PresenceRoom {
   readonly roster: Roster
-  /** Which of the digest's sums has the hashes of this room. */
+  /** The bucket of the digests that covers this room. */
   readonly bucket: number
-  /** Settles when the other nodes have said who is with them. */
+  /** Resolves when the other nodes have said who of them is here. */
   readonly known: Promise<unknown>
-  /** It has settled. Who was there before is no news: `list` gives them. */
+  /** `known` has resolved. People who came before that are not news: `list` returns them. */
   isKnown = false
-  /** What has changed here in this turn. */
-  readonly #present = new Map<string, Entry>()
-  readonly #absent = new Set<string>()
-  readonly #snapshots = new Map<string, Snapshot>()
-  /** The nodes that have said who is with them, to the end, and what waits for the others. Nothing is kept once the room is known. */
-  readonly #told = new Set<string>()
-  readonly #waiting = new Map<string, () => void>()
+  readonly #snapshots: Snapshots
   readonly #clock: LogicalClock
+  /** The changes of this node in this turn. */
+  readonly #present = new Map<string, PresenceEntry>()
+  readonly #absent = new Set<string>()
+  /** The nodes that have said all, and what waits for others to do so. Both are empty once the room is known. */
+  readonly #complete = new Set<string>()
+  readonly #waiting = new Map<string, () => void>()
 
   constructor(name: string, known: Promise<unknown>, clock: LogicalClock, digests: Digests) {
     const hash = hashOfRoom(name)
     this.bucket = bucketOf(hash)
-    this.roster = new Roster(hash, (node, by) => digests.of(node).add(this.bucket, by))
+    this.roster = new Roster(hash, (node, difference) => digests.of(node).add(this.bucket, difference))
+    this.#snapshots = new Snapshots(this.roster)
     this.known = known
     this.#clock = clock
-    void known.then(() => this.#known())
+    void known.then(() => this.#onKnown())
   }
 
   /** The connections of this node that are present. */
@@ -42,7 +48,7 @@ export class PresenceRoom {
     return this.roster.idsOf(HERE)
   }
 
-  /** A connection of this node is there, under this key, or under the one that it had before, or else under its own id. */
+  /** Makes a connection of this node present. Without a key it keeps its earlier key, or gets its own id. */
   set(id: string, key: string | undefined, info: unknown): Change[] {
     const entry = { id, key: key ?? this.roster.entryOf(HERE, id)?.key ?? id, info, since: this.#clock.next() }
     this.#present.set(id, entry)
@@ -50,76 +56,75 @@ export class PresenceRoom {
     return this.roster.set(HERE, entry)
   }
 
-  /** A connection of this node is no longer there. */
+  /** A connection of this node is no longer present. */
   remove(id: string): Change[] {
     this.#present.delete(id)
     this.#absent.add(id)
     return this.roster.delete(HERE, id)
   }
 
-  /** What the others are to be told of changes here, once. */
-  takeMessages(): Control[] {
-    const messages = changeMessages([...this.#present.values()], [...this.#absent])
+  /** The notices of this node's changes. Each change is returned once. */
+  takeNotices(): RoomNotice[] {
+    const present = chunks([...this.#present.values()], ENTRIES_IN_NOTICE)
+    const absent = chunks([...this.#absent], IDS_IN_NOTICE)
     this.#present.clear()
     this.#absent.clear()
-    return messages
+    return [
+      ...present.map((entries): RoomNotice => ({ type: 'present', entries })),
+      ...absent.map((ids): RoomNotice => ({ type: 'absent', ids }))
+    ]
   }
 
-  /** Another node says who is with it. */
-  hear(node: string, message: Control): Change[] {
-    const entries = entriesOf(message)
-    for (const { since } of entries) this.#clock.hear(since)
-    if (message['isLast'] === true && (message['isFirst'] === true || this.#snapshots.has(node))) this.#hasTold(node)
-    return changesOf(this.roster, this.#snapshots, node, message, entries)
+  /** Applies what another node says. Returns what has changed. */
+  onNotice(node: string, notice: RoomNotice): Change[] {
+    if ('entries' in notice) for (const { since } of notice.entries) this.#clock.hear(since)
+    if (this.#snapshots.isComplete(node, notice)) this.#onComplete(node)
+    return this.#snapshots.apply(node, notice)
   }
 
   /**
-   * Another node says that nobody is with it, on its own channel. In a room that has been watched for a moment only, whoever was
-   * heard of has come since, or his leave is still to come on the channel of the room.
+   * Another node says in its own channel that it has nobody here. Until the room is known, that may be overtaken: people of that
+   * node may have come since, and what it says about them travels in the channel of the room.
    */
-  hearNobody(node: string): Change[] {
-    return this.isKnown ? this.hear(node, NOBODY) : []
+  onEmpty(node: string): Change[] {
+    return this.isKnown ? this.onNotice(node, EMPTY) : []
   }
 
-  /** True if a node has said who is with it, to the end. */
-  hasTold(node: string): boolean {
-    return this.#told.has(node)
+  /** A message of a node was lost. */
+  onGap(node: string): void {
+    this.#snapshots.drop(node)
   }
 
-  /** Resolves when it has. */
-  told(node: string): Promise<void> {
+  onNodeGone(node: string): Change[] {
+    this.#snapshots.drop(node)
+    this.#onComplete(node)
+    return this.roster.replace(node, [])
+  }
+
+  /** Whether a part of a node's snapshot has come since the last call. */
+  isReceiving(node: string): boolean {
+    return this.#snapshots.isReceiving(node)
+  }
+
+  /** Whether a node has said all about this room. */
+  hasAllOf(node: string): boolean {
+    return this.#complete.has(node)
+  }
+
+  /** Resolves when a node has said all about this room. */
+  allOf(node: string): Promise<void> {
     return new Promise((resolve) => this.#waiting.set(node, resolve))
   }
 
-  #hasTold(node: string): void {
+  #onComplete(node: string): void {
     if (this.isKnown) return
-    this.#told.add(node)
+    this.#complete.add(node)
     this.#waiting.get(node)?.()
   }
 
-  #known(): void {
+  #onKnown(): void {
     this.isKnown = true
-    this.#told.clear()
+    this.#complete.clear()
     this.#waiting.clear()
-  }
-
-  /** Something that another node has said did not come: a snapshot with a gap would leave people out. */
-  missed(node: string): void {
-    this.#snapshots.delete(node)
-  }
-
-  /** True while a node is saying who is with it: a part has come since the last call. */
-  isHearing(node: string): boolean {
-    const snapshot = this.#snapshots.get(node)
-    const isFresh = snapshot?.isFresh === true
-    if (snapshot !== undefined) snapshot.isFresh = false
-    return isFresh
-  }
-
-  /** Another node has gone. */
-  gone(node: string): Change[] {
-    this.#snapshots.delete(node)
-    this.#hasTold(node)
-    return this.roster.replace(node, [])
   }
 }

@@ -1,76 +1,67 @@
+import type { PresenceEntry } from '../cluster/wire/protocol.ts'
 import { hashOfEntry, sum } from './sync/digest.ts'
 
-/** Someone who is in a room. */
+/** A person who is present in a room. */
 export interface Present<Info = unknown> {
-  /** What `set` was given as `key`, or else the id of the connection. */
+  /** The `key` that `set` was called with, or the id of the connection. */
   key: string
-  /** What `set` was given last under this key. */
+  /** The info that `set` was last called with for this key. */
   info: Info
-  /** The ids of the connections under this key, of all nodes. */
+  /** The ids of the connections with this key, on all nodes. */
   connections: string[]
 }
 
-/** One connection's presence in a room. */
-export interface Entry {
-  /** Of the connection. */
-  id: string
-  key: string
-  info: unknown
-  /** When it was set, by the clock of presence: a whole number, later than whatever its node had heard of before. */
-  since: number
-}
-
-/** What a change means for those who watch a room. */
+/** A change in a room, as an event of presence. */
 export interface Change {
   event: 'join' | 'leave' | 'update'
   present: Present
 }
 
-interface HashedEntry extends Entry {
+interface HashedEntry extends PresenceEntry {
   hash: number
 }
 
-/** The connections under one key, and the one that was set last. */
-interface Group {
+/** The connections with one key: one person. */
+interface Person {
   readonly entries: Set<HashedEntry>
   newest: HashedEntry
 }
 
-/** What one node says. */
-interface Holding {
+/** What one node says about a room. */
+interface NodeEntries {
   readonly entries: Map<string, HashedEntry>
-  /** The sum of the hashes of all entries, kept up to date with every change. */
+  /** The sum of the hashes of all entries. */
   hash: number
 }
 
-/** Who is in one room, on all nodes. Each node speaks for its own connections only. */
+/** Who is present in one room, on all nodes. Each node says who of its own connections is. */
 export class Roster {
-  readonly #nodes = new Map<string, Holding>()
-  readonly #groups = new Map<string, Group>()
-  readonly #hashedRoom: number
-  readonly #counted: (node: string, by: number) => void
+  readonly #nodes = new Map<string, NodeEntries>()
+  readonly #people = new Map<string, Person>()
+  readonly #roomHash: number
+  readonly #onHashChange: (node: string, difference: number) => void
 
-  /** `counted` is told by how much the hash of what a node says has changed. */
-  constructor(hashedRoom = 0, counted: (node: string, by: number) => void = () => {}) {
-    this.#hashedRoom = hashedRoom
-    this.#counted = counted
+  /** @param onHashChange is called with the difference whenever the hash of a node's entries changes. */
+  constructor(roomHash = 0, onHashChange: (node: string, difference: number) => void = () => {}) {
+    this.#roomHash = roomHash
+    this.#onHashChange = onHashChange
   }
 
   get isEmpty(): boolean {
-    return this.#groups.size === 0
+    return this.#people.size === 0
   }
 
   has(node: string, id: string): boolean {
     return this.#nodes.get(node)?.entries.has(id) === true
   }
 
-  /** True if a node has any connections here. */
+  /** Whether a node has any connections here. */
   hasAny(node: string): boolean {
     return this.#nodes.has(node)
   }
 
   list(): Present[] {
-    return [...this.#groups.values()].map(presentOf)
+    return [...this.#people.values()].map(presentOf)
   }
 
   /** The nodes that have connections here. */
@@ -83,18 +74,18 @@ export class Roster {
     return [...(this.#nodes.get(node)?.entries.keys() ?? [])]
   }
 
-  /** A hash of all entries of one node: the same in any order, and 0 if there are none. */
+  /** A hash of all entries of a node. It does not depend on their order, and is 0 if there are none. */
   hashOf(node: string): number {
     return this.#nodes.get(node)?.hash ?? 0
   }
 
-  entryOf(node: string, id: string): Entry | undefined {
+  entryOf(node: string, id: string): PresenceEntry | undefined {
     const entry = this.#nodes.get(node)?.entries.get(id)
     return entry && { id, key: entry.key, info: entry.info, since: entry.since }
   }
 
-  set(node: string, entry: Entry): Change[] {
-    const hash = hashOfEntry(this.#hashedRoom, entry)
+  set(node: string, entry: PresenceEntry): Change[] {
+    const hash = hashOfEntry(this.#roomHash, entry)
     const earlier = this.#nodes.get(node)?.entries.get(entry.id)
     if (earlier === undefined) return this.#add(node, { ...entry, hash })
     if (earlier.hash === hash && earlier.since === entry.since) return []
@@ -103,68 +94,68 @@ export class Roster {
   }
 
   delete(node: string, id: string): Change[] {
-    const holding = this.#nodes.get(node)
-    const entry = holding?.entries.get(id)
-    if (holding === undefined || entry === undefined) return []
-    holding.entries.delete(id)
-    this.#count(node, holding, -entry.hash)
-    if (holding.entries.size === 0) this.#nodes.delete(node)
-    const group = this.#groups.get(entry.key) as Group
-    if (group.entries.size === 1) {
-      this.#groups.delete(entry.key)
-      return [{ event: 'leave', present: presentOf(group) }]
+    const ofNode = this.#nodes.get(node)
+    const entry = ofNode?.entries.get(id)
+    if (ofNode === undefined || entry === undefined) return []
+    ofNode.entries.delete(id)
+    this.#addHash(node, ofNode, -entry.hash)
+    if (ofNode.entries.size === 0) this.#nodes.delete(node)
+    const person = this.#people.get(entry.key) as Person
+    if (person.entries.size === 1) {
+      this.#people.delete(entry.key)
+      return [{ event: 'leave', present: presentOf(person) }]
     }
-    group.entries.delete(entry)
-    return group.newest === entry ? renewed(group, entry.info, newestOf(group.entries)) : []
+    person.entries.delete(entry)
+    return person.newest === entry ? updateOf(person, entry.info, newestOf(person.entries)) : []
   }
 
-  /** Makes a node's entries these. */
-  replace(node: string, entries: readonly Entry[]): Change[] {
+  /** Replaces all entries of a node. */
+  replace(node: string, entries: readonly PresenceEntry[]): Change[] {
     const ids = new Set(entries.map(({ id }) => id))
     const gone = this.idsOf(node).filter((id) => !ids.has(id))
     return [...entries.flatMap((entry) => this.set(node, entry)), ...gone.flatMap((id) => this.delete(node, id))]
   }
 
   #add(node: string, entry: HashedEntry): Change[] {
-    let holding = this.#nodes.get(node)
-    if (holding === undefined) this.#nodes.set(node, (holding = { entries: new Map(), hash: 0 }))
-    holding.entries.set(entry.id, entry)
-    this.#count(node, holding, entry.hash)
-    const group = this.#groups.get(entry.key)
-    if (group === undefined) {
+    let ofNode = this.#nodes.get(node)
+    if (ofNode === undefined) this.#nodes.set(node, (ofNode = { entries: new Map(), hash: 0 }))
+    ofNode.entries.set(entry.id, entry)
+    this.#addHash(node, ofNode, entry.hash)
+    const person = this.#people.get(entry.key)
+    if (person === undefined) {
       const made = { entries: new Set([entry]), newest: entry }
-      this.#groups.set(entry.key, made)
+      this.#people.set(entry.key, made)
       return [{ event: 'join', present: presentOf(made) }]
     }
-    group.entries.add(entry)
-    return isLater(entry, group.newest) ? renewed(group, group.newest.info, entry) : []
+    person.entries.add(entry)
+    return isLater(entry, person.newest) ? updateOf(person, person.newest.info, entry) : []
   }
 
-  #update(node: string, entry: HashedEntry, { info, since }: Entry, hash: number): Change[] {
-    this.#count(node, this.#nodes.get(node) as Holding, hash - entry.hash)
-    const group = this.#groups.get(entry.key) as Group
-    const before = group.newest.info
+  #update(node: string, entry: HashedEntry, { info, since }: PresenceEntry, hash: number): Change[] {
+    this.#addHash(node, this.#nodes.get(node) as NodeEntries, hash - entry.hash)
+    const person = this.#people.get(entry.key) as Person
+    const before = person.newest.info
     const isOlder = since < entry.since
     Object.assign(entry, { info, since, hash })
-    const newest = group.newest === entry && isOlder ? newestOf(group.entries) : group.newest
-    return renewed(group, before, isLater(entry, newest) ? entry : newest)
+    const newest = person.newest === entry && isOlder ? newestOf(person.entries) : person.newest
+    return updateOf(person, before, isLater(entry, newest) ? entry : newest)
   }
 
-  #count(node: string, holding: Holding, by: number): void {
-    holding.hash = sum(holding.hash, by)
-    this.#counted(node, by)
+  #addHash(node: string, ofNode: NodeEntries, difference: number): void {
+    ofNode.hash = sum(ofNode.hash, difference)
+    this.#onHashChange(node, difference)
   }
 }
 
-/** Of two connections that were set at the same time, all nodes must believe the same one. */
-function isLater(a: Entry, b: Entry): boolean {
+/** If two connections were set at the same time, all nodes must prefer the same one. */
+function isLater(a: PresenceEntry, b: PresenceEntry): boolean {
   return a.since > b.since || (a.since === b.since && a.id > b.id)
 }
 
-/** A connection speaks for its key, of which something else was known before. */
-function renewed(group: Group, before: unknown, newest: HashedEntry): Change[] {
-  group.newest = newest
-  return isSame(before, newest.info) ? [] : [{ event: 'update', present: presentOf(group) }]
+/** The info of a person is now that of `newest`. Before, it was `before`. */
+function updateOf(person: Person, before: unknown, newest: HashedEntry): Change[] {
+  person.newest = newest
+  return isSame(before, newest.info) ? [] : [{ event: 'update', present: presentOf(person) }]
 }
 
 function newestOf(entries: ReadonlySet<HashedEntry>): HashedEntry {
@@ -173,7 +164,7 @@ function newestOf(entries: ReadonlySet<HashedEntry>): HashedEntry {
   return newest as HashedEntry
 }
 
-function presentOf({ entries, newest: { key, info } }: Group): Present {
+function presentOf({ entries, newest: { key, info } }: Person): Present {
   return { key, info, connections: Array.from(entries, ({ id }) => id) }
 }
 

@@ -1,12 +1,13 @@
 import { type Broker, memoryBroker, type MemoryEngine } from '../../../src/index.ts'
-import { controlOf, decode, Kind } from '../../../src/cluster/wire/envelope.ts'
+import { decode, Kind } from '../../../src/cluster/wire/envelope.ts'
+import { decodeMessage } from '../../../src/cluster/wire/protocol.ts'
 
 /** A message on its way to one node. */
 export interface OnTheWay {
   channel: string
   origin: string
   /** What nodes say to each other; undefined for a broadcast. */
-  control: ReturnType<typeof controlOf>
+  control: ReturnType<typeof decodeMessage>
 }
 
 /** What happens to a message: it arrives so many times, after so many milliseconds. */
@@ -51,7 +52,7 @@ function messageOf(channel: string, bytes: Uint8Array): OnTheWay {
   return {
     channel,
     origin: envelope?.origin ?? '',
-    control: envelope?.kind === Kind.Control ? controlOf(envelope.payload) : undefined
+    control: envelope?.kind === Kind.Node ? decodeMessage(envelope.payload) : undefined
   }
 }
 

@@ -51,7 +51,7 @@ export class TestNode implements BrokerNode {
 const HEADER = messageOf(newOrigin(), '').length
 
 function messageOf(origin: string, payload: Uint8Array | string): Buffer {
-  const message = { kind: Kind.Binary, origin, generation: 0, sequence: 0, id: 0, ids: [] }
+  const message = { kind: Kind.Binary, origin, generation: 0, sequence: 0, copyId: 0, ids: [] }
   return encode({ ...message, payload: Buffer.from(payload as string) })
 }
 

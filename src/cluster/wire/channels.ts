@@ -3,15 +3,18 @@ import { isConnectionId, processOf } from '../../internal/connection-id.ts'
 const ROOM = 'room:'
 
 /**
- * The channels of a cluster: one that everybody gets, one where nodes speak to each other, an inbox for each node, one for
- * the connections of each process, and one for each room. Those of a named hub begin with its name, so that hubs over one engine do not hear each other.
+ * The names of a cluster's channels: one for all nodes' clients, one for the nodes themselves, an inbox for each node, one for
+ * the connections of each process, and one for each room. Those of a named hub begin with its name, so that hubs that share an
+ * engine do not hear each other.
  */
 export class Channels {
+  /** Broadcasts to all clients. */
   readonly all: string
+  /** What nodes say to all other nodes. */
   readonly nodes: string
   readonly #scope: string
 
-  /** @param hub the name of the hub; undefined for that of the server. */
+  /** @param hub the name of the hub; undefined for `app.wsHub`. */
   constructor(hub?: string) {
     this.#scope = hub === undefined ? '' : `hub:${hub}:`
     this.all = `${this.#scope}all`
@@ -22,21 +25,21 @@ export class Channels {
     return `${this.#scope}node:${node}`
   }
 
-  /** Where the nodes of a process hear what is for connections that are named by their ids. */
+  /** Messages for connections that are named by their ids. */
   ofProcess(process: string): string {
     return `${this.#scope}process:${process}`
-  }
-
-  /** Where those are reached who are meant by a name: the members of a room, or the connection with this id. */
-  of(name: string): string {
-    return isConnectionId(name) ? this.ofProcess(processOf(name)) : this.ofRoom(name)
   }
 
   ofRoom(room: string): string {
     return this.#scope + ROOM + room
   }
 
-  /** The room whose channel this is; undefined if it is another channel. */
+  /** The channel that reaches a target: the members of a room, or a connection named by its id. */
+  ofTarget(target: string): string {
+    return isConnectionId(target) ? this.ofProcess(processOf(target)) : this.ofRoom(target)
+  }
+
+  /** The room that a channel belongs to; undefined for other channels. */
   roomOf(channel: string): string | undefined {
     const start = this.#scope + ROOM
     return channel.startsWith(start) ? channel.slice(start.length) : undefined

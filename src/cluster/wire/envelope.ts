@@ -1,23 +1,23 @@
 import { isUtf8 } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
-import secureJson from 'secure-json-parse'
 import { isSendableCloseCode } from '../../internal/close.ts'
 import { BinaryMessage, TextMessage } from '../../internal/message.ts'
 import { MAX_RECIPIENTS } from '../../internal/targets.ts'
 
-// What nodes say to each other, in bytes:
+// The bytes of every message that a node or publisher sends. Numbers are big-endian.
 //
 //   0  0xfb, version (1), kind, 0
-//   4  origin: the id of the sending node, 8 bytes
-//  12  generation and sequence: the how-manieth message of this origin on this channel, 4 bytes each; 0 and 0 where not counted
-//  20  id: the same in all copies of a message to several rooms, 4 bytes; 0 if it goes to one room or to all
-//  24  how many ids of connections follow, 2 bytes
+//   4  origin: the id of the sender, 8 bytes
+//  12  generation and sequence: the number of the message among those of this origin on this channel, 4 bytes each; both are 0
+//      if the sender does not number its messages
+//  20  copy id: the same in all copies of a message to several targets, 4 bytes; otherwise 0
+//  24  how many connection ids follow, 2 bytes
 //  26  0, 2 bytes
-//  28  the ids: each its length in 2 bytes and itself in UTF-8. On the channel of a process, these connections get the message; on
-//      others, these do not
-//      payload, to the end
+//  28  the ids, each as its length in 2 bytes and its UTF-8. In the channel of a process, only these connections get the
+//      message; in other channels, these connections do not get it
+//      the payload, to the end
 //
-// Numbers are big-endian. docs/scaling.md describes it for those who publish without this package.
+// docs/scaling.md describes them for senders that do not use this package.
 
 const MAGIC = 0xfb
 const VERSION = 1
@@ -27,20 +27,19 @@ const MAX_ENVELOPE = 16 * 1024 * 1024
 /** The longest id of a connection, in bytes. */
 const MAX_ID_BYTES = 256
 
-/** What a message is. The first two are the types of WebSocket messages. */
-export const Kind = { Text: TextMessage, Binary: BinaryMessage, Disconnect: 8, Control: 16 } as const
+/** Text and Binary are broadcasts, Disconnect closes connections, Node is a message between nodes (see protocol.ts). */
+export const Kind = { Text: TextMessage, Binary: BinaryMessage, Disconnect: 8, Node: 16 } as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
 const KINDS: readonly number[] = Object.values(Kind)
 
-/** A message between nodes. */
 export interface Envelope {
   kind: Kind
-  /** The node that sent it. */
+  /** The id of the node or publisher that sent it. */
   origin: string
   generation: number
   sequence: number
-  id: number
-  /** Ids of connections. On the channel of a process, only they get it; on others, they do not. */
+  copyId: number
+  /** Ids of connections: the only recipients in the channel of a process, and excluded in other channels. */
   ids: readonly string[]
   payload: Buffer
 }
@@ -58,27 +57,26 @@ export function originOf(message: Uint8Array): string | undefined {
   return viewOf(message).toString('hex', 4, 12)
 }
 
-/** How long a message may be for an engine, in bytes. */
+/** The longest message that a broker can publish, in bytes. */
 export function limitOf({ maxMessage = MAX_ENVELOPE }: { maxMessage?: number }): number {
   return Math.min(MAX_ENVELOPE, maxMessage)
 }
 
-/** The length of a message, in bytes. */
+/** The length of an encoded message, in bytes. */
 export function sizeOf({ ids, payload }: Pick<Envelope, 'ids' | 'payload'>): number {
   let size = HEADER + payload.length
   for (const id of ids) size += 2 + Buffer.byteLength(id)
   return size
 }
 
-/** The bytes of a message. */
 export function encode(envelope: Envelope): Buffer {
-  const { kind, origin, generation, sequence, id, ids, payload } = envelope
+  const { kind, origin, generation, sequence, copyId, ids, payload } = envelope
   const bytes = Buffer.allocUnsafe(sizeOf(envelope))
   bytes.writeUInt32BE(((MAGIC << 24) | (VERSION << 16) | (kind << 8)) >>> 0, 0)
   bytes.write(origin, 4, 'hex')
   bytes.writeUInt32BE(generation, 12)
   bytes.writeUInt32BE(sequence, 16)
-  bytes.writeUInt32BE(id, 20)
+  bytes.writeUInt32BE(copyId, 20)
   bytes.writeUInt16BE(ids.length, 24)
   bytes.writeUInt16BE(0, 26)
   let at = HEADER
@@ -91,7 +89,7 @@ export function encode(envelope: Envelope): Buffer {
   return bytes
 }
 
-/** The message in these bytes, whose payload is not copied; undefined where they are none that may be passed on. */
+/** Reads a message. Its payload is not copied. Returns undefined for anything that must not be passed on. */
 export function decode(message: Uint8Array): Envelope | undefined {
   const bytes = viewOf(message)
   if (bytes.length < HEADER || bytes.length > MAX_ENVELOPE || bytes[0] !== MAGIC || bytes[1] !== VERSION)
@@ -108,7 +106,7 @@ export function decode(message: Uint8Array): Envelope | undefined {
     origin: bytes.toString('hex', 4, 12),
     generation: bytes.readUInt32BE(12),
     sequence: bytes.readUInt32BE(16),
-    id: bytes.readUInt32BE(20),
+    copyId: bytes.readUInt32BE(20),
     ids: ids.list,
     payload
   }
@@ -133,32 +131,22 @@ function idsOf(bytes: Buffer, count: number): { list: readonly string[]; end: nu
   return { list, end: at }
 }
 
-/** What clients would have to fail at must not reach them. */
+/** A text that is not UTF-8, or a close code that may not be sent, would make clients fail their connections. */
 function isPayload(kind: Kind, payload: Buffer): boolean {
-  if (kind === Kind.Text || kind === Kind.Control) return isUtf8(payload)
+  if (kind === Kind.Text || kind === Kind.Node) return isUtf8(payload)
   return kind === Kind.Binary || closeOf(payload) !== undefined
 }
 
-/** The payload of a `Disconnect`: that of a close frame (RFC 6455, 5.5.1). */
+/** The payload of a `Disconnect` is that of a close frame (RFC 6455, 5.5.1). */
 export function closePayload(code: number, reason: string): Buffer {
   const bytes = Buffer.allocUnsafe(2 + Buffer.byteLength(reason))
   bytes.write(reason, bytes.writeUInt16BE(code, 0))
   return bytes
 }
 
-/** The code and reason in the payload of a `Disconnect`; undefined where no close frame may carry them. */
+/** The code and reason in the payload of a `Disconnect`; undefined if a close frame cannot carry them. */
 export function closeOf(payload: Buffer): { code: number; reason: string } | undefined {
   if (payload.length < 2 || payload.length > 125 || !isUtf8(payload.subarray(2))) return undefined
   const code = payload.readUInt16BE(0)
   return isSendableCloseCode(code) ? { code, reason: payload.toString('utf8', 2) } : undefined
-}
-
-/** The value in the payload of a `Control`; undefined where it is no object with a type. */
-export function controlOf(payload: Buffer): ({ type: string } & Record<string, unknown>) | undefined {
-  try {
-    const value = secureJson.parse(payload.toString()) as { type?: unknown } | null
-    return typeof value === 'object' && typeof value?.type === 'string' ? (value as { type: string }) : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -1,76 +1,94 @@
-import { closeOf, controlOf, decode, type Envelope, Kind } from './envelope.ts'
 import { isConnectionId, PROCESS_ID } from '../../internal/connection-id.ts'
-import type { Channels } from './channels.ts'
-import type { Control, NodeHost } from '../host.ts'
 import { isRoomName } from '../../internal/room-name.ts'
+import type { ClientsListener } from '../listeners.ts'
+import type { Channels } from './channels.ts'
+import { closeOf, decode, type Envelope, Kind } from './envelope.ts'
+import { decodeMessage, type NodeMessage, type UnknownNotice } from './protocol.ts'
 import { SequenceTracker } from './sequence.ts'
 
-/** Reads what comes from other nodes, each message once, and passes on what it says. */
+/** What a receiver passes on. */
+export interface ReceiverListener {
+  readonly clients: Pick<ClientsListener, 'deliver' | 'disconnect'>
+  /** Another node says something to this one. */
+  onNodeMessage(channel: string, node: string, message: NodeMessage | UnknownNotice): void
+  /** A message of another node on this channel was lost. */
+  onGap(channel: string, node: string): void
+  /** Something that is not a message of a node has arrived. Only the first time. */
+  onRejected(channel: string, error?: unknown): void
+}
+
+/** Reads the messages of other nodes, each once, and passes them on. */
 export class Receiver {
-  readonly #host: Pick<NodeHost, 'deliver' | 'disconnect' | 'rejected'>
+  readonly #origin: string
   readonly #channels: Channels
-  readonly #hear: (channel: string, node: string, message: Control) => void
-  readonly #arrivals: SequenceTracker
+  readonly #listener: ReceiverListener
+  readonly #sequences: SequenceTracker
   received = 0
   duplicates = 0
   rejected = 0
 
-  /** `hear` is told what nodes say to each other, `gap` on which channel something of which node is missing. */
-  constructor(
-    channels: Channels,
-    host: Pick<NodeHost, 'deliver' | 'disconnect' | 'rejected'>,
-    hear: (channel: string, node: string, message: Control) => void,
-    gap: (channel: string, node: string) => void
-  ) {
+  /** @param origin the id of this node: a broker may echo its messages. */
+  constructor(origin: string, channels: Channels, listener: ReceiverListener) {
+    this.#origin = origin
     this.#channels = channels
-    this.#host = host
-    this.#hear = hear
-    this.#arrivals = new SequenceTracker(gap)
+    this.#listener = listener
+    this.#sequences = new SequenceTracker((channel, node) => listener.onGap(channel, node))
   }
 
-  /** Messages that were sent to this node and never came. */
+  /** How many messages were lost on their way to this node. */
   get missed(): number {
-    return this.#arrivals.missed
+    return this.#sequences.missed
   }
 
-  /** Never throws, whatever has come. */
+  /** Never throws, whatever arrives. */
   receive(channel: string, message: Uint8Array): void {
     try {
       const envelope = decode(message)
       if (envelope === undefined) this.#reject(channel)
-      else if (this.#arrivals.isNew(channel, envelope)) this.#take(channel, envelope)
-      else this.duplicates++
+      else if (envelope.origin !== this.#origin) this.#receiveOnce(channel, envelope)
     } catch (error) {
       this.#reject(channel, error)
     }
   }
 
-  /** The node has left a channel. */
+  /** This node no longer subscribes to a channel. */
   forget(channel: string): void {
-    this.#arrivals.forget(channel)
+    this.#sequences.forget(channel)
   }
 
   #reject(channel: string, error?: unknown): void {
-    if (this.rejected++ === 0) this.#host.rejected(channel, error)
+    if (this.rejected++ === 0) this.#listener.onRejected(channel, error)
   }
 
-  #take(channel: string, envelope: Envelope): void {
-    const { kind, origin, id, payload, ids } = envelope
-    this.received++
-    if (kind === Kind.Control) {
-      const message = controlOf(payload)
-      return message === undefined ? this.#reject(channel) : this.#hear(channel, origin, message)
+  #receiveOnce(channel: string, envelope: Envelope): void {
+    if (!this.#sequences.isNew(channel, envelope)) {
+      this.duplicates++
+      return
     }
-    if (channel === this.#channels.all && kind !== Kind.Disconnect)
-      return this.#host.deliver(kind, payload, undefined, ids)
+    this.received++
+    if (envelope.kind === Kind.Node) this.#receiveNodeMessage(channel, envelope)
+    else this.#receiveForClients(channel, envelope)
+  }
+
+  #receiveNodeMessage(channel: string, { origin, payload }: Envelope): void {
+    const message = decodeMessage(payload)
+    if (message === undefined) this.#reject(channel)
+    else this.#listener.onNodeMessage(channel, origin, message)
+  }
+
+  #receiveForClients(channel: string, { kind, origin, copyId, payload, ids }: Envelope): void {
+    const isForAll = channel === this.#channels.all && kind !== Kind.Disconnect
     const isForIds = channel === this.#channels.ofProcess(PROCESS_ID)
     const targets = isForIds ? ids.filter(isConnectionId) : this.#roomOf(channel)
-    // What cannot be placed goes to no one.
-    if (targets === undefined) return this.#reject(channel)
-    if (kind !== Kind.Disconnect)
-      return this.#host.deliver(kind, payload, targets, isForIds ? [] : ids, id === 0 ? undefined : `${origin}:${id}`)
+    // A message for unknown targets reaches nobody. It must never reach everybody.
+    if (targets === undefined && !isForAll) return this.#reject(channel)
+    if (kind === Kind.Text || kind === Kind.Binary) {
+      const copy = copyId === 0 ? undefined : `${origin}:${copyId}`
+      this.#listener.clients.deliver({ type: kind, payload, targets, excluded: isForIds ? [] : ids, copyId: copy })
+      return
+    }
     const close = closeOf(payload)
-    if (close !== undefined) this.#host.disconnect(targets, close.code, close.reason)
+    if (close !== undefined) this.#listener.clients.disconnect(targets ?? [], close.code, close.reason)
   }
 
   #roomOf(channel: string): [room: string] | undefined {

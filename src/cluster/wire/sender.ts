@@ -3,58 +3,72 @@ import type { Channels } from './channels.ts'
 import { type Envelope, encode, newOrigin, sizeOf } from './envelope.ts'
 import { SequenceNumbers } from './sequence.ts'
 
-/** What a node or a publisher has to say. */
 export type Message = Pick<Envelope, 'kind' | 'payload' | 'ids'>
 
-/** Sends a message of this size, or does not: only what `bytes` was called for gets a number. */
-export type Post = (channel: string, size: number, bytes: () => Buffer) => void
+/** What a sender sends over: the link of a node, or a publisher's broker. */
+export interface Transport {
+  /** Whether a message of this size, in bytes, can be published now. May throw if it never can. */
+  accepts(size: number): boolean
+  publish(channel: string, message: Buffer): void
+}
 
 const MAX_UINT32 = 2 ** 32 - 1
 
-/** Addresses and numbers what one node or publisher sends. */
+/** Addresses and numbers the messages of one node or publisher. */
 export class Sender {
+  /** The id of the node or publisher. */
   readonly origin = newOrigin()
-  readonly #numbering = new SequenceNumbers()
+  readonly #sequence = new SequenceNumbers()
   readonly #channels: Channels
-  readonly #post: Post
-  #lastId = 0
+  readonly #transport: Transport
+  #lastCopyId = 0
 
-  constructor(channels: Channels, post: Post) {
+  constructor(channels: Channels, transport: Transport) {
     this.#channels = channels
-    this.#post = post
+    this.#transport = transport
   }
 
-  /** Sends to those who have one of these rooms or ids, or to all; not to the connections with the ids of the message. */
-  publish(targets: readonly string[] | undefined, message: Message): void {
+  /**
+   * Sends to the members of rooms and to connections named by their ids, or to all clients if `targets` is undefined. The
+   * connections whose ids the message has do not get it.
+   */
+  broadcast(targets: readonly string[] | undefined, message: Message): void {
     if (targets === undefined) return this.send(this.#channels.all, message)
-    const channels = new Map<string, string[]>()
-    for (const name of new Set(targets)) {
-      const channel = this.#channels.of(name)
-      const ids = channels.get(channel) ?? []
-      channels.set(channel, ids)
-      if (isConnectionId(name)) ids.push(name)
-    }
-    // A node that has several of them gets several copies, which have one id.
-    const id = channels.size > 1 ? this.#nextId() : 0
+    const channels = this.#channelsOf(targets)
+    // A node that subscribes to several of the channels gets several copies, and recognizes them by their id.
+    const copyId = channels.size > 1 ? this.#nextCopyId() : 0
     for (const [channel, ids] of channels) {
-      if (ids.length === 0) this.send(channel, message, id)
-      else this.#sendTo(channel, ids, message, id)
+      if (ids.length === 0) this.send(channel, message, copyId)
+      else this.#sendToIds(channel, ids, message, copyId)
     }
   }
 
-  #sendTo(channel: string, recipients: string[], message: Message, id: number): void {
-    const ids = recipients.filter((one) => !message.ids.includes(one))
-    if (ids.length > 0) this.send(channel, { ...message, ids }, id)
+  // Only a message that is published gets a number: receivers count the numbers that are missing as lost.
+  send(channel: string, message: Message, copyId = 0): void {
+    if (!this.#transport.accepts(sizeOf(message))) return
+    const { generation, sequence } = this.#sequence.next(channel)
+    this.#transport.publish(channel, encode({ ...message, origin: this.origin, generation, sequence, copyId }))
   }
 
-  send(channel: string, message: Message, id = 0): void {
-    this.#post(channel, sizeOf(message), () =>
-      encode({ ...message, ...this.#numbering.next(channel), origin: this.origin, id })
-    )
+  /** The channels for these targets, each with the ids of the connections that are named. */
+  #channelsOf(targets: readonly string[]): Map<string, string[]> {
+    const channels = new Map<string, string[]>()
+    for (const target of new Set(targets)) {
+      const channel = this.#channels.ofTarget(target)
+      const ids = channels.get(channel) ?? []
+      if (isConnectionId(target)) ids.push(target)
+      channels.set(channel, ids)
+    }
+    return channels
   }
 
-  #nextId(): number {
-    this.#lastId = (this.#lastId % MAX_UINT32) + 1
-    return this.#lastId
+  #sendToIds(channel: string, recipients: readonly string[], message: Message, copyId: number): void {
+    const ids = recipients.filter((id) => !message.ids.includes(id))
+    if (ids.length > 0) this.send(channel, { ...message, ids }, copyId)
+  }
+
+  #nextCopyId(): number {
+    this.#lastCopyId = (this.#lastCopyId % MAX_UINT32) + 1
+    return this.#lastCopyId
   }
 }

@@ -1,24 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Control } from '../../cluster/host.ts'
 import type { ClusterNode } from '../../cluster/node.ts'
+import type { CompareQuestion, PresenceQuestion } from '../../cluster/wire/protocol.ts'
+import { chunks } from '../../internal/chunks.ts'
+import { ENTRIES_IN_NOTICE, HERE, type PresenceRoom } from '../room.ts'
 import { bucketOf, type Digest, hashOfRoom, sum } from './digest.ts'
-import { chunks, ENTRIES, heldIn, roomsIn } from '../messages.ts'
-import { HERE, type PresenceRoom } from '../room.ts'
 
-/** How often it is looked whether the engine has taken what is under way, in milliseconds. */
-const BREATH = 5
-/** After so many bytes the others get a pause of so many milliseconds: engines drop who is slow to read what comes at once. */
-const SPELL = 1024 * 1024
+/** How often a busy engine is looked at again, in milliseconds. */
+const BUSY_INTERVAL = 5
+/** After so many bytes, the announcer pauses for so many milliseconds: an engine drops a subscriber that reads too slowly. */
+const BYTES_BEFORE_PAUSE = 1024 * 1024
 const PAUSE = 100
 
 /**
- * Tells the other nodes who of a room is here, one room after the other, and no faster than they can take it. However many ask
- * at the same time, it is said once.
+ * Announces to the other nodes who is in the rooms of this node. It takes one room after the other, and goes no faster than the
+ * engine. However many nodes ask for a room at the same time, it is announced once.
  */
 export class Announcer {
   readonly #node: ClusterNode
   readonly #roomOf: (name: string) => PresenceRoom | undefined
-  readonly #waiting = new Map<string, (() => void)[]>()
+  /** The rooms to announce, with what to call after it. */
+  readonly #queue = new Map<string, (() => void)[]>()
   #isRunning = false
   #bytes = 0
 
@@ -27,90 +28,90 @@ export class Announcer {
     this.#roomOf = roomOf
   }
 
-  /** Resolves when it has been said of these rooms. What is to be said again while it is being said is said from the beginning. */
+  /** Resolves when these rooms have been announced. A room that is being announced at this moment is announced again. */
   async announce(rooms: readonly string[]): Promise<void> {
-    const announced = rooms.map((room) => this.#queue(room))
-    if (!this.#isRunning) void this.#run()
+    const announced = rooms.map((room) => this.#enqueue(room))
+    this.#start()
     await Promise.all(announced)
   }
 
-  /** Answers a node that knows nothing of some rooms, when it has been told: with those that somebody is in. */
-  async answer(question: Control, node: string): Promise<unknown[]> {
-    const occupied = this.#occupied(roomsIn(question), node)
+  /** Answers a node that knows nothing of some rooms, after they were announced: with the rooms in which there is anybody. */
+  async answer({ rooms }: PresenceQuestion, node: string): Promise<unknown[]> {
+    const occupied = this.#occupied(rooms, node)
     await this.announce(occupied)
     return [occupied]
   }
 
   /**
-   * Answers a node that has said which hash it holds of each room: only rooms that differ are announced, and the answer does not
-   * wait for that. It has, for each bucket, this node's sum of all rooms and of those in the question.
+   * Answers a node that has sent its hash of each room. The rooms whose hash differs are announced, but the answer does not wait
+   * for that. It has, for each bucket, this node's sum of all rooms and of those in the question.
    */
-  compare(question: Control, node: string, { sums }: Digest): unknown[] {
-    const listed = new Map<number, number>()
+  compare({ rooms, hashes }: CompareQuestion, node: string, { sums }: Digest): unknown[] {
+    const sumsOfListed = new Map<number, number>()
     const different: string[] = []
-    for (const [name, held] of heldIn(question)) {
+    for (const [i, name] of rooms.entries()) {
       const hash = this.#roomOf(name)?.roster.hashOf(HERE) ?? 0
       const bucket = bucketOf(hashOfRoom(name))
-      listed.set(bucket, sum(listed.get(bucket) ?? 0, hash))
-      if (held !== null && held !== hash) different.push(name)
+      sumsOfListed.set(bucket, sum(sumsOfListed.get(bucket) ?? 0, hash))
+      if (hashes[i] !== null && hashes[i] !== hash) different.push(name)
     }
-    for (const room of this.#occupied(different, node)) if (!this.#waiting.has(room)) this.#waiting.set(room, [])
-    if (this.#waiting.size > 0 && !this.#isRunning) void this.#run()
-    return [Array.from(listed, ([bucket, hash]) => [bucket, sums[bucket], hash])]
+    for (const room of this.#occupied(different, node)) if (!this.#queue.has(room)) this.#queue.set(room, [])
+    this.#start()
+    return [Array.from(sumsOfListed, ([bucket, hash]) => [bucket, sums[bucket], hash])]
   }
 
-  /** Those of the rooms that somebody is in here. The node is told at once that nobody is in the others. */
+  /** The rooms in which there is anybody. The other node is told at once that the others are empty. */
   #occupied(rooms: readonly string[], node: string): string[] {
-    const here = new Set(rooms.filter((name) => this.#roomOf(name)?.roster.hasAny(HERE) === true))
-    const empty = rooms.filter((name) => !here.has(name))
-    if (empty.length > 0) this.#node.tellNode(node, { type: 'nobody', rooms: empty })
-    return [...here]
+    const occupied = new Set(rooms.filter((name) => this.#roomOf(name)?.roster.hasAny(HERE) === true))
+    const empty = rooms.filter((name) => !occupied.has(name))
+    if (empty.length > 0) this.#node.notifyNode(node, { type: 'nobody', rooms: empty })
+    return [...occupied]
   }
 
-  #queue(room: string): Promise<void> {
+  #enqueue(room: string): Promise<void> {
     return new Promise((resolve) => {
-      const waiting = this.#waiting.get(room)
-      if (waiting === undefined) this.#waiting.set(room, [resolve])
-      else waiting.push(resolve)
+      const callbacks = this.#queue.get(room)
+      if (callbacks === undefined) this.#queue.set(room, [resolve])
+      else callbacks.push(resolve)
     })
+  }
+
+  #start(): void {
+    if (this.#queue.size > 0 && !this.#isRunning) void this.#run()
   }
 
   async #run(): Promise<void> {
     this.#isRunning = true
-    await this.#breathe()
-    for (const [room, waiting] of this.#waiting) {
-      this.#waiting.delete(room)
-      await this.#say(room)
-      for (const resolve of waiting) resolve()
+    await this.#pace()
+    for (const [room, callbacks] of this.#queue) {
+      this.#queue.delete(room)
+      await this.#announceRoom(room)
+      for (const callback of callbacks) callback()
     }
     this.#isRunning = false
   }
 
-  async #say(room: string): Promise<void> {
-    const parts = chunks(this.#roomOf(room)?.idsHere() ?? [], ENTRIES)
+  async #announceRoom(room: string): Promise<void> {
+    const parts = chunks(this.#roomOf(room)?.idsHere() ?? [], ENTRIES_IN_NOTICE)
     if (parts.length === 0) parts.push([])
     for (const [i, ids] of parts.entries()) {
-      // What is lost now is said when the engine is back.
+      // What cannot be sent now is announced again when the engine is back.
       if (this.#node.isDegraded) return
-      // Not as they were at the beginning: what has changed since then has been said.
+      // The entries as they are now: what has changed since the beginning has been sent already.
       const entries = ids.flatMap((id) => this.#roomOf(room)?.roster.entryOf(HERE, id) ?? [])
-      this.#bytes += this.#node.tell(room, {
-        type: 'snapshot',
-        isFirst: i === 0,
-        isLast: i === parts.length - 1,
-        entries
-      })
-      // Behind, not in front: who is listed and what is said first go together, with no change between them.
-      await this.#breathe()
+      const isLast = i === parts.length - 1
+      this.#bytes += this.#node.notifyRoom(room, { type: 'snapshot', isFirst: i === 0, isLast, entries })
+      // After the part and not before it: no change may come between listing the ids and sending the first part.
+      await this.#pace()
     }
   }
 
-  async #breathe(): Promise<void> {
-    if (this.#bytes >= SPELL) {
+  async #pace(): Promise<void> {
+    if (this.#bytes >= BYTES_BEFORE_PAUSE) {
       this.#bytes = 0
       await sleep(PAUSE, undefined, { ref: false })
     }
     while (this.#node.isBusy && !this.#node.isDegraded && !this.#node.isClosed)
-      await sleep(BREATH, undefined, { ref: false })
+      await sleep(BUSY_INTERVAL, undefined, { ref: false })
   }
 }

@@ -1,26 +1,26 @@
-import type { Entry } from '../roster.ts'
+import type { PresenceEntry } from '../../cluster/wire/protocol.ts'
 
-/** How many groups the rooms are divided into. Each heartbeat carries four bytes for each, 1.4 KB in base64. */
+/** The rooms are divided into this many buckets. Each heartbeat has four bytes for each bucket, 1.4 KB in base64. */
 export const BUCKETS = 256
 
-// A hash of 32 bits: a change that is lost stays unnoticed in one of four billion cases. All nodes must calculate the same, so a
-// release that changes this must also rename the field of the heartbeat.
+// Hashes have 32 bits: a lost change goes unnoticed in one of four billion cases. All nodes must calculate the same hashes, so a
+// release that changes them must also rename the field of the heartbeat.
 
-/** A hash of a room's name. The lowest bits say which bucket the room is in. */
+/** A hash of a room name. Its lowest bits are the number of the room's bucket. */
 export function hashOfRoom(room: string): number {
   return hash(room, 0)
 }
 
-export function bucketOf(hashedRoom: number): number {
-  return hashedRoom & (BUCKETS - 1)
+export function bucketOf(roomHash: number): number {
+  return roomHash & (BUCKETS - 1)
 }
 
-/** A hash of everything that one node says of one connection in a room. */
-export function hashOfEntry(hashedRoom: number, { id, key, info, since }: Entry): number {
-  return hash(JSON.stringify([id, key, since, info]), hashedRoom)
+/** A hash of everything that a node says about one connection in a room. */
+export function hashOfEntry(roomHash: number, { id, key, info, since }: PresenceEntry): number {
+  return hash(JSON.stringify([id, key, since, info]), roomHash)
 }
 
-/** FNV-1a with a final mix: sums of hashes need every bit of every hash to depend on the whole text. */
+/** FNV-1a with a final mix, so that every bit of a hash depends on the whole text: hashes are added up. */
 function hash(text: string, seed: number): number {
   let value = seed ^ 0x811c9dc5
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193)
@@ -29,7 +29,7 @@ function hash(text: string, seed: number): number {
   return (value ^ (value >>> 16)) | 0
 }
 
-/** The sum of two hashes. Sums do not depend on an order, and what was added can be taken out again. */
+/** The sum of two hashes. It does not depend on their order, and a hash can be subtracted again. */
 export function sum(a: number, b: number): number {
   return (a + b) | 0
 }
@@ -38,9 +38,9 @@ export function sum(a: number, b: number): number {
 export class Digest {
   readonly sums = new Int32Array(BUCKETS)
 
-  /** Adds a hash, or takes it out if it is negative. */
-  add(bucket: number, by: number): void {
-    this.sums[bucket] = sum(this.sums[bucket] as number, by)
+  /** Adds a hash, or subtracts it if it is negated. */
+  add(bucket: number, difference: number): void {
+    this.sums[bucket] = sum(this.sums[bucket] as number, difference)
   }
 
   toString(): string {
@@ -51,16 +51,16 @@ export class Digest {
   }
 }
 
-/** The sums in the text of a digest; undefined if it is not one. */
-export function sumsOf(text: unknown): Int32Array | undefined {
+/** The sums in the text of a digest; undefined if it is not a digest. */
+export function sumsOf(text: string | undefined): Int32Array | undefined {
   if (text === '') return new Int32Array(BUCKETS)
-  if (typeof text !== 'string') return undefined
+  if (text === undefined) return undefined
   const bytes = Buffer.from(text, 'base64')
   if (bytes.length !== BUCKETS * 4) return undefined
   return Int32Array.from({ length: BUCKETS }, (_, bucket) => bytes.readInt32LE(bucket * 4))
 }
 
-/** What this node holds of what each node says. */
+/** A digest of what this node has heard from each node. */
 export class Digests {
   readonly #nodes = new Map<string, Digest>()
 

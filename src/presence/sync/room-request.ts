@@ -1,55 +1,56 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { now } from '../../internal/scheduler.ts'
 import type { ClusterNode } from '../../cluster/node.ts'
-import { chunks, ROOMS, roomsIn } from '../messages.ts'
-import type { PresenceRoom } from '../room.ts'
 import type { Answers } from '../../cluster/requests.ts'
+import { MAX_ROOMS, readRooms } from '../../cluster/wire/protocol.ts'
+import { chunks } from '../../internal/chunks.ts'
+import { now } from '../../internal/scheduler.ts'
+import type { PresenceRoom } from '../room.ts'
 
-/** How long others have to say who is with them, in milliseconds. */
+/** How long the other nodes have to say who is in the rooms, in milliseconds. */
 const TIMEOUT = 1_000
 
-/** Asks all other nodes who is in some rooms. They say it over the channels of the rooms, and then answer in which ones somebody is. */
+/** Asks all nodes who is in these rooms. They say so in the channels of the rooms, and then answer in which rooms there is anybody. */
 export function requestRooms(node: ClusterNode, rooms: readonly string[]): Promise<Answers[]> {
-  return Promise.all(chunks(rooms, ROOMS).map((some) => node.ask({ type: 'presence', rooms: some }, TIMEOUT)))
+  return Promise.all(chunks(rooms, MAX_ROOMS).map((part) => node.request({ type: 'presence', rooms: part }, TIMEOUT)))
 }
 
-/** Asks about rooms that this node has begun to watch, all of a turn at once. */
+/** Asks about the rooms that this node has begun to watch in one turn. */
 export class RoomRequest {
   readonly rooms: string[] = []
-  /** Settles when they have said it, or had the time for it. */
+  /** Resolves when the other nodes have said who is there, or their time is over. */
   readonly answered: Promise<void>
   readonly #node: ClusterNode
   readonly #roomOf: (name: string) => PresenceRoom | undefined
-  #settle: () => void = () => {}
+  #resolve: () => void = () => {}
 
   constructor(node: ClusterNode, roomOf: (name: string) => PresenceRoom | undefined) {
     this.#node = node
     this.#roomOf = roomOf
     this.answered = new Promise((resolve) => {
-      this.#settle = resolve
+      this.#resolve = resolve
     })
   }
 
-  async ask(): Promise<void> {
-    // What they say must not come before it can be heard.
+  async send(): Promise<void> {
+    // This node must have subscribed to the channels in which the others will speak.
     const timeout = this.#node.isDegraded ? 0 : TIMEOUT
     await Promise.all(this.rooms.map((room) => this.#node.ready(room, timeout)))
     const deadline = now() + TIMEOUT
-    const told = this.#told(await requestRooms(this.#node, this.rooms))
-    if (told.length > 0)
-      await Promise.race([Promise.all(told), sleep(Math.max(0, deadline - now()), undefined, { ref: false })])
-    this.#settle()
+    const late = this.#lateSnapshots(await requestRooms(this.#node, this.rooms))
+    if (late.length > 0)
+      await Promise.race([Promise.all(late), sleep(Math.max(0, deadline - now()), undefined, { ref: false })])
+    this.#resolve()
   }
 
-  /** In a Redis Cluster, an answer may overtake what it is about, which comes on another channel. */
-  #told(all: readonly Answers[]): Promise<void>[] {
-    const told: Promise<void>[] = []
-    for (const [node, parts] of all.flatMap(({ answers }) => [...answers])) {
-      for (const name of roomsIn({ type: 'answer', rooms: parts[0] })) {
+  /** In a Redis Cluster, an answer can overtake the snapshots that it is about, because they travel in other channels. */
+  #lateSnapshots(answers: readonly Answers[]): Promise<void>[] {
+    const late: Promise<void>[] = []
+    for (const [node, parts] of answers.flatMap((one) => [...one.answers])) {
+      for (const name of readRooms(parts[0])) {
         const room = this.#roomOf(name)
-        if (room?.hasTold(node) === false) told.push(room.told(node))
+        if (room?.hasAllOf(node) === false) late.push(room.allOf(node))
       }
     }
-    return told
+    return late
   }
 }

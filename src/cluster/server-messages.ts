@@ -1,37 +1,37 @@
-import { jsonOf } from '../internal/payload.ts'
 import secureJson from 'secure-json-parse'
 import { describe, errors } from '../internal/errors.ts'
-import type { Control } from './host.ts'
+import { jsonOf } from '../internal/payload.ts'
 import type { ClusterNode } from './node.ts'
+import type { ServerNotice } from './wire/protocol.ts'
 
-/** How long the name of a message may be, in characters, and its data as JSON, in bytes. */
+/** The longest name of a message, in characters. */
 const MAX_NAME = 256
+/** The longest data of a message, in bytes of JSON. */
 const MAX_DATA = 64 * 1024
 
-/** Gets what other servers send, and from which node. */
+/** Gets the data of a message from another server, and the id of that server's node. */
 export type ClusterListener<T = unknown> = (data: T, from: { node: string }) => unknown
 
-/** What the servers of a cluster say to each other for the application. */
-export class Messages {
+/** The messages that servers send each other with `hub.cluster.send`. */
+export class ServerMessages {
   readonly #node: ClusterNode | undefined
-  readonly #failed: (error: unknown, name: string) => void
-  /** The sets are replaced and never changed, so that listeners can add and remove listeners. */
+  readonly #onListenerError: (error: unknown, name: string) => void
+  /** The sets are replaced and never changed, so that a listener can add and remove listeners. */
   readonly #listeners = new Map<string, ReadonlySet<ClusterListener>>()
 
-  /** `failed` is told of listeners that throw or reject. */
-  constructor(node: ClusterNode | undefined, failed: (error: unknown, name: string) => void) {
+  constructor(node: ClusterNode | undefined, onListenerError: (error: unknown, name: string) => void) {
     this.#node = node
-    this.#failed = failed
+    this.#onListenerError = onListenerError
   }
 
-  on(name: string, listener: ClusterListener): void {
-    assertName(name)
+  add(name: string, listener: ClusterListener): void {
+    assertMessageName(name)
     if (typeof listener !== 'function')
       throw new errors.INVALID_ARGUMENT('listener', `must be a function, got ${describe(listener)}`)
     this.#listeners.set(name, new Set(this.#listeners.get(name)).add(listener))
   }
 
-  off(name: string, listener: ClusterListener): void {
+  remove(name: string, listener: ClusterListener): void {
     const listeners = new Set(this.#listeners.get(name))
     listeners.delete(listener)
     if (listeners.size > 0) this.#listeners.set(name, listeners)
@@ -39,33 +39,31 @@ export class Messages {
   }
 
   send(name: string, data: unknown): void {
-    assertName(name)
+    assertMessageName(name)
     const safe = data === undefined ? undefined : safeCopy(data)
-    this.#node?.send({ type: 'message', name, data: safe })
+    this.#node?.notifyServers({ type: 'message', name, data: safe })
   }
 
-  /** Another server has sent this. */
-  receive(node: string, { name, data }: Control): void {
-    for (const listener of this.#listeners.get(name as string) ?? [])
-      void this.#call(listener, data, node, name as string)
+  onNotice(node: string, { name, data }: ServerNotice): void {
+    for (const listener of this.#listeners.get(name) ?? []) void this.#call(listener, data, node, name)
   }
 
   async #call(listener: ClusterListener, data: unknown, node: string, name: string): Promise<void> {
     try {
       await listener(data, { node })
     } catch (error) {
-      this.#failed(error, name)
+      this.#onListenerError(error, name)
     }
   }
 }
 
-function assertName(name: unknown): void {
+function assertMessageName(name: unknown): void {
   if (typeof name !== 'string') throw new errors.INVALID_ARGUMENT('name', `must be a string, got ${describe(name)}`)
   if (name.length === 0 || name.length > MAX_NAME)
     throw new errors.OUT_OF_RANGE('name', `must have 1 to ${MAX_NAME} characters, got ${name.length}`)
 }
 
-/** The data as the other servers get it. They would reject the whole message if it could poison a prototype. */
+/** The data as the other servers will get it. They would reject a message whose data could poison a prototype. */
 function safeCopy(data: unknown): unknown {
   const json = jsonOf(data)
   const size = Buffer.byteLength(json)
