@@ -1,23 +1,21 @@
 import { setMaxListeners } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { CloseCode, fitReason, isSendableCloseCode } from './internal/close.ts'
 import type { WebSocketConnection } from './connection/connection.ts'
 import { logClose } from './connection/close-log.ts'
 import type { ShutdownState } from './connection/context.ts'
-import type { Keeper } from './connection/close-state.ts'
 import { check, type Checks, delay, string, validateOptions } from './internal/validate.ts'
 
-/** What `app.close()` does to the connections. */
+/** How `app.close()` closes the connections. */
 export interface ShutdownOptions {
-  /** How long handlers may go on, in milliseconds, before their connections are closed. @default 2000 */
+  /** How long handlers may still run before their connections are closed, in milliseconds. @default 2000 */
   grace?: number
-  /** When what is still open is dropped, in milliseconds from the start. @default 10000 */
+  /** When connections that are still open are dropped, in milliseconds from the start of `app.close()`. @default 10000 */
   timeout?: number
   /** The close code. @default 1001 */
   code?: number
-  /** The reason in the close frame, 123 bytes at most. @default 'server shutting down' */
+  /** The close reason, at most 123 bytes. @default 'server shutting down' */
   reason?: string
-  /** A text message that every client gets before the close frame. @default none */
+  /** A text message to every client before the close frame. @default none */
   message?: string
 }
 
@@ -41,13 +39,13 @@ const CHECKS: Checks<ShutdownOptions> = {
   message: string
 }
 
-/** Checks a shutdown configuration and fills in what it leaves out. @throws FST_BLAZE_WS_INVALID_OPTION */
+/** Checks the `shutdown` option and fills in the defaults. @throws FST_BLAZE_WS_INVALID_OPTION */
 export function resolveShutdownOptions(options: unknown): ResolvedShutdownOptions {
   return validateOptions(options, 'shutdown', CHECKS, DEFAULTS)
 }
 
-/** The open connections of a server, and how they end when it closes. */
-export class Shutdown implements ShutdownState, Keeper {
+/** The open connections of a server. Closes them when the server closes. */
+export class Shutdown implements ShutdownState {
   readonly #options: ResolvedShutdownOptions
   readonly #open = new Set<WebSocketConnection>()
   readonly #controller = new AbortController()
@@ -58,7 +56,7 @@ export class Shutdown implements ShutdownState, Keeper {
     setMaxListeners(0, this.#controller.signal)
   }
 
-  /** When what is still open is dropped, in milliseconds from the start of the shutdown. */
+  /** When connections that are still open are dropped, in milliseconds from the start of the shutdown. */
   get timeout(): number {
     return this.#options.timeout
   }
@@ -71,13 +69,13 @@ export class Shutdown implements ShutdownState, Keeper {
     return this.#controller.signal
   }
 
-  /** Counts a connection among the open ones until it is closed. */
+  /** Counts a connection among the open ones until it is fully closed. */
   add(ws: WebSocketConnection): void {
     this.#open.add(ws)
-    ws.session.closeState.keptBy(this, ws)
+    ws.session.closeState.addListener(this.#onClosed, ws)
   }
 
-  forget(ws: WebSocketConnection): void {
+  readonly #onClosed = (ws: WebSocketConnection): void => {
     this.#open.delete(ws)
     if (this.#open.size === 0) this.#onEmpty()
     logClose(ws)
@@ -85,37 +83,37 @@ export class Shutdown implements ShutdownState, Keeper {
 
   /** Closes a connection whose handler has settled without an error. */
   settled(ws: WebSocketConnection): void {
-    if (this.isShuttingDown) this.#sayGoodbye(ws)
+    if (this.isShuttingDown) this.#closeWithMessage(ws)
     else void ws.close(CloseCode.NormalClosure, 'handler returned')
   }
 
-  /** From here on `isShuttingDown` is true and no handler gets a message that has not arrived yet. */
+  /** Begins the shutdown. Handlers get only the messages that have already arrived. */
   begin(): void {
     this.#controller.abort()
     for (const { session } of this.#open) session.stopReading(this.#options.code, this.#options.reason)
   }
 
-  /** Lets the handlers finish, says good-bye, and resolves when the last connection is gone. */
+  /** Gives the handlers their grace period, then closes the connections. Resolves once the last one is fully closed. */
   async drain(): Promise<void> {
     if (this.#open.size === 0) return
     const { grace, timeout } = this.#options
-    const timers = new AbortController()
-    const empty = new Promise<void>((resolve) => {
+    const closing = setTimeout(
+      () => {
+        for (const ws of this.#open) this.#closeWithMessage(ws)
+      },
+      Math.min(grace, timeout)
+    ).unref()
+    const dropping = setTimeout(() => {
+      for (const { session } of this.#open) session.terminate('shutdown timeout')
+    }, timeout).unref()
+    await new Promise<void>((resolve) => {
       this.#onEmpty = resolve
     })
-    const after = (time: number, act: (ws: WebSocketConnection) => void): void => {
-      sleep(time, undefined, { ref: false, signal: timers.signal }).then(
-        () => this.#open.forEach(act),
-        () => {}
-      )
-    }
-    after(Math.min(grace, timeout), (ws) => this.#sayGoodbye(ws))
-    after(timeout, (ws) => ws.session.terminate('shutdown timeout'))
-    await empty
-    timers.abort()
+    clearTimeout(closing)
+    clearTimeout(dropping)
   }
 
-  #sayGoodbye(ws: WebSocketConnection): void {
+  #closeWithMessage(ws: WebSocketConnection): void {
     if (ws.isClosed()) return
     const { message, code, reason } = this.#options
     if (message !== undefined) void ws.writeText(message)

@@ -217,7 +217,7 @@ describe('while the answers are awaited', () => {
     }, config)
     const client = await new RawClient(server.port).open('/ws')
     client.socket.write(Buffer.concat([clientFrame(1, 'a'), CLOSE_1000]))
-    await eventually(() => server.connections[0]?.session.closeState.isHeld === true, 'the hold')
+    await eventually(() => server.connections[0]?.session.closeState.isDeferred === true, 'the hold')
     return { ...server, client, ws: server.connections[0] as WebSocketConnection, go: resolve }
   }
 
@@ -282,7 +282,7 @@ describe('while the answers are awaited', () => {
     const flood = Buffer.concat(Array.from({ length: 1_000 }, () => clientFrame(1, 'x'.repeat(1_000))))
     for (let i = 0; i < 20; i++) await new Promise((resolve) => client.socket.write(flood, resolve))
     expect(ws.session.messagesIn).toBe(1)
-    expect(ws.session.readQueue.unread).toBe(0)
+    expect(ws.session.readQueue.unreadBytes).toBe(0)
     go()
     expect((await answers(client)).code).toBe(1000)
   })
@@ -315,7 +315,7 @@ describe('while the answers are awaited', () => {
     )
     const client = await new RawClient(port).open('/ws')
     client.socket.write(Buffer.concat([clientFrame(1, 'a'), CLOSE_1000]))
-    await eventually(() => connections[0]?.session.closeState.isHeld === true)
+    await eventually(() => connections[0]?.session.closeState.isDeferred === true)
     const end = app.close()
     expect((await answers(client)).code).toBe(1000)
     await end
@@ -331,7 +331,7 @@ describe('while the answers are awaited', () => {
     )
     const client = await new RawClient(port).open('/ws')
     client.socket.write(Buffer.concat([...frames(5), CLOSE_1000]))
-    await eventually(() => connections[0]?.session.closeState.isHeld === true)
+    await eventually(() => connections[0]?.session.closeState.isDeferred === true)
     await app.close()
     expect(await answers(client)).toEqual({ texts: texts(5), code: 1000 })
   })

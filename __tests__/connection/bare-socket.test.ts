@@ -286,7 +286,7 @@ describe('pausing', () => {
     const ws = connections[0] as WebSocketConnection
     expect(got).toBe(0)
     expect(ws.isClosed()).toBe(false)
-    expect(ws.session.readQueue.unread).toBeLessThan(2_000_000)
+    expect(ws.session.readQueue.unreadBytes).toBeLessThan(2_000_000)
     ws.socket.resume()
     await eventually(() => got === sent)
     expect(ws.socket.isPaused).toBe(false)

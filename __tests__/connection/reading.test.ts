@@ -225,8 +225,8 @@ test('a handler that keeps up is never paused; one that does not, is, and gets e
   const { ws } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => {
       const socket = ws.socket as ServerSocket
-      const pause = socket.pauseSource.bind(socket)
-      socket.pauseSource = () => {
+      const pause = socket.pauseReading.bind(socket)
+      socket.pauseReading = () => {
         pauses++
         pause()
       }

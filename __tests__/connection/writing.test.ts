@@ -181,12 +181,12 @@ function cycle(): object {
 }
 
 test.each<[string, (ws: WebSocketConnection) => Promise<void>, RegExp]>([
-  ['writeText(1)', (ws) => ws.writeText(1 as never), /"text": must be a string .* got 1/],
+  ['writeText(1)', (ws) => ws.writeText(1 as never), /"text": must be a string, got 1/],
   ['writeBinary("x")', (ws) => ws.writeBinary('x' as never), /"bytes": must be a Uint8Array/],
   [
     'writeBinary(null)',
     (ws) => ws.writeBinary(null as never),
-    /"data": must be a string, a Uint8Array or an ArrayBuffer .* got null/
+    /"data": must be a string, a Uint8Array or an ArrayBuffer, got null/
   ],
   ['writeMessage(3)', (ws) => ws.writeMessage(3 as MessageType, 'x'), /"type": must be TextMessage/],
   ['writeMessage(Close)', (ws) => ws.writeMessage(CloseMessage, 'x'), /"type": must be TextMessage/],

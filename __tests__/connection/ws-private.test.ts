@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import {
-  bytesBehindLength,
+  bytesAfterLength,
   hasBadFrame,
-  hasPeerEnded,
+  hasClientEnded,
   hasSentClose,
   keepHalfOpen,
   negotiatedDeflate,
@@ -15,7 +15,7 @@ import { closeServers, connect, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 
-// If one of these fails after an update of ws, then ws has moved what src/connection/ws-private.ts reaches for.
+// If one of these fails after an update of ws, then ws has moved what src/connection/compression/ws-private.ts reaches for.
 
 // oxlint-disable-next-line typescript/no-require-imports -- the version that is installed, for the name
 const { version } = require('ws/package.json') as { version: string }
@@ -42,10 +42,10 @@ async function plainConnection(maxPayload = 0): Promise<{ client: RawClient; soc
 describe(`ws ${version} tells how far its closing handshake has got where we expect it`, () => {
   test('the close frames of both sides', async () => {
     const { client, socket } = await plainConnection()
-    expect([hasPeerEnded(socket), hasSentClose(socket)]).toEqual([false, false])
+    expect([hasClientEnded(socket), hasSentClose(socket)]).toEqual([false, false])
     client.socket.write(clientFrame(8, Buffer.from([0x03, 0xe8])))
     expect(await client.closeCode()).toBe(1000)
-    expect([hasPeerEnded(socket), hasSentClose(socket)]).toEqual([true, true])
+    expect([hasClientEnded(socket), hasSentClose(socket)]).toEqual([true, true])
   })
 
   test('ws closes when the error is known, and keeps what it has not looked at', async () => {
@@ -53,10 +53,10 @@ describe(`ws ${version} tells how far its closing handshake has got where we exp
     const seen: unknown[] = []
     const close = socket.close.bind(socket)
     socket.close = (...args) => {
-      seen.push(hasPeerEnded(socket), args[0])
+      seen.push(hasClientEnded(socket), args[0])
       close(...args)
     }
-    socket.prependListener('error', () => seen.push(bytesBehindLength(socket), Buffer.concat(unparsed(socket)).length))
+    socket.prependListener('error', () => seen.push(bytesAfterLength(socket), Buffer.concat(unparsed(socket)).length))
     client.socket.write(Buffer.concat([clientFrame(2, Buffer.alloc(1_000)), clientFrame(1, 'behind')]))
     expect(await client.closeCode()).toBe(1009)
     // The head of the large frame, four bytes, is gone; that of the short one is six.

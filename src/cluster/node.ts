@@ -1,8 +1,9 @@
 import type { Broker, BrokerNode } from '../brokers/broker.ts'
 import { takeOwnership } from '../brokers/ownership.ts'
+import { now } from '../internal/clock.ts'
 import { PROCESS_ID, processOf } from '../internal/connection-id.ts'
 import type { DataType } from '../internal/message.ts'
-import { now, type Scheduled, Scheduler } from '../internal/scheduler.ts'
+import { type Scheduled, Scheduler } from '../internal/scheduler.ts'
 import { BrokerLink, type LinkListener } from './broker-link.ts'
 import type { NodeListeners } from './listeners.ts'
 import { Members } from './members.ts'
@@ -108,7 +109,7 @@ export class ClusterNode implements BrokerNode, Scheduled {
     const { all, nodes } = this.#channels
     const own = [all, nodes, this.#channels.inboxOf(this.id), this.#channels.ofProcess(PROCESS_ID)]
     for (const channel of own) this.#subscriptions.need(channel)
-    this.#scheduler.require(Math.min(CHECK_TIME, this.lease))
+    this.#scheduler.ensurePrecisionFor(Math.min(CHECK_TIME, this.lease))
     this.#scheduler.add(this)
     this.#link.check(now())
   }

@@ -1,10 +1,10 @@
 import type { WebSocketConnection } from './connection.ts'
 import { isRequestLoggingDisabled } from './request-logging.ts'
-import { now } from '../internal/scheduler.ts'
+import { now } from '../internal/clock.ts'
 
 /**
- * The one line that a connection leaves in the log, when it is fully closed: numbers, the path as the route spells it, and the
- * close reason, which pino escapes. No URL, no header, no address: these can hold secrets. Not where requests are not logged.
+ * Logs one line for a connection that is fully closed, unless request logging is disabled: the route's path, how the connection
+ * ended, and counts. It contains no URL, header or address, because they can hold secrets. pino escapes the close reason.
  */
 export function logClose(ws: WebSocketConnection): void {
   try {
@@ -12,7 +12,7 @@ export function logClose(ws: WebSocketConnection): void {
     if (log.isLevelEnabled?.('info') !== false && !isRequestLoggingDisabled(ws.request))
       ws.request.log.info(summaryOf(ws), 'websocket closed')
   } catch {
-    // A log that cannot be written must not keep the end of a connection from those who wait for it.
+    // A logger that throws must not keep other listeners from learning that the connection is closed.
   }
 }
 

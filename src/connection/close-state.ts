@@ -1,57 +1,62 @@
 import { setMaxListeners } from 'node:events'
 import { CloseCode, CloseError, type CloseInfo } from '../internal/close.ts'
 
-/** Who keeps a connection in a list, and takes it out once it is fully closed. */
-export interface Keeper {
-  forget(connection: object): void
-}
+/** Called with a connection that is fully closed. */
+type CloseListener = (connection: object) => void
 
-const NOBODY: readonly Keeper[] = []
+const NO_LISTENERS: readonly CloseListener[] = []
 
-/** How a connection ends: every reader, writer, iterator and signal learns it from here, and so the same. */
+/**
+ * How a connection ends. Readers, writers, iterators and signals all learn it from here, so they all report the same.
+ *
+ * The end may be deferred: the cause is known, but our close frame waits for the handler to answer earlier messages. `begin`
+ * ends that wait, and `finish` follows once the socket is closed.
+ */
 export class CloseState {
-  /** How it ended; undefined until it is fully closed. */
+  /** How the connection ended; undefined until it is fully closed. */
   info: CloseInfo | undefined
   #cause: CloseInfo | undefined
-  /** While the handler may still answer what came before the cause: whether more can come of the peer, which is dropped then. */
-  #held: 'peer open' | 'peer done' | undefined
-  // Made when first used: most connections never need them.
+  /** Set while the end is deferred. 'client done': the client has sent its close frame, and nothing more can come from it. */
+  #deferral: 'client open' | 'client done' | undefined
+  // Created when first needed: most connections never need them.
   #abort: AbortController | undefined
   #promise: Promise<void> | undefined
   #resolve: (() => void) | undefined
-  #keepers: readonly Keeper[] = NOBODY
+  #listeners: readonly CloseListener[] = NO_LISTENERS
   #connection: object | undefined
 
-  /** True once the connection is closing or closed. */
+  /** True once the connection is closing or closed. False while the end is deferred: the handler can still write. */
   get hasBegun(): boolean {
-    return this.#cause !== undefined && this.#held === undefined
+    return this.#cause !== undefined && this.#deferral === undefined
   }
 
-  /** True while the end waits for the handler. */
-  get isHeld(): boolean {
-    return this.#held !== undefined
+  /** True while our close frame waits for the handler to answer earlier messages. */
+  get isDeferred(): boolean {
+    return this.#deferral !== undefined
   }
 
-  /** True while the end waits for the handler and nothing more can come from the peer. */
-  get isHeldForPeer(): boolean {
-    return this.#held === 'peer done'
+  /** True while the end is deferred because of the client's close frame, or of a frame that broke the protocol. */
+  get isClientDone(): boolean {
+    return this.#deferral === 'client done'
   }
 
-  /** Why the connection ends, from when that is known: before the end begins, while it is held. */
+  /** Why the connection ends. Known before `hasBegun` if the end is deferred. */
   get cause(): CloseInfo | undefined {
     return this.#cause
   }
 
-  /** The peer has closed or broken a rule, and the end waits for the handler: `begin` ends the wait. The first cause stands. */
-  hold(code: number, reason: string, isPeerDone: boolean): void {
+  /**
+   * Remembers why the connection will end, and lets the handler answer earlier messages before it does. The first cause stands.
+   */
+  defer(code: number, reason: string, isClientDone: boolean): void {
     this.#cause ??= { code, reason, wasClean: true }
-    this.#held = isPeerDone ? 'peer done' : 'peer open'
+    this.#deferral = isClientDone ? 'client done' : 'client open'
   }
 
-  /** The end begins. The first cause stands, whatever comes after it. */
+  /** The connection is closing from now on. The first cause stands. */
   begin(code: number, reason: string, wasClean = false): void {
     this.#cause ??= { code, reason, wasClean }
-    this.#held = undefined
+    this.#deferral = undefined
   }
 
   /** The connection is fully closed. `isComplete`: both sides have sent a close frame. */
@@ -59,19 +64,19 @@ export class CloseState {
     this.begin(CloseCode.AbnormalClosure, '')
     const { code, reason } = this.#cause as CloseInfo
     this.info = { code, reason, wasClean: isComplete && code !== CloseCode.AbnormalClosure }
-    const keepers = this.#keepers
-    this.#keepers = NOBODY
-    for (const keeper of keepers) keeper.forget(this.#connection as object)
+    const listeners = this.#listeners
+    this.#listeners = NO_LISTENERS
+    for (const listener of listeners) listener(this.#connection as object)
     this.#resolve?.()
     this.#abort?.abort(this.error())
   }
 
-  /** What reads and writes reject with, from the beginning of the end. */
+  /** The error for reads and writes on a connection that is closing or closed. */
   error(): CloseError {
     return new CloseError(this.info ?? this.#cause ?? { code: CloseCode.AbnormalClosure, reason: '', wasClean: false })
   }
 
-  /** Aborted when the connection is fully closed. */
+  /** Aborted once the connection is fully closed. */
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController()
@@ -81,8 +86,8 @@ export class CloseState {
     return this.#abort.signal
   }
 
-  /** Resolves when the connection is fully closed. */
-  finished(): Promise<void> {
+  /** Resolves once the connection is fully closed. */
+  whenClosed(): Promise<void> {
     if (this.info !== undefined) return Promise.resolve()
     this.#promise ??= new Promise((resolve) => {
       this.#resolve = resolve
@@ -90,16 +95,18 @@ export class CloseState {
     return this.#promise
   }
 
-  /** Tells a keeper to forget `connection` when it is fully closed; not where it already is. */
-  keptBy(keeper: Keeper, connection: object): void {
+  /**
+   * Calls `listener(connection)` once the connection is fully closed. Does nothing if it already is. The connection is the
+   * same in every call; with it as an argument, one listener serves all connections.
+   */
+  addListener<Connection extends object>(listener: (connection: Connection) => void, connection: Connection): void {
     if (this.info !== undefined) return
     this.#connection = connection
-    // Not `push`, which makes place for sixteen more.
-    this.#keepers = [...this.#keepers, keeper]
+    // Not `push`, which would allocate room for sixteen more.
+    this.#listeners = [...this.#listeners, listener as CloseListener]
   }
 
-  /** Takes `keptBy` back. */
-  leftBy(keeper: Keeper): void {
-    this.#keepers = this.#keepers.filter((other) => other !== keeper)
+  removeListener(listener: unknown): void {
+    this.#listeners = this.#listeners.filter((other) => other !== listener)
   }
 }

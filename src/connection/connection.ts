@@ -1,10 +1,13 @@
+import { isIPv6, type Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
-import { assertSendable, assertTimeout, CloseCode, type CloseInfo, fitReason } from '../internal/close.ts'
+import type { LimitedConnection } from '../config/rate-limit.ts'
 import type { WebSocketConfig } from '../config/route-config.ts'
+import { addressOf } from '../internal/address.ts'
+import { assertSendable, assertTimeout, CloseCode, type CloseInfo, fitReason } from '../internal/close.ts'
+import { newConnectionId } from '../internal/connection-id.ts'
 import { brand } from '../internal/copies.ts'
 import { describe, errors } from '../internal/errors.ts'
-import type { LimitedConnection } from '../config/rate-limit.ts'
 import {
   BinaryMessage,
   type MessageType,
@@ -13,13 +16,6 @@ import {
   TextMessage,
   type WebSocketMessage
 } from '../internal/message.ts'
-import { abortable } from './read/abortable-read.ts'
-import type { Session } from './session.ts'
-import type { ShutdownState } from './context.ts'
-import { COPY_LIMIT, frameOf } from './write/frame.ts'
-import { ConnectionIdentity } from './identity.ts'
-import type { Reader } from './read/read-queue.ts'
-import { MessageIterator } from './read/message-iterator.ts'
 import {
   assertDataType,
   controlPayload,
@@ -29,7 +25,16 @@ import {
   payloadOf,
   valueOf
 } from '../internal/payload.ts'
-import { markHandled, rejected } from './silenced.ts'
+import { markHandled, rejected, withDeadline } from '../internal/promises.ts'
+import { contextOf, type ShutdownState, type WebSocketContext } from './context.ts'
+import type { WebSocketLocals } from './locals.ts'
+import { abortable } from './read/abortable-read.ts'
+import { MessageIterator } from './read/message-iterator.ts'
+import type { Reader } from './read/read-queue.ts'
+import type { Session } from './session.ts'
+import { COPY_LIMIT, frameOf } from './write/frame.ts'
+
+type LocalOf<K extends string> = K extends keyof WebSocketLocals ? WebSocketLocals[K] : unknown
 
 /**
  * A WebSocket connection: read it in a loop, write to it, await the writes.
@@ -40,27 +45,43 @@ import { markHandled, rejected } from './silenced.ts'
  * })
  * ```
  */
-export class WebSocketConnection extends ConnectionIdentity implements AsyncIterable<WebSocketMessage> {
+export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
   static {
     brand(this, 'connection')
   }
 
+  /** The upgrade request. */
+  readonly request: FastifyRequest
+  /** @internal */
+  readonly session: Session
+  readonly #shutdown: ShutdownState
+  // These are created when first needed: most connections never need them.
+  #remoteAddr: string | undefined
+  #localAddr: string | undefined
+  #id: string | undefined
+  #locals: Map<string, unknown> | undefined
+  #context: WebSocketContext | undefined
+
   /** @internal */
   constructor(session: Session, request: FastifyRequest, shutdown: ShutdownState) {
-    super(session, request, shutdown)
+    this.session = session
+    this.request = request
+    this.#shutdown = shutdown
+    // Node.js remembers the address of a closed socket only if it was read before.
+    void socketOf(session, request).remoteAddress
     const { rateLimit } = session.config
     const onLimit = rateLimit === false ? undefined : rateLimit.onLimit
-    if (typeof onLimit === 'function') session.onLimit = () => void answerLimit(this, onLimit)
+    if (typeof onLimit === 'function') session.onLimit = () => void callOnLimit(onLimit, this)
   }
 
   // ---- Reading
 
   /**
-   * The next message, in the order they came. One reader at a time.
+   * Returns the next message, in the order in which the client sent them. Only one read at a time may wait.
    *
-   * @param options.signal gives up waiting when it is aborted; no message is lost by that.
-   * @throws CloseError once the connection is closed and all that had arrived was read.
-   * @throws FST_BLAZE_WS_CONCURRENT_READ while another read waits, or while `socket` has `message` listeners.
+   * @param options.signal stops waiting when it is aborted, and rejects with its reason. No message is lost.
+   * @throws CloseError if the connection is closed and all messages were read.
+   * @throws FST_BLAZE_WS_CONCURRENT_READ if another read waits, or if `socket` has `message` listeners.
    */
   readMessage(options?: { signal?: AbortSignal }): Promise<WebSocketMessage> {
     const signal = options?.signal
@@ -77,17 +98,22 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
   }
 
   /**
-   * The next message, parsed as JSON; objects with `__proto__` or `constructor.prototype` keys are refused.
+   * Returns the next message, parsed as JSON. The keys `__proto__` and `constructor.prototype` are refused.
    *
-   * @throws FST_BLAZE_WS_INVALID_JSON, with `closeCode` 1007, where it is none; the connection stays open.
-   * @param options.signal as for `readMessage`.
-   * @throws CloseError as `readMessage`.
+   * @param options.signal like that of `readMessage`.
+   * @throws FST_BLAZE_WS_INVALID_JSON, with `closeCode` 1007, if the message is not valid JSON. The connection stays open.
+   * @throws CloseError and FST_BLAZE_WS_CONCURRENT_READ like `readMessage`.
    */
   readJSON<T = unknown>(options?: { signal?: AbortSignal }): Promise<T> {
     return markHandled(this.readMessage(options).then((message) => valueOf(message) as T))
   }
 
-  /** The messages until the connection ends; ends quietly however it was closed, see `closeInfo`. Leaving the loop closes nothing. */
+  /**
+   * Iterates over the messages until the connection ends. The loop then ends without an error; `closeInfo` says why. To leave
+   * the loop early does not close the connection.
+   *
+   * @throws FST_BLAZE_WS_CONCURRENT_READ like `readMessage`.
+   */
   [Symbol.asyncIterator](): AsyncIterableIterator<WebSocketMessage> {
     return new MessageIterator(this.session.readQueue)
   }
@@ -95,19 +121,23 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
   // ---- Writing
 
   /**
-   * Sends a message. Resolves when the socket took it and no more than `writeBufferSize` is unsent: await it, and a slow
-   * client slows you down instead of filling the memory. Not awaiting it is safe.
+   * Sends a message. Resolves once at most `writeBufferSize` bytes are unsent. If you await it, a slow client slows the handler
+   * down instead of filling the memory. If you do not, a rejection cannot crash the process.
    *
-   * A `PingMessage` or `PongMessage` is sent as such.
+   * The types `PingMessage` and `PongMessage` send a ping or a pong.
    *
-   * @throws CloseError (as a rejection, like the others) once the connection is closed.
-   * @throws TypeError where the type or the data is of no use, or text is not UTF-8.
+   * All errors are rejections of the promise.
+   *
+   * @throws CloseError if the connection is closing or closed.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT, a TypeError, if the type or the data is invalid, or if text is not UTF-8.
+   * @throws FST_BLAZE_WS_OUT_OF_RANGE, a RangeError, if a ping or pong is longer than 125 bytes.
    */
   writeMessage(type: MessageType, data: MessageData): Promise<void> {
     try {
       if (type === PingMessage || type === PongMessage) return this.session.write(frameOf(type, controlPayload(data)))
       assertDataType(type)
-      return this.session.write(frameOf(type, kept(payloadOf(type, data), this.session.config), this.session.deflate))
+      const payload = copyIfNeeded(payloadOf(type, data), this.session.config)
+      return this.session.write(frameOf(type, payload, this.session.deflate))
     } catch (error) {
       return rejected(error as Error)
     }
@@ -119,7 +149,7 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
     return rejected(
       new errors.INVALID_ARGUMENT(
         'text',
-        `must be a string (for bytes there is writeMessage, for values writeJSON), got ${describe(text)}`
+        `must be a string, got ${describe(text)}; use writeMessage for bytes and writeJSON for other values`
       )
     )
   }
@@ -130,7 +160,11 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
     return rejected(new errors.INVALID_ARGUMENT('bytes', 'must be a Uint8Array or an ArrayBuffer, got string'))
   }
 
-  /** Sends a value as JSON. Rejects with a TypeError where it has no JSON form. See `writeMessage`. */
+  /**
+   * Sends a value as a JSON text message. See `writeMessage`.
+   *
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT, a TypeError, if the value has no JSON form, such as `undefined` or a cycle.
+   */
   writeJSON(value: unknown): Promise<void> {
     try {
       return this.writeMessage(TextMessage, jsonOf(value))
@@ -140,10 +174,10 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
   }
 
   /**
-   * Sends without ever waiting. False where the message was dropped: the connection is closed, or `sendQueueSize` messages
-   * already wait for the socket. What was dropped is counted in `dropped`.
+   * Sends a message if there is room, and never waits. Returns false if the message was dropped, because the connection is
+   * closing or closed, or because `sendQueueSize` messages already wait. `dropped` counts these messages.
    *
-   * @throws TypeError where the data is neither string nor bytes, or is to be text and not UTF-8.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT, a TypeError, if the type or the data is invalid, or if text is not UTF-8.
    */
   writeAsync(data: MessageData, type: MessageType = TextMessage): boolean {
     assertDataType(type)
@@ -158,12 +192,15 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
     return taken
   }
 
-  /** Sends a ping of at most 125 bytes. The peer's pong is taken note of by the heartbeat. */
+  /**
+   * Sends a ping of at most 125 bytes. See `writeMessage`. You need no pings of your own to detect dead connections:
+   * `pingInterval` does.
+   */
   ping(data: MessageData = ''): Promise<void> {
     return this.writeMessage(PingMessage, data)
   }
 
-  /** Sends a pong of at most 125 bytes; pings are answered without it. */
+  /** Sends a pong of at most 125 bytes. See `writeMessage`. The client's pings are answered automatically. */
   pong(data: MessageData = ''): Promise<void> {
     return this.writeMessage(PongMessage, data)
   }
@@ -171,11 +208,15 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
   // ---- Closing
 
   /**
-   * Closes the connection: what was written goes out, then the close frame. Resolves when it is fully closed; a peer that does
-   * not answer within `closeTimeout` is dropped. Calling it again is harmless, and so is calling it when the peer has closed:
-   * the first code stands. A reason is cut to the 123 bytes that fit.
+   * Closes the connection. Earlier writes are sent first, then the close frame. Resolves once the connection is fully closed. A
+   * client that does not answer within `closeTimeout` is dropped. If the connection is already closing, the first code stands.
+   * A reason longer than 123 bytes is cut.
    *
-   * @throws TypeError or RangeError (as a rejection) where the code cannot be sent (RFC 6455, 7.4).
+   * All errors are rejections of the promise.
+   *
+   * @param code 1000 to 1003, 1007 to 1014, or 3000 to 4999 (RFC 6455, 7.4). @default 1000
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT, a TypeError, if the code or the reason has the wrong type.
+   * @throws FST_BLAZE_WS_OUT_OF_RANGE, a RangeError, if the code cannot be sent.
    */
   close(code: number = CloseCode.NormalClosure, reason = ''): Promise<void> {
     try {
@@ -184,32 +225,36 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
       return rejected(error as Error)
     }
     this.session.close(code, fitReason(reason))
-    return this.session.closeState.finished()
+    return this.session.closeState.whenClosed()
   }
 
-  /** Closes with 1000 and drops the connection where it is not fully closed after `timeout` milliseconds. */
+  /**
+   * Closes with 1000, and drops the connection if it is not fully closed after `timeout` milliseconds. Resolves once it is
+   * fully closed.
+   *
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT or FST_BLAZE_WS_OUT_OF_RANGE, as rejections, if the timeout is not 0 to 2147483647.
+   */
   closeGracefully(timeout: number): Promise<void> {
     try {
       assertTimeout(timeout)
     } catch (error) {
       return rejected(error as Error)
     }
-    const timer = setTimeout(() => this.terminate(), timeout).unref()
-    return this.close().finally(() => clearTimeout(timer))
+    return withDeadline(timeout, this.close(), () => this.terminate())
   }
 
-  /** Drops the connection at once, without a close frame and without what was not sent. */
+  /** Drops the connection at once. No close frame and no waiting messages are sent. */
   terminate(): void {
     this.session.terminate()
   }
 
   /**
-   * Closes with 4401 at this time, when the token that opened the connection runs out. Calling it again moves the time, so that
-   * a client can prove itself anew; `Infinity` takes it back. A time in the past closes at once. The time is that of the wall
-   * clock; it is looked at twice a second.
+   * Closes with 4401 at this time. Use it if the token that opened the connection expires. Another call moves the time, for
+   * example after the client has sent a new token; `Infinity` removes it. A time in the past closes at once. The time is that
+   * of the wall clock, and is checked at least twice a second.
    *
    * @param time a Date, or milliseconds since 1970.
-   * @throws TypeError (FST_BLAZE_WS_INVALID_ARGUMENT) where it is no time.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT, a TypeError, if it is not a valid time.
    */
   expireAt(time: Date | number): void {
     const milliseconds = Number(time)
@@ -222,7 +267,7 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
     this.session.expireAt(milliseconds)
   }
 
-  /** True once the connection is closed or closing: nothing can be written any more. */
+  /** True once the connection is closing or closed: further writes reject. */
   isClosed(): boolean {
     return this.session.closeState.hasBegun
   }
@@ -232,7 +277,7 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
     return this.session.closeState.info
   }
 
-  /** Aborted, with a `CloseError` as its reason, when the connection is fully closed. */
+  /** Aborted once the connection is fully closed. Its reason is a `CloseError`. */
   get signal(): AbortSignal {
     return this.session.closeState.signal
   }
@@ -240,36 +285,114 @@ export class WebSocketConnection extends ConnectionIdentity implements AsyncIter
   // ---- State
 
   /**
-   * The underlying socket of `ws`, for what this class lacks and for libraries that want such a socket. What is sent on it goes
-   * out behind what was written here. While it has `message` listeners they get every message and reads are refused. The
-   * connection still closes when the handler settles: let it wait for the `close` event.
+   * A unique id, even among all nodes of a cluster. A hub accepts it in place of a room name, to send to this connection only.
+   */
+  get id(): string {
+    return (this.#id ??= newConnectionId())
+  }
+
+  /** The negotiated subprotocol; `''` if there is none. */
+  get protocol(): string {
+    return this.session.socket.protocol
+  }
+
+  /** How many bytes were written and not yet taken by the kernel. */
+  get bufferedAmount(): number {
+    return this.session.writer.unsentBytes
+  }
+
+  /** How many messages to this client were dropped, by `writeAsync` or by the hub. */
+  get dropped(): number {
+    return this.session.dropped
+  }
+
+  /**
+   * The socket of the `ws` package, for features that this class lacks and for libraries that expect one. Messages that you
+   * send on it go out after those that were written here. While it has `message` listeners, they get all messages, and reads
+   * reject with FST_BLAZE_WS_CONCURRENT_READ. The connection still closes when the handler settles, so let the handler wait for
+   * the `close` event.
    */
   get socket(): WebSocket {
     return this.session.socket
   }
 
-  /** How many bytes were written and not yet taken by the kernel. */
-  get bufferedAmount(): number {
-    return this.session.writer.unsent
+  // ---- The upgrade request
+
+  /** The client's address as `ip:port`, or `[ip]:port` for IPv6. The ip respects Fastify's `trustProxy`. */
+  remoteAddr(): string {
+    return (this.#remoteAddr ??= formatAddress(
+      addressOf(this.request),
+      socketOf(this.session, this.request).remotePort
+    ))
   }
 
-  /** How many messages to this connection were dropped, by `writeAsync` or by the hub. */
-  get dropped(): number {
-    return this.session.dropped
+  /** The server's address as `ip:port`, or `[ip]:port` for IPv6; `''` if the client disconnected before the first call. */
+  localAddr(): string {
+    return (this.#localAddr ??= this.#readLocalAddress())
+  }
+
+  #readLocalAddress(): string {
+    const { localAddress, localPort } = socketOf(this.session, this.request)
+    return formatAddress(localAddress, localPort)
+  }
+
+  /** The `User-Agent` header of the upgrade request; `''` if there is none. */
+  userAgent(): string {
+    return this.header('user-agent')
+  }
+
+  /** A header of the upgrade request; `''` if there is none. The name is case-insensitive. */
+  header(name: string): string {
+    const headers = this.request.headers
+    const key = name.toLowerCase()
+    const value = Object.hasOwn(headers, key) ? headers[key] : undefined
+    return Array.isArray(value) ? value.join(', ') : (value ?? '')
+  }
+
+  /** The upgrade request with its parameters and logger, and the state of the server. */
+  context(): WebSocketContext {
+    return (this.#context ??= contextOf(this.request, this.#shutdown))
+  }
+
+  // ---- Values of the application
+
+  /** Keeps a value for as long as the connection lives. Declare its type in `WebSocketLocals`. */
+  setLocal<K extends string>(key: K, value: LocalOf<K>): void {
+    ;(this.#locals ??= new Map()).set(key, value)
+  }
+
+  /** Returns the value that `setLocal` has kept under this key; undefined if there is none. */
+  getLocal<K extends keyof WebSocketLocals>(key: K): WebSocketLocals[K] | undefined
+  getLocal<T = unknown>(key: string): T | undefined
+  getLocal(key: string): unknown {
+    return this.#locals?.get(key)
   }
 }
 
-/** A payload that may still be needed when the write has resolved, which is then in memory of our own. */
-function kept(payload: string | Buffer, { writeBufferSize }: WebSocketConfig): string | Buffer {
+/** Copies a payload that could still be needed after the write has resolved, when the caller may change its bytes. */
+function copyIfNeeded(payload: string | Buffer, { writeBufferSize }: WebSocketConfig): string | Buffer {
   const resolvesEarly = payload.length > COPY_LIMIT && payload.length <= writeBufferSize
   return resolvesEarly && typeof payload !== 'string' ? ownCopy(payload) : payload
 }
 
-/** A limit's answer may fail, and its connection goes on. */
-async function answerLimit(ws: WebSocketConnection, onLimit: (ws: LimitedConnection) => unknown): Promise<void> {
+/** If the callback fails, the error is logged, and the connection goes on. */
+async function callOnLimit(onLimit: (ws: LimitedConnection) => unknown, ws: WebSocketConnection): Promise<void> {
   try {
     await onLimit(ws)
   } catch (error) {
     ws.request.log.error({ err: error }, 'onLimit of a rateLimit failed')
   }
+}
+
+/**
+ * The socket that knows the addresses: the session's stream, except for an upgrade with a body (Node.js 26), whose stream has
+ * none. Streams in memory have no addresses at all.
+ */
+function socketOf({ stream }: Session, request: FastifyRequest): Partial<Socket> {
+  return 'remoteAddress' in stream ? (stream as Socket) : (request.raw.socket ?? {})
+}
+
+function formatAddress(ip: string | undefined, port: number | undefined): string {
+  if (ip === undefined) return ''
+  return `${isIPv6(ip) ? `[${ip}]` : ip}:${port ?? 0}`
 }

@@ -1,23 +1,23 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 
-/** Tells a connection of its server's shutdown. */
+/** Whether the server shuts down. */
 export interface ShutdownState {
   readonly isShuttingDown: boolean
   /** Aborted when the shutdown begins. */
   readonly signal: AbortSignal
 }
 
-/** The circumstances of a connection: its upgrade request and its server. */
+/** The upgrade request of a connection, and the state of its server. */
 export interface WebSocketContext {
-  /** The upgrade request, with what hooks decorated it with. */
+  /** The upgrade request, with its decorations. */
   readonly request: FastifyRequest
   /** The request's logger. */
   readonly log: FastifyBaseLogger
-  /** A parameter of the query string, the first where it is given more than once; `''` where it is absent. */
+  /** A parameter of the query string; the first if there are several, `''` if there is none. */
   query(name: string): string
-  /** A parameter of the path; `''` where it is absent. */
+  /** A parameter of the path; `''` if there is none. */
   param(name: string): string
-  /** What a hook before the upgrade put on the request under this name. */
+  /** A property that a hook set on the request before the upgrade. */
   locals<T = unknown>(name: string): T | undefined
   /** True from the start of `app.close()`. */
   isShuttingDown(): boolean

@@ -1,65 +1,62 @@
+import { CloseCode } from '../internal/close.ts'
 import type { CloseState } from './close-state.ts'
+import type { WebSocketConfig } from '../config/route-config.ts'
+import { now } from '../internal/clock.ts'
+import { PingMessage } from '../internal/message.ts'
+import type { Scheduled } from '../internal/scheduler.ts'
+import { frameOf } from './write/frame.ts'
 import type { Writer } from './write/writer.ts'
-import { now, type Scheduled } from '../internal/scheduler.ts'
 
-/** What of a route's configuration concerns time, in milliseconds. */
-export interface HeartbeatConfig {
-  readTimeout: number
-  writeTimeout: number
-  pingInterval: number
-  pongTimeout: number
-  closeTimeout: number
-}
+const EMPTY_PING = frameOf(PingMessage, '')
 
-/** A connection as its deadlines know it. */
+/** The part of a session that its heartbeat uses. An interface, because the session imports the heartbeat. */
 export interface HeartbeatSession {
-  readonly config: HeartbeatConfig
+  readonly config: WebSocketConfig
   readonly writer: Writer
   readonly closeState: CloseState
-  /** True while nothing is read from the peer. */
+  /** True while nothing is read from the socket. */
   readonly isPaused: boolean
-  ping(): void
-  /** Nothing was read for `readTimeout`. */
-  idle(): void
-  /** The handler has not answered in time what came before the peer's close frame. */
-  overdue(): void
-  /** The peer is gone: no handshake is of use. */
-  dead(reason: string): void
+  close(code: number, reason: string): void
+  /** Sends the close frame that waits for the handler. */
+  closeDeferred(): void
+  terminate(reason: string): void
 }
 
-/** The deadlines and pings of one connection, looked after by the shared watchdog. */
+/** The pings and deadlines of one connection. The shared scheduler checks them. */
 export class Heartbeat implements Scheduled {
-  /** When the last complete message, ping or pong was noticed, by `now()`. */
+  /** When a check last noticed a complete message, ping or pong, by `now()`. */
   #lastReadAt = now()
-  /** True where one has come since: looking at the clock for each of them would cost more than it tells. */
-  #hasHeard = false
-  readonly #subject: HeartbeatSession
+  /** True if one has come since then. To read the clock for each of them would cost too much. */
+  #hasRead = false
+  readonly #session: HeartbeatSession
   #nextPingAt: number
-  /** When the oldest unanswered ping was sent; 0 where all are answered. */
+  /** When the oldest unanswered ping was sent; 0 if all are answered. */
   #pingedAt = 0
+  /** Since when the connection has been closing; 0 if it is open. */
   #closingSince = 0
 
-  constructor(subject: HeartbeatSession) {
-    this.#subject = subject
-    const { pingInterval } = subject.config
-    // The first ping comes anywhere in the second half of an interval: connections opened together do not beat together.
+  constructor(session: HeartbeatSession) {
+    this.#session = session
+    const { pingInterval } = session.config
+    // The first ping comes at a random time in the second half of the interval: connections that opened together should not be
+    // pinged together.
     this.#nextPingAt =
       pingInterval === 0 ? Infinity : this.#lastReadAt + Math.round(pingInterval * (1 - Math.random() / 2))
   }
 
-  /** A pong, also one that nobody asked for, shows that the peer lives. */
-  ponged(): void {
-    this.#hasHeard = true
+  /** A complete message or a ping has come. */
+  onRead(): void {
+    this.#hasRead = true
+  }
+
+  /** A pong has come. Even an unsolicited one shows that the client is alive. */
+  onPong(): void {
+    this.#hasRead = true
     this.#pingedAt = 0
   }
 
-  /** A complete message or a ping has come. */
-  heard(): void {
-    this.#hasHeard = true
-  }
-
-  /** From now on only the closing handshake is waited for: for the handler while the end is held, then for the peer. */
-  closing(): void {
+  /** From now on only `closeTimeout` and `writeTimeout` apply. */
+  onClosing(): void {
     this.#closingSince = now()
   }
 
@@ -67,56 +64,58 @@ export class Heartbeat implements Scheduled {
     this.#lastReadAt += time
     if (this.#pingedAt > 0) this.#pingedAt += time
     if (this.#closingSince > 0) this.#closingSince += time
-    this.#subject.writer.stall?.forgive(time)
+    this.#session.writer.stallTimer?.postpone(time)
   }
 
   check(time: number): void {
     const isClosing = this.#closingSince > 0
-    // Where writes may take for ever, a close still may not.
-    const writeTimeout = this.#subject.config.writeTimeout || (isClosing ? this.#subject.config.closeTimeout : Infinity)
-    const since = this.#subject.writer.stall?.since ?? 0
-    if (since > 0 && time - since >= writeTimeout) return this.#subject.dead('write timeout')
+    // Without a write timeout writes may take forever, but closing may not.
+    const writeTimeout = this.#session.config.writeTimeout || (isClosing ? this.#session.config.closeTimeout : Infinity)
+    const since = this.#session.writer.stallTimer?.since ?? 0
+    if (since > 0 && time - since >= writeTimeout) return this.#session.terminate('write timeout')
     if (isClosing) return this.#checkClosing(time)
-    if (this.#hasHeard) this.#lastReadAt = time
-    this.#hasHeard = false
-    if (this.#subject.isPaused) this.#excuse(time)
+    if (this.#hasRead) this.#lastReadAt = time
+    this.#hasRead = false
+    if (this.#session.isPaused) this.#restartReadDeadlines(time)
     else if (this.#checkReads(time)) return
     if (time >= this.#nextPingAt) this.#ping(time)
   }
 
+  /** First the handler has `closeTimeout` to answer earlier messages, then the client has it to answer our close frame. */
   #checkClosing(time: number): void {
-    const { closeState, writer, config } = this.#subject
-    // What was written before our close frame goes out first; how long that may take is the write timeout's matter.
-    if (!closeState.isHeld && writer.unsent > 0) this.#closingSince = time
+    const { closeState, writer, config } = this.#session
+    // Earlier frames go out before our close frame; `writeTimeout` limits how long they may take.
+    if (!closeState.isDeferred && writer.unsentBytes > 0) this.#closingSince = time
     if (time - this.#closingSince < config.closeTimeout) return
-    if (closeState.isHeld) this.#subject.overdue()
-    else this.#subject.dead('close timeout')
+    if (closeState.isDeferred) this.#session.closeDeferred()
+    else this.#session.terminate('close timeout')
   }
 
-  /** While we do not read, the peer cannot be blamed for what we do not see. */
-  #excuse(time: number): void {
+  /** While the socket is paused we cannot see what the client sends. */
+  #restartReadDeadlines(time: number): void {
     this.#lastReadAt = time
     if (this.#pingedAt > 0) this.#pingedAt = time
   }
 
+  /** Ends the connection if nothing was read in time. True if it did. */
   #checkReads(time: number): boolean {
-    const { readTimeout, pongTimeout } = this.#subject.config
+    const { readTimeout, pongTimeout } = this.#session.config
     if (pongTimeout > 0 && this.#pingedAt > 0 && time - this.#pingedAt >= pongTimeout) {
-      this.#subject.dead('pong timeout')
+      this.#session.terminate('pong timeout')
       return true
     }
     if (readTimeout > 0 && time - this.#lastReadAt >= readTimeout) {
-      this.#subject.idle()
+      this.#session.close(CloseCode.PolicyViolation, 'read timeout')
       return true
     }
     return false
   }
 
   #ping(time: number): void {
-    this.#nextPingAt = Math.max(this.#nextPingAt + this.#subject.config.pingInterval, time)
-    // One that is still on its way asks the same question.
-    if (this.#pingedAt > 0 && this.#subject.writer.isBlocked) return
+    this.#nextPingAt = Math.max(this.#nextPingAt + this.#session.config.pingInterval, time)
+    // An earlier ping still waits to be sent. A second one would tell us nothing more.
+    if (this.#pingedAt > 0 && this.#session.writer.isBlocked) return
     if (this.#pingedAt === 0) this.#pingedAt = time
-    this.#subject.ping()
+    void this.#session.writer.write(EMPTY_PING)
   }
 }

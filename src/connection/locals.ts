@@ -1,5 +1,5 @@
 /**
- * The types of what `setLocal` and `getLocal` keep: declare yours by merging.
+ * The types of the values that `setLocal` and `getLocal` keep. Declare your own by merging:
  *
  * ```ts
  * declare module 'fastify-blaze-ws' {

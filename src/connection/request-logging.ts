@@ -4,10 +4,7 @@ interface LogController {
   isLogDisabled(request: FastifyRequest): boolean
 }
 
-/**
- * True where the application wants no line in the log for this request: by Fastify's `disableRequestLogging`, or by a
- * `LogController` of its own.
- */
+/** True if the application disabled logging for this request, with `disableRequestLogging` or a `LogController` of its own. */
 export function isRequestLoggingDisabled(request: FastifyRequest): boolean {
   const controller = controllerOf(request.server)
   if (controller !== undefined) return controller.isLogDisabled(request)
@@ -23,8 +20,8 @@ function controllerOf(server: object): LogController | undefined {
 }
 
 /**
- * Fastify keeps its controller on the root instance, under a symbol that only its description tells; older versions have none. A
- * test fails where a new version keeps it elsewhere.
+ * Fastify keeps its log controller on the root instance, under a symbol that can be found only by its description. Older
+ * versions have none. A test fails if a new version of Fastify changes this.
  */
 function findController(server: object): LogController | undefined {
   for (let owner: object | null = server; owner !== null; owner = Object.getPrototypeOf(owner) as object | null) {

@@ -1,11 +1,11 @@
 import type { FastifyRequest } from 'fastify'
 
-/** The connection that a request has become. */
+/** The key under which an upgraded request keeps its connection. */
 const CONNECTION = Symbol('fastify-blaze-ws.connection')
 
 type Upgraded = FastifyRequest & { [CONNECTION]: { readonly signal: AbortSignal } }
 
-/** One getter for all requests: they keep the same shape. */
+/** One getter for all requests, so that they keep the same shape in V8. */
 const SIGNAL = {
   configurable: true,
   get(this: Upgraded): AbortSignal {
@@ -14,19 +14,19 @@ const SIGNAL = {
 }
 
 /**
- * From here on the request's own `signal` is that of its connection, and one that a hook took before is aborted with it. Fastify's
- * would never be aborted: it lets go of a request whose reply is hijacked, as every upgrade's is.
+ * Makes `request.signal` the signal of the connection. A signal that a hook took from Fastify earlier is aborted with it.
+ * Fastify itself would never abort it: it stops watching a request whose reply is hijacked, as the reply to every upgrade is.
  */
 export function shareSignal(request: FastifyRequest, connection: { readonly signal: AbortSignal }): void {
-  const taken = controllerOf(request)
-  if (taken !== undefined) connection.signal.addEventListener('abort', () => taken.abort(connection.signal.reason))
+  const earlier = controllerOf(request)
+  if (earlier !== undefined) connection.signal.addEventListener('abort', () => earlier.abort(connection.signal.reason))
   ;(request as Upgraded)[CONNECTION] = connection
   Object.defineProperty(request, 'signal', SIGNAL)
 }
 
 /**
- * What aborts the signal that a hook took from Fastify; undefined where none did. Fastify keeps it under a symbol that only its
- * description tells. A test fails where a new version keeps it elsewhere.
+ * The controller of the signal that a hook took from Fastify; undefined if none did. Fastify keeps it under a symbol that can
+ * be found only by its description. A test fails if a new version of Fastify changes this.
  */
 function controllerOf(request: FastifyRequest): AbortController | undefined {
   const symbol = Object.getOwnPropertySymbols(request).find(

@@ -1,112 +1,121 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
-import { CloseCode, CloseError, type CloseInfo } from '../internal/close.ts'
 import type { WebSocketConfig } from '../config/route-config.ts'
-import { BinaryMessage, PingMessage, PongMessage, TextMessage, type WebSocketMessage } from '../internal/message.ts'
-import { CloseFinder } from './read/close-finder.ts'
-import { setUpDeflate } from './compression/compression.ts'
-import type { DeflateParams } from './compression/deflate.ts'
+import { now } from '../internal/clock.ts'
+import { CloseCode, CloseError, type CloseInfo } from '../internal/close.ts'
+import { BinaryMessage, PongMessage, TextMessage, type WebSocketMessage } from '../internal/message.ts'
+import type { Scheduler } from '../internal/scheduler.ts'
 import { CloseState } from './close-state.ts'
-import { Expiry } from './expiry.ts'
-import { FrameCounter } from './read/frame-counter.ts'
-import { type Frame, frameOf } from './write/frame.ts'
-import { ReadQueue } from './read/read-queue.ts'
-import { Heartbeat } from './heartbeat.ts'
-import { MAX_UNSENT, Writer } from './write/writer.ts'
+import { setUpCompression } from './compression/compression.ts'
+import type { DeflateParams } from './compression/deflate.ts'
+import type { CompressedSession } from './compression/inflater.ts'
+import { bytesAfterLength, hasClientEnded, hasSentClose, keepHalfOpen, unparsed } from './compression/ws-private.ts'
+import { Heartbeat, type HeartbeatSession } from './heartbeat.ts'
+import { Lifetime } from './lifetime.ts'
+import { CloseFinder } from './read/close-finder.ts'
+import { FloodCounter } from './read/flood-counter.ts'
 import { MessageEmitter } from './read/message-emitter.ts'
+import { type RateLimitedSession, RateLimiter } from './read/rate-limiter.ts'
+import { type MessageSource, ReadQueue } from './read/read-queue.ts'
+import type { SendClose, ServerSocket, SocketSession } from './socket.ts'
+import { type Frame, frameOf } from './write/frame.ts'
 import { closeOnFinish } from './write/stream.ts'
-import { RateLimiter } from './read/rate-limiter.ts'
-import type { SendClose, ServerSocket, SocketOwner } from './socket.ts'
-import { now, type Scheduler } from '../internal/scheduler.ts'
-import { bytesBehindLength, hasPeerEnded, hasSentClose, keepHalfOpen, unparsed } from './compression/ws-private.ts'
-
-const EMPTY_PING = frameOf(PingMessage, '')
+import { MAX_UNSENT, Writer } from './write/writer.ts'
 
 /** The timers that all connections of a server share. */
 export interface Schedulers {
   /** For heartbeats and deadlines. */
   readonly deadlines: Scheduler
-  /** For those who have to wait a moment: finer, and still while nobody does. */
+  /** For connections that wait for their rate limit. It is finer, and stops while there are none. */
   readonly throttle: Scheduler
 }
 
 /**
- * One open socket with its parts: what comes in, what goes out, the deadlines, and how it ends. It binds them to `ws` and to
- * each other; the public side of it is `WebSocketConnection`.
+ * One open socket with its parts: the read queue, the writer, the heartbeat and the close state. The session connects them with
+ * each other and with `ws`. `WebSocketConnection` is its public side.
  */
-export class Session implements SocketOwner {
+export class Session implements SocketSession, MessageSource, HeartbeatSession, CompressedSession, RateLimitedSession {
   readonly socket: ServerSocket
-  /** What the socket reads from and writes to. */
-  readonly raw: Duplex
+  /** The stream below the socket. */
+  readonly stream: Duplex
   readonly config: WebSocketConfig
   readonly readQueue: ReadQueue
   readonly writer: Writer
   readonly closeState = new CloseState()
-  /** How compressed messages are sent; undefined where none are. */
+  /** How to compress messages to the client; undefined if they are not compressed. */
   readonly deflate: DeflateParams | undefined
-  /** How many messages to this connection were dropped. */
+  /** How many messages to the client were dropped. */
   dropped = 0
   readonly log: FastifyBaseLogger
-  /** When it was opened, by `now()`. */
+  /** When the connection was opened, by `now()`. */
   readonly openedAt = now()
-  /** What came in: messages, and the bytes of their payloads. */
+  /** How many messages came from the client. */
   messagesIn = 0
+  /** How many bytes their payloads had. */
   bytesIn = 0
-  /** True once the handler of the connection has settled. */
+  /** True once the handler has settled. */
   isSettled = false
-  /** Called for a message over the rate limit, where that neither waits nor closes. */
+  /** The `onLimit` callback of the rate limit, if it is a function. */
   onLimit: (() => void) | undefined
-  readonly #clocks: Schedulers
-  readonly #liveness: Heartbeat
-  #expiry: Expiry | undefined
-  /** Where a message over the limit closes the connection. */
-  #limiter: RateLimiter | undefined
-  /** Made at the first frame that it counts. */
-  #flood: FrameCounter | undefined
-  /** What to close with for a message that could not be inflated. */
-  #failure: { code: number; reason: string } | undefined
-  /** Made when `socket` is used as a bare socket. */
-  #pump: MessageEmitter | undefined
-  /** Made when we refuse a message for good. */
+  readonly #schedulers: Schedulers
+  readonly #heartbeat: Heartbeat
+  // These are created when first needed: most connections never need them.
+  #lifetime: Lifetime | undefined
+  /** The rate limit, if a message over it closes the connection. Otherwise the read queue has it. */
+  #closingLimiter: RateLimiter | undefined
+  #floodCounter: FloodCounter | undefined
+  /** How to close because of a message that could not be inflated. */
+  #badMessage: { code: number; reason: string } | undefined
+  /** Exists once `ws.socket` is used directly. */
+  #messageEmitter: MessageEmitter | undefined
+  /** Exists once a bad frame was received. */
   #closeFinder: CloseFinder | undefined
 
-  constructor(socket: ServerSocket, raw: Duplex, config: WebSocketConfig, clocks: Schedulers, log: FastifyBaseLogger) {
+  constructor(
+    socket: ServerSocket,
+    stream: Duplex,
+    config: WebSocketConfig,
+    schedulers: Schedulers,
+    log: FastifyBaseLogger
+  ) {
     this.socket = socket
-    this.raw = raw
+    this.stream = stream
     this.config = config
     this.log = log
-    this.#clocks = clocks
+    this.#schedulers = schedulers
     this.readQueue = new ReadQueue(this, config.readBufferSize)
-    this.writer = new Writer(raw, config)
-    this.#liveness = new Heartbeat(this)
-    this.deflate = setUpDeflate(this)
-    socket.owner = this
-    closeOnFinish(raw)
-    clocks.deadlines.add(this.#liveness)
+    this.writer = new Writer(stream, config)
+    this.#heartbeat = new Heartbeat(this)
+    this.deflate = setUpCompression(this)
+    socket.session = this
+    closeOnFinish(stream)
+    schedulers.deadlines.add(this.#heartbeat)
     this.#setUpLimits()
   }
 
-  /** Sends a frame, see `Outbound.write`; a connection with too much unsent is closed instead. */
+  // ---- For the connection, the hub and the shutdown
+
+  /** Sends a frame; see `Writer.write`. Closes the connection instead if too much is unsent. */
   write(frame: Frame): Promise<void> {
     if (this.writer.wouldOverflow(frame.size)) {
       this.log.warn(
-        { unsent: this.writer.unsent, limit: MAX_UNSENT },
-        'websocket closed, too much unsent: await the writes'
+        { unsent: this.writer.unsentBytes, limit: MAX_UNSENT },
+        'websocket closed: too many unsent bytes; await the writes'
       )
       this.closeSlow()
     }
     return this.writer.write(frame)
   }
 
-  /** Begins the closing handshake, or completes it: where the peer has begun, its code stands. */
+  /** Begins the closing handshake, or completes it. If the client or an earlier call has begun it, the first code stands. */
   close(code: number, reason: string): void {
     if (this.closeState.hasBegun) return
     this.closeState.begin(code, reason)
     this.#closeSocket()
   }
 
-  /** Drops what waits and closes with 1013. Says how many messages were dropped. */
+  /** Drops what is queued and closes with 1013. Returns how many messages were dropped. */
   closeSlow(): number {
     if (this.closeState.hasBegun) return 0
     this.closeState.begin(CloseCode.TryAgainLater, 'too slow')
@@ -122,37 +131,40 @@ export class Session implements SocketOwner {
     this.socket.terminate()
   }
 
-  /** No more messages are taken, but it can still be written to; reads end with this code once all was read. */
+  /** Drops further messages. Once all earlier ones were read, reads end with this code. Writes still work. */
   stopReading(code: number, reason: string): void {
     if (!this.closeState.hasBegun)
       this.readQueue.end(() => new CloseError(this.closeState.cause ?? { code, reason, wasClean: true }))
   }
 
-  /** Closes with 4401 at this time, in milliseconds since 1970; called again, it moves the time. */
+  /** Closes with 4401 at this time, in milliseconds since 1970. Another call moves the time. */
   expireAt(time: number): void {
     if (this.closeState.hasBegun) return
-    this.#requireExpiry().expireAt(time)
+    this.#requireLifetime().expireAt(time)
   }
 
-  // ---- From the socket
+  // ---- For the socket
 
-  get emitter(): MessageEmitter {
-    return (this.#pump ??= new MessageEmitter(this.readQueue, this.socket))
+  get messageEmitter(): MessageEmitter {
+    return (this.#messageEmitter ??= new MessageEmitter(this.readQueue, (message, binaryType) =>
+      this.socket.emitMessage(message, binaryType)
+    ))
   }
 
   get queuedBytes(): number {
-    return this.writer.unsent - this.raw.writableLength
+    return this.writer.unsentBytes - this.stream.writableLength
   }
 
   onClose(code: number | undefined, reason: string, send: SendClose): void {
-    if (this.#failure !== undefined) ({ code, reason } = this.#failure)
-    const due = code ?? CloseCode.NoStatusReceived
-    const isByPeer = !this.closeState.hasBegun && !this.closeState.isHeldForPeer && hasPeerEnded(this.socket)
-    if (isByPeer && (this.closeState.isHeld || this.readQueue.isBusy)) return this.#hold(due, reason, true)
-    this.closeState.begin(due, reason, true)
+    if (this.#badMessage !== undefined) ({ code, reason } = this.#badMessage)
+    const cause = code ?? CloseCode.NoStatusReceived
+    const isByClient = !this.closeState.hasBegun && !this.closeState.isClientDone && hasClientEnded(this.socket)
+    if (isByClient && (this.closeState.isDeferred || this.readQueue.hasUnanswered))
+      return this.#deferClose(cause, reason, true)
+    this.closeState.begin(cause, reason, true)
     this.#stopReceiving()
-    // What comes now is dropped, and the peer's answer must not wait for whoever has paused the socket.
-    if (this.socket.isPaused) this.socket.resumeSource()
+    // The client's close frame must be read even if the application has paused the socket. Messages before it are dropped.
+    if (this.socket.isPaused) this.socket.resumeReading()
     this.writer.end(
       () => this.closeState.error(),
       () => this.#sendClose(send)
@@ -164,155 +176,146 @@ export class Session implements SocketOwner {
   }
 
   onMessage(data: Buffer, isBinary: boolean): void {
-    if (this.closeState.cause !== undefined) return this.#countLate()
-    this.#liveness.heard()
+    if (this.closeState.cause !== undefined) return this.#countLateFrame()
+    this.#heartbeat.onRead()
     this.messagesIn++
     this.bytesIn += data.length
-    this.#expiry?.heard()
+    this.#lifetime?.onMessage()
     const message: WebSocketMessage = { type: isBinary ? BinaryMessage : TextMessage, data }
-    if (this.#limiter?.takes(message) ?? true) this.readQueue.push(message)
-    else this.#refuse('rate limit exceeded')
+    if (this.#closingLimiter?.tryTake(message) ?? true) this.readQueue.push(message)
+    else this.#closeForViolation('rate limit exceeded')
   }
 
   onPing(data: Buffer): void {
-    if (this.closeState.cause !== undefined) return this.#countLate()
-    this.#liveness.heard()
-    this.#countControl()
+    if (this.closeState.cause !== undefined) return this.#countLateFrame()
+    this.#heartbeat.onRead()
+    this.#countControlFrame()
     this.writer.pong(frameOf(PongMessage, data))
   }
 
   onPong(): void {
-    if (this.closeState.cause !== undefined) return this.#countLate()
-    this.#liveness.ponged()
-    this.#countControl()
+    if (this.closeState.cause !== undefined) return this.#countLateFrame()
+    this.#heartbeat.onPong()
+    this.#countControlFrame()
   }
 
   onError(error: Error): void {
-    this.log.debug({ err: error }, 'websocket failed by its client')
+    this.log.debug({ err: error }, 'client violated the WebSocket protocol')
     const { code } = error as NodeJS.ErrnoException
-    // Behind these the next frame can be found.
-    if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#findClose(bytesBehindLength(this.socket))
+    // Only after these errors is it known where the next frame begins.
+    if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#findClose(bytesAfterLength(this.socket))
     else if (code === 'WS_ERR_INVALID_UTF8') this.#findClose(0)
   }
 
   onClosed(received: number, reason: string): void {
-    // A close frame behind messages that were still being inflated when the peer ended TCP is first heard of here.
+    // Usually the end has begun. Not if the client ended TCP while messages before its close frame were still being inflated.
     this.closeState.begin(received, reason)
-    this.#clocks.deadlines.delete(this.#liveness)
-    if (this.#expiry !== undefined) this.#clocks.deadlines.delete(this.#expiry)
-    const hasReceived = received !== CloseCode.AbnormalClosure || this.#closeFinder?.isFound === true
-    this.closeState.finish(hasReceived && hasSentClose(this.socket))
+    this.#schedulers.deadlines.delete(this.#heartbeat)
+    if (this.#lifetime !== undefined) this.#schedulers.deadlines.delete(this.#lifetime)
+    const hasReceivedClose = received !== CloseCode.AbnormalClosure || this.#closeFinder?.isFound === true
+    this.closeState.finish(hasReceivedClose && hasSentClose(this.socket))
     const error = (): CloseError => this.closeState.error()
     this.readQueue.end(error)
     this.writer.fail(error)
-    this.#pump?.finish()
+    this.#messageEmitter?.finish()
   }
 
-  endError(): Error {
+  closeError(): Error {
     return this.closeState.error()
   }
 
   onListening(isListening: boolean): void {
     if (this.closeState.info !== undefined) return
-    if (isListening) this.emitter.start()
-    else this.#pump?.stop()
+    if (isListening) this.messageEmitter.start()
+    else this.#messageEmitter?.stop()
   }
 
   onListenerError(event: string, error: unknown): void {
-    const { emitter } = this
-    if (emitter.hasFailed) return
-    emitter.hasFailed = true
-    emitter.stop()
+    const { messageEmitter } = this
+    if (messageEmitter.hasFailed) return
+    messageEmitter.hasFailed = true
+    messageEmitter.stop()
     this.close(CloseCode.InternalServerError, 'internal error')
     try {
       this.log.error({ err: error, event }, 'a listener of ws.socket failed')
     } catch {
-      // Anything can be thrown, also what cannot be logged.
+      // Listeners can throw anything, even values that cannot be logged.
     }
   }
 
   onPause(): void {
-    this.emitter.pause()
-    this.socket.pauseSource()
+    this.messageEmitter.pause()
+    this.socket.pauseReading()
   }
 
   onResume(): void {
-    this.#pump?.resume()
-    if (!this.readQueue.isPaused) this.socket.resumeSource()
+    this.#messageEmitter?.resume()
+    if (!this.readQueue.isPaused) this.socket.resumeReading()
   }
 
-  reopen(): void {
-    this.readQueue.reopen()
+  // ---- For the read queue
+
+  pause(): void {
+    this.socket.pauseReading()
   }
 
-  limited(): void {
+  resume(): void {
+    if (this.#messageEmitter?.isPaused !== true) this.socket.resumeReading()
+  }
+
+  onAllAnswered(): void {
+    if (this.closeState.isDeferred) this.closeDeferred()
+  }
+
+  // ---- For the rate limit and the compression
+
+  onTokens(): void {
+    this.readQueue.retry()
+  }
+
+  onOverLimit(): void {
     this.onLimit?.()
   }
 
   onBadMessage(code: number, reason: string): void {
-    this.#failure = { code, reason }
+    this.#badMessage = { code, reason }
     this.#findClose(0)
   }
 
-  // ---- From the unread messages
-
-  pause(): void {
-    this.socket.pauseSource()
-  }
-
-  resume(): void {
-    if (this.#pump?.isPaused !== true) this.socket.resumeSource()
-  }
-
-  exhausted(): void {
-    if (this.closeState.isHeld) this.overdue()
-  }
-
-  // ---- From the deadlines
+  // ---- For the heartbeat
 
   get isPaused(): boolean {
     return this.socket.isPaused
   }
 
-  ping(): void {
-    void this.writer.write(EMPTY_PING)
-  }
-
-  idle(): void {
-    this.close(CloseCode.PolicyViolation, 'read timeout')
-  }
-
-  overdue(): void {
-    // The cause is known: it stands.
+  closeDeferred(): void {
+    // These arguments have no effect: the cause that was deferred stands.
     this.close(CloseCode.NormalClosure, '')
   }
 
-  dead(reason: string): void {
-    this.terminate(reason)
-  }
+  // ---- Closing
 
-  /** The client has broken a rule: it gets 1008, and before that the answers to what came earlier. */
-  #refuse(reason: string): void {
-    if (this.readQueue.isBusy) this.#hold(CloseCode.PolicyViolation, reason, false)
+  /** Closes with 1008. Earlier messages are answered first. */
+  #closeForViolation(reason: string): void {
+    if (this.readQueue.hasUnanswered) this.#deferClose(CloseCode.PolicyViolation, reason, false)
     else this.close(CloseCode.PolicyViolation, reason)
   }
 
-  /** Nothing more is taken. Our close frame waits until the handler asks for more or settles, `closeTimeout` at most. */
-  #hold(code: number, reason: string, isPeerDone: boolean): void {
-    if (isPeerDone) keepHalfOpen(this.raw)
-    const isFirst = !this.closeState.isHeld
-    this.closeState.hold(code, reason, isPeerDone)
+  /** Takes no more messages. Sends our close frame once the handler asks for more or settles, or after `closeTimeout`. */
+  #deferClose(code: number, reason: string, isClientDone: boolean): void {
+    if (isClientDone) keepHalfOpen(this.stream)
+    const isFirst = !this.closeState.isDeferred
+    this.closeState.defer(code, reason, isClientDone)
     if (isFirst) this.#stopReceiving()
   }
 
   #stopReceiving(): void {
     this.readQueue.stop()
-    this.#liveness.closing()
-    // Node remembers the address of a socket that is gone only where it was asked for it before.
-    void (this.raw as Partial<Socket>).localAddress
+    this.#heartbeat.onClosing()
+    // Node.js remembers the address of a closed socket only if it was read before.
+    void (this.stream as Partial<Socket>).localAddress
   }
 
-  /** Has the socket close with the code of the cause. */
   #closeSocket(): void {
     this.#sendClose((code, reason) => this.socket.close(code, reason))
   }
@@ -322,40 +325,43 @@ export class Session implements SocketOwner {
     send(code === CloseCode.NoStatusReceived ? undefined : code, reason)
   }
 
-  /** Looks for the peer's close frame past `ws`, `skip` bytes from here. */
+  /** Looks for the client's close frame in the data that `ws` does not parse. Skips this many bytes first. */
   #findClose(skip: number): void {
     if (this.#closeFinder !== undefined) return
     const finder = (this.#closeFinder = new CloseFinder(skip))
     for (const chunk of unparsed(this.socket)) finder.read(chunk)
-    this.raw.on('data', (chunk: Buffer) => finder.read(chunk))
+    this.stream.on('data', (chunk: Buffer) => finder.read(chunk))
   }
 
-  /** Until the peer's close frame comes, all else is read for nothing; who sends that much is not waited for. */
-  #countLate(): void {
-    if ((this.#flood ??= new FrameCounter()).isLastLate()) this.socket.pauseSource()
+  // ---- Limits
+
+  /** While we wait for the client's close frame, all other frames are dropped, and after too many of them we stop reading. */
+  #countLateFrame(): void {
+    if ((this.#floodCounter ??= new FloodCounter()).reachesLateLimit()) this.socket.pauseReading()
   }
 
-  #countControl(): void {
+  #countControlFrame(): void {
     const { maxControlFrames } = this.config
-    if (maxControlFrames > 0 && (this.#flood ??= new FrameCounter()).isOver(maxControlFrames))
-      this.#refuse('too many control frames')
+    if (maxControlFrames > 0 && (this.#floodCounter ??= new FloodCounter()).exceedsControlLimit(maxControlFrames))
+      this.#closeForViolation('too many control frames')
   }
 
   #setUpLimits(): void {
     const { rateLimit, firstMessageTimeout, maxLifetime } = this.config
-    if (firstMessageTimeout > 0 || maxLifetime > 0) this.#requireExpiry()
+    if (firstMessageTimeout > 0 || maxLifetime > 0) this.#requireLifetime()
     if (rateLimit === false) return
-    const limiter = new RateLimiter(rateLimit, this.#clocks.throttle, this)
-    // Who is told of a limit is told in order: behind what was answered before.
-    if (rateLimit.onLimit === 'close') this.#limiter = limiter
-    else this.readQueue.gate = limiter
+    const limiter = new RateLimiter(rateLimit, this.#schedulers.throttle, this)
+    // In the read queue the limit applies when a message is read, so that `onLimit` is called after earlier messages were
+    // answered.
+    if (rateLimit.onLimit === 'close') this.#closingLimiter = limiter
+    else this.readQueue.limiter = limiter
   }
 
-  #requireExpiry(): Expiry {
-    if (this.#expiry === undefined) {
-      this.#expiry = new Expiry(this.config, (code, reason) => this.close(code, reason))
-      this.#clocks.deadlines.add(this.#expiry)
+  #requireLifetime(): Lifetime {
+    if (this.#lifetime === undefined) {
+      this.#lifetime = new Lifetime(this.config, (code, reason) => this.close(code, reason))
+      this.#schedulers.deadlines.add(this.#lifetime)
     }
-    return this.#expiry
+    return this.#lifetime
   }
 }

@@ -4,40 +4,41 @@ import { BinaryMessage, type WebSocketMessage } from '../internal/message.ts'
 import type { BinaryType, MessageEmitter } from './read/message-emitter.ts'
 import { hasBadFrame } from './compression/ws-private.ts'
 
-/** Sends a close frame; without a code, an empty one. */
+/** Sends a close frame. Without a code the frame is empty. */
 export type SendClose = (code: number | undefined, reason: string) => void
 
-/** What a server socket tells the connection that owns it. */
-export interface SocketOwner {
-  /** How many bytes wait that the socket's stream does not have yet. */
+/** The part of a session that its socket uses. An interface, because the session imports the socket. */
+export interface SocketSession {
+  /** How many bytes wait in the send queue. */
   readonly queuedBytes: number
   /** Reads for the `message` listeners. */
-  readonly emitter: MessageEmitter
+  readonly messageEmitter: MessageEmitter
   /**
-   * A closing handshake begins: by us, by the peer's close frame, or by a frame that breaks the protocol.
-   * `send` sends our close frame; what was written before must go first.
+   * A closing handshake begins: we close the socket, the application closes it, the client has sent a close frame, or `ws` has
+   * received a bad frame. `send` sends our close frame. It may be called later, after earlier frames were sent.
    */
   onClose(code: number | undefined, reason: string, send: SendClose): void
-  /** Something is sent past the connection. */
+  /** The application is about to send something on `ws.socket`. */
   beforeSend(): void
   onMessage(data: Buffer, isBinary: boolean): void
   onPing(data: Buffer): void
   onPong(): void
   onError(error: Error): void
-  /** The connection is fully closed; `received` is the code of the peer's close frame, with its reason, or 1006 where none came. */
+  /** The socket is closed. `received` and `reason` are those of the client's close frame; 1006 if none came. */
   onClosed(received: number, reason: string): void
-  /** What whoever sends too late is told. */
-  endError(): Error
-  /** A `message` listener was added, or the last one removed. */
+  /** The error for sending on a socket that is closing or closed. */
+  closeError(): Error
+  /** A `message` listener was added, or the last one was removed. */
   onListening(isListening: boolean): void
-  /** A listener has thrown, or returned a promise that was rejected. */
+  /** A listener has thrown, or returned a promise that rejected. */
   onListenerError(event: string, error: unknown): void
-  /** `pause()` and `resume()` were called from outside. */
+  /** The application has called `pause()`. */
   onPause(): void
+  /** The application has called `resume()`. */
   onResume(): void
 }
 
-/** What is wrong with a frame that `ws` closes for, which gives a code and no reason. */
+/** The close reasons for bad frames. `ws` gives only a code. */
 const BAD_FRAME: Record<number, string> = {
   1002: 'protocol error',
   1007: 'invalid UTF-8',
@@ -53,35 +54,36 @@ type Listener = (this: WebSocket, ...args: unknown[]) => unknown
 const BINARY_TYPES: readonly unknown[] = ['nodebuffer', 'arraybuffer', 'fragments', 'blob'] satisfies BinaryType[]
 
 /**
- * `ws`'s socket, which tells its owner what comes in, and asks it before it closes and before it sends. For those who use it as
- * an ordinary socket of `ws`, it gives `message` listeners what the owner reads for them.
+ * The socket of `ws`, bound to a session: it reports to the session what comes in, when it is about to close and when the
+ * application is about to send. The application can use it like an ordinary socket of `ws`, except that its `message` listeners
+ * get what the session reads for them. Without a session it is an ordinary socket.
  */
 export class ServerSocket extends WebSocket {
-  owner: SocketOwner | undefined
+  session: SocketSession | undefined
 
-  /** The owner hears of everything before the listeners do, whoever adds or removes them, and at less cost than as one of them. */
+  /** The session gets every event before the listeners. That costs less than to be a listener, and cannot be removed. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
-    const { owner } = this
-    if (owner === undefined) return super.emit(event, ...args)
-    if (event === 'message') owner.onMessage(args[0] as Buffer, args[1] as boolean)
-    else if (event === 'ping') owner.onPing(args[0] as Buffer)
-    else if (event === 'pong') owner.onPong()
-    else if (event === 'error') owner.onError(args[0] as Error)
-    else if (event === 'close') owner.onClosed(args[0] as number, String(args[1]))
+    const { session } = this
+    if (session === undefined) return super.emit(event, ...args)
+    if (event === 'message') session.onMessage(args[0] as Buffer, args[1] as boolean)
+    else if (event === 'ping') session.onPing(args[0] as Buffer)
+    else if (event === 'pong') session.onPong()
+    else if (event === 'error') session.onError(args[0] as Error)
+    else if (event === 'close') session.onClosed(args[0] as number, String(args[1]))
     else return super.emit(event, ...args)
     return event === 'message' || this.#callListeners(event, args)
   }
 
-  /** Gives a message to the `message` listeners, in this form where it is binary. */
-  emitMessage({ type, data }: WebSocketMessage, form: BinaryType): void {
+  /** Gives a message to the `message` listeners; a binary one as this type. */
+  emitMessage({ type, data }: WebSocketMessage, binaryType: BinaryType): void {
     const isBinary = type === BinaryMessage
-    this.#callListeners('message', [isBinary ? binaryAs(form, data) : data, isBinary])
+    this.#callListeners('message', [isBinary ? binaryAs(binaryType, data) : data, isBinary])
   }
 
-  /** A listener that fails must not take the others, and the process, along: `ws` calls from where nobody catches. */
+  /** If a listener fails, the others are still called. `ws` emits events where an error would crash the process. */
   #callListeners(event: string, args: unknown[]): boolean {
     if (this.listenerCount(event) === 0) return false
-    const onError = (error: unknown): void => this.owner?.onListenerError(event, error)
+    const onError = (error: unknown): void => this.session?.onListenerError(event, error)
     for (const listener of this.rawListeners(event) as Listener[]) {
       try {
         const result = listener.apply(this, args)
@@ -93,7 +95,7 @@ export class ServerSocket extends WebSocket {
     return true
   }
 
-  // ---- Listeners, also those that `once`, `addEventListener` and `onmessage` add
+  // ---- Listeners. `once`, `addEventListener` and `onmessage` call these methods, too.
 
   override on(event: string | symbol, listener: (...args: any[]) => void): this {
     super.on(event, listener)
@@ -125,94 +127,99 @@ export class ServerSocket extends WebSocket {
   }
 
   #listenersChanged(event: string | symbol): this {
-    if (event === 'message') this.owner?.onListening(this.listenerCount('message') > 0)
+    if (event === 'message') this.session?.onListening(this.listenerCount('message') > 0)
     return this
   }
 
-  // ---- Pausing, for the owner's reasons and for those of others
+  // ---- Pausing: `pause` and `resume` are for the application, `pauseReading` and `resumeReading` for the session
 
   override pause(): void {
-    if (this.owner === undefined) super.pause()
-    else this.owner.onPause()
+    if (this.session === undefined) super.pause()
+    else this.session.onPause()
   }
 
   override resume(): void {
-    if (this.owner === undefined) super.resume()
-    else this.owner.onResume()
+    if (this.session === undefined) super.resume()
+    else this.session.onResume()
   }
 
-  /** Reads nothing more from the peer. */
-  pauseSource(): void {
+  /** Reads nothing more from the stream. */
+  pauseReading(): void {
     super.pause()
   }
 
-  resumeSource(): void {
+  resumeReading(): void {
     super.resume()
   }
 
   // ---- Closing and sending
 
-  /** `ws` calls this, too: with the peer's code once its close frame came, and with 1002, 1007, 1008 or 1009 on a bad frame. */
+  /**
+   * `ws` calls this, too: with the client's code after its close frame, and with 1002, 1007, 1008 or 1009 after a bad frame.
+   */
   override close(code?: number, reason?: string | Buffer): void {
-    if (this.owner === undefined || this.readyState !== WebSocket.OPEN) return super.close(code, reason)
+    if (this.session === undefined || this.readyState !== WebSocket.OPEN) return super.close(code, reason)
     const text = reason === undefined ? this.#reasonFor(code) : reason.toString()
-    // Here, where the caller still is: `ws` would throw when what was written before has gone out.
+    // Check here, so that the caller gets the error. `ws` would throw later, when earlier frames have been sent.
     if (code !== undefined) assertSendable(code, text)
-    this.owner.onClose(code, fitReason(text), (...args) => super.close(...args))
+    this.session.onClose(code, fitReason(text), (...args) => super.close(...args))
   }
 
   #reasonFor(code: number | undefined): string {
     return code !== undefined && hasBadFrame(this) ? (BAD_FRAME[code] ?? '') : ''
   }
 
-  /** Not compressed: whoever sends past the connection gets exactly the frame that was asked for. */
+  /**
+   * Never compressed: the application gets exactly the frame that it asked for, and our permessage-deflate cannot compress for
+   * `ws`.
+   */
   override send(data: Data, callback?: Callback): void
   override send(data: Data, options: SendOptions, callback?: Callback): void
   override send(data: Data, options?: SendOptions | Callback, callback?: Callback): void {
-    this.owner?.beforeSend()
-    if (typeof options === 'function') super.send(data, { compress: false }, this.#told(options))
-    else super.send(data, { ...options, compress: false }, this.#told(callback))
+    this.session?.beforeSend()
+    if (typeof options === 'function') super.send(data, { compress: false }, this.#withCloseError(options))
+    else super.send(data, { ...options, compress: false }, this.#withCloseError(callback))
   }
 
-  /** Once the end has begun, `ws` calls back with an error of no kind, that nobody can tell from a failure. */
-  #told(callback: Callback | undefined): Callback | undefined {
-    const { owner } = this
-    if (callback === undefined || owner === undefined || this.readyState === WebSocket.OPEN) return callback
-    return (error) => callback(error && owner.endError())
+  /** While the socket is closing, `ws` calls back with a plain error. A CloseError tells the application what happened. */
+  #withCloseError(callback: Callback | undefined): Callback | undefined {
+    const { session } = this
+    if (callback === undefined || session === undefined || this.readyState === WebSocket.OPEN) return callback
+    return (error) => callback(error && session.closeError())
   }
 
-  #toldIn<Args extends unknown[]>(args: Args): Args {
-    return args.map((arg) => (typeof arg === 'function' ? this.#told(arg as Callback) : arg)) as Args
+  #withCloseErrors<Args extends unknown[]>(args: Args): Args {
+    return args.map((arg) => (typeof arg === 'function' ? this.#withCloseError(arg as Callback) : arg)) as Args
   }
 
   override ping(...args: Parameters<WebSocket['ping']>): void {
-    this.owner?.beforeSend()
-    super.ping(...this.#toldIn(args))
+    this.session?.beforeSend()
+    super.ping(...this.#withCloseErrors(args))
   }
 
   override pong(...args: Parameters<WebSocket['pong']>): void {
-    this.owner?.beforeSend()
-    super.pong(...this.#toldIn(args))
+    this.session?.beforeSend()
+    super.pong(...this.#withCloseErrors(args))
   }
 
   static {
-    // The types of `ws` know these two as plain properties, which TypeScript does not let accessors override.
-    const unsent = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'bufferedAmount') as {
+    // The types of `ws` declare these two as plain properties, and TypeScript allows no accessors to override them.
+    const bufferedAmount = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'bufferedAmount') as {
       get(this: WebSocket): number
     }
     Object.defineProperties(this.prototype, {
       bufferedAmount: {
         get(this: ServerSocket) {
-          return unsent.get.call(this) + (this.owner?.queuedBytes ?? 0)
+          return bufferedAmount.get.call(this) + (this.session?.queuedBytes ?? 0)
         }
       },
       binaryType: {
         get(this: ServerSocket) {
-          return this.owner?.emitter.binaryType ?? 'nodebuffer'
+          return this.session?.messageEmitter.binaryType ?? 'nodebuffer'
         },
         set(this: ServerSocket, type: BinaryType) {
-          // Like `ws`, which ignores what it does not know. Its own receiver keeps to buffers: the owner needs them.
-          if (this.owner !== undefined && BINARY_TYPES.includes(type)) this.owner.emitter.binaryType = type
+          // Like `ws`, ignore unknown types. Its receiver always makes buffers, which the session needs.
+          if (this.session !== undefined && BINARY_TYPES.includes(type)) this.session.messageEmitter.binaryType = type
         }
       }
     })

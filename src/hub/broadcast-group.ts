@@ -28,7 +28,7 @@ export class BroadcastGroup {
     for (const ws of targets) {
       const { deflate, writer } = ws.session
       if (group === undefined || group.deflate !== deflate) group = this.#groupOf(message, deflate)
-      if (group.frames.isOpen && writer.share(group.frames)) group.members++
+      if (group.frames.isOpen && writer.attachShared(group.frames)) group.members++
       else this.others.push(ws)
     }
     for (const { members } of this.#groups) this.sharing += members

@@ -46,8 +46,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   readonly #delivery: Broadcaster
   readonly #options: ReturnType<typeof resolveHubOptions>
   readonly #done: Promise<void>
-  /** What others call of this hub, and users should not. */
-  readonly #listener = { forget: (ws: WebSocketConnection): void => this.#closed(ws) }
+  readonly #onClosed = (ws: WebSocketConnection): void => this.#closed(ws)
   /** The rooms that connections were in when they closed: their handlers may still want to say good-bye there. */
   readonly #roomsOfClosed = new WeakMap<WebSocketConnection, string[]>()
   /** Made at once where there is a broker, and otherwise when it is first asked for. */
@@ -97,7 +96,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     if (this.#isShutDown || ws.isClosed()) return false
     this.#delivery.changed()
     this.#clients.add(ws)
-    ws.session.closeState.keptBy(this.#listener, ws)
+    ws.session.closeState.addListener(this.#onClosed, ws)
     this.#events.emit('register', ws)
     return true
   }
@@ -314,7 +313,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     const rooms = this.#clients.rooms.of(ws)
     this.#delivery.changed()
     this.#clients.rooms.removeAll(ws)
-    ws.session.closeState.leftBy(this.#listener)
+    ws.session.closeState.removeListener(this.#onClosed)
     this.#events.emit('unregister', ws, rooms)
     return true
   }

@@ -1,12 +1,13 @@
 /**
- * An application that imports this package while a dependency of it requires it has two copies of it in one process. What is
- * here lets them work together. The number changes when the objects of one release are of no use to the code of another.
+ * If an application imports this package and one of its dependencies requires it, the process has two copies of the package.
+ * The functions in this file let the copies work together, through symbols and globals under this name. The number changes when
+ * the code of one release can no longer use the objects of another.
  */
 const SCOPE = 'fastify-blaze-ws/1'
 
 type Constructor = abstract new (...args: never[]) => object
 
-/** Makes `instanceof` true for the instances of every copy of this class. A class derived from it keeps the ordinary `instanceof`. */
+/** Makes `instanceof` true for instances of any copy of this class. Subclasses keep the ordinary `instanceof`. */
 export function brand(constructor: Constructor, name: string): void {
   const mark = Symbol.for(`${SCOPE}.${name}`)
   Object.defineProperty(constructor.prototype, mark, { value: true })
@@ -18,7 +19,7 @@ export function brand(constructor: Constructor, name: string): void {
   })
 }
 
-/** A value that all copies have in common; the first one that asks for it makes it. */
+/** A value that all copies share. `make` is called once, by the first copy that needs it. */
 export function shared<T>(name: string, make: () => T): T {
   const values = globalThis as unknown as Record<symbol, T | undefined>
   return (values[Symbol.for(`${SCOPE}.${name}`)] ??= make())

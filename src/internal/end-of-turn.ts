@@ -1,9 +1,15 @@
-/** Something with work to do once the current callback, and the promise continuations that it sets off, have done theirs. */
+/*
+ * A tick is one callback of Node.js with the promise continuations that it sets off. A turn is one round of the event loop: the
+ * ticks of all sockets that have something to read. What many objects do at the end of either shares one callback of Node.js,
+ * which costs less than one callback for each.
+ */
+
+/** Something with work to do at the end of a tick. */
 export interface EndOfTick {
   endOfTick(): void
 }
 
-/** Something with work to do once the event loop has been round all sockets that have something to read. */
+/** Something with work to do at the end of a turn. */
 export interface EndOfTurn {
   endOfTurn(): void
 }
@@ -17,9 +23,8 @@ export function atEndOfTick(target: EndOfTick): void {
 }
 
 /**
- * Calls `target.endOfTurn()` before the event loop waits for its sockets again: what was written until then, in whatever tick,
- * leaves together. One callback of Node serves all targets, which costs less than one for each. Targets are called in the order
- * they came in; one that asks again meanwhile is called in the next turn.
+ * Calls `target.endOfTurn()` before the event loop waits for its sockets again: what was written in any tick of the turn leaves
+ * together. Targets are called in the order in which they were added; a target added meanwhile is called in the next turn.
  */
 export function atEndOfTurn(target: EndOfTurn): void {
   if (turns.push(target) === 1) setImmediate(runTurns)

@@ -4,10 +4,10 @@ import { CloseCode } from './close.ts'
 import { describe, errors } from './errors.ts'
 import { BinaryMessage, type DataType, TextMessage, type WebSocketMessage } from './message.ts'
 
-/** What a message can be written from. */
+/** What can be sent as a message. */
 export type MessageData = string | Uint8Array | ArrayBuffer
 
-/** Throws a TypeError where `type` is not that of a data message. */
+/** Asserts that `type` is `TextMessage` or `BinaryMessage`. @throws FST_BLAZE_WS_INVALID_ARGUMENT, a TypeError */
 export function assertDataType(type: unknown): asserts type is DataType {
   if (type !== TextMessage && type !== BinaryMessage) {
     throw new errors.INVALID_ARGUMENT('type', `must be TextMessage (1) or BinaryMessage (2), got ${describe(type)}`)
@@ -15,8 +15,10 @@ export function assertDataType(type: unknown): asserts type is DataType {
 }
 
 /**
- * The payload of a message of this type, not copied. Throws a TypeError for anything but a string or bytes, and for bytes that
- * are not UTF-8 where they are to go out as text: a peer must fail the connection at such a frame (RFC 6455, 8.1).
+ * The payload of a message of this type, not copied.
+ *
+ * @throws FST_BLAZE_WS_INVALID_ARGUMENT, a TypeError, if `data` is neither a string nor bytes, or if bytes that are to be sent
+ * as text are not UTF-8: the client would have to fail the connection (RFC 6455, 8.1).
  */
 export function payloadOf(type: DataType, data: unknown): string | Buffer {
   if (typeof data === 'string') return data
@@ -27,30 +29,35 @@ export function payloadOf(type: DataType, data: unknown): string | Buffer {
   return bytes
 }
 
-/** The bytes of a view or an ArrayBuffer as a Buffer over the same memory. */
+/** The bytes of a typed array or an ArrayBuffer as a Buffer over the same memory. */
 function viewOf(data: unknown): Buffer {
   if (Buffer.isBuffer(data)) return data
   if (ArrayBuffer.isView(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength)
   if (data instanceof ArrayBuffer) return Buffer.from(data)
   throw new errors.INVALID_ARGUMENT(
     'data',
-    `must be a string, a Uint8Array or an ArrayBuffer (for other values there is JSON), got ${describe(data)}`
+    `must be a string, a Uint8Array or an ArrayBuffer, got ${describe(data)}; send other values as JSON`
   )
 }
 
-/** A payload in memory of our own, for a message that is sent after the caller has gone on. */
+/** A copy of the payload, for a message that is sent after the caller may have changed the bytes. */
 export function ownCopy(payload: string | Buffer): Buffer {
   return Buffer.from(payload as string)
 }
 
-/** The JSON of a value. Throws INVALID_ARGUMENT, a TypeError, if it has none: undefined, a function, a cycle, a BigInt. */
+/**
+ * The JSON of a value.
+ *
+ * @throws FST_BLAZE_WS_INVALID_ARGUMENT, a TypeError, if it has none: `undefined`, a function, a cycle, a BigInt. What a
+ * `toJSON` method throws is passed on.
+ */
 export function jsonOf(value: unknown, name = 'value'): string {
   const json = stringify(value, name)
   if (json === undefined) throw new errors.INVALID_ARGUMENT(name, `has no JSON form: ${describe(value)}`)
   return json
 }
 
-/** What a `toJSON` throws is its own affair, unless it is a TypeError or a RangeError too. */
+/** `JSON.stringify` throws a TypeError or a RangeError; anything else was thrown by a `toJSON` method, and is passed on. */
 function stringify(value: unknown, name: string): string | undefined {
   try {
     return JSON.stringify(value)
@@ -61,7 +68,11 @@ function stringify(value: unknown, name: string): string | undefined {
   }
 }
 
-/** The value that a message holds as JSON. Throws, with the close code for it, where that is none or would poison a prototype. */
+/**
+ * The value of a message that contains JSON.
+ *
+ * @throws FST_BLAZE_WS_INVALID_JSON, with `closeCode` 1007, if it is not valid JSON or has keys that could pollute a prototype.
+ */
 export function valueOf({ type, data }: WebSocketMessage): unknown {
   if (type === BinaryMessage && !isUtf8(data)) throw invalidJson('it is not UTF-8')
   try {
@@ -78,7 +89,7 @@ function invalidJson(detail: string): Error {
   })
 }
 
-/** The payload of a ping or pong. Throws where it is over the 125 bytes of a control frame (RFC 6455, 5.5). */
+/** The payload of a ping or pong. @throws FST_BLAZE_WS_OUT_OF_RANGE if it is longer than 125 bytes (RFC 6455, 5.5) */
 export function controlPayload(data: unknown): Buffer {
   const bytes = typeof data === 'string' ? Buffer.from(data) : viewOf(data)
   if (bytes.length > 125)

@@ -1,13 +1,13 @@
-/** The monotonic clock in whole milliseconds: V8 keeps small integers without a box, and a connection keeps several times. */
-export function now(): number {
-  return Math.floor(performance.now())
-}
+import { now } from './clock.ts'
 
-/** Something that the watchdog looks after. */
+/** Something that has to look at the clock from time to time. */
 export interface Scheduled {
-  /** Enforces what is due at a time of `now()`. */
+  /** Called regularly. Does what is due; `time` is that of `now()`. */
   check(time: number): void
-  /** The event loop was held up for so many milliseconds, in which no peer could be heard: they do not count. */
+  /**
+   * Called before `check` if the event loop was blocked for this many milliseconds. No client could be heard meanwhile, so the
+   * time should not count against it.
+   */
   onLag(time: number): void
 }
 
@@ -15,29 +15,30 @@ const MIN_PERIOD = 10
 const MAX_PERIOD = 500
 
 /**
- * One timer for the heartbeats and deadlines of all connections. It wakes at an eighth of the shortest time that anyone asked
- * for, so that nothing is early and nothing late by more; it is unref'd, and stopped while there is no connection.
+ * One timer for the heartbeats and deadlines of all connections. It fires eight times within the shortest time that it has to
+ * measure, so that nothing happens early, and nothing later than an eighth of its time. It does not keep the process alive, and
+ * stops while nothing is scheduled.
  */
 export class Scheduler {
-  readonly #watched = new Set<Scheduled>()
+  readonly #scheduled = new Set<Scheduled>()
   #period = MAX_PERIOD
   #timer: NodeJS.Timeout | undefined
   #expectedAt = 0
 
-  /** Makes the timer fine enough for a time in milliseconds; 0 stands for never. */
+  /** Makes the timer fine enough to measure a time in milliseconds; 0 stands for never. */
   require(time: number): void {
     if (time === 0) return
     this.#period = Math.min(this.#period, Math.max(MIN_PERIOD, Math.floor(time / 8)))
   }
 
-  add(watched: Scheduled): void {
-    this.#watched.add(watched)
+  add(scheduled: Scheduled): void {
+    this.#scheduled.add(scheduled)
     if (this.#timer === undefined) this.#sleep()
   }
 
-  delete(watched: Scheduled): void {
-    this.#watched.delete(watched)
-    if (this.#watched.size > 0) return
+  delete(scheduled: Scheduled): void {
+    this.#scheduled.delete(scheduled)
+    if (this.#scheduled.size > 0) return
     clearTimeout(this.#timer)
     this.#timer = undefined
   }
@@ -49,11 +50,11 @@ export class Scheduler {
 
   #wake(): void {
     const time = now()
-    const late = time - this.#expectedAt
+    const lag = time - this.#expectedAt
     this.#sleep()
-    for (const watched of this.#watched) {
-      if (late > this.#period) watched.onLag(late)
-      watched.check(time)
+    for (const scheduled of this.#scheduled) {
+      if (lag > this.#period) scheduled.onLag(lag)
+      scheduled.check(time)
     }
   }
 }

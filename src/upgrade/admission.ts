@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketConfig } from '../config/route-config.ts'
-import type { Keeper } from '../connection/close-state.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { errors } from '../internal/errors.ts'
 import { addressOf, networkOf } from '../internal/address.ts'
@@ -11,7 +10,7 @@ export const RETRY_AFTER = 5
 type AdmissionLimits = Pick<WebSocketConfig, 'maxConnections' | 'maxConnectionsPerIp'>
 
 /** Counts the open connections of a route and refuses clients above its limits. */
-export class Admission implements Keeper {
+export class Admission {
   readonly #limits: AdmissionLimits
   readonly #networks = new Map<object, string | undefined>()
   readonly #byNetwork = new Map<string, number>()
@@ -39,10 +38,10 @@ export class Admission implements Keeper {
   #count(ws: WebSocketConnection, network: string | undefined): void {
     this.#networks.set(ws, network)
     if (network !== undefined) this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1)
-    ws.session.closeState.keptBy(this, ws)
+    ws.session.closeState.addListener(this.#onClosed, ws)
   }
 
-  forget(ws: object): void {
+  readonly #onClosed = (ws: object): void => {
     const network = this.#networks.get(ws)
     this.#networks.delete(ws)
     if (network === undefined) return

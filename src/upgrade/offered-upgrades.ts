@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
-import { now, type Scheduler, type Scheduled } from '../internal/scheduler.ts'
+import { now } from '../internal/clock.ts'
+import type { Scheduled, Scheduler } from '../internal/scheduler.ts'
 import type { Upgrade } from './upgrade.ts'
 
 /** How long the other listeners may take to answer an upgrade, in milliseconds. */

@@ -1,21 +1,17 @@
 import { type DeflateParams, deflateParams } from './deflate.ts'
-import { Inflater, type InflaterSubject } from './inflater.ts'
-import type { ServerSocket } from '../socket.ts'
+import { type CompressedSession, Inflater } from './inflater.ts'
 import { negotiatedDeflate, replaceDeflate } from './ws-private.ts'
 
-/** A connection as its compression knows it. */
-export interface Compressed extends InflaterSubject {
-  readonly socket: ServerSocket
-  readonly config: InflaterSubject['config'] & { compressionLevel: number; compressionThreshold: number }
-}
-
-/** Puts to work what client and server agreed on: what comes is inflated, and what goes is deflated with these, or not at all. */
-export function setUpDeflate(subject: Compressed): DeflateParams | undefined {
-  const negotiated = negotiatedDeflate(subject.socket)
+/**
+ * Sets up the compression that client and server have negotiated, if any. From now on compressed messages of the client are
+ * inflated. Returns how to compress messages to the client; undefined if they are not compressed.
+ */
+export function setUpCompression(session: CompressedSession): DeflateParams | undefined {
+  const negotiated = negotiatedDeflate(session.socket)
   if (negotiated === undefined) return undefined
-  const { compressionLevel: level, compressionThreshold: threshold } = subject.config
-  replaceDeflate(subject.socket, new Inflater(subject))
+  const { compressionLevel: level, compressionThreshold: threshold } = session.config
+  replaceDeflate(session.socket, new Inflater(session))
   const windowBits = negotiated.server_max_window_bits ?? 15
-  // zlib makes no raw stream with a window of 256 bytes, and nobody has to compress what may be compressed (RFC 7692, 6).
+  // zlib supports no window of 256 bytes, and a server may send any message uncompressed (RFC 7692, 6).
   return windowBits === 8 ? undefined : deflateParams(level, windowBits, threshold)
 }

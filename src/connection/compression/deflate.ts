@@ -1,21 +1,21 @@
 import { constants, deflateRaw, deflateRawSync, inflateRaw, inflateRawSync, type ZlibOptions } from 'node:zlib'
 
 /**
- * permessage-deflate without context takeover (RFC 7692): each message is a stream of its own, so that nothing of zlib is
- * held between two messages. Short messages are done at once, longer ones in zlib's threads, a few at a time.
+ * permessage-deflate without context takeover (RFC 7692): each message is compressed on its own, so that no zlib state is kept
+ * between messages. Short messages are compressed at once, longer ones in zlib's threads, a few at a time.
  */
 export interface DeflateParams {
-  /** zlib's level, 1 to 9. */
+  /** The compression level of zlib, 1 to 9. */
   level: number
-  /** The window that the client asked for, as a power of two. */
+  /** The window size that the client asked for, as an exponent of two. */
   windowBits: number
-  /** Shorter payloads are sent as they are, in bytes. */
+  /** Payloads of fewer bytes are not compressed. */
   threshold: number
 }
 
 const known = new Map<string, DeflateParams>()
 
-/** The same object for the same values: connections are told apart by it. There are as many as routes and windows differ. */
+/** Returns the same object for the same values, so that connections can be grouped by it. There are only a few. */
 export function deflateParams(level: number, windowBits: number, threshold: number): DeflateParams {
   const key = `${level} ${windowBits} ${threshold}`
   let params = known.get(key)
@@ -23,15 +23,15 @@ export function deflateParams(level: number, windowBits: number, threshold: numb
   return params
 }
 
-/** Up to this many compressed bytes, inflating costs less than the way to another thread and back. */
-const AT_ONCE = 4 * 1024
-/** How far back a block may refer, in bytes (RFC 1951, 2). */
+/** Up to this many compressed bytes are inflated at once: that costs less than a trip to another thread and back. */
+const INFLATE_AT_ONCE = 4 * 1024
+/** How many bytes back a block may refer (RFC 1951, 2). */
 const WINDOW = 32 * 1024
-/** What zlib makes its output in, in bytes. */
+/** The size of zlib's output buffers, in bytes. */
 const CHUNK = 16 * 1024
-/** How many of zlib's streams may work at the same time: each takes 256 KiB while it does. */
+/** How many messages zlib's threads may work on at the same time. Each takes 256 KiB of memory. */
 const CONCURRENCY = 4
-/** What ends a message's last block and is not sent (RFC 7692, 7.2.1). */
+/** The end of a compressed message, which is not sent (RFC 7692, 7.2.1). */
 const TAIL = Buffer.from([0x00, 0x00, 0xff, 0xff])
 
 type Callback = (error: Error | null, result: Buffer) => void
@@ -79,17 +79,17 @@ function withoutTail(result: Buffer): Buffer {
 }
 
 /**
- * Inflates a message; never holds more than `limit` bytes of it. The callback is never called before this returns.
- * An error's `code` is `ERR_BUFFER_TOO_LARGE` where the message is larger than `limit`.
+ * Inflates a message. Never produces more than `limit` bytes: a larger message is an error with the code
+ * `ERR_BUFFER_TOO_LARGE`. The callback is never called before this function returns.
  */
 export function inflate(fragments: Buffer[], limit: number, callback: Callback): void {
   const input = Buffer.concat([...fragments, TAIL])
-  if (input.length <= AT_ONCE) {
+  if (input.length <= INFLATE_AT_ONCE) {
     process.nextTick(inflateNow, input, limit, callback)
     return
   }
   schedule((done) => {
-    // The types of Node do not know what `info` changes.
+    // The types of Node.js do not know that `info` changes the result.
     inflateRaw(input, inflateOptions(limit), (error, result) => {
       done()
       if (error) callback(error, input)
@@ -98,7 +98,7 @@ export function inflate(fragments: Buffer[], limit: number, callback: Callback):
   })
 }
 
-/** What zlib gives with `info`. */
+/** The result of zlib with the option `info`. */
 interface Inflated {
   buffer: Buffer
   engine: { bytesWritten: number }
@@ -128,17 +128,17 @@ function finish(input: Buffer, first: Inflated, limit: number, callback: Callbac
     callback(error as Error, input)
     return
   }
-  // zlib hands out a slice of 16 KiB; a short message must not keep all of it alive.
+  // The result is a slice of an output buffer. A short message must not keep all of it in memory.
   callback(null, result.length < CHUNK / 2 ? Buffer.from(result) : result)
 }
 
-/** zlib ends at a block that says it is the last one, and behind that there may be more of the message (RFC 7692, 7.2.3.5). */
+/** zlib stops after a block that is marked as the last one, but more of the message may follow (RFC 7692, 7.2.3.5). */
 function inflateRest(input: Buffer, first: Inflated, limit: number): Buffer {
   let result = first.buffer
   let read = first.engine.bytesWritten
   while (read < input.length) {
     const room = limit - result.length
-    // zlib takes no limit of zero; one byte more than there is room for is an error below.
+    // zlib accepts no limit of zero. If there is no room, one byte is an error below.
     const next = inflateRawSync(
       input.subarray(read),
       inflateOptions(Math.max(1, room), result.subarray(-WINDOW))

@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events'
 import type { ReadQueue, Reader } from './read-queue.ts'
 
-/** A reader that stops waiting when `signal` is aborted; the message that it would have got stays for the next one. */
-export function abortable(reader: Reader, signal: AbortSignal, inbound: ReadQueue): Reader {
+/** A reader that stops waiting once `signal` is aborted. The message that it would have got stays for the next reader. */
+export function abortable(reader: Reader, signal: AbortSignal, readQueue: ReadQueue): Reader {
   const stop = (): void => {
-    inbound.cancel(wrapped)
+    readQueue.cancel(wrapped)
     reader.end(signal.reason as Error)
   }
   const wrapped: Reader = {
@@ -17,7 +17,7 @@ export function abortable(reader: Reader, signal: AbortSignal, inbound: ReadQueu
       reader.end(error)
     }
   }
-  // One signal may stop the reads of a thousand connections: Node's warning at eleven would be a false alarm.
+  // One signal may stop the reads of a thousand connections. Node.js would warn of a memory leak from eleven listeners on.
   setMaxListeners(0, signal)
   signal.addEventListener('abort', stop, { once: true })
   return wrapped

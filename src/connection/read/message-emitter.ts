@@ -4,48 +4,43 @@ import type { ReadQueue, Reader } from './read-queue.ts'
 /** The forms in which `ws` can give a binary message to its listeners. */
 export type BinaryType = 'nodebuffer' | 'arraybuffer' | 'fragments' | 'blob'
 
-/** Takes what a pump gives. */
-export interface MessageTarget {
-  emitMessage(message: WebSocketMessage, form: BinaryType): void
-}
-
 /**
- * Reads a connection for the `message` listeners of its bare socket. While there are any it is the only reader; what had
- * arrived before them comes first, and what they leave stays for others.
+ * Reads the messages of a connection for the `message` listeners of `ws.socket`. While there are any, it is the only reader.
+ * They also get the messages that came before they were added. Messages that they leave unread stay for other readers.
  */
 export class MessageEmitter implements Reader {
   binaryType: BinaryType = 'nodebuffer'
   /** True from `socket.pause()` to `socket.resume()`. */
   isPaused = false
-  /** True once a listener has failed: then the connection is closed, and further failures tell nothing new. */
+  /** True after a listener has failed. The connection is closed then, and further failures are ignored. */
   hasFailed = false
-  readonly #inbound: ReadQueue
-  readonly #target: MessageTarget
-  #isOn = false
+  readonly #readQueue: ReadQueue
+  readonly #emitMessage: (message: WebSocketMessage, type: BinaryType) => void
+  #isStarted = false
   #isEmitting = false
 
-  constructor(inbound: ReadQueue, target: MessageTarget) {
-    this.#inbound = inbound
-    this.#target = target
+  constructor(readQueue: ReadQueue, emitMessage: (message: WebSocketMessage, type: BinaryType) => void) {
+    this.#readQueue = readQueue
+    this.#emitMessage = emitMessage
   }
 
-  /** Begins at the end of the tick: whoever adds a listener can first do what else belongs to it. */
+  /** Starts at the end of the tick, so that the code that adds a listener can first finish its setup. */
   start(): void {
-    if (this.#isOn) return
-    this.#isOn = true
-    this.#inbound.reserveFor(this)
+    if (this.#isStarted) return
+    this.#isStarted = true
+    this.#readQueue.reserveFor(this)
     this.#runLater()
   }
 
   stop(): void {
-    if (!this.#isOn) return
-    this.#isOn = false
-    this.#inbound.release()
+    if (!this.#isStarted) return
+    this.#isStarted = false
+    this.#readQueue.endReservation()
   }
 
   pause(): void {
     this.isPaused = true
-    this.#inbound.cancel(this)
+    this.#readQueue.cancel(this)
   }
 
   resume(): void {
@@ -53,7 +48,7 @@ export class MessageEmitter implements Reader {
     this.#runLater()
   }
 
-  /** The connection is closed: the listeners get what is left, also while they are paused, before they hear of it. */
+  /** The connection is closed. The listeners get the remaining messages before the 'close' event, even if they are paused. */
   finish(): void {
     this.isPaused = false
     this.#run()
@@ -65,31 +60,30 @@ export class MessageEmitter implements Reader {
     this.#run()
   }
 
-  end(): void {
-    // The listeners learn it from 'close'.
-  }
+  /** Does nothing: the listeners learn of the end from the 'close' event. */
+  end(): void {}
 
   #runLater(): void {
     process.nextTick(() => this.#run())
   }
 
   #run(): void {
-    // A listener that pauses and resumes comes here while a message is given to it.
-    while (this.#isReady()) {
-      const message = this.#inbound.take(this)
+    // A listener that calls pause() and resume() gets us here while its message is being emitted: `#canEmit` is false then.
+    while (this.#canEmit()) {
+      const message = this.#readQueue.take(this)
       if (message === undefined) break
       this.#emit(message)
     }
-    if (this.#isReady() && !this.#inbound.isAwaited) this.#inbound.read(this)
+    if (this.#canEmit() && !this.#readQueue.hasReader) this.#readQueue.read(this)
   }
 
-  #isReady(): boolean {
-    return this.#isOn && !this.isPaused && !this.#isEmitting
+  #canEmit(): boolean {
+    return this.#isStarted && !this.isPaused && !this.#isEmitting
   }
 
   #emit(message: WebSocketMessage): void {
     this.#isEmitting = true
-    this.#target.emitMessage(message, this.binaryType)
+    this.#emitMessage(message, this.binaryType)
     this.#isEmitting = false
   }
 }

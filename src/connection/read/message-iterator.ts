@@ -2,7 +2,7 @@ import { isCloseError } from '../../internal/close.ts'
 import { errors } from '../../internal/errors.ts'
 import type { WebSocketMessage } from '../../internal/message.ts'
 import type { ReadQueue, Reader } from './read-queue.ts'
-import { rejected } from '../silenced.ts'
+import { rejected } from '../../internal/promises.ts'
 
 type Result = IteratorResult<WebSocketMessage, undefined>
 
@@ -12,37 +12,37 @@ type Reject = (error: Error) => void
 let lastResolve: Resolve
 let lastReject: Reject
 
-/** An executor for all promises, instead of a closure for each. */
+/** The executor of all promises here. It needs no closure for each. */
 function keepBoth(resolve: Resolve, reject: Reject): void {
   lastResolve = resolve
   lastReject = reject
 }
 
-const nothing = (): void => {}
+const ignore = (): void => {}
 
 const END: Result = { value: undefined, done: true }
 
 /**
- * The received messages until the connection ends. Leaving the loop early takes nothing from the connection. It is its own
- * reader, so that a message costs one promise and no closure.
+ * Iterates over the received messages until the connection ends. To leave the loop early does not affect the connection. The
+ * iterator is its own reader, so that a message costs one promise and no closure.
  */
 export class MessageIterator implements AsyncIterableIterator<WebSocketMessage>, Reader {
-  readonly #inbound: ReadQueue
-  #resolve: Resolve = nothing
-  #reject: Reject = nothing
+  readonly #readQueue: ReadQueue
+  #resolve: Resolve = ignore
+  #reject: Reject = ignore
 
-  constructor(inbound: ReadQueue) {
-    this.#inbound = inbound
+  constructor(readQueue: ReadQueue) {
+    this.#readQueue = readQueue
   }
 
   next(): Promise<Result> {
-    const value = this.#inbound.take()
+    const value = this.#readQueue.take()
     if (value !== undefined) return Promise.resolve({ value, done: false })
-    if (this.#inbound.isAwaited) return rejected(new errors.CONCURRENT_READ())
+    if (this.#readQueue.hasReader) return rejected(new errors.CONCURRENT_READ())
     const promise = new Promise(keepBoth)
     this.#resolve = lastResolve
     this.#reject = lastReject
-    this.#inbound.read(this)
+    this.#readQueue.read(this)
     return promise
   }
 

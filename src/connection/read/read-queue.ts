@@ -1,187 +1,189 @@
+import { atEndOfTick } from '../../internal/end-of-turn.ts'
 import { errors } from '../../internal/errors.ts'
 import type { WebSocketMessage } from '../../internal/message.ts'
-import { atEndOfTick } from '../../internal/end-of-turn.ts'
+import type { RateLimiter } from './rate-limiter.ts'
 
-/** What a message costs beside its payload, in bytes: it makes a flood of empty messages count, too. */
+/** How many bytes a message counts in addition to its payload, so that a flood of empty messages counts, too. */
 const MESSAGE_COST = 32
 
-/** From how many messages that were read on the rest is moved to the front. */
+/** After this many read messages the rest of the queue is moved to the front of its array. */
 const COMPACT_FROM = 64
 
-/** Stands for the messages of every connection that never had an unread one. Nothing is put into it. */
-const NONE: WebSocketMessage[] = []
+/** The messages of every connection that never had an unread one. Nothing is ever put into it. */
+const NO_MESSAGES: WebSocketMessage[] = []
 
-/** Who waits for the next message. */
+/** Waits for the next message. Exactly one of the two methods is called. */
 export interface Reader {
   message(message: WebSocketMessage): void
   /** No message will come. */
   end(error: Error): void
 }
 
-/** Decides over a message that is about to be read. After 'wait', `Inbound.reopen` is called when it may be asked again. */
-export interface Gate {
-  admit(message: WebSocketMessage): 'pass' | 'wait' | 'drop'
-  /** No more messages come. */
-  stop(): void
-}
-
-/** What the queue of received messages does to its source. */
-export interface Source {
+/** Where the messages come from: a session. An interface, because the session imports the read queue. */
+export interface MessageSource {
+  /** Too much is unread: read nothing more from the socket. */
   pause(): void
   resume(): void
-  /** A reader has asked for more when nothing was left and nothing more is taken: all that came is answered. */
-  exhausted(): void
+  /** After `stop`: all messages were read, and a reader has asked for the next one. */
+  onAllAnswered(): void
 }
 
 /**
- * The received messages that nobody has read yet, in order. A message goes straight to a waiting reader; with more than
- * `readBufferSize` unread at the end of a tick the source is paused, and resumed once all was read.
+ * The received messages that were not read yet, in order. If a reader waits, a message goes straight to it. If more than
+ * `readBufferSize` is unread at the end of a tick, the source is paused, and resumed once everything was read.
  */
 export class ReadQueue {
-  readonly #source: Source
+  readonly #source: MessageSource
   readonly #readBufferSize: number
-  #messages = NONE
+  #messages = NO_MESSAGES
   #head = 0
   #reader: Reader | undefined
-  /** The only one who may read, where there is one. */
-  #owner: Reader | undefined
-  /** True from when a message was given out until the next one is asked for. */
+  /** If set, the only reader that may read. */
+  #reservedFor: Reader | undefined
+  /** True from when a message was read until the next one is asked for. */
   #isAnswering = false
   #end: (() => Error) | undefined
-  #stopped = false
-  #checking = false
+  #isStopped = false
+  #isCheckScheduled = false
   #onDrained: (() => void) | undefined
-  /** What holds messages back; a rate limit. */
-  gate: Gate | undefined
-  /** What is unread, in bytes. */
-  unread = 0
+  /** Decides whether the next message may be read; undefined if there is no rate limit. */
+  limiter: RateLimiter | undefined
+  /** How many bytes are unread. */
+  unreadBytes = 0
+  /** True while the source is paused. */
   isPaused = false
 
-  constructor(source: Source, readBufferSize: number) {
+  constructor(source: MessageSource, readBufferSize: number) {
     this.#source = source
     this.#readBufferSize = readBufferSize
   }
 
-  /** Takes a received message. After `stop` messages are dropped. */
+  /** Adds a received message. After `stop` it is dropped. */
   push(message: WebSocketMessage): void {
-    if (this.#stopped) return
+    if (this.#isStopped) return
     if (this.#reader !== undefined && this.#head === this.#messages.length) {
-      const verdict = this.gate?.admit(message) ?? 'pass'
-      if (verdict === 'pass') return this.#give(message)
-      if (verdict === 'drop') return
+      const decision = this.limiter?.decide(message) ?? 'pass'
+      if (decision === 'pass') return this.#give(message)
+      if (decision === 'drop') return
     }
-    if (this.#messages === NONE) this.#messages = []
+    if (this.#messages === NO_MESSAGES) this.#messages = []
     this.#messages.push(message)
-    this.unread += message.data.length + MESSAGE_COST
+    this.unreadBytes += message.data.length + MESSAGE_COST
     if (this.isFull && !this.isPaused) this.#checkLater()
   }
 
-  /** Gives the next message to `reader`, now or when it comes; an error where another reader waits or owns the messages. */
+  /**
+   * Gives the next message to `reader`, now or when it comes. Ends the reader with FST_BLAZE_WS_CONCURRENT_READ if another one
+   * waits, or if the queue is reserved for another one.
+   */
   read(reader: Reader): void {
-    if (this.#reader !== undefined || (this.#owner !== undefined && this.#owner !== reader))
+    if (this.#reader !== undefined || (this.#reservedFor !== undefined && this.#reservedFor !== reader))
       reader.end(new errors.CONCURRENT_READ())
     else this.#read(reader)
   }
 
-  /** Makes `reader` the only one who may read, until `release`; one that waits gets an error. */
+  /** Lets only `reader` read, until `endReservation`. Ends a reader that already waits with FST_BLAZE_WS_CONCURRENT_READ. */
   reserveFor(reader: Reader): void {
     const waiting = this.#reader
     this.#reader = undefined
-    this.#owner = reader
+    this.#reservedFor = reader
     waiting?.end(new errors.CONCURRENT_READ())
   }
 
-  /** Takes `seize` back. What is unread stays for others. */
-  release(): void {
+  /** Lets any reader read again. Unread messages stay for it. */
+  endReservation(): void {
     this.#reader = undefined
-    this.#owner = undefined
+    this.#reservedFor = undefined
   }
 
-  /** Lets go of a reader that does not want to wait any longer; nothing is lost by it. */
+  /** Stops `reader` from waiting. No message is lost. */
   cancel(reader: Reader): void {
     if (this.#reader === reader) this.#reader = undefined
   }
 
   /** True while a reader waits. */
-  get isAwaited(): boolean {
+  get hasReader(): boolean {
     return this.#reader !== undefined
   }
 
-  /** True while messages are unread, or one was read and the next one not asked for: its reader may still answer it. */
-  get isBusy(): boolean {
+  /** True while the handler may still answer a message: some are unread, or it has not asked for another after the last one. */
+  get hasUnanswered(): boolean {
     return this.#isAnswering || this.#head < this.#messages.length
   }
 
-  /** True while more than `readBufferSize` is unread and still wanted. */
+  /** True while more than `readBufferSize` is unread. False after `stop`. */
   get isFull(): boolean {
-    return this.unread > this.#readBufferSize && !this.#stopped
+    return this.unreadBytes > this.#readBufferSize && !this.#isStopped
   }
 
-  /** Calls back once, when all was read or nothing is taken any more. */
+  /** Calls back once, when everything was read or after `stop`. */
   onDrained(callback: () => void): void {
     this.#onDrained = callback
   }
 
-  /** Takes no more messages. What is unread stays. */
+  /** Drops further messages. Unread ones can still be read. */
   stop(): void {
-    this.#stopped = true
+    this.#isStopped = true
     this.#drained()
   }
 
-  /** Takes no more messages. What is unread stays; behind it every read ends with this error. */
+  /** Drops further messages. Unread ones can still be read; after them reads end with this error. */
   end(error: () => Error): void {
     this.stop()
     this.#end = error
-    // What is held back is no more than the buffer, and the client cannot send more.
-    this.gate?.stop()
-    this.gate = undefined
+    // The unread messages need no rate limit: they fit in the buffer, and the client cannot send more.
+    this.limiter?.stop()
+    this.limiter = undefined
     const reader = this.#reader
     this.#reader = undefined
     if (reader !== undefined) this.#read(reader)
   }
 
-  /** The gate may let something through again. */
-  reopen(): void {
+  /** Tries again to give a message to the reader that waits, after the rate limit made it wait. */
+  retry(): void {
     const reader = this.#reader
     if (reader === undefined) return
     this.#reader = undefined
     this.#read(reader)
   }
 
-  /** The handler, whose continuations run before the end of the tick, has had its chance to read: now unread is unread. */
+  /** By now the handler had its chance to read, because its promise continuations run before the end of the tick. */
   endOfTick(): void {
-    this.#checking = false
+    this.#isCheckScheduled = false
     if (!this.isFull || this.isPaused) return
     this.isPaused = true
     this.#source.pause()
   }
 
-  /** Not `atEndOfTick` at once: from a socket's event that would come before the handler's continuations. */
+  /** In a socket's event, a direct call of `atEndOfTick` would run before the handler's promise continuations. */
   #checkLater(): void {
-    if (this.#checking) return
-    this.#checking = true
+    if (this.#isCheckScheduled) return
+    this.#isCheckScheduled = true
     queueMicrotask(() => atEndOfTick(this))
   }
 
-  /** The next message, where there is one that may be read and no other reader waits or owns the messages. */
-  take(owner?: Reader): WebSocketMessage | undefined {
-    if (this.#reader !== undefined || this.#owner !== owner) return undefined
+  /**
+   * The next message, if there is one that may be read. Undefined while a reader waits, or if the queue is reserved for a
+   * reader other than this one.
+   */
+  take(reader?: Reader): WebSocketMessage | undefined {
+    if (this.#reader !== undefined || this.#reservedFor !== reader) return undefined
     this.#isAnswering = false
     while (this.#head < this.#messages.length) {
-      const verdict = this.gate?.admit(this.#messages[this.#head] as WebSocketMessage) ?? 'pass'
-      if (verdict === 'wait') return undefined
+      const decision = this.limiter?.decide(this.#messages[this.#head] as WebSocketMessage) ?? 'pass'
+      if (decision === 'wait') return undefined
       const message = this.#shift()
-      if (verdict === 'pass') {
+      if (decision === 'pass') {
         this.#isAnswering = true
         return message
       }
     }
-    if (this.#stopped) this.#source.exhausted()
+    if (this.#isStopped) this.#source.onAllAnswered()
     return undefined
   }
 
   #read(reader: Reader): void {
-    const message = this.take(this.#owner)
+    const message = this.take(this.#reservedFor)
     if (message !== undefined) reader.message(message)
     else if (this.#end !== undefined) reader.end(this.#end())
     else this.#reader = reader
@@ -197,7 +199,7 @@ export class ReadQueue {
   #shift(): WebSocketMessage {
     const message = this.#messages[this.#head] as WebSocketMessage
     this.#messages[this.#head++] = undefined as never
-    this.unread -= message.data.length + MESSAGE_COST
+    this.unreadBytes -= message.data.length + MESSAGE_COST
     if (this.#head === this.#messages.length) {
       this.#messages.length = 0
       this.#head = 0

@@ -1,4 +1,4 @@
-/** Tokens that come back with time, up to as many as fit. Times are milliseconds of one clock. */
+/** A token bucket: it begins full, and is refilled at a constant rate. Times are in milliseconds, by any one clock. */
 export class TokenBucket {
   readonly #perSecond: number
   readonly #size: number
@@ -12,16 +12,16 @@ export class TokenBucket {
     this.#filledAt = time
   }
 
-  /** True where at least one token is there. */
+  /** Refills the bucket. True if it has at least one token. */
   hasAny(time: number): boolean {
-    // A clock that goes back brings none and takes none.
+    // If the clock goes back, no tokens come and none go.
     const passed = Math.max(0, time - this.#filledAt)
     this.#filledAt = time
     this.#tokens = Math.min(this.#size, this.#tokens + (passed * this.#perSecond) / 1000)
     return this.#tokens >= 1
   }
 
-  /** Takes tokens, also more than there are: the debt is waited for. */
+  /** Takes tokens. It may take more than there are: the missing ones must come back first. */
   take(count: number): void {
     this.#tokens -= count
   }

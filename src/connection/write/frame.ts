@@ -1,49 +1,52 @@
 import { type DeflateParams, deflateLater, deflateNow } from '../compression/deflate.ts'
 
-/** Up to this a payload is copied behind its header, because one buffer costs the socket less than two; in bytes. */
+/** Payloads of up to this many bytes are copied behind their header: to write one buffer costs less than to write two. */
 export const COPY_LIMIT = 4 * 1024
 
-/** Up to this a payload is compressed at once: that costs less than the way to another thread and back; in bytes. */
+/** Payloads of up to this many bytes are compressed at once: that costs less than a trip to another thread and back. */
 const DEFLATE_AT_ONCE = 16 * 1024
 
 const FIN = 0x80
 const RSV1 = 0x40
 
-/** A function that says which messages replace each other, by giving them the same key. */
+/** The `coalesce` function of a slow-consumer policy: a newer message replaces a waiting one with the same key. */
 export type Coalesce = (data: string | Uint8Array) => unknown
 
-/** What a frame knows of the broadcast that it carries. */
+/** The part of a broadcast message that its frames use. An interface, because the message imports the frame. */
 export interface Broadcast {
-  /** The key under which a `coalesce` policy knows the message. */
+  /** The key of the message, by this `coalesce` function. */
   keyFor(coalesce: Coalesce): unknown
 }
 
-/** A frame on its way to one socket, or to many (RFC 6455, 5.2). What a server sends is not masked. */
+/** A frame to send to one or many clients (RFC 6455, 5.2). A server does not mask its frames. */
 export class Frame {
-  /** The header, with the payload behind it where that is short; undefined while the payload is being compressed. */
+  /** The header, followed by the payload if that is short. Undefined while the payload is being compressed. */
   head: Buffer | undefined
-  /** A payload too long to be copied. */
+  /** The payload, if it is too long to be copied. */
   body: Buffer | undefined
-  /** How many bytes go out, or, for one that was compressed later, would have: a frame counts the same from first to last. */
+  /**
+   * How many bytes the frame has. If it is compressed in another thread, this stays the size of the uncompressed payload, so
+   * that a frame counts the same all the time.
+   */
   size = 0
-  /** The broadcast that this frame belongs to, and under which it may be dropped for a slow consumer. */
+  /** The broadcast that the frame belongs to. Only frames of broadcasts are dropped for slow consumers. */
   readonly broadcast: Broadcast | undefined
   /** True for a ping or pong. */
   isControl = false
-  #whenReady: (() => void)[] | undefined
+  #onReady: (() => void)[] | undefined
 
   constructor(broadcast?: Broadcast) {
     this.broadcast = broadcast
   }
 
-  /** True where the payload was copied: the caller may change its own bytes at once. */
+  /** True if the payload was copied, so that the caller may change its own bytes. */
   get isCopied(): boolean {
     return this.head !== undefined && this.body === undefined
   }
 
-  /** Calls back once the frame can be sent; only for a frame without `head`. */
-  whenReady(callback: () => void): void {
-    ;(this.#whenReady ??= []).push(callback)
+  /** Calls back once the payload is compressed. Only for a frame without `head`. */
+  onReady(callback: () => void): void {
+    ;(this.#onReady ??= []).push(callback)
   }
 
   /** @internal */
@@ -79,13 +82,13 @@ export class Frame {
     this.size = payload.length
     deflateLater(payload, params, (_error, deflated) => {
       this.#fillShorter(opcode, payload, deflated)
-      for (const callback of this.#whenReady ?? []) callback()
-      this.#whenReady = undefined
+      for (const callback of this.#onReady ?? []) callback()
+      this.#onReady = undefined
     })
     return this
   }
 
-  /** Compressing random bytes makes them longer; RFC 7692, 6 leaves the choice per message. */
+  /** Compression can make a payload longer. RFC 7692, 6 allows to decide for each message. */
   #fillShorter(opcode: number, payload: Buffer, deflated: Buffer): this {
     return deflated.length < payload.length ? this.fill(opcode, deflated, FIN | RSV1) : this.fill(opcode, payload)
   }
@@ -110,7 +113,7 @@ function writeHeader(target: Buffer, firstByte: number, length: number): void {
   }
 }
 
-/** A frame for one receiver, compressed where its connection has agreed to that and the payload is long enough. */
+/** A frame for one client. Compressed if `deflate` is given and the payload is long enough. */
 export function frameOf(opcode: number, data: string | Buffer, deflate?: DeflateParams): Frame {
   const frame = new Frame()
   if (opcode >= 8) frame.isControl = true

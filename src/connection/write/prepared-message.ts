@@ -2,7 +2,7 @@ import { type DataType, TextMessage } from '../../internal/message.ts'
 import type { DeflateParams } from '../compression/deflate.ts'
 import { type Broadcast, type Coalesce, Frame } from './frame.ts'
 
-/** A message for many receivers: encoded once, and framed once for each distinct form on the wire. */
+/** A message for many recipients. It is encoded once, and framed once for each kind of compression. */
 export class PreparedMessage implements Broadcast {
   readonly type: DataType
   readonly #source: string | Uint8Array | undefined
@@ -12,8 +12,8 @@ export class PreparedMessage implements Broadcast {
   #keys: Map<Coalesce, unknown> | undefined
 
   /**
-   * @param payload must not be the caller's own bytes: they may change before the last receiver has got them.
-   * @param source what the caller gave, for `coalesce`. @default the payload, a text as a string
+   * @param payload must not be the caller's own bytes, which could change before they are sent.
+   * @param source the argument for `coalesce` functions. @default the payload; as a string if it is text
    */
   constructor(type: DataType, payload: Buffer, source?: string | Uint8Array) {
     this.type = type
@@ -21,25 +21,25 @@ export class PreparedMessage implements Broadcast {
     this.#source = source
   }
 
-  /** The frame for a connection that has agreed on `deflate`, or on no compression. */
+  /** The frame for connections with this compression; undefined stands for none. */
   frameFor(deflate: DeflateParams | undefined): Frame {
     if (deflate === undefined || this.payload.length < deflate.threshold) {
       return (this.#plain ??= new Frame(this).fill(this.type, this.payload))
     }
-    const form = deflate.level * 16 + deflate.windowBits
-    let frame = this.#deflated?.get(form)
+    const key = deflate.level * 16 + deflate.windowBits
+    let frame = this.#deflated?.get(key)
     if (frame === undefined) {
       frame = new Frame(this).fillDeflated(this.type, this.payload, deflate)
-      ;(this.#deflated ??= new Map()).set(form, frame)
+      ;(this.#deflated ??= new Map()).set(key, frame)
     }
     return frame
   }
 
-  /** The key under which a `coalesce` policy knows this message; computed once for all receivers. */
+  /** The key of this message, by this `coalesce` function. Computed once for all recipients. */
   keyFor(coalesce: Coalesce): unknown {
     this.#keys ??= new Map()
     if (!this.#keys.has(coalesce)) {
-      // Where it throws, the message stays under a key of its own: it replaces nothing, and the error comes once.
+      // If `coalesce` throws, the message is its own key: it replaces no other message, and the error is thrown only once.
       this.#keys.set(coalesce, this)
       this.#keys.set(
         coalesce,

@@ -1,23 +1,22 @@
 import type { Frame } from './frame.ts'
 
-/** How much the frames of one group may hold, in bytes: one write of a connection. */
-const LIMIT = 64 * 1024
+/** How many bytes the frames of one group may have: one write of a connection. */
+const MAX_BYTES = 64 * 1024
 
 /**
- * Frames that wait on many connections alike, kept once for all of them. They may grow for as long as they are the last thing
- * that any of these connections has to send; the first one that sends them, or has something to send behind them, closes them.
+ * Frames that many connections send, kept once for all of them. Frames can be added until the first of these connections sends
+ * them, or has another frame to send after them.
  */
 export class SharedFrames {
   readonly frames: Frame[] = []
-  /** What the frames hold, in bytes. */
   bytes = 0
-  /** False where nothing more may be added. */
+  /** True while frames can be added. */
   isOpen = true
   #joined: Buffer | undefined
 
-  /** True where a frame may be added: it is ready, short, and fits. */
+  /** True if this frame can be added: it is short and ready, and there is room. */
   takes({ isCopied, size }: Frame): boolean {
-    return this.isOpen && isCopied && this.bytes + size <= LIMIT
+    return this.isOpen && isCopied && this.bytes + size <= MAX_BYTES
   }
 
   add(frame: Frame): void {
@@ -29,7 +28,7 @@ export class SharedFrames {
     this.isOpen = false
   }
 
-  /** All frames in one buffer, made once for all connections. */
+  /** All frames in one buffer, which all connections share. */
   joined(): Buffer {
     if (this.#joined === undefined) {
       const heads = this.frames.map(({ head }) => head as Buffer)

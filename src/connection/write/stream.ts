@@ -2,17 +2,17 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 
-/** True for a socket that reports at the next turn at the earliest that the kernel took something: TLS, and pairs in memory. */
-export function takesTime(socket: Duplex): boolean {
-  return socket instanceof TLSSocket || !(socket instanceof Socket)
+/** True for a stream that reports what the kernel took in the next turn at the earliest: TLS, and streams in memory. */
+export function reportsLater(stream: Duplex): boolean {
+  return stream instanceof TLSSocket || !(stream instanceof Socket)
 }
 
-/** True from the first error on; `destroyed` comes a tick later. */
-export function isBroken(socket: Duplex): boolean {
-  return socket.destroyed || Boolean(socket.errored)
+/** True from the first error on. `destroyed` becomes true one tick later. */
+export function isBroken(stream: Duplex): boolean {
+  return stream.destroyed || Boolean(stream.errored)
 }
 
-/** A pair of streams in memory, as `injectWS` makes one, does not close when both sides have ended. */
-export function closeOnFinish(raw: Duplex): void {
-  if (!(raw instanceof Socket)) raw.once('finish', () => setImmediate(() => raw.destroy()))
+/** Closes a stream in memory, such as one of `injectWS`, after our side has ended. Unlike a socket it does not do so itself. */
+export function closeOnFinish(stream: Duplex): void {
+  if (!(stream instanceof Socket)) stream.once('finish', () => setImmediate(() => stream.destroy()))
 }

@@ -1,108 +1,106 @@
 import type { Duplex } from 'node:stream'
+import type { WebSocketConfig } from '../../config/route-config.ts'
 import type { CloseError } from '../../internal/close.ts'
-import { type Blockable, Blockage } from './blockage.ts'
 import { atEndOfTurn, type EndOfTurn } from '../../internal/end-of-turn.ts'
+import { rejected } from '../../internal/promises.ts'
+import { Backpressure, type BlockableWriter, SendProgress, type StallTimer } from './backpressure.ts'
 import type { Broadcast, Frame } from './frame.ts'
-import { isBroken } from './stream.ts'
 import { giveBack, NO_QUEUE, takeQueue } from './send-queue.ts'
 import type { SharedFrames } from './shared-frames.ts'
-import { rejected } from '../silenced.ts'
-import type { Stall } from './stall.ts'
-import { Waiters } from './waiters.ts'
+import { isBroken } from './stream.ts'
 
-/** What one connection may have unsent over its `writeBufferSize`, whoever wrote it without waiting, in bytes. */
+/** How many bytes a connection may have unsent beyond its `writeBufferSize`, even if writes are not awaited. */
 export const MAX_UNSENT = 16 * 1024 * 1024
 
 const DONE = Promise.resolve()
-
-/** What of a route's configuration concerns sending. */
-export interface OutboundLimits {
-  writeBufferSize: number
-  sendQueueSize: number
-}
 
 /** What became of a message that was offered. */
 export type Offer = 'taken' | 'full' | 'closed'
 
 /**
- * The only place that writes to a connection's socket. Frames wait in one queue, in order, data and control alike, and leave
- * at the end of the turn in one write. While the socket has bytes that the kernel did not take, the queue stays here, where it
- * can be counted, dropped and replaced.
+ * Sends the frames of a connection. Nothing else writes to its stream. All frames, data and control, wait in one queue and
+ * leave in order, in one write at the end of the turn. While the kernel has not taken everything that the stream was given,
+ * frames stay in the queue, where they can be counted, dropped and replaced.
  */
-export class Writer implements Blockable, EndOfTurn {
-  readonly #socket: Duplex
-  readonly #limits: OutboundLimits
+export class Writer implements BlockableWriter, EndOfTurn {
+  readonly #stream: Duplex
+  readonly #config: WebSocketConfig
   #queue = NO_QUEUE
-  /** Where others have the same to send. Then the queue is empty and the socket free. */
+  /** Frames that other connections send too. While there are any, the queue is empty and the connection is not blocked. */
   #shared: SharedFrames | undefined
   #isScheduled = false
   #pong: Frame | undefined
-  // Both are made when first needed: most connections never are blocked, and nobody waits for them.
-  #blockage: Blockage | undefined
-  #waiters: Waiters | undefined
+  // Both are created when first needed: most connections are never blocked, and have no writes that wait.
+  #backpressure: Backpressure | undefined
+  #progress: SendProgress | undefined
+  /** The error for writes; undefined while they are accepted. */
   #closed: (() => CloseError) | undefined
-  /** How many messages were taken, and how many bytes they and all other frames are; what is dropped later counts, too. */
+  /** How many messages were accepted. Messages that were dropped later count, too. */
   messages = 0
+  /** How many bytes these messages and all control frames have. */
   bytes = 0
 
-  constructor(socket: Duplex, limits: OutboundLimits) {
-    this.#socket = socket
-    this.#limits = limits
+  constructor(stream: Duplex, config: WebSocketConfig) {
+    this.#stream = stream
+    this.#config = config
   }
 
-  /** True while there are bytes that the kernel did not take. */
+  /** True while the stream has bytes that the kernel did not take. */
   get isBlocked(): boolean {
-    return this.#blockage !== undefined && this.#blockage.isOn
+    return this.#backpressure !== undefined && this.#backpressure.isBlocked
   }
 
-  /** Measures for how long; undefined where there never were any. */
-  get stall(): Stall | undefined {
-    return this.#blockage?.stall
+  /** Measures how long frames have waited; undefined if the connection was never blocked. */
+  get stallTimer(): StallTimer | undefined {
+    return this.#backpressure?.stallTimer
   }
 
-  /** How many frames the socket does not have yet. */
-  get queued(): number {
+  /** How many frames wait in the queue. */
+  get queuedFrames(): number {
     return this.#queue.length
   }
 
-  /** How many bytes are accepted and not taken by the kernel. */
-  get unsent(): number {
-    return this.#queue.bytes + (this.#shared?.bytes ?? 0) + this.#socket.writableLength
+  /** How many bytes were accepted and not yet taken by the kernel. */
+  get unsentBytes(): number {
+    return this.#queue.bytes + (this.#shared?.bytes ?? 0) + this.#stream.writableLength
   }
 
   /**
-   * Sends a frame; resolves once no more than `writeBufferSize` is unsent, rejects once the connection ends before that. A
-   * frame whose payload was copied into little enough unsent data resolves at once.
+   * Sends a frame. Resolves once at most `writeBufferSize` is unsent; at once, if that is already so and the payload was
+   * copied. Rejects if the connection ends first.
    */
   write(frame: Frame): Promise<void> {
     if (this.#closed !== undefined) return rejected(this.#closed())
     this.#enqueue(frame)
-    if (frame.isCopied && this.unsent <= this.#limits.writeBufferSize) return DONE
-    return (this.#waiters ??= new Waiters()).write()
+    if (frame.isCopied && this.unsentBytes <= this.#config.writeBufferSize) return DONE
+    return (this.#progress ??= new SendProgress()).waitForRoom()
   }
 
   /**
-   * Takes a message if there is place for it among those that wait. With `isBroadcast` the queue's size does not count for
-   * what is written before the socket had time to take anything.
+   * Sends a message if the queue has room. With `isBroadcast`, the limit of the queue does not apply until the event loop has
+   * given the stream a chance to send.
    */
   offer(frame: Frame, isBroadcast: boolean): Offer {
     if (this.#closed !== undefined) return 'closed'
-    this.#unshare()
-    if (!this.#hasPlace(frame, isBroadcast)) return isBroken(this.#socket) ? 'closed' : 'full'
+    this.#moveSharedToQueue()
+    if (!this.#hasRoom(frame, isBroadcast)) return isBroken(this.#stream) ? 'closed' : 'full'
     this.#enqueue(frame)
     return 'taken'
   }
 
-  /** Sends what is in `frames` by the end of the turn; false, and nothing happens, where anything else waits or nothing can be sent. */
-  share(frames: SharedFrames): boolean {
+  /**
+   * Sends the shared frames at the end of the turn. False, and nothing happens, if other frames wait or the connection is
+   * closing.
+   */
+  attachShared(shared: SharedFrames): boolean {
     if (this.isBlocked || this.#shared !== undefined || this.#queue.length > 0 || this.#closed !== undefined)
       return false
-    this.#shared = frames
+    this.#shared = shared
     this.#schedule()
     return true
   }
 
-  /** Answers a ping. While the socket is blocked only the newest pong waits (RFC 6455, 5.5.3). */
+  /** Answers a ping. While the connection is blocked, only the newest pong waits (RFC 6455, 5.5.3). */
   pong(frame: Frame): void {
     if (this.#closed !== undefined) return
     const earlier = this.isBlocked && this.#pong !== undefined ? this.#queue.indexOf(this.#pong) : -1
@@ -111,15 +109,15 @@ export class Writer implements Blockable, EndOfTurn {
     this.#enqueue(frame)
   }
 
-  /** True where this many bytes more would be over what a connection may have unsent; a lone message may be of any size. */
+  /** True if this many more bytes would exceed what a connection may have unsent. A single message may have any size. */
   wouldOverflow(bytes: number): boolean {
-    const limit = MAX_UNSENT + this.#limits.writeBufferSize
-    if (this.unsent === 0 || this.unsent + bytes <= limit) return false
+    const limit = MAX_UNSENT + this.#config.writeBufferSize
+    if (this.unsentBytes === 0 || this.unsentBytes + bytes <= limit) return false
     if (!this.isBlocked) this.flush()
-    return this.unsent > 0 && this.unsent + bytes > limit
+    return this.unsentBytes > 0 && this.unsentBytes + bytes > limit
   }
 
-  /** Drops the oldest waiting broadcast that `condition` holds for; false where there is none. */
+  /** Drops the oldest queued broadcast that meets the condition. False if there is none. */
   dropWaiting(condition: (broadcast: Broadcast) => boolean): boolean {
     const position = this.#queue.find(({ broadcast }) => broadcast !== undefined && condition(broadcast))
     if (position === -1) return false
@@ -127,75 +125,79 @@ export class Writer implements Blockable, EndOfTurn {
     return true
   }
 
-  /** Drops everything that waits: writes reject with this error. Says how many messages that were. */
+  /** Drops everything in the queue, and rejects the writes that wait. Returns how many messages were dropped. */
   clear(error: () => CloseError): number {
-    this.#unshare()
+    this.#moveSharedToQueue()
     const dropped = this.#queue.length
     this.#queue.clear()
-    this.#blockage?.stall.cleared()
-    this.#waiters?.reject(error)
+    this.#backpressure?.stallTimer.onCleared()
+    this.#progress?.rejectWrites(error)
     return dropped
   }
 
-  /** Takes no more writes: from now on they reject with this error. What is queued is sent, then `onEmpty` is called. */
+  /** Rejects further writes with this error. Sends what is queued, then calls `onEmpty`. */
   end(error: () => CloseError, onEmpty: () => void): void {
     this.#closed = error
-    ;(this.#waiters ??= new Waiters()).onEmpty(onEmpty)
+    ;(this.#progress ??= new SendProgress()).onEmpty(onEmpty)
     this.flush(true)
   }
 
-  /** The connection is gone: whoever waits is rejected. */
+  /** The connection is closed: drops what is queued, and rejects all writes with this error. */
   fail(error: () => CloseError): void {
     this.#closed = error
-    this.#waiters?.onEmpty(undefined)
+    this.#progress?.onEmpty(undefined)
     this.clear(error)
   }
 
-  /** Calls back once the queue is empty again. */
+  /** Calls back once the queue is empty. */
   onCaughtUp(callback: () => void): void {
-    ;(this.#waiters ??= new Waiters()).onCaughtUp(callback)
+    ;(this.#progress ??= new SendProgress()).onCaughtUp(callback)
   }
 
   endOfTurn(): void {
     this.#isScheduled = false
-    const burst = this.#blockage?.isInGrace === true ? this.#blockage : undefined
+    const inGracePeriod = this.#backpressure?.isInGracePeriod === true ? this.#backpressure : undefined
     this.flush()
-    if (burst === undefined) return
-    if (burst.isOn) this.#queue.excuseQueued()
-    burst.isInGrace = false
+    if (inGracePeriod === undefined) return
+    if (inGracePeriod.isBlocked) this.#queue.exemptQueued()
+    inGracePeriod.isInGracePeriod = false
   }
 
-  /** Writes batches until the kernel takes no more, or, with `all`, until nothing is left that is ready. */
-  flush(all = false): void {
+  /** Writes batches until the kernel takes no more. With `evenIfBlocked`, until no frame is left that is ready. */
+  flush(evenIfBlocked = false): void {
     if (this.#shared !== undefined) this.#sendShared(this.#shared)
-    while (this.#queue.length > 0 && this.#writeBatch(all)) {
-      // Until it says that there is nothing more to do.
+    while (this.#queue.length > 0 && this.#writeBatch(evenIfBlocked)) {
+      // Each call writes a batch.
     }
-    // A broken socket has nothing unsent; `fail` will tell the waiters.
-    if (this.#waiters?.hasWrites === true && this.unsent <= this.#limits.writeBufferSize && !isBroken(this.#socket))
-      this.#waiters.resolve()
+    // A broken stream has nothing unsent, but its writes have failed: `fail` will reject them.
+    if (
+      this.#progress?.hasWrites === true &&
+      this.unsentBytes <= this.#config.writeBufferSize &&
+      !isBroken(this.#stream)
+    )
+      this.#progress.resolveWrites()
     if (this.#queue.length > 0) return
     if (this.#queue !== NO_QUEUE) giveBack(this.#queue)
     this.#queue = NO_QUEUE
-    this.#waiters?.empty()
+    this.#progress?.reportEmpty()
   }
 
-  #hasPlace(frame: Frame, isBroadcast: boolean): boolean {
-    const { sendQueueSize } = this.#limits
+  #hasRoom(frame: Frame, isBroadcast: boolean): boolean {
+    const { sendQueueSize } = this.#config
     if (!this.#queue.isFull(frame, sendQueueSize)) return true
     if (!this.isBlocked) this.flush()
-    // What is left in front of a free socket is being compressed.
-    if (this.#blockage?.excuses(isBroadcast) ?? true) return this.unsent + frame.size <= MAX_UNSENT
+    // If frames are left although the connection is not blocked, the first of them is still being compressed.
+    if (this.#backpressure?.isExcused(isBroadcast) ?? true) return this.unsentBytes + frame.size <= MAX_UNSENT
     return !this.#queue.isFull(frame, sendQueueSize)
   }
 
   #enqueue(frame: Frame): void {
-    this.#unshare()
+    this.#moveSharedToQueue()
     if (this.#queue === NO_QUEUE) this.#queue = takeQueue()
     this.#queue.push(frame)
     this.bytes += frame.size
     if (!frame.isControl) this.messages++
-    if (frame.head === undefined) frame.whenReady(() => this.flush(this.#closed !== undefined))
+    if (frame.head === undefined) frame.onReady(() => this.flush(this.#closed !== undefined))
     this.#schedule()
   }
 
@@ -207,20 +209,19 @@ export class Writer implements Blockable, EndOfTurn {
 
   #remove(position: number): void {
     this.#queue.remove(position)
-    this.#blockage?.stall.dropped(position)
+    this.#backpressure?.stallTimer.onDropped(position)
   }
 
-  /** Something else is to come behind what is shared. */
-  #unshare(): void {
+  /** Another frame comes after the shared ones, so this connection needs a queue of its own. */
+  #moveSharedToQueue(): void {
     const shared = this.#shared
     if (shared === undefined) return
-    this.#endShare(shared)
+    this.#detachShared(shared)
     this.#queue = takeQueue()
     for (const frame of shared.frames) this.#queue.push(frame)
   }
 
-  /** Nothing can be added any more. */
-  #endShare(shared: SharedFrames): void {
+  #detachShared(shared: SharedFrames): void {
     this.#shared = undefined
     shared.close()
     this.messages += shared.frames.length
@@ -228,23 +229,23 @@ export class Writer implements Blockable, EndOfTurn {
   }
 
   #sendShared(shared: SharedFrames): void {
-    if (isBroken(this.#socket)) return this.#unshare()
-    this.#endShare(shared)
-    this.#socket.write(shared.joined())
-    this.#wrote(shared.frames.length)
+    if (isBroken(this.#stream)) return this.#moveSharedToQueue()
+    this.#detachShared(shared)
+    this.#stream.write(shared.joined())
+    this.#onWritten(shared.frames.length)
   }
 
-  /** Writes what fits in one batch; false where nothing was written. */
+  /** Writes one batch. False if nothing was written. */
   #writeBatch(evenIfBlocked: boolean): boolean {
-    if ((this.isBlocked && !evenIfBlocked) || isBroken(this.#socket)) return false
-    const count = this.#queue.writeBatch(this.#socket)
-    if (count > 0) this.#wrote(count)
+    if ((this.isBlocked && !evenIfBlocked) || isBroken(this.#stream)) return false
+    const count = this.#queue.writeBatch(this.#stream)
+    if (count > 0) this.#onWritten(count)
     return count > 0
   }
 
-  /** The kernel takes all at once as a rule: then there is nothing to wait for. */
-  #wrote(count: number): void {
-    if (this.#socket.writableLength === 0) this.#blockage?.stall.passed(count)
-    else if ((this.#blockage ??= new Blockage(this.#socket, this)).add(count)) this.#schedule()
+  /** Usually the kernel takes everything at once. */
+  #onWritten(count: number): void {
+    if (this.#stream.writableLength === 0) this.#backpressure?.stallTimer.onSentAtOnce(count)
+    else if ((this.#backpressure ??= new Backpressure(this.#stream, this)).addUnsent(count)) this.#schedule()
   }
 }

@@ -3,7 +3,7 @@ import type { ClusterNode } from '../../cluster/node.ts'
 import type { Answers } from '../../cluster/requests.ts'
 import { MAX_ROOMS, readRooms } from '../../cluster/wire/protocol.ts'
 import { chunks } from '../../internal/chunks.ts'
-import { now } from '../../internal/scheduler.ts'
+import { now } from '../../internal/clock.ts'
 import type { PresenceRoom } from '../room.ts'
 
 /** How long the other nodes have to say who is in the rooms, in milliseconds. */

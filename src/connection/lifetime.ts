@@ -1,35 +1,31 @@
 import { CloseCode } from '../internal/close.ts'
-import { now, type Scheduled } from '../internal/scheduler.ts'
+import type { WebSocketConfig } from '../config/route-config.ts'
+import { now } from '../internal/clock.ts'
+import type { Scheduled } from '../internal/scheduler.ts'
 
-/** The close code for a connection whose authority has run out: 401, in the range that is an application's own. */
-export const EXPIRED = 4401
+/** The close code for a token that has expired: 401, in the range for applications (4000 to 4999). */
+const EXPIRED = 4401
 
-/** What of a route's configuration limits how long a connection may be open, in milliseconds; 0 = without limit. */
-export interface ExpiryLimits {
-  firstMessageTimeout: number
-  maxLifetime: number
-}
-
-/** The times at which a connection ends, whatever it does. */
-export class Expiry implements Scheduled {
+/** Limits how long a connection may stay open, whatever it does: `firstMessageTimeout`, `maxLifetime` and `expireAt`. */
+export class Lifetime implements Scheduled {
   readonly #close: (code: number, reason: string) => void
   #firstMessageBy: number
   readonly #endsAt: number
-  /** By the wall clock, as the tokens' own times are. */
+  /** In milliseconds since 1970, like the expiry times of tokens. */
   #expiresAt = Infinity
 
-  constructor({ firstMessageTimeout, maxLifetime }: ExpiryLimits, close: (code: number, reason: string) => void) {
+  constructor({ firstMessageTimeout, maxLifetime }: WebSocketConfig, close: (code: number, reason: string) => void) {
     this.#close = close
     this.#firstMessageBy = firstMessageTimeout === 0 ? Infinity : now() + firstMessageTimeout
     this.#endsAt = maxLifetime === 0 ? Infinity : now() + maxLifetime
   }
 
-  /** A message came: the first one need not be waited for any more. */
-  heard(): void {
+  /** A message came, so `firstMessageTimeout` no longer applies. */
+  onMessage(): void {
     this.#firstMessageBy = Infinity
   }
 
-  /** Sets or moves the time, in milliseconds since 1970, at which authority runs out. */
+  /** Sets or moves the time at which the connection expires, in milliseconds since 1970. */
   expireAt(time: number): void {
     this.#expiresAt = time
     this.check(now())
