@@ -596,3 +596,16 @@ test('a listener hears of the shutdown by the signal, and its connection is clos
   expect((await client.close()).code).toBe(1001)
   await end
 })
+
+test.each(['session', 'owner'])('a socket whose application sets its property "%s" works as before', async (name) => {
+  const { url, connections } = await route((socket) => {
+    Object.assign(socket, { [name]: { user: 'Ada' } })
+    socket.on('message', (data) => socket.send(data as Buffer, { binary: false }))
+  })
+  const client = await connect(url)
+  client.socket.send('hello')
+  expect(await client.next()).toBe('hello')
+  client.socket.close(1000)
+  expect((await client.close()).code).toBe(1000)
+  expect(connections[0]?.isClosed()).toBe(true)
+})

@@ -88,7 +88,7 @@ export class Session implements SocketSession, MessageSource, HeartbeatSession, 
     this.writer = new Writer(stream, config)
     this.#heartbeat = new Heartbeat(this)
     this.deflate = setUpCompression(this)
-    socket.session = this
+    socket.attach(this)
     closeOnFinish(stream)
     schedulers.deadlines.add(this.#heartbeat)
     this.#setUpLimits()

@@ -59,11 +59,17 @@ const BINARY_TYPES: readonly unknown[] = ['nodebuffer', 'arraybuffer', 'fragment
  * get what the session reads for them. Without a session it is an ordinary socket.
  */
 export class ServerSocket extends WebSocket {
-  session: SocketSession | undefined
+  // Private, because applications set properties of their own on a socket, such as `session`.
+  #session: SocketSession | undefined
+
+  /** Binds the socket to its session. */
+  attach(session: SocketSession): void {
+    this.#session = session
+  }
 
   /** The session gets every event before the listeners. That costs less than to be a listener, and cannot be removed. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
-    const { session } = this
+    const session = this.#session
     if (session === undefined) return super.emit(event, ...args)
     if (event === 'message') session.onMessage(args[0] as Buffer, args[1] as boolean)
     else if (event === 'ping') session.onPing(args[0] as Buffer)
@@ -83,7 +89,7 @@ export class ServerSocket extends WebSocket {
   /** If a listener fails, the others are still called. `ws` emits events where an error would crash the process. */
   #callListeners(event: string, args: unknown[]): boolean {
     if (this.listenerCount(event) === 0) return false
-    const onError = (error: unknown): void => this.session?.onListenerError(event, error)
+    const onError = (error: unknown): void => this.#session?.onListenerError(event, error)
     for (const listener of this.rawListeners(event) as Listener[]) {
       try {
         const result = listener.apply(this, args)
@@ -127,20 +133,20 @@ export class ServerSocket extends WebSocket {
   }
 
   #listenersChanged(event: string | symbol): this {
-    if (event === 'message') this.session?.onListening(this.listenerCount('message') > 0)
+    if (event === 'message') this.#session?.onListening(this.listenerCount('message') > 0)
     return this
   }
 
   // ---- Pausing: `pause` and `resume` are for the application, `pauseReading` and `resumeReading` for the session
 
   override pause(): void {
-    if (this.session === undefined) super.pause()
-    else this.session.onPause()
+    if (this.#session === undefined) super.pause()
+    else this.#session.onPause()
   }
 
   override resume(): void {
-    if (this.session === undefined) super.resume()
-    else this.session.onResume()
+    if (this.#session === undefined) super.resume()
+    else this.#session.onResume()
   }
 
   /** Reads nothing more from the stream. */
@@ -158,11 +164,11 @@ export class ServerSocket extends WebSocket {
    * `ws` calls this, too: with the client's code after its close frame, and with 1002, 1007, 1008 or 1009 after a bad frame.
    */
   override close(code?: number, reason?: string | Buffer): void {
-    if (this.session === undefined || this.readyState !== WebSocket.OPEN) return super.close(code, reason)
+    if (this.#session === undefined || this.readyState !== WebSocket.OPEN) return super.close(code, reason)
     const text = reason === undefined ? this.#reasonFor(code) : reason.toString()
     // Check here, so that the caller gets the error. `ws` would throw later, when earlier frames have been sent.
     if (code !== undefined) assertSendable(code, text)
-    this.session.onClose(code, fitReason(text), (...args) => super.close(...args))
+    this.#session.onClose(code, fitReason(text), (...args) => super.close(...args))
   }
 
   #reasonFor(code: number | undefined): string {
@@ -176,14 +182,14 @@ export class ServerSocket extends WebSocket {
   override send(data: Data, callback?: Callback): void
   override send(data: Data, options: SendOptions, callback?: Callback): void
   override send(data: Data, options?: SendOptions | Callback, callback?: Callback): void {
-    this.session?.beforeSend()
+    this.#session?.beforeSend()
     if (typeof options === 'function') super.send(data, { compress: false }, this.#withCloseError(options))
     else super.send(data, { ...options, compress: false }, this.#withCloseError(callback))
   }
 
   /** While the socket is closing, `ws` calls back with a plain error. A CloseError tells the application what happened. */
   #withCloseError(callback: Callback | undefined): Callback | undefined {
-    const { session } = this
+    const session = this.#session
     if (callback === undefined || session === undefined || this.readyState === WebSocket.OPEN) return callback
     return (error) => callback(error && session.closeError())
   }
@@ -193,12 +199,12 @@ export class ServerSocket extends WebSocket {
   }
 
   override ping(...args: Parameters<WebSocket['ping']>): void {
-    this.session?.beforeSend()
+    this.#session?.beforeSend()
     super.ping(...this.#withCloseErrors(args))
   }
 
   override pong(...args: Parameters<WebSocket['pong']>): void {
-    this.session?.beforeSend()
+    this.#session?.beforeSend()
     super.pong(...this.#withCloseErrors(args))
   }
 
@@ -210,16 +216,16 @@ export class ServerSocket extends WebSocket {
     Object.defineProperties(this.prototype, {
       bufferedAmount: {
         get(this: ServerSocket) {
-          return bufferedAmount.get.call(this) + (this.session?.queuedBytes ?? 0)
+          return bufferedAmount.get.call(this) + (this.#session?.queuedBytes ?? 0)
         }
       },
       binaryType: {
         get(this: ServerSocket) {
-          return this.session?.messageEmitter.binaryType ?? 'nodebuffer'
+          return this.#session?.messageEmitter.binaryType ?? 'nodebuffer'
         },
         set(this: ServerSocket, type: BinaryType) {
           // Like `ws`, ignore unknown types. Its receiver always makes buffers, which the session needs.
-          if (this.session !== undefined && BINARY_TYPES.includes(type)) this.session.messageEmitter.binaryType = type
+          if (this.#session !== undefined && BINARY_TYPES.includes(type)) this.#session.messageEmitter.binaryType = type
         }
       }
     })
