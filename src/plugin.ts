@@ -36,7 +36,7 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   const hub = new WebSocketHub({ logger: app.log, ...resolved.hub }, true)
   const shutdown = new Shutdown(resolved.shutdown)
   const schedulers = { deadlines: new Scheduler(), throttle: new Scheduler() }
-  schedulers.throttle.require(THROTTLE_TIME)
+  schedulers.throttle.ensurePrecisionFor(THROTTLE_TIME)
   registered.add(app.server)
 
   // From the server's `upgrade` event to the route and its hooks.

@@ -38,7 +38,7 @@ export class Routes {
     assertPath(path)
     assertHandler(path, handler)
     assertRouteOptions(path, options)
-    for (const key of TIMES) this.#services.schedulers.deadlines.require(config[key])
+    for (const key of TIMES) this.#services.schedulers.deadlines.ensurePrecisionFor(config[key])
     const endpoint = new RouteEndpoint(instance, this.#services, handler, config)
     this.#hooks.addTo(instance)
     instance.route({

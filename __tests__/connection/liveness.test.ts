@@ -129,8 +129,8 @@ test('the watchdog has one timer for all, and none while there is nothing to wat
   const before = process.getActiveResourcesInfo().length
   const watched = Array.from({ length: 2 }, () => ({ check: () => {}, onLag: () => {} }))
   for (const one of watched) dog.add(one)
-  dog.require(0)
-  dog.require(1)
+  dog.ensurePrecisionFor(0)
+  dog.ensurePrecisionFor(1)
   // Unref'd timers are not among the active resources.
   expect(process.getActiveResourcesInfo().length).toBe(before)
   for (const one of watched) dog.delete(one)

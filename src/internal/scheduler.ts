@@ -26,7 +26,7 @@ export class Scheduler {
   #expectedAt = 0
 
   /** Makes the timer fine enough to measure a time in milliseconds; 0 stands for never. */
-  require(time: number): void {
+  ensurePrecisionFor(time: number): void {
     if (time === 0) return
     this.#period = Math.min(this.#period, Math.max(MIN_PERIOD, Math.floor(time / 8)))
   }

@@ -34,7 +34,7 @@ export class Writer implements BlockableWriter, EndOfTurn {
   #backpressure: Backpressure | undefined
   #progress: SendProgress | undefined
   /** The error for writes; undefined while they are accepted. */
-  #closed: (() => CloseError) | undefined
+  #closeError: (() => CloseError) | undefined
   /** How many messages were accepted. Messages that were dropped later count, too. */
   messages = 0
   /** How many bytes these messages and all control frames have. */
@@ -70,7 +70,7 @@ export class Writer implements BlockableWriter, EndOfTurn {
    * copied. Rejects if the connection ends first.
    */
   write(frame: Frame): Promise<void> {
-    if (this.#closed !== undefined) return rejected(this.#closed())
+    if (this.#closeError !== undefined) return rejected(this.#closeError())
     this.#enqueue(frame)
     if (frame.isCopied && this.unsentBytes <= this.#config.writeBufferSize) return DONE
     return (this.#progress ??= new SendProgress()).waitForRoom()
@@ -81,7 +81,7 @@ export class Writer implements BlockableWriter, EndOfTurn {
    * given the stream a chance to send.
    */
   offer(frame: Frame, isBroadcast: boolean): Offer {
-    if (this.#closed !== undefined) return 'closed'
+    if (this.#closeError !== undefined) return 'closed'
     this.#moveSharedToQueue()
     if (!this.#hasRoom(frame, isBroadcast)) return isBroken(this.#stream) ? 'closed' : 'full'
     this.#enqueue(frame)
@@ -93,7 +93,7 @@ export class Writer implements BlockableWriter, EndOfTurn {
    * closing.
    */
   attachShared(shared: SharedFrames): boolean {
-    if (this.isBlocked || this.#shared !== undefined || this.#queue.length > 0 || this.#closed !== undefined)
+    if (this.isBlocked || this.#shared !== undefined || this.#queue.length > 0 || this.#closeError !== undefined)
       return false
     this.#shared = shared
     this.#schedule()
@@ -102,7 +102,7 @@ export class Writer implements BlockableWriter, EndOfTurn {
 
   /** Answers a ping. While the connection is blocked, only the newest pong waits (RFC 6455, 5.5.3). */
   pong(frame: Frame): void {
-    if (this.#closed !== undefined) return
+    if (this.#closeError !== undefined) return
     const earlier = this.isBlocked && this.#pong !== undefined ? this.#queue.indexOf(this.#pong) : -1
     if (earlier !== -1) this.#remove(earlier)
     this.#pong = frame
@@ -137,14 +137,14 @@ export class Writer implements BlockableWriter, EndOfTurn {
 
   /** Rejects further writes with this error. Sends what is queued, then calls `onEmpty`. */
   end(error: () => CloseError, onEmpty: () => void): void {
-    this.#closed = error
+    this.#closeError = error
     ;(this.#progress ??= new SendProgress()).onEmpty(onEmpty)
     this.flush(true)
   }
 
   /** The connection is closed: drops what is queued, and rejects all writes with this error. */
   fail(error: () => CloseError): void {
-    this.#closed = error
+    this.#closeError = error
     this.#progress?.onEmpty(undefined)
     this.clear(error)
   }
@@ -197,7 +197,7 @@ export class Writer implements BlockableWriter, EndOfTurn {
     this.#queue.push(frame)
     this.bytes += frame.size
     if (!frame.isControl) this.messages++
-    if (frame.head === undefined) frame.onReady(() => this.flush(this.#closed !== undefined))
+    if (frame.head === undefined) frame.onReady(() => this.flush(this.#closeError !== undefined))
     this.#schedule()
   }
 
