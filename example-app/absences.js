@@ -1,20 +1,20 @@
-/** How long somebody may be away before the others hear of it, in milliseconds: a reload, a tunnel, the restart of a node. */
+/** How long a guest may be away before the others are told, in milliseconds: during a reload or the restart of a node. */
 export const GRACE = 3000
-/** So many may be away at a time; where there are more, the first of them are told at once. */
+/** How many guests may be away at a time. If there are more, the others are told at once that the first of them left. */
 const MAX_ABSENT = 10_000
 
-/** Those who have gone and may be back in a moment. Nobody is told that they left until their grace is over. */
+/** Guests whose connection ended and who may be back in a moment. The others are told that they left only after a grace period. */
 export class Absences {
   /** Room → id → absence. */
   #rooms = new Map()
-  /** The same in the order in which they went, which is the order in which their grace ends. */
+  /** The same absences, in the order in which they began, which is the order in which they end. */
   #queue = new Set()
   #grace
   #onGone
   #timer
   #isClosed = false
 
-  /** @param onGone `(room, absences)`, for those who have not come back in time */
+  /** @param onGone is called with `(room, absences)` for guests who have not come back in time. */
   constructor(grace, onGone) {
     this.#grace = grace
     this.#onGone = onGone
@@ -33,7 +33,7 @@ export class Absences {
     this.#watch()
   }
 
-  /** Somebody is back, or nobody needs to wait any longer: gives the absence and forgets it; undefined where there is none. */
+  /** Ends an absence, because the guest is back or has left for good, and returns it; undefined if there is none. */
   take(room, id) {
     const absent = this.#rooms.get(room)
     const absence = absent?.get(id)
@@ -48,7 +48,7 @@ export class Absences {
     return [...(this.#rooms.get(room)?.values() ?? [])]
   }
 
-  /** Forgets all of them, and takes no more. */
+  /** Forgets all absences, and accepts no more. */
   close() {
     this.#isClosed = true
     clearTimeout(this.#timer)
@@ -60,7 +60,7 @@ export class Absences {
     return this.#queue.values().next().value
   }
 
-  /** One timer for all. It keeps no process alive. */
+  /** One timer for all absences. It does not keep the process alive. */
   #watch() {
     const first = this.#first()
     if (this.#timer !== undefined || first === undefined) return

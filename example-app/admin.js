@@ -10,8 +10,8 @@ const kickSchema = {
 }
 
 /**
- * What only an operator may do. The hook guards every route of the group; a WebSocket gets its 401 before the upgrade. A page
- * can send no header with a WebSocket: it gets a ticket over POST /ticket, which opens one connection.
+ * Routes for operators only. The hook guards every route of the group; a WebSocket gets its 401 before the upgrade. A page
+ * cannot send a header with a WebSocket, so it gets a ticket from POST /ticket, which opens one connection.
  */
 export async function adminRoutes(app, { chat, token, ticketStore }) {
   const tickets = webSocketTickets(ticketStore && { store: ticketStore })
@@ -24,7 +24,7 @@ export async function adminRoutes(app, { chat, token, ticketStore }) {
 
   app.post('/ticket', async () => ({ ticket: await tickets.issue('operator') }))
 
-  // Everything that happens in any room, as it happens. Reading until the end keeps the connection open.
+  // A live feed of all rooms. The handler reads until the client leaves, because the connection closes when it returns.
   app.webSocket('/feed', async (ws) => {
     chat.feed.register(ws)
     for await (const _ of ws);
@@ -32,11 +32,11 @@ export async function adminRoutes(app, { chat, token, ticketStore }) {
 
   app.post('/kick', { schema: kickSchema }, async (request, reply) => {
     if (await chat.kick(request.body.name)) return { success: true }
-    return reply.code(404).send({ error: 'nobody here has this name' })
+    return reply.code(404).send({ error: 'no guest has this name' })
   })
 }
 
-/** Compares hashes, so that the time it takes tells nothing about the token. */
+/** Compares hashes in constant time, so that the time reveals nothing about the token. */
 function isBearer(header = '', token) {
   return timingSafeEqual(hash(header), hash(`Bearer ${token}`))
 }

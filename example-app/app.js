@@ -34,11 +34,11 @@ const broadcastSchema = {
 }
 
 /**
- * The whole chat as a Fastify instance that does not listen yet.
+ * Builds the whole chat as a Fastify instance that does not listen yet.
  *
- * @param options `token` opens /admin. For a chat on several nodes, `broker(name)` makes a Broker for a hub, `history` is where the
- * last messages are and `ticketStore` where the tickets are, see engine.js; `node` is the name of this one.
- * `grace` is how long somebody may be away before the others hear of it, in milliseconds. The rest is Fastify's.
+ * @param options `token` is the token for /admin. For a chat on several nodes, `broker(name)` creates a broker for a hub, `history`
+ * stores the last messages and `ticketStore` the tickets (see engine.js), and `node` is the name of this node. `grace` is how long
+ * a guest may be away before the others are told, in milliseconds. All other options go to Fastify.
  */
 export async function buildApp({ token, node, grace, broker, history, ticketStore, ...options }) {
   const app = Fastify(options)
@@ -55,12 +55,12 @@ export async function buildApp({ token, node, grace, broker, history, ticketStor
   })
 
   const feed = new WebSocketHub(broker && { broker: broker('feed'), name: 'feed', app })
-  // Who has the only node there is needs no name for it.
+  // A single node needs no name.
   const nodeName = broker && node
   const chat = new Chat(app.wsHub, { feed, history, node: nodeName, grace })
   app.addHook('preClose', async () => chat.close())
 
-  // The limit is per address and guards the upgrade; messages have one of their own, in chat.js.
+  // This limit counts upgrades per address. Messages have their own limit, in chat.js.
   app.webSocket('/ws', { config: { rateLimit: { max: 300, timeWindow: '1 minute' } } }, (ws) => chat.serve(ws))
 
   app.post(

@@ -2,33 +2,33 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 
 /**
- * Passes connections on to servers of this machine, to each in turn, and looks at nothing that goes through: what is HTTP or a
- * WebSocket, from whom and for whom is the servers' business. No client is bound to a server.
+ * Forwards TCP connections to servers on this machine, in turn. It does not look at the data, so HTTP and WebSockets both work.
+ * There are no sticky sessions: each connection of a client may go to another server.
  */
 export class Balancer {
   #targets = []
   #turn = 0
   #sockets = new Set()
-  // What a client or a server has said to its end may still have an answer.
+  // Half-open connections are allowed: after one side has ended, the other may still answer.
   #server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#serve(client))
 
   add(port) {
     if (!this.#targets.includes(port)) this.#targets.push(port)
   }
 
-  /** Gets no more connections; those that it has stay. */
+  /** The server gets no more connections; open ones stay. */
   remove(port) {
     this.#targets = this.#targets.filter((target) => target !== port)
   }
 
-  /** Resolves to the port that it listens on. */
+  /** Listens, and resolves to the port. */
   async listen(port, host) {
     this.#server.listen(port, host)
     await once(this.#server, 'listening')
     return this.#server.address().port
   }
 
-  /** Drops what is still connected. */
+  /** Stops listening, and drops open connections. */
   async close() {
     const closed = once(this.#server, 'close')
     this.#server.close()
@@ -43,7 +43,7 @@ export class Balancer {
     this.#connect(client, targets)
   }
 
-  /** A server that refuses is passed over; where all do, the client is refused, too. */
+  /** Tries the servers in turn. If none accepts the connection, the client is dropped. */
   #connect(client, [port, ...others]) {
     if (port === undefined) client.destroy()
     if (client.destroyed) return
@@ -59,14 +59,14 @@ export class Balancer {
 
   #keep(socket) {
     this.#sockets.add(socket)
-    // `close` follows, and says all that matters.
+    // `close` follows every error.
     socket.on('error', () => {})
     socket.on('close', () => this.#sockets.delete(socket))
     return socket
   }
 }
 
-/** What one says the other gets; when one is gone, so is the other. */
+/** Connects two sockets with each other. When one closes, the other is destroyed. */
 function join(a, b) {
   a.pipe(b).pipe(a)
   a.once('close', () => b.destroy())

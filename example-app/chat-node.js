@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url'
 
 const program = fileURLToPath(new URL('server.js', import.meta.url))
 const RESTART_AFTER = 1000
-/** A little more than server.js takes at most. */
+/** A little more than server.js needs to close. */
 const END_WITHIN = 12_000
 
-/** A server.js in a process of its own, on a port that it chooses. One that dies is started again. */
+/** Runs server.js in its own process, on a free port, and starts it again if it dies. */
 export class ChatNode {
   address
   pid
@@ -18,21 +18,21 @@ export class ChatNode {
   #exited = Promise.resolve()
   #isClosing = false
 
-  /** @param events `up(port)`, `down(port)`, and `say(line)` for whoever reads the terminal */
+  /** @param events callbacks: `up(port)`, `down(port)`, and `say(line)` for the terminal. */
   constructor(name, environment, events) {
     this.#name = name
     this.#environment = environment
     this.#events = events
   }
 
-  /** Resolves when it listens for the first time. */
+  /** Resolves when the server listens for the first time. */
   start() {
     return new Promise((resolve) => {
       this.#run(resolve)
     })
   }
 
-  /** Its clients get their 1001. */
+  /** Stops the server gracefully: its clients are closed with 1001. */
   async close() {
     this.#isClosing = true
     const child = this.#child
@@ -44,7 +44,7 @@ export class ChatNode {
 
   #run(onListening, isAgain = false) {
     const startedAt = Date.now()
-    // In a group of its own: a Ctrl+C is for cluster.js, which ends the nodes in its own time.
+    // In its own process group, so that Ctrl+C reaches only cluster.js, which then stops the nodes.
     const child = fork(program, { env: this.#environment, detached: true })
     let port
     this.#child = child

@@ -11,25 +11,25 @@ import { checkKey, checkMessage, checkName, checkRoom, Refusal } from './validat
 
 const RATE = { burst: 10, perSecond: 2 }
 const TYPING_RATE = { burst: 2, perSecond: 0.5 }
-/** In a room with more guests, who is typing is no news to anybody, and telling it would cost more than the messages. */
+/** In a room with more guests, typing notices are not sent: they would cost more than the messages. */
 const MAX_TYPING_ROOM = 100
 const MAX_REFUSALS = 100
 
 /**
- * Who is in which room, and what they say, on one node or on several. A client sends
+ * The chat: rooms, guests and messages, on one node or on several. A client sends
  *
- *     { type: 'join', name, room, key }   key: the client's own secret, by which it takes its name along when it reconnects
- *     { type: 'message', text, ref }      comes back to it with its ref: so it knows that the message has arrived
- *     { type: 'typing', active }          told to the others in the room, and never answered
- *     { type: 'leave' }                   has left at once; whoever only disconnects has a few seconds to come back
- *     { type: 'ping' }                    answered with a pong
+ *     { type: 'join', name, room, key }   key: a secret of the client, with which it gets its name back when it reconnects
+ *     { type: 'message', text, ref }      is sent back with its ref, so the client knows that the message has arrived
+ *     { type: 'typing', active }          goes to the others in the room, and is never answered
+ *     { type: 'leave' }                   leaves at once; a client that only disconnects has a few seconds to come back
+ *     { type: 'ping' }                    is answered with a pong
  *
  * and gets `welcome`, `joined`, `left`, `message`, `typing`, `announcement`, `rooms`, `notice`, `pong`, `error` and `shutdown`.
- * A message that was said while it joined may come twice, under the same id. `joined` is `quiet` where it is no news: somebody
- * is back after a moment.
+ * A message that is sent while a client joins may reach it twice, with the same id. `joined` is `quiet` if the guest was only
+ * away for a moment.
  */
 export class Chat {
-  /** For those who watch everything: a hub of its own, so that nothing that is meant for the guests reaches them twice. */
+  /** The hub for operators who watch all rooms. It is separate, so that broadcasts to guests do not reach operators. */
   feed
   #hub
   #history
@@ -38,13 +38,13 @@ export class Chat {
   #rooms
   #absences
   #turns = new Turns()
-  /** Those of this node who have joined: the id of the connection → { ws, id, name, room }. */
+  /** The guests of this node who have joined: the id of the connection → { ws, id, name, room }. */
   #guests = new Map()
 
   /**
-   * @param hub everything that the guests of all nodes are to hear goes through it.
-   * @param options `node` is the name of this node, which its guests get to see; `grace` how long somebody may be away, in
-   * milliseconds, before the others hear of it
+   * @param hub sends to the guests of all nodes.
+   * @param options `node` is the name of this node, which its guests see. `grace` is how long a guest may be away before the
+   * others are told, in milliseconds.
    */
   constructor(hub, { feed = new WebSocketHub(), history = new MemoryHistory(), node, grace = GRACE } = {}) {
     this.feed = feed
@@ -59,26 +59,28 @@ export class Chat {
         if (!isNameRoom(room)) this.#changed(event, room, present)
       })
     }
-    hub.on('degraded', () => this.#notice('The other servers cannot be reached: only those on this one hear you.'))
-    hub.on('recovered', () => this.#notice('All servers are together again.'))
+    hub.on('degraded', () =>
+      this.#notice('This server cannot reach the others: only people on this server see your messages.')
+    )
+    hub.on('recovered', () => this.#notice('This server can reach the others again.'))
   }
 
   /**
-   * The handler of a connection. `readJSON` rejects when the peer has gone, which ends the handler and is no error, and on
-   * what is no JSON, which closes the connection with 1007: no client of ours sends that.
+   * The handler of a connection. `readJSON` rejects when the client has left, which ends the handler and is not a failure. It also
+   * rejects if a message is not JSON, which closes the connection with 1007; our client never sends that.
    */
   async serve(ws) {
     const guest = { ws, bucket: new TokenBucket(RATE), typing: new TokenBucket(TYPING_RATE), refusals: 0 }
     try {
       for (;;) await this.#receive(guest, await ws.readJSON())
     } finally {
-      // When the server stops all leave at once, and come back: nobody here needs to hear of it.
+      // During a shutdown all guests leave at once and come back, so the others are not told.
       if (!ws.context().isShuttingDown() && guest.room !== undefined) this.#hub.leave(ws, guest.room)
       this.#guests.delete(ws.id)
     }
   }
 
-  /** To everybody in every room; resolves to how many that are. */
+  /** Sends a text to all guests in all rooms; resolves to their number. */
   async announce(text) {
     const announcement = { type: 'announcement', id: randomUUID(), text, at: Date.now() }
     this.feed.broadcastJSON(announcement)
@@ -87,12 +89,12 @@ export class Chat {
     return count
   }
 
-  /** Sends the one of that name away; false where there is none. */
+  /** Disconnects the guest with this name; false if there is none. */
   async kick(name) {
     return this.#names.kick(idOf(checkName(name)))
   }
 
-  /** A name like this one that nobody has at the moment. */
+  /** This name, or a similar one, that is free at the moment. */
   async freeName(like) {
     return this.#names.free(checkName(like))
   }
@@ -101,12 +103,12 @@ export class Chat {
     return this.#rooms.ask()
   }
 
-  /** Nobody is told any more who has gone: call it when the server begins to close. */
+  /** Stops telling guests who has left. Call it when the server begins to close. */
   close() {
     this.#absences.close()
   }
 
-  /** Does what a message asks for, or says politely why not. */
+  /** Does what a message asks for, or answers with an error. */
   async #receive(guest, message) {
     const { type, ref } = message ?? {}
     const { ws } = guest
@@ -128,15 +130,15 @@ export class Chat {
   async #join(guest, message) {
     const name = checkName(message.name)
     const wish = { id: idOf(name), name, room: checkRoom(message.room), owner: ownerOf(checkKey(message.key)) }
-    // Of two who want a name at the same time, the second is to see the first.
+    // If two guests want the same name at the same time, the second check must see the first guest.
     await this.#turns.take(`name ${wish.id}`, () =>
       guest.id === wish.id ? this.#enter(guest, wish) : this.#enterAs(guest, wish)
     )
   }
 
-  /** Under a name that this connection does not have yet. */
+  /** Joins under a name that this connection does not have yet. */
   async #enterAs(guest, wish) {
-    // The same client, back before we noticed that its old connection is dead, or from a copied tab: it has not left at all.
+    // True if the same client is back before we noticed that its old connection is dead, or if its tab was duplicated.
     const isBack = await this.#names.check(wish)
     if (guest.id !== undefined) this.#names.takeBack(guest.ws, guest.id)
     await this.#enter(guest, wish)
@@ -151,7 +153,7 @@ export class Chat {
     if (guest.room !== room) await this.#leave(guest)
     this.#guests.set(ws.id, Object.assign(guest, { id, name, room }))
     if (!this.#hub.presence.set(ws, room, { name, owner }, { key: id })) return
-    // Who comes from here on is told as joined, who was there before is known when the other nodes have answered.
+    // Guests who come from now on are announced as joined. The earlier ones are known after the other nodes have answered.
     await this.#hub.presence.list(room)
     const welcome = {
       type: 'welcome',
@@ -164,7 +166,7 @@ export class Chat {
     }
     void ws.writeJSON(welcome)
     this.#rooms.changed()
-    // What was said while the history was on its way.
+    // Messages that were sent while the history was loading.
     for (const said of await this.#history.list(room)) {
       if (!history.some((known) => known.id === said.id)) void ws.writeJSON(said)
     }
@@ -185,7 +187,7 @@ export class Chat {
     this.feed.broadcastJSON({ room, ...said, ref })
   }
 
-  /** Only to those who are in the room with them, and not to themselves. */
+  /** Tells the others in the room who is typing. */
   #type({ ws, id, name, room, typing }, { active }) {
     if (!this.#hub.rooms(ws).includes(room) || this.#hub.getClientCount(room) > MAX_TYPING_ROOM) return
     if (active === true && !typing.take()) return
@@ -197,30 +199,30 @@ export class Chat {
     await guest.ws.close()
   }
 
-  /** On purpose: nobody waits whether they come back. */
+  /** Leaves on purpose: there is no grace period. */
   async #leave(guest) {
     const { ws, id, name, room } = guest
     if (room === undefined) return
     if (this.#hub.rooms(ws).includes(room)) {
       this.#hub.presence.set(ws, room, { name, isLeaving: true }, { key: id })
-      // What changes twice within a turn, the other nodes hear once.
+      // Two changes in one turn would reach the other nodes as one.
       await nextTurn()
     }
     this.#hub.leave(ws, room)
     guest.room = undefined
   }
 
-  /** Who is here, and who has not been told as gone yet. */
+  /** The guests in a room, including those whose grace period is not over. */
   #members(room) {
     const members = new Map(this.#absences.in(room).map(({ id, name }) => [id, name]))
     for (const { key, info } of this.#hub.presence.known(room)) members.set(key, info.name)
     return [...members].map(([id, name]) => ({ id, name }))
   }
 
-  /** Who is in a room has changed, on whatever node: every node tells its own guests. */
+  /** The presence in a room has changed, on any node. Every node tells its own guests. */
   #changed(event, room, { key: id, info, connections }) {
     const { name, owner, isLeaving } = info
-    // The feed and the list of rooms are for all nodes: one of them sends it. Who was on a node that died is nobody's.
+    // The feed and the list of rooms reach all nodes, so only the node of the guest sends them. If that node died, none does.
     const isOurs = connections.some((connection) => this.#guests.has(connection))
     if (event !== 'leave') {
       if (!isLeaving) this.#joined(room, { id, name, owner, isOurs, isUpdate: event === 'update', except: connections })
@@ -231,7 +233,7 @@ export class Chat {
   #joined(room, { id, name, owner, isOurs, isUpdate, except }) {
     const absence = this.#absences.take(room, id)
     const isBack = absence !== undefined && absence.owner === owner
-    // Somebody else has taken the name meanwhile.
+    // Another guest has taken the name in the meantime.
     if (absence !== undefined && !isBack) this.#left(absence)
     const told = { type: 'joined', id: randomUUID(), member: { id, name }, at: Date.now(), quiet: isUpdate || isBack }
     this.#hub.to(room).broadcastJSON(told, { local: true, except })
@@ -248,12 +250,12 @@ export class Chat {
     this.#tidy(room)
   }
 
-  /** What was said is kept for as long as somebody of this node is in the room, or may be back in a moment. */
+  /** Drops the history of a room after its last guest on this node has left, and none is away within the grace period. */
   #tidy(room) {
     if (this.#hub.getClientCount(room) === 0 && this.#absences.in(room).length === 0) this.#history.drop(room)
   }
 
-  /** Their grace is over. A node that has nobody left in a room is not told who comes back elsewhere: it asks. */
+  /** Their grace is over. A node without guests in a room does not hear who came back on another node, so it asks. */
   async #gone(room, absences) {
     const present = new Set((await this.#hub.presence.list(room)).map(({ key }) => key))
     for (const absence of absences) if (!present.has(absence.id)) this.#left(absence)
@@ -265,7 +267,7 @@ export class Chat {
   }
 }
 
-/** The close code of an error is the one its connection is closed with. */
+/** The connection is closed with the `closeCode` of the error. */
 function policyViolation() {
   return Object.assign(new Error('too many refused messages'), {
     closeCode: CloseCode.PolicyViolation,

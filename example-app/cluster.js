@@ -1,4 +1,4 @@
-// The chat on two nodes of this machine, behind a balancer: `npm run start:cluster`
+// Runs the chat on two nodes of this machine, behind a balancer: `npm run start:cluster`
 import { randomBytes } from 'node:crypto'
 import { Balancer } from './balancer.js'
 import { ChatNode } from './chat-node.js'
@@ -12,7 +12,7 @@ const ownPort = await balancer.listen(Number(PORT), HOST)
 const engine = await findEngine(process.env)
 if (engine === undefined) {
   console.error(
-    'Two nodes need Redis or NATS between them: install redis-server or nats-server, or set REDIS_URL or NATS_URL to one that is there.'
+    'Two nodes need Redis or NATS between them: install redis-server or nats-server, or set REDIS_URL or NATS_URL to a running server.'
   )
   process.exit(1)
 }
@@ -33,7 +33,7 @@ const nodes = ['Node 1', 'Node 2'].map((name) => new ChatNode(name, { ...environ
 let closing
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => (closing ??= close()))
 
-/** Whoever has pressed Ctrl+C twice, or once under npm, asks for nothing else than before. */
+/** Runs only once: a second signal, such as the one that npm adds to a Ctrl+C, changes nothing. */
 async function close() {
   await Promise.all(nodes.map((node) => node.close()))
   await balancer.close()
@@ -46,4 +46,4 @@ const address = `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${ownPort}`
 say(`Chat: ${address}  (numbers: ${address}/status)`)
 for (const node of nodes) say(String(node))
 say(`Between them: ${engine.variable === 'REDIS_URL' ? 'Redis' : 'NATS'} at ${new URL(engine.url).host}`)
-if (!CHAT_TOKEN) say(`Token for /admin, set CHAT_TOKEN to choose your own: ${token}`)
+if (!CHAT_TOKEN) say(`Token for /admin (set CHAT_TOKEN to choose your own): ${token}`)

@@ -1,6 +1,6 @@
 /**
- * What a node needs of the engine that its environment names; nothing where it names none. The packages are loaded only then:
- * a chat on one node needs neither.
+ * Connects to the engine that the environment names, and returns the options for `buildApp` and `disconnect`. The client packages
+ * are imported only if they are needed, so a chat on one node needs neither.
  */
 export async function connectEngine({ REDIS_URL, NATS_URL }) {
   if (REDIS_URL) return connectRedis(REDIS_URL)
@@ -14,9 +14,9 @@ async function connectRedis(url) {
     import('fastify-blaze-ws/redis'),
     import('./history.js')
   ])
-  // Nobody waits for a Redis that is away: what cannot be asked now is not asked.
+  // While Redis is away, commands fail at once instead of waiting.
   const client = new Redis(url, { enableOfflineQueue: false, commandTimeout: 1000 })
-  // The hub says that it is away, and ioredis would say it at every attempt.
+  // The hub reports an outage once. Without a listener, ioredis would print an error at every attempt to reconnect.
   client.on('error', () => {})
   return {
     broker: (name) => redisBroker({ client, prefix: `blaze-${name}:` }),

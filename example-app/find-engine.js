@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const START_WITHIN = 5000
 const ANSWER_WITHIN = 500
 
-/** What can be between the nodes: how to see that one is there, and how to start one that keeps nothing. */
+/** The engines that can connect the nodes: how to detect a running one, and how to start one that stores nothing on disk. */
 const KINDS = [
   {
     variable: 'REDIS_URL',
@@ -29,8 +29,8 @@ const KINDS = [
 ]
 
 /**
- * The engine that joins the nodes: the one that the environment names, or one that is there, or one that is started. Resolves to
- * the `variable` that tells the nodes of it, its `url`, and `stop()`; to undefined where there is none.
+ * Finds the engine that connects the nodes: the one that the environment names, or a running one, or a new one that it starts.
+ * Resolves to the environment `variable` that names it, its `url`, and `stop()`; to undefined if there is no engine.
  */
 export async function findEngine(environment) {
   for (const { variable } of KINDS) {
@@ -50,10 +50,10 @@ function engineOf({ variable, scheme }, port, stop = async () => {}) {
   return { variable, url: `${scheme}://127.0.0.1:${port}`, stop }
 }
 
-/** Undefined where the program is not installed, or does not start. */
+/** Starts an engine. Undefined if the program is not installed, or does not start. */
 async function start(kind) {
   const port = await freePort()
-  // In a group of its own: a Ctrl+C is for us, who end it when nobody needs it any more.
+  // In its own process group, so that Ctrl+C does not reach it: it must outlive the nodes.
   const child = spawn(kind.program, kind.args(String(port)), { stdio: 'ignore', detached: true })
   const ended = new Promise((resolve) => {
     child.once('error', resolve)
@@ -77,7 +77,7 @@ async function ready(kind, port) {
   return false
 }
 
-/** True where an engine of this kind is there and lets us in. */
+/** True if an engine of this kind listens on the port and accepts us. */
 function answers({ question, answer }, port) {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1', timeout: ANSWER_WITHIN })

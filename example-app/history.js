@@ -1,7 +1,7 @@
 const LENGTH = 50
 const ONE_HOUR = 3600
 
-/** The last messages of each room, as this process has passed them on. */
+/** The last messages of each room that this process has broadcast. */
 export class MemoryHistory {
   #rooms = new Map()
 
@@ -13,13 +13,13 @@ export class MemoryHistory {
     return this.#rooms.get(room) ?? []
   }
 
-  /** Nobody of this process is in the room any more. */
+  /** Forgets a room that has no guests on this node any more. */
   drop(room) {
     this.#rooms.delete(room)
   }
 }
 
-/** The same in Redis, for all nodes. Without it a chat goes on: newcomers see what is said from then on. */
+/** The same in Redis, for all nodes. If Redis is away, the chat goes on, and newcomers see only new messages. */
 export class RedisHistory {
   #client
 
@@ -40,7 +40,7 @@ export class RedisHistory {
     return messages.map((json) => JSON.parse(json))
   }
 
-  /** Others may be in it on other nodes; an hour after the last message it is gone by itself. */
+  /** Does nothing: there may be guests on other nodes, and Redis expires the history an hour after the last message. */
   drop() {}
 }
 

@@ -1,34 +1,34 @@
 import { createHash, randomInt } from 'node:crypto'
 import { MAX_NAME, Refusal } from './validate.js'
 
-/** Close codes of our own, 4000 to 4999 are free for that. A client does not come back by itself after these. */
+/** Close codes of the application, which may use 4000 to 4999. After these, our client does not reconnect by itself. */
 const REPLACED = 4000
 const KICKED = 4001
 const TAKEN = 4002
 
-/** How many names are tried at a time when somebody needs one that is free. */
+/** How many names are tried to find a free one. */
 const NAMES_TRIED = 8
 
-/** A room of the chat has no colon in its name, see `checkRoom`. */
+/** The prefix of the rooms in this file. Rooms of the chat have no colon in their names, see `checkRoom`. */
 const PREFIX = 'name:'
 
 export function isNameRoom(room) {
   return room.startsWith(PREFIX)
 }
 
-/** What tells one guest from another, however the name is spelled. */
+/** The id of a guest: the name, whatever its upper and lower case. */
 export function idOf(name) {
   return name.toLowerCase()
 }
 
-/** Others are to know who the owner of a name is, and not the key that proves it. */
+/** Identifies the owner of a name to other nodes and guests, without revealing the key that proves the ownership. */
 export function ownerOf(key) {
   return createHash('sha256').update(key).digest('base64url')
 }
 
 /**
- * Who has which name, on all nodes: whoever has one is alone in a room of its own, whose only use is that all nodes can see
- * who is in it, and throw that one out.
+ * Who has which name, on all nodes. Each name has a room, and the connection with the name is its only member. So every node can
+ * see who has the name, and can disconnect that guest.
  */
 export class Names {
   #hub
@@ -42,14 +42,14 @@ export class Names {
     })
   }
 
-  /** True where the owner has the name already, on another connection; refuses where somebody else has it. */
+  /** True if the owner already has the name on another connection. Throws a Refusal if another owner has it. */
   async check({ id, name, owner }) {
     const owners = await this.#hub.presence.list(PREFIX + id)
     if (owners.some(({ key }) => key !== owner)) throw new Refusal(`The name ${name} is taken. Please choose another.`)
     return owners.length > 0
   }
 
-  /** The name itself, or one like it, that nobody has at this moment. */
+  /** The name if it is free at the moment, otherwise a similar one. */
   async free(name) {
     const names = [name, ...numbered(name)]
     const answers = await Promise.all(names.map((one) => this.#hub.cluster.getClientCount(PREFIX + idOf(one))))
@@ -65,12 +65,12 @@ export class Names {
     this.#hub.leave(ws, PREFIX + id)
   }
 
-  /** Ends the connection that had the name until now. */
+  /** Closes the connection that had the name until now. */
   replace(id) {
     this.#hub.disconnect(PREFIX + id, REPLACED, 'continued elsewhere')
   }
 
-  /** Sends away who has the name; false where nobody has it. */
+  /** Disconnects the guest with this name; false if there is none. */
   async kick(id) {
     const { count } = await this.#hub.cluster.getClientCount(PREFIX + id)
     if (count > 0) this.#hub.disconnect(PREFIX + id, KICKED, 'removed by an operator')
@@ -78,8 +78,8 @@ export class Names {
   }
 
   /**
-   * Two nodes may give the same name away in the same moment, or while they do not hear of each other. When they do, both see the
-   * same owners, and come to the same conclusion about who has to go.
+   * Two nodes may give the same name to two guests at the same moment, or while the engine is away. Later both nodes see the same
+   * owners, and come to the same decision about which guest keeps the name.
    */
   async #settle(room) {
     const owners = await this.#hub.presence.list(room)
@@ -91,13 +91,13 @@ export class Names {
   }
 }
 
-/** Ada 2, Ada 3, …; what follows Ada 2 is Ada 3 as well. */
+/** Ada 2, Ada 3, … for Ada; also for Ada 2. */
 function numbered(name) {
   const base = name.replace(/ \d+$/, '')
   return Array.from({ length: NAMES_TRIED }, (_, i) => withNumber(base, i + 2))
 }
 
-/** A letter is not cut in two. */
+/** Shortens the name if it is too long, but never cuts a character in two. */
 function withNumber(base, number) {
   const end = ` ${number}`
   let start = base

@@ -3,9 +3,9 @@ import { isNameRoom } from './names.js'
 const MAX_ROOMS = 50
 const PAUSE = 100
 
-/** The rooms of all nodes and how many are in each. To count them costs a question to all nodes: it is not done for each guest. */
+/** The rooms of all nodes, with the number of guests in each. Counting asks all nodes, so it is not done for each guest. */
 export class RoomList {
-  /** As it was when it was last asked for. */
+  /** The list as it was at the last request. */
   latest = []
   #hub
   #timer
@@ -14,7 +14,7 @@ export class RoomList {
     this.#hub = hub
   }
 
-  /** The `rooms` with the most guests, and how many rooms there are in `total`. Those that the chat keeps for itself are in neither. */
+  /** The `rooms` with the most guests, and the `total` number of rooms. The internal rooms for names are not included. */
   async ask() {
     const { cluster } = this.#hub
     const rooms = (await cluster.getRooms()).rooms.filter((room) => !isNameRoom(room))
@@ -30,7 +30,7 @@ export class RoomList {
     return { rooms: this.latest, total: this.latest.length + Math.max(0, rooms.length - MAX_ROOMS) }
   }
 
-  /** A hundred people who come back after a restart make a few lists, not a hundred for each of them. */
+  /** Sends a new list after a short pause: a hundred guests who come back after a restart cause a few lists, not a hundred. */
   changed() {
     if (this.#timer !== undefined) return
     this.#timer = setTimeout(() => void this.#tell(), PAUSE).unref()
@@ -42,7 +42,7 @@ export class RoomList {
     this.#hub.broadcastJSON({ type: 'rooms', rooms })
   }
 
-  /** Where there are too many to count, those with the most guests here. */
+  /** If there are too many rooms to count, the ones with the most guests on this node. */
   #mostly(rooms) {
     const here = (room) => this.#hub.getClientCount(room)
     return rooms.toSorted((a, b) => here(b) - here(a)).slice(0, MAX_ROOMS)

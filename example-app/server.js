@@ -16,20 +16,20 @@ const app = await buildApp({
   logger: { level: LOG_LEVEL }
 })
 
-// A little more than the plugin takes at most to close the connections, see `shutdown` in app.js.
+// Longer than the plugin takes to close the connections, see `shutdown` in app.js.
 closeWithGrace({ delay: 10_000 }, async ({ err }) => {
   if (err) app.log.error({ err }, 'closing after an error')
   await app.close()
-  // Its connection is ours, and the last that is needed: over it, the hub takes leave of the other nodes.
+  // Last, because the hub still needs the connection to leave the cluster.
   await disconnect()
 })
 
 const address = await app.listen({ port: Number(PORT), host: HOST })
 if (process.send) reportTo(process)
 else console.log(`Chat: ${address}  (numbers: ${address}/status)`)
-if (!CHAT_TOKEN) console.log(`Token for /admin, set CHAT_TOKEN to choose your own: ${token}`)
+if (!CHAT_TOKEN) console.log(`Token for /admin (set CHAT_TOKEN to choose your own): ${token}`)
 
-/** cluster.js has started us, and prints the addresses; without it there is nobody who would end us. */
+/** Reports the address to cluster.js, which prints it. If cluster.js dies, this process must end by itself. */
 function reportTo(parent) {
   parent.send({ address })
   parent.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))

@@ -1,6 +1,6 @@
 /**
- * The numbers of /status: those of the whole chat, on all nodes, and those that only the node knows that answers, under its name.
- * Rooms that the chat keeps for itself count in neither.
+ * The numbers for /status: those of the whole chat, on all nodes, and under `node` those of the node that answers. The internal
+ * rooms for names are not counted.
  */
 export async function statusOf(hub, chat, nodeName) {
   const [{ nodes, missing }, { rooms, total }] = await Promise.all([hub.cluster.nodes(), chat.rooms()])

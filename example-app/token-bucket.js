@@ -1,4 +1,4 @@
-/** Lets `burst` things pass at once and `perSecond` in the long run. */
+/** Allows `burst` actions at once, and `perSecond` on average. */
 export class TokenBucket {
   #tokens
   #at = performance.now()

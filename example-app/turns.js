@@ -1,4 +1,4 @@
-/** Does what stands under the same key one after the other. */
+/** Runs tasks with the same key one after the other. */
 export class Turns {
   #last = new Map()
 
@@ -13,7 +13,7 @@ export class Turns {
   }
 }
 
-/** How the one before has ended is for whoever waits for that one. */
+/** An error of the previous task is for its own caller, not for the next task. */
 async function after(before, work) {
   await before?.catch(() => {})
   return work()

@@ -1,17 +1,17 @@
-/** A wish that is not granted; its text is for the person who asked. */
+/** An error whose message is for the guest: the request cannot be done. */
 export class Refusal extends Error {
-  /** Of an answer over HTTP. */
+  /** The status of the reply, if the request came over HTTP. */
   statusCode = 400
 }
 
 export const MAX_NAME = 24
 
-/** The name as it will be shown, without what cannot be seen. */
+/** The name as it will be shown, without invisible characters. */
 export function checkName(value) {
   return checkText(value, 'name', MAX_NAME).replace(/\s+/g, ' ')
 }
 
-/** The room in the one spelling it is known by: `Coffee Break` and `coffee-break` are the same room. See `names.js` for why no colon. */
+/** The normalized name of a room: `Coffee Break` is `coffee-break`. It has no colon, because names.js uses one. */
 export function checkRoom(value) {
   const room = checkText(value, 'room name', 32).toLowerCase().replace(/\s+/g, '-')
   if (!/^[\p{L}\p{N}_-]+$/u.test(room)) throw new Refusal('A room name has letters, digits, - and _ only.')
@@ -24,7 +24,7 @@ export function checkMessage(value) {
   return value.trim()
 }
 
-/** A value that a client made up for itself and that we only hand back or compare. */
+/** A value that the client has chosen, and that we only compare or send back. */
 export function checkKey(value) {
   if (typeof value !== 'string' || value.length === 0 || value.length > 64)
     throw new Refusal('The message has no valid key.')
