@@ -17,12 +17,12 @@ const NAME_TAKEN = 4002
 const state = {
   name: '',
   room: '',
-  /** Our id, once the server has taken us in. */
+  /** Our id, after the server has accepted our join. */
   me: undefined,
-  /** The server has taken us in, and the connection stands. */
+  /** True while we are connected and the server has accepted our join. */
   isOnline: false,
   isShuttingDown: false,
-  /** The code of the server's last word: we do not come back by ourselves. */
+  /** The close code after which we do not reconnect by ourselves. */
   endedWith: undefined
 }
 
@@ -45,7 +45,7 @@ const composer = new Composer(
 const rooms = new RoomList(switchTo)
 const entrance = new Entrance(enter)
 
-// ---- What the server says
+// ---- Messages of the server
 
 const on = {
   welcome({ you, room, members, rooms: all, history, node }) {
@@ -108,9 +108,9 @@ function isOwn(message) {
   return message.from.id === state.me
 }
 
-// ---- The connection comes and goes
+// ---- The connection
 
-/** False where it cannot be asked for now. */
+/** Asks to join a room; false if we are not connected. */
 function join(room) {
   return connection.send({ type: 'join', name: state.name, room, key: key() })
 }
@@ -140,7 +140,7 @@ function connect() {
 addEventListener('online', show)
 addEventListener('offline', show)
 
-// ---- What the person does
+// ---- Actions of the user
 
 function enter(name, room) {
   Object.assign(state, { name, room })
@@ -151,7 +151,7 @@ function enter(name, room) {
   composer.focus()
 }
 
-/** Back to the entrance; what is in the message box stays there. */
+/** Goes back to the entrance. The text in the message box stays. */
 function leave(why = '') {
   connection.close({ type: 'leave' })
   Object.assign(state, { me: undefined, isOnline: false, endedWith: undefined })
@@ -175,7 +175,7 @@ function switchTo(room) {
   return isOnItsWay
 }
 
-// ---- What is seen
+// ---- The page
 
 function show() {
   if (byId('app').hidden) return
@@ -199,7 +199,7 @@ function showRooms() {
   rooms.show({ ...state, people: people.count })
 }
 
-/** A reload goes on where it was; a link to a room fills in the room. */
+/** A reload rejoins the same room; a link to a room fills in its name. */
 function start() {
   const kept = keptPlace()
   if (kept === null) void entrance.greet()

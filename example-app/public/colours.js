@@ -1,15 +1,15 @@
-/** As many as `style.css` has, around the circle of hues: neighbours look alike. */
+/** The number of colours in `style.css`. They are ordered by hue, so neighbours look alike. */
 export const PALETTE = 12
-/** How far two colours must be apart to be told apart with ease. */
+/** The smallest distance at which two colours are easy to tell apart. */
 const APART = 3
-/** Of so many people who are no longer here the colours are remembered. */
+/** For how many people who have left the colours are remembered. */
 const MAX_ABSENT = 500
 
-/** A colour for each person. Those who are here at the same time have different ones for as long as there are enough. */
+/** A colour for each person. People who are present at the same time have different colours, as long as there are enough. */
 export class Colours {
   #colours = new Map()
   #present = new Set()
-  /** By how many of those who are here each colour is used. */
+  /** How many present people use each colour. */
   #uses = Array.from({ length: PALETTE }, () => 0)
 
   of(id) {
@@ -17,7 +17,7 @@ export class Colours {
     return this.#colours.get(id)
   }
 
-  /** Gives the ids of those who have another colour than before. */
+  /** Sets who is present, and returns the ids of the people whose colour has changed. */
   setPresent(ids) {
     const now = new Set(ids)
     for (const id of this.#present) if (!now.has(id)) this.#leave(id)
@@ -44,7 +44,7 @@ export class Colours {
     this.#uses[this.#colours.get(id)]--
   }
 
-  /** Where two have the same colour while another is free, whoever came last gets that one. */
+  /** If two people have the same colour while another one is free, the later one of them gets the free colour. */
   #separate() {
     const changed = []
     for (const id of [...this.#present].toReversed()) {
@@ -67,7 +67,7 @@ export class Colours {
     }
   }
 
-  /** The one that the name stands for, unless somebody has one like it; then the one that is farthest from those of the others. */
+  /** The preferred colour of the name, unless a similar one is in use; then the rarest colour, as far as possible from the others. */
   #choose(id) {
     const preferred = preferenceOf(id)
     if (this.#distance(preferred) >= APART) return preferred
@@ -77,7 +77,7 @@ export class Colours {
     return rarest.reduce((best, colour) => (this.#distance(colour) > this.#distance(best) ? colour : best))
   }
 
-  /** From the nearest colour that is used. */
+  /** The distance to the nearest colour in use. */
   #distance(colour) {
     const distances = this.#uses.map((uses, used) =>
       uses === 0 ? PALETTE : Math.min((used - colour + PALETTE) % PALETTE, (colour - used + PALETTE) % PALETTE)

@@ -6,15 +6,15 @@ const NOT_CONNECTED = 'Not connected: your message waits here.'
 const field = byId('text')
 const hintLine = byId('hint')
 
-/** The box that messages are typed in. One leaves it when it is sent, and comes back to it when it did not arrive. */
+/** The message box. A sent message leaves it, and comes back if it did not arrive. */
 export class Composer {
   #send
   #typing
   #refs = 0
-  /** What was sent and has not come back yet: ref → text. */
+  /** Messages that the server has not confirmed yet: ref → text. */
   #unconfirmed = new Map()
 
-  /** @param send `(text, ref)`; gives false where it cannot be sent now */
+  /** @param send `(text, ref)`; returns false if the message cannot be sent now. */
   constructor(send, typing) {
     this.#send = send
     this.#typing = typing
@@ -38,7 +38,7 @@ export class Composer {
     this.#unconfirmed.delete(ref)
   }
 
-  /** Text that did not arrive goes back to where it was typed, before what was typed since. */
+  /** Puts a message that did not arrive back into the box, before the text that was typed since. */
   takeBack(ref) {
     const text = this.#unconfirmed.get(ref)
     if (text === undefined) return
@@ -46,7 +46,7 @@ export class Composer {
     field.value = field.value === '' ? text : `${text}\n${field.value}`
   }
 
-  /** False where nothing was on its way. The last goes first, so that they end up in the order they were typed. */
+  /** Takes back all unconfirmed messages, the last one first to keep their order. False if there are none. */
   takeAllBack() {
     const refs = [...this.#unconfirmed.keys()].toReversed()
     for (const ref of refs) this.takeBack(ref)
@@ -59,7 +59,7 @@ export class Composer {
     if (isOnline && hintLine.textContent === NOT_CONNECTED) hint('')
   }
 
-  /** Not where that would bring up a keyboard on the screen. */
+  /** Focuses the box, except on touch screens, which would open their keyboard. */
   focus() {
     if (matchMedia('(pointer: fine)').matches) field.focus()
   }
@@ -67,7 +67,7 @@ export class Composer {
   #submit() {
     const text = field.value.trim()
     if (text === '') return
-    if (text.length > MAX_TEXT) return hint(`That is ${text.length} characters long, ${MAX_TEXT} is the most.`)
+    if (text.length > MAX_TEXT) return hint(`The message has ${text.length} characters. The limit is ${MAX_TEXT}.`)
     const ref = `m${++this.#refs}`
     if (!this.#send(text, ref)) return hint(NOT_CONNECTED)
     this.#unconfirmed.set(ref, text)

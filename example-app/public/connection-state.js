@@ -3,19 +3,19 @@ import { byId } from './view.js'
 let act = () => {}
 byId('banner-action').addEventListener('click', () => act())
 
-/** Whether we are connected, and what can be done where we are not. */
+/** The states of the connection: what the page says, and what the button in the banner offers. */
 const STATES = {
   connecting: { label: 'Connecting', text: 'Connecting…', action: 'Try now' },
   online: { label: 'Online' },
   restarting: { label: 'Reconnecting', text: 'The server restarts. Connecting again…', action: 'Try now' },
   lost: { label: 'Reconnecting', text: 'Connection lost, trying again…', action: 'Try now' },
   offline: { label: 'Offline', text: 'You are offline. Waiting for the network…', action: 'Try now' },
-  4000: { label: 'Closed', text: 'You went on with this chat in another tab.', action: 'Use it here' },
+  4000: { label: 'Closed', text: 'You continued this chat in another tab.', action: 'Use it here' },
   4001: { label: 'Closed', text: 'An operator removed you from the chat.', action: 'Join again' },
-  closed: { label: 'Closed', text: 'The server has ended the connection.', action: 'Connect again' }
+  closed: { label: 'Closed', text: 'The server closed the connection.', action: 'Connect again' }
 }
 
-/** @param name one of the above, or the code that a connection was closed with for good */
+/** @param name a key of STATES, or another close code after which we do not reconnect. */
 export function showConnection(name, onAction) {
   const { label, text, action } = STATES[name] ?? STATES.closed
   const state = byId('state')
@@ -23,13 +23,13 @@ export function showConnection(name, onAction) {
   if (state.textContent !== label) state.textContent = label
   byId('banner').hidden = text === undefined
   if (text === undefined) return
-  // Writing the same again would have it read out again, at each retry.
+  // A screen reader would read the text again at each retry, so write it only if it has changed.
   if (byId('banner-text').textContent !== text) byId('banner-text').textContent = text
   byId('banner-action').textContent = action
   act = onAction
 }
 
-/** Which node has us, where there are several. */
+/** Shows the node that we are connected to, if there are several. */
 export function showNode(name = '') {
   byId('node-name').textContent = name
   byId('node').hidden = name === ''

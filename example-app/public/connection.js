@@ -1,19 +1,19 @@
 import { retryDelay } from './backoff.js'
 
 const ANSWER_WITHIN = 8000
-/** Somebody looks at us, and should not look for long at a connection that is dead. */
+/** Shorter, because the user is looking at the page when we check the connection. */
 const PONG_WITHIN = 3000
 const FAREWELL_WITHIN = 2000
 
 /**
- * After these the server does not want us back: continued in another tab, removed by an operator, the name is somebody else's,
- * and the codes that say that we have done something wrong, which would be wrong again.
+ * Close codes after which we do not reconnect: continued in another tab, removed by an operator, the name is taken, and the codes
+ * for an error of ours, which would only happen again.
  */
 const FINAL_CODES = new Set([4000, 4001, 4002, 1002, 1003, 1007, 1008, 1009, 1010])
 
 /**
- * A WebSocket that comes back. The server answers whatever we send, so a connection that stays silent after that is dead,
- * even where the browser has not noticed it yet.
+ * A WebSocket that reconnects. The server answers every message that `send` sends. So if no answer comes, the connection is dead,
+ * even if the browser has not noticed that yet.
  */
 export class Connection {
   #url
@@ -24,7 +24,7 @@ export class Connection {
   #answerTimer
   #isWanted = false
 
-  /** @param on `open()`, `message(value)`, `lost()` before each retry, `end(code)` when it will not come back by itself */
+  /** @param on callbacks: `open()`, `message(value)`, `lost()` before each retry, `end(code)` if it does not reconnect. */
   constructor(url, on) {
     this.#url = url
     this.#on = on
@@ -35,14 +35,14 @@ export class Connection {
     })
   }
 
-  /** Connects at once, and again, quickly at first, where that fails. */
+  /** Connects at once, and retries, quickly at first, if that fails. */
   open() {
     this.#isWanted = true
     this.#attempt = 0
     this.#connect()
   }
 
-  /** @param farewell the last that the server hears; it closes the connection then. */
+  /** @param farewell the last message to the server, which then closes the connection. */
   close(farewell) {
     this.#isWanted = false
     const socket = this.#socket
@@ -53,26 +53,26 @@ export class Connection {
     } else socket?.close()
   }
 
-  /** True where the socket took it; whether it arrived only an answer tells. */
+  /** Sends a message that the server answers. True if the socket accepted it; only the answer says that it arrived. */
   send(value, { answerWithin = ANSWER_WITHIN } = {}) {
     if (!this.tell(value)) return false
     this.#expectAnswer(answerWithin)
     return true
   }
 
-  /** Sends what the server does not answer. */
+  /** Sends a message that the server does not answer. */
   tell(value) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false
     this.#socket.send(JSON.stringify(value))
     return true
   }
 
-  /** Call it when the server has taken us in: an accepted connection alone may be lost again at once. */
+  /** Resets the retry delay. Call it after a join, because an open connection alone may be lost again at once. */
   settled() {
     this.#attempt = 0
   }
 
-  /** The network is back, or somebody looks at us again: a reason to believe that it works now. */
+  /** Checks the connection, or reconnects at once, after the network is back or the page is visible again. */
   #check() {
     if (!this.#isWanted || this.send({ type: 'ping' }, { answerWithin: PONG_WITHIN })) return
     this.open()
@@ -120,7 +120,7 @@ export class Connection {
     socket?.close()
   }
 
-  /** What the socket still has to say is of no interest. */
+  /** Lets go of the socket and the timers; later events of the socket are ignored. */
   #forget() {
     this.#socket = undefined
     clearTimeout(this.#retryTimer)

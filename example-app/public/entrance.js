@@ -5,7 +5,7 @@ const name = byId('name')
 const room = byId('room')
 const error = byId('enter-error')
 
-/** The form in front of the chat. */
+/** The form in which a guest enters a name and a room. */
 export class Entrance {
   /** @param onEnter `(name, room)` */
   constructor(onEnter) {
@@ -15,18 +15,18 @@ export class Entrance {
     })
   }
 
-  /** For whoever comes for the first time in this tab. */
+  /** Shows the form for the first time in this tab. */
   async greet() {
     room.value = linkedRoom() || room.value
     name.focus()
     const suggestion = await suggestedName()
-    // The person may have been faster.
+    // The user may have typed a name in the meantime.
     if (name.value !== '' || suggestion === '') return
     name.value = suggestion
     if (document.activeElement === name) name.select()
   }
 
-  /** Again, with what was entered, and why. */
+  /** Shows the form again, with the earlier input and the reason. */
   show(entered, why = '') {
     byId('entrance').hidden = false
     name.value = entered.name

@@ -1,9 +1,9 @@
-/** Up to a space, a quotation mark, an angle bracket, or a character that cannot be seen. */
+/** A web address: it ends at a space, a quotation mark, an angle bracket, or an invisible character. */
 const ADDRESS = /(?<![\p{L}\p{N}_])https?:\/\/[^\s<>"“”„«»`\p{Cc}\p{Cf}]+/giu
 const PUNCTUATION = /[.,;:!?…'’‘*_~|،؛؟۔。、！？]$/u
 const BRACKETS = { ')': '(', ']': '[', '}': '{', '）': '（', '」': '「', '】': '【', '》': '《' }
 
-/** The parts of a text: `{ text }`, and `{ text, href }` for what is an address of the web. Together they are the whole text. */
+/** Splits a text into `{ text }`, and `{ text, href }` for web addresses. Together the parts are the whole text. */
 export function partsOf(text) {
   const parts = []
   let end = 0
@@ -19,7 +19,7 @@ export function partsOf(text) {
   return parts
 }
 
-/** Without the punctuation of the sentence it stands in, and without a bracket that was opened before it. */
+/** Removes punctuation at the end, and a closing bracket that was opened before the address. */
 function withoutEnd(found) {
   let address = found
   while (PUNCTUATION.test(address) || closesOuter(address)) address = address.slice(0, -1)
@@ -32,7 +32,7 @@ function closesOuter(address) {
   return open !== undefined && address.split(close).length > address.split(open).length
 }
 
-/** Undefined for what is no address, and for one with a name before an @, which pretends to lead elsewhere. */
+/** Undefined if it is not a web address, or if it has a user name before an @, which can disguise where it leads. */
 function hrefOf(address) {
   if (!URL.canParse(address)) return undefined
   const { protocol, username, password, href } = new URL(address)

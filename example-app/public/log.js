@@ -3,21 +3,21 @@ import { addBubble, announcementRow, byId, counted, el, groupOf, noticeRow } fro
 const MAX_ROWS = 500
 const SAME_BREATH = 5 * 60_000
 
-/** The messages on the page: each once, in order, grouped by who said them, and not more than a page can bear. */
+/** The messages on the page: each once, in order, grouped by author, and at most MAX_ROWS. */
 export class Log {
   #log = byId('log')
   #toEnd = byId('to-end')
   #onUnread
   #colours
   #seen = new Set()
-  /** What a line of the log is removed with when there are too many. */
+  /** The elements of the lines, in order; the first ones are removed if there are too many. */
   #rows = []
   /** The group that the next message may belong to: { element, author, since }. */
   #group
   #marker
   #unread = 0
 
-  /** @param onUnread is called with the number of messages that nobody has looked at. */
+  /** @param onUnread is called with the number of unread messages. */
   constructor(colours, onUnread) {
     this.#colours = colours
     this.#onUnread = onUnread
@@ -26,7 +26,7 @@ export class Log {
       byId('text').focus()
     })
     document.addEventListener('visibilitychange', () => this.#look())
-    // The keyboard of a phone, a longer message being typed: whoever was reading the end goes on reading it.
+    // If the log was at its end before a resize, such as by the keyboard of a phone, it stays there.
     let wasAtEnd = true
     this.#log.addEventListener('scroll', () => {
       wasAtEnd = this.#isAtEnd()
@@ -47,7 +47,7 @@ export class Log {
     this.#setUnread(0)
   }
 
-  /** Nothing happens where it is already there: after a reconnect the server sends again what we may have missed. */
+  /** Ignores messages that are already there: after a reconnect the server sends recent ones again. */
   message(message, { isOwn, isOld = false }) {
     if (this.#seen.has(message.id)) return
     this.#seen.add(message.id)
@@ -66,7 +66,7 @@ export class Log {
     this.#append(false, false, () => this.#line(noticeRow([parts].flat(), at)))
   }
 
-  /** A group is as long as a few minutes, however quickly one message follows the other: its time is to say something. */
+  /** A group spans a few minutes at most, so that its time stays meaningful. */
   #groupFor(message, isOwn) {
     const { from, at } = message
     if (this.#group?.author !== from.id || at - this.#group.since >= SAME_BREATH) {
@@ -105,7 +105,7 @@ export class Log {
     if (this.#group?.element === group) this.#group = undefined
   }
 
-  /** Where reading goes on. It stays until there is news again. */
+  /** Marks where the unread messages begin. The mark stays until there are new ones again. */
   #mark() {
     this.#marker?.remove()
     this.#group = undefined

@@ -9,7 +9,7 @@ document.addEventListener('keydown', ({ key }) => key === 'Escape' && openPanel(
 // The drawer of a narrow window must not stay open over a wide one.
 matchMedia('(max-width: 760px)').addEventListener('change', () => openPanel(false))
 
-/** On a narrow screen rooms and people are a drawer over the chat. */
+/** On a narrow screen, the panel with rooms and people is a drawer over the chat. */
 export function openPanel(isOpen) {
   const wasOpen = panel.dataset.open === 'true'
   panel.dataset.open = isOpen

@@ -1,16 +1,16 @@
 import { byId, counted, personItem, repaint } from './view.js'
 
-/** A server that has restarted remembers nobody, and tells of all as they come back. */
+/** A restarted server has forgotten its guests, and announces them as they come back. In this time they are no news. */
 const BACK_WITHIN = 15_000
 
-/** Who is in the room, as far as we know. */
+/** The people in the room, as far as we know. */
 export class People {
   #colours
   #self
   /** id → name */
   #members = new Map()
   #isCurrent = false
-  /** Those who were here when the connection was lost; that they come back is no news. */
+  /** The people who were here when the connection was lost; their return is no news. */
   #before = new Set()
   #beforeUntil = 0
 
@@ -26,7 +26,7 @@ export class People {
     return this.#members.has(id)
   }
 
-  /** @param isReturn to the room where we were */
+  /** @param isReturn true if we are back in the same room. */
   welcome(self, members, isReturn) {
     this.#before = new Set(isReturn ? this.#members.keys() : [])
     this.#beforeUntil = Date.now() + BACK_WITHIN
@@ -37,7 +37,7 @@ export class People {
     this.show()
   }
 
-  /** True where it is news. */
+  /** Adds a person; true if the log should say so. */
   add({ id, name }) {
     const isBack = this.#before.delete(id) && Date.now() < this.#beforeUntil
     const isNew = !this.#members.has(id)
@@ -52,7 +52,7 @@ export class People {
     return was
   }
 
-  /** Nobody tells us any more who comes and goes. */
+  /** The list is out of date until we are connected again. */
   setOffline() {
     this.#isCurrent = false
     this.show()

@@ -3,11 +3,11 @@ import { byId, roomItem } from './view.js'
 
 const list = byId('rooms')
 
-/** The rooms there are. */
+/** The list of rooms. */
 export class RoomList {
   #rooms = []
 
-  /** @param onChoose `(room)`; gives false where one cannot go there now */
+  /** @param onChoose `(room)`; returns false if we cannot go there now. */
   constructor(onChoose) {
     list.addEventListener('click', (event) => {
       const room = event.target.closest('button')?.dataset.room
@@ -27,7 +27,7 @@ export class RoomList {
     this.#rooms = rooms
   }
 
-  /** The lobby is always offered, and the room one is in, with as many as the list of people has. */
+  /** Always offers the lobby and the current room. For the current room, the list of people has the number. */
   show({ room: current, people, isOnline }) {
     const focused = document.activeElement?.dataset?.room
     const rooms = this.#rooms.map((room) => (room.name === current ? { ...room, members: people } : room))

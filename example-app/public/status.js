@@ -2,7 +2,7 @@ import { byId, counted, el, nameOf } from './view.js'
 
 const EVERY = 2000
 
-/** Of the whole chat, on all nodes. */
+/** Numbers of the whole chat, on all nodes. */
 const ALL = [
   ['people', 'People', count],
   ['rooms', 'Rooms', count]
@@ -11,7 +11,7 @@ const NODES = ['nodes', 'Nodes', count]
 const PEOPLE = ['people', 'People', count]
 const UPTIME = ['uptime', 'Up for', duration]
 
-/** Of the node that answers. */
+/** Numbers of the node that answers. */
 const NODE = [
   ['messagesSent', 'Messages sent', count],
   ['bytesSent', 'Bytes sent', bytes],
@@ -27,12 +27,12 @@ async function refresh() {
     show(status)
     note(summary(status))
   } catch {
-    note('The server does not answer, trying again… What you see is how it was.')
+    note('The server does not answer. Trying again… These are the last numbers.')
   }
   setTimeout(refresh, EVERY)
 }
 
-/** The only server there is counts everything: nobody needs to be told whose numbers these are. */
+/** With a single server, all numbers are shown as those of the chat. With several, one section is for the node. */
 function show({ node, roomList, ...all }) {
   const isCluster = node.name !== undefined
   tiles('all', isCluster ? [...ALL, NODES] : [...ALL, ...NODE], { ...node, ...all })
@@ -42,7 +42,7 @@ function show({ node, roomList, ...all }) {
   byId('all-title').textContent = isCluster ? 'The whole chat, on all nodes' : 'The chat'
   byId('node-title').replaceChildren(nameOf(node.name ?? ''), ' only')
   byId('remark').textContent = isCluster
-    ? 'Each node counts for itself. These are the numbers of the one that has answered.'
+    ? 'Each node counts on its own. These are the numbers of the node that answered.'
     : `Up for ${duration(node.uptime)}`
 }
 
@@ -69,13 +69,13 @@ function showRooms(roomList, total) {
 }
 
 function summary({ missing, isDegraded }) {
-  if (isDegraded) return 'The other nodes cannot be reached: they are not counted.'
+  if (isDegraded) return 'The other nodes cannot be reached and are not counted.'
   if (missing > 0)
     return `${counted(missing, 'node has', 'nodes have')} not answered and ${missing === 1 ? 'is' : 'are'} not counted.`
   return 'Live, every two seconds.'
 }
 
-/** Said once, not every two seconds: it is read out. */
+/** Writes only changes, because screen readers read the note. */
 function note(text) {
   if (byId('note').textContent !== text) byId('note').textContent = text
 }

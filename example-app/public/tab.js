@@ -1,6 +1,6 @@
-/** What this tab remembers through a reload, and what the next visit begins with. Another tab is another guest. */
+/** What this tab remembers after a reload, and what the next visit starts with. Each tab is a guest of its own. */
 
-/** A secret of this tab, by which the server knows us again. */
+/** A secret of this tab, by which the server recognizes us. */
 export function key() {
   const kept = sessionStorage.getItem('key')
   if (kept !== null) return kept
@@ -26,7 +26,7 @@ export function forgetPlace() {
   sessionStorage.removeItem('chat')
 }
 
-/** The name of the last visit, or one like it where somebody has that name now; '' where there is none. */
+/** The name of the last visit, or a similar one if that name is taken; '' if there was no visit. */
 export async function suggestedName() {
   const last = localStorage.getItem('name')
   if (last === null) return ''
@@ -38,7 +38,7 @@ export async function suggestedName() {
   }
 }
 
-/** The room that a link to this page names; '' where it names none. */
+/** The room in the link to this page; '' if there is none. */
 export function linkedRoom() {
   try {
     return decodeURIComponent(location.hash.slice(1))

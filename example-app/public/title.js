@@ -1,4 +1,4 @@
-/** The title and the icon of the tab: where we are, and how much there is to read. */
+/** The title and the icon of the tab: the room, and the number of unread messages. */
 export class Title {
   #room = ''
   #unread = 0

@@ -1,19 +1,19 @@
 import { byId, nameOf } from './view.js'
 
-/** How often it is said that one is typing, and how long it is believed, in milliseconds. */
+/** How often we say that we are typing, and how long we show that others are, in milliseconds. */
 const SAY_EVERY = 3000
 const BELIEVED_FOR = 6000
 const MAX_NAMED = 2
-/** Of more people it is not remembered. */
+/** How many people are tracked. */
 const MAX_TYPING = 20
 
-/** Says that somebody types here: not at each key, and not to an empty box. */
+/** Tells the server that we are typing: not at each key, and not while the box is empty. */
 export class OwnTyping {
   #tell
   #saidAt = -Infinity
   #isSaid = false
 
-  /** @param tell is called with true and false; gives false where it cannot be told. */
+  /** @param tell `(active)`; returns false if we are not connected. */
   constructor(tell) {
     this.#tell = tell
   }
@@ -26,7 +26,7 @@ export class OwnTyping {
     this.#isSaid = true
   }
 
-  /** The message itself says it to the others. */
+  /** Call it when a message was sent, which ends the typing for the others, too. */
   sent() {
     this.#isSaid = false
     this.#saidAt = -Infinity
@@ -38,7 +38,7 @@ export class OwnTyping {
   }
 }
 
-/** Who else is typing. Whoever is not heard of again has stopped. */
+/** Who else is typing. Without another notice, a person counts as stopped after a while. */
 export class OthersTyping {
   /** id → { name, timer } */
   #typing = new Map()
@@ -59,7 +59,7 @@ export class OthersTyping {
     for (const id of this.#typing.keys()) this.stopped(id)
   }
 
-  /** Only where it has changed: it is read out. */
+  /** Writes only changes, because screen readers read the line. */
   #show() {
     const names = [...this.#typing.values()].map(({ name }) => name)
     const key = JSON.stringify(names)

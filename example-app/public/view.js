@@ -1,6 +1,6 @@
 import { partsOf } from './links.js'
 
-/** An element. Text goes in as text, never as markup. */
+/** Creates an element. Text is inserted as text, never as HTML. */
 export function el(tag, properties = {}, ...children) {
   const element = document.createElement(tag)
   const { dataset, ...rest } = properties
@@ -14,14 +14,14 @@ export function byId(id) {
   return document.getElementById(id)
 }
 
-/** A name in its own direction, whatever stands around it. */
+/** A name in its own text direction, independent of the text around it. */
 export function nameOf(name, className = '') {
   return el('bdi', { className, textContent: name })
 }
 
 const letters = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
 
-/** A round sign with the first letter, in the colour of the person. */
+/** A circle with the first letter of the name, in the colour of the person. */
 export function avatar({ id, name }, colour) {
   const [{ segment }] = letters.segment(name)
   const sign = el('span', { className: 'avatar', textContent: segment.toUpperCase(), dataset: { person: id, colour } })
@@ -29,12 +29,12 @@ export function avatar({ id, name }, colour) {
   return sign
 }
 
-/** Gives what is painted for a person another colour. */
+/** Changes the colour of a person on the whole page. */
 export function repaint(id, colour) {
   for (const element of document.querySelectorAll(`[data-person="${CSS.escape(id)}"]`)) element.dataset.colour = colour
 }
 
-/** What somebody has said within a few minutes: one name and one time, and bubbles, which `addBubble` adds. */
+/** The messages of one person within a few minutes: a name, a time, and the bubbles that `addBubble` adds. */
 export function groupOf({ from, at }, { isOwn, colour }) {
   const group = el('div', { className: 'group', dataset: { own: isOwn } })
   const author = nameOf(isOwn ? 'You' : from.name, isOwn ? 'author sr-only' : 'author')
@@ -45,7 +45,7 @@ export function groupOf({ from, at }, { isOwn, colour }) {
   return group
 }
 
-/** Those behind the first say for a screen reader, which hears of each on its own, who is speaking. */
+/** A screen reader reads each bubble on its own, so every bubble after the first repeats the name for it. */
 export function addBubble(group, { from, text, at }, isOwn) {
   const said = group.querySelector('.said')
   const bubble = el('div', { className: 'bubble', title: calendar.format(at) })
@@ -56,7 +56,7 @@ export function addBubble(group, { from, text, at }, isOwn) {
   return bubble
 }
 
-/** Each line has a direction of its own. */
+/** Each line has its own text direction. */
 function body(text) {
   const lines = text
     .split('\n')
