@@ -1,4 +1,4 @@
-// The bars of docs/performance.svg: what contenders need relative to one of them, a group for each row that both have.
+// Draws docs/performance.svg: bars relative to one contender, with a group for each row that it and this package have.
 import { COLUMNS, nameOf } from './names.mjs'
 
 const COLORS = {
@@ -36,7 +36,7 @@ function barOf(contender, share, y) {
   ]
 }
 
-/** The bars of a section from `top` on, and where the next one begins. */
+/** The bars of a section that begins at `top`, and the position at which it ends. */
 function sectionOf({ title, base, takes, shows }, results, top) {
   const groups = results.filter((result) => takes(result) && result.medians.blaze && result.medians[base])
   if (groups.length === 0) return { parts: [], end: top }

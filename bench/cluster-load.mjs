@@ -1,4 +1,4 @@
-// The load generator of two servers that are one cluster over Redis.
+// The load generator for two servers that are a cluster over Redis.
 import { Redis } from 'ioredis'
 import { ages, counter, openAll, openControl, quantile, serverFrame, stamped, wait, wrapped } from './wire.mjs'
 
@@ -10,7 +10,7 @@ const PATIENCE = 10_000
 const engine = new Redis(redis, '127.0.0.1')
 const commands = nodes.map(({ control }) => openControl(control))
 
-/** The same number of connections to each node. Resolves when all are in the room, and the nodes hear each other. */
+/** Opens the same number of connections to each node. Resolves when all are in the room, and the nodes know each other. */
 async function openOnAll(count, onData) {
   await Promise.all(nodes.map(({ port }, i) => openAll(port, wire, count, (socket, chunk) => onData(socket, chunk, i))))
   const end = performance.now() + PATIENCE
@@ -24,7 +24,7 @@ async function openOnAll(count, onData) {
 
 const sum = (values) => values.reduce((total, value) => total + value, 0)
 
-/** CPU microseconds so far: of all servers together, and of Redis. */
+/** The CPU time so far in microseconds: of all servers together, and of Redis. */
 async function cpu() {
   const [info, ...servers] = await Promise.all([
     engine.info('cpu'),
@@ -35,7 +35,7 @@ async function cpu() {
 }
 
 const kinds = {
-  /** The first node broadcasts, again as soon as the clients of both have everything. */
+  /** The first node broadcasts, and again as soon as the clients of both nodes have all messages. */
   async 'cluster-broadcast'() {
     const payload = 'x'.repeat(scenario.size)
     const { connections, burst } = scenario
@@ -65,7 +65,7 @@ const kinds = {
     }
   },
 
-  /** The first node broadcasts the time at a fixed rate; what counts is when a client of the second has it. */
+  /** The first node broadcasts timestamps at a fixed rate. A client of the second node measures their age. */
   async 'cluster-latency'() {
     const { rate, size, warmup, duration } = scenario
     const latencies = []

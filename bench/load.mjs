@@ -1,4 +1,4 @@
-// The load generator of a single server.
+// The load generator for a single server.
 import {
   anyFrames,
   counter,
@@ -19,7 +19,7 @@ const wrap = (payload) => wrapped(wire, payload)
 const openAll = (count, onData) => openAllTo(port, { ...wire, deflate: scenario.deflate }, count, onData)
 const commands = openControl(control)
 
-/** Server CPU microseconds and messages over a window behind a warm-up. */
+/** The CPU time of the server in microseconds per message, in the time after a warm-up. */
 async function measure(messages) {
   await wait(scenario.warmup)
   const [{ cpu: cpuBefore }, before, from] = [await commands.ask({ command: 'cpu' }), messages(), performance.now()]
@@ -69,7 +69,7 @@ const kinds = {
   },
 
   async idle() {
-    // Enough of them before, that the server's code is compiled.
+    // Connections before the measurement, so that the server's code is compiled.
     await openAll(1000, () => {})
     const { rss: before } = await commands.ask({ command: 'memory' })
     await openAll(scenario.connections, () => {})

@@ -1,4 +1,4 @@
-// Contenders in the order of the table, and what it calls them.
+// The contenders in the order of the columns, and their names in the table.
 export const COLUMNS = ['blaze', 'fastify-websocket', 'ws', 'net', 'crossws', 'redis', 'socket.io', 'uws']
 const NAMES = {
   blaze: 'fastify-blaze-ws',

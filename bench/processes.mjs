@@ -1,11 +1,11 @@
-// Starts what is measured and what measures, each in a process of its own, which ends with this one.
+// Starts servers and load generators, each in its own process, which ends with this one.
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const here = dirname(fileURLToPath(import.meta.url))
-/** How long anything may take, in milliseconds. */
+/** How long to wait for a message of a process, in milliseconds. */
 const LIMIT = 120_000
 
 function has(program, version) {
@@ -20,7 +20,7 @@ function has(program, version) {
 const hasTaskset = has('taskset', '-V')
 export const hasRedis = has('redis-server', '--version')
 
-/** Starts a module, on one core where the machine lets us. */
+/** Starts a module, on one core if `taskset` is installed. */
 export function start(file, args, core, execArgv = [], env = {}) {
   const child = fork(join(here, file), args, {
     execArgv,
@@ -33,7 +33,7 @@ export function start(file, args, core, execArgv = [], env = {}) {
   return child
 }
 
-/** The first message of a process. Rejects with what it wrote to stderr where it ends before. */
+/** The first message of a process. If the process ends before, rejects with what it wrote to stderr. */
 export async function message(child) {
   const controller = new AbortController()
   const late = setTimeout(() => controller.abort(), LIMIT)

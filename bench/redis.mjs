@@ -1,4 +1,4 @@
-// Keeps a redis-server on a free port for as long as whoever has forked this is there, and ends it by its pid.
+// Runs a redis-server on a free port until the parent process disconnects, then kills it.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'

@@ -9,7 +9,7 @@ import { unit } from './scenarios.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 
-/** Three digits, with k and M for what is long. */
+/** Formats a number with three digits; with k and M if it is large. */
 function figure(value) {
   if (value === undefined) return '–'
   if (value < 0) return `−${figure(-value)}`
@@ -20,7 +20,7 @@ function figure(value) {
 
 const unitOf = (result) => result.unit ?? unit[result.kind]
 
-/** A goal compares with a peer in the same row, or with our own figure in another row. */
+/** The ratio of a goal: to a peer in the same row, or to our own figure in another row. */
 function ratioOf({ peer, row, min, max, isDifference }, result, results) {
   const { medians } = result
   const ours = medians.blaze

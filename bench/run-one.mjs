@@ -9,13 +9,13 @@ const [SERVER_CORE, LOAD_CORE] = [0, 1]
 
 const nameIn = (contender, { nodes = 1 }) => (nodes > 1 ? `cluster/${contender}` : contender)
 
-/** True for contenders that have what a scenario measures. */
+/** True if a contender supports what a scenario measures. */
 export function takesPart(contender, scenario) {
   if (scenario.without?.includes(contender) || (scenario.only && !scenario.only.includes(contender))) return false
   return existsSync(join(here, 'contenders', `${nameIn(contender, scenario)}.mjs`))
 }
 
-/** `bufferutil` is a dependency of ours and of nobody else here: peers run as they install by default. */
+/** Only this package depends on `bufferutil`. The peers run as they install by default, which is without it. */
 const envOf = (contender) => (contender === 'blaze' ? {} : { WS_NO_BUFFER_UTIL: '1' })
 
 function startServer(contender, scenario, options) {
@@ -38,7 +38,7 @@ async function runLoad(file, argument) {
 }
 
 async function runSingle(contender, scenario, wire) {
-  // A list names those who negotiate compression, with its usual threshold; true lets all compress everything.
+  // A list names the contenders that negotiate compression, with their usual threshold. With true, all compress every message.
   const deflate = Array.isArray(scenario.deflate)
     ? scenario.deflate.includes(contender) && 'usual'
     : (scenario.deflate ?? false)
@@ -66,12 +66,12 @@ async function runCluster(contender, scenario, wire) {
     return await runLoad('cluster-load.mjs', { nodes, redis: port, scenario, wire })
   } finally {
     for (const server of servers) server.kill('SIGKILL')
-    // It ends Redis, and itself.
+    // redis.mjs then ends Redis and itself.
     if (redis.connected) redis.disconnect()
   }
 }
 
-/** What the generator has measured: `value`, and for some kinds more. */
+/** The measurement of the generator: `value`, and more for some kinds. */
 export async function runOne(contender, scenario) {
   const { wire = {} } = await import(`./contenders/${nameIn(contender, scenario)}.mjs`)
   const run = scenario.nodes > 1 ? runCluster : runSingle

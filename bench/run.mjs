@@ -1,6 +1,6 @@
 // npm run bench -- [--quick] [--only id,id] [--rounds n] [--contenders name,name]
-// An id also stands for all that begin with it: `--only cluster` is every row of more than one node.
-// Servers run on one core, the generator on the other; contenders take turns, and medians count.
+// An id also selects all rows that begin with it: `--only cluster` selects every row with more than one node.
+// The servers run on one core, the generator on the other. The contenders take turns, and the medians count.
 import { hasRedis } from './processes.mjs'
 import { writeReport } from './report.mjs'
 import { runOne, takesPart } from './run-one.mjs'
@@ -21,7 +21,7 @@ const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.le
 const skipped = new Map()
 const notes = []
 
-/** All that was measured of each contender, in rounds in which they take turns. */
+/** The measurements of all contenders, which take turns in each round. */
 async function measure(scenario) {
   const measured = new Map()
   for (let round = 0; round < rounds; round++) {
@@ -40,7 +40,7 @@ async function measure(scenario) {
   return measured
 }
 
-/** One figure of all contenders: what was measured in each round, and the median. */
+/** One figure of all contenders: its value in each round, and the median. */
 function figuresOf(field, measured) {
   const all = [...measured].map(([contender, results]) => [contender, results.map((result) => result[field])])
   return {
@@ -49,7 +49,7 @@ function figuresOf(field, measured) {
   }
 }
 
-/** The rows of a scenario: one of `value`, and one for each other figure that it names. What is said of the first does not hold for these. */
+/** The rows of a scenario: one for `value`, and one for each further figure, to which the goal of the first does not apply. */
 function rowsOf({ more = [], ...scenario }, measured) {
   const rest = more.map(({ field, ...row }) =>
     Object.assign({}, scenario, { goal: undefined }, row, figuresOf(field, measured))

@@ -1,4 +1,4 @@
-// What is measured. `goal` is a ratio of ours to a peer's, both from the same run.
+// The scenarios. A `goal` is a ratio of our figure to a peer's, both from the same run.
 const json = JSON.stringify({
   type: 'price',
   items: Array.from({ length: 8 }, (_, i) => ({
@@ -19,14 +19,14 @@ export const unit = {
   'cluster-latency': 'µs'
 }
 
-/** Two nodes of 500 clients each. CPU is that of both servers together; Redis' own stands in a row of its own. */
+/** Two nodes with 500 clients each. CPU is that of both servers together; that of Redis has its own row. */
 const cluster = (id, title, burst, goal) => ({
   id,
   title,
   kind: 'cluster-broadcast',
   nodes: 2,
   connections: 1000,
-  // Not the floor, for time.
+  // Without raw net, to save time.
   quick: { warmup: 600, connections: 400, only: ['blaze', 'socket.io'] },
   burst,
   size: 128,

@@ -1,5 +1,5 @@
 // One contender in a process of its own: node --expose-gc server.mjs <contender> <options as JSON>
-// Beside the contender's port a second one takes the generator's commands, so that they cost next to nothing.
+// The generator sends its commands to a second port, so that they hardly affect the measurement.
 import { createServer } from 'node:net'
 import { stamped } from './wire.mjs'
 
@@ -16,7 +16,7 @@ async function memory() {
   return process.memoryUsage.rss()
 }
 
-/** Broadcasts the time at a fixed rate, never two in one callback. Says how many it were. */
+/** Broadcasts timestamps at a fixed rate, never two in one callback. Resolves to their number. */
 function paced({ rate, duration, size }) {
   return new Promise((resolve) => {
     const from = performance.now()

@@ -1,4 +1,4 @@
-// What both load generators speak: raw sockets and frames made beforehand, so that they cost far less than any server.
+// The client side of both load generators: raw sockets and frames prepared in advance, so that they cost far less than any server.
 import { connect } from 'node:net'
 import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
@@ -38,7 +38,7 @@ export function serverFrame(text) {
 const EXTENSION =
   'Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n'
 
-/** Opens a connection and passes the greetings of its protocol. `onData` gets what comes behind them. */
+/** Opens a connection and skips the greetings of its protocol. `onData` gets the data after them. */
 export function open(port, { path = '/', hello = [], greetings = 0, deflate = false }, onData) {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1').setNoDelay()
@@ -90,7 +90,7 @@ export async function openAll(port, wire, count, onData, concurrency = 64) {
   return sockets
 }
 
-/** Counts whole copies of `frame` on each socket and checks every byte of them. */
+/** Counts complete copies of `frame` on each socket, and checks every byte. */
 export function counter(frame) {
   const copies = Buffer.concat(Array.from({ length: Math.max(2, Math.ceil(131_072 / frame.length) + 1) }, () => frame))
   const state = { bytes: 0, frames: 0 }
@@ -113,7 +113,7 @@ export function counter(frame) {
   return { state, onData }
 }
 
-/** Counts frames of any content, for compressed ones, which are not the same from every library. */
+/** Counts frames with any content: libraries compress the same message differently. */
 export function anyFrames() {
   const state = { frames: 0 }
   const onData = (socket, chunk) => {
@@ -134,18 +134,18 @@ export function anyFrames() {
 
 export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** What a protocol puts around a payload; `wrap` is a text in which % stands for it. */
+/** A payload as a protocol wraps it; in the text `wrap`, % stands for the payload. */
 export const wrapped = ({ wrap }, payload) => (wrap === undefined ? payload : wrap.replace('%', payload))
 
-/** The value below which this share of the values lies. They are sorted. */
+/** The value below which this share of the sorted values lies. */
 export const quantile = (sorted, share) => sorted[Math.floor(sorted.length * share)]
 
 const STAMP = 20
 
-/** A payload that says when it was made, by a clock that all processes of a machine share. */
+/** A payload with the current time, from a clock that all processes of the machine share. */
 export const stamped = (size) => String(process.hrtime.bigint()).padStart(STAMP, '0').padEnd(size, 'x')
 
-/** Reads frames, or bare messages, around stamped payloads and checks all else in them. `onAge` gets the age of each in µs. */
+/** Reads frames, or bare messages, with stamped payloads, and checks all other bytes. `onAge` gets the age of each in µs. */
 export function ages(example, onAge) {
   const at = example.indexOf('x') - STAMP
   const isSame = (data, from, to) => data.compare(example, from, to, from, to) === 0

@@ -21,7 +21,7 @@ export async function start({ deflate, rooms }) {
     broadcast(payload, count) {
       for (let i = 0; i < count; i++) app.wsHub.broadcast(payload)
     },
-    /** The same number of deliveries as `broadcast`, one room after the other. */
+    /** Makes as many deliveries as `broadcast`, one room after the other. */
     broadcastRooms(payload, count) {
       for (let i = 0; i < count * 10; i++) app.wsHub.to(`room ${i % 100}`).broadcast(payload)
     },

@@ -1,10 +1,10 @@
-// The floor for anything in Node: TCP without WebSocket, except for the handshake. Echoes bytes as they come, unmasked by none.
+// The lower limit for any library in Node: TCP without WebSocket, except for the handshake. It echoes bytes without unmasking them.
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:net'
 
 export const name = 'raw net'
 
-/** Accepts anything that says it is a WebSocket client. Resolves to the server's port and its clients. */
+/** Starts a server that accepts every handshake. Resolves to its port and its clients. */
 export async function accept() {
   const clients = new Set()
   const server = createServer({ noDelay: true }, (socket) => {

@@ -3,7 +3,7 @@ import { Server } from 'socket.io'
 
 export const name = 'socket.io'
 
-/** What Socket.IO puts around a payload on the wire, and what a client says first. */
+/** How Socket.IO wraps a payload on the wire, and what a client sends first. */
 export const wire = {
   path: '/socket.io/?EIO=4&transport=websocket',
   hello: ['40'],

@@ -1,6 +1,6 @@
 export const name = 'uWebSockets.js'
 
-/** Throws where no binary for this machine can be loaded; the row is then left out, with this reason. */
+/** Throws if the binary for this machine cannot be loaded; the contender is then left out, with this reason. */
 export async function start({ deflate }) {
   const { default: uWS } = await import('@btc-vision/uwebsockets.js')
   let size = 0

@@ -1,4 +1,4 @@
-// The floor for two nodes: TCP, and ioredis for the way between them. One message of Redis for each burst.
+// The lower limit for two nodes: TCP, and ioredis between them. Each burst is one Redis message.
 import { Redis } from 'ioredis'
 import { accept, frameOf } from '../net.mjs'
 

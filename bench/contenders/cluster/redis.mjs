@@ -1,4 +1,4 @@
-// The floor for latency between nodes: what one process publishes, and the generator itself subscribes to.
+// The lower limit for latency between nodes: one process publishes, and the generator itself subscribes.
 import { Redis } from 'ioredis'
 
 export const wire = { isRedis: true }

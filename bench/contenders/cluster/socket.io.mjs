@@ -10,7 +10,7 @@ export async function start({ redis }) {
   const [pub, sub] = [new Redis(redis, '127.0.0.1'), new Redis(redis, '127.0.0.1')]
   const io = new Server(http, { transports: ['websocket'], perMessageDeflate: false, adapter: createAdapter(pub, sub) })
   io.on('connection', (socket) => socket.join('room'))
-  // Redis answers in order: with this, the adapter's subscriptions are in force.
+  // Redis answers in order, so the adapter's subscriptions are active when this command is answered.
   await Promise.all([pub.ping(), sub.ping()])
   await new Promise((resolve) => http.listen(0, '127.0.0.1', resolve))
   return {
