@@ -2,6 +2,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { OriginLog } from './config/origin-log.ts'
 import { resolveConfig, type WebSocketConfig } from './config/route-config.ts'
+import { logClose } from './connection/close-log.ts'
+import { ConnectionEvents } from './connection/events.ts'
 import { WebSocketHub } from './hub/hub.ts'
 import { shared } from './internal/copies.ts'
 import { errors } from './internal/errors.ts'
@@ -34,7 +36,8 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   if (registered.has(app.server)) throw new errors.ALREADY_REGISTERED()
   const { config, websocket, ...resolved } = resolveOptions(app, options)
   const hub = new WebSocketHub({ logger: app.log, ...resolved.hub }, true)
-  const shutdown = new Shutdown(resolved.shutdown)
+  const events = new ConnectionEvents().add({ onClosed: logClose })
+  const shutdown = new Shutdown(resolved.shutdown, events)
   const schedulers = { deadlines: new Scheduler(), throttle: new Scheduler() }
   schedulers.throttle.ensurePrecisionFor(THROTTLE_TIME)
   registered.add(app.server)
@@ -43,10 +46,10 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   const pending = new PendingUpgrades(resolved.maxPendingUpgrades)
   const websocketPlugin = await WebsocketPlugin.register(app, websocket, (...args) => dispatcher.inject(...args))
   const probe = new RouteProbe(app, websocketPlugin.isRegisteredByApp)
-  const dispatcher = new UpgradeDispatcher(app, websocketPlugin, pending, probe, schedulers.deadlines)
+  const dispatcher = new UpgradeDispatcher(app, websocketPlugin, pending, probe, schedulers.deadlines, events)
 
   // From the hooks through the handshake to the handler, or to a refusal.
-  const services = { shutdown, schedulers }
+  const services = { shutdown, schedulers, events }
   const handshakes = new Handshakes()
   const refusals = new Refusals((request, reply, upgrade, code, reason) => {
     const routeConfig = endpointOf(request.routeOptions.config)?.config ?? config

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { CloseCode, fitReason, isSendableCloseCode } from './internal/close.ts'
 import type { WebSocketConnection } from './connection/connection.ts'
-import { logClose } from './connection/close-log.ts'
+import type { ConnectionEvents } from './connection/events.ts'
 import type { ShutdownState } from './connection/context.ts'
 import { check, type Checks, delay, string, validateOptions } from './internal/validate.ts'
 
@@ -47,12 +47,14 @@ export function resolveShutdownOptions(options: unknown): ResolvedShutdownOption
 /** The open connections of a server. Closes them when the server closes. */
 export class Shutdown implements ShutdownState {
   readonly #options: ResolvedShutdownOptions
+  readonly #events: ConnectionEvents
   readonly #open = new Set<WebSocketConnection>()
   readonly #controller = new AbortController()
   #onEmpty: () => void = () => {}
 
-  constructor(options: ResolvedShutdownOptions) {
+  constructor(options: ResolvedShutdownOptions, events: ConnectionEvents) {
     this.#options = options
+    this.#events = events
     setMaxListeners(0, this.#controller.signal)
   }
 
@@ -78,7 +80,7 @@ export class Shutdown implements ShutdownState {
   readonly #onClosed = (ws: WebSocketConnection): void => {
     this.#open.delete(ws)
     if (this.#open.size === 0) this.#onEmpty()
-    logClose(ws)
+    this.#events.onClosed?.(ws)
   }
 
   /** Closes a connection whose handler has settled without an error. */

@@ -24,8 +24,8 @@ function summaryOf({ id, request, closeInfo, session }: WebSocketConnection): Re
     duration: now() - session.openedAt,
     messagesIn: session.messagesIn,
     bytesIn: session.bytesIn,
-    messagesOut: session.writer.messages,
-    bytesOut: session.writer.bytes,
+    messagesOut: session.messagesOut,
+    bytesOut: session.bytesOut,
     dropped: session.dropped
   }
 }

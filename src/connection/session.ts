@@ -7,6 +7,7 @@ import { CloseCode, CloseError, type CloseInfo } from '../internal/close.ts'
 import { BinaryMessage, PongMessage, TextMessage, type WebSocketMessage } from '../internal/message.ts'
 import type { Scheduler } from '../internal/scheduler.ts'
 import { CloseState } from './close-state.ts'
+import type { ConnectionEvents } from './events.ts'
 import { setUpCompression } from './compression/compression.ts'
 import type { DeflateParams } from './compression/deflate.ts'
 import type { CompressedSession } from './compression/inflater.ts'
@@ -21,7 +22,7 @@ import { type MessageSource, ReadQueue } from './read/read-queue.ts'
 import type { SendClose, ServerSocket, SocketSession } from './socket.ts'
 import { type Frame, frameOf } from './write/frame.ts'
 import { closeOnFinish } from './write/stream.ts'
-import { MAX_UNSENT, Writer } from './write/writer.ts'
+import { MAX_UNSENT, Writer, type WriterSession } from './write/writer.ts'
 
 /** The timers that all connections of a server share. */
 export interface Schedulers {
@@ -31,11 +32,19 @@ export interface Schedulers {
   readonly throttle: Scheduler
 }
 
+/** What the sessions of a server share. */
+export interface SessionServices {
+  readonly schedulers: Schedulers
+  readonly events: ConnectionEvents
+}
+
 /**
  * One open socket with its parts: the read queue, the writer, the heartbeat and the close state. The session connects them with
  * each other and with `ws`. `WebSocketConnection` is its public side.
  */
-export class Session implements SocketSession, MessageSource, HeartbeatSession, CompressedSession, RateLimitedSession {
+export class Session
+  implements SocketSession, MessageSource, HeartbeatSession, CompressedSession, RateLimitedSession, WriterSession
+{
   readonly socket: ServerSocket
   /** The stream below the socket. */
   readonly stream: Duplex
@@ -50,10 +59,13 @@ export class Session implements SocketSession, MessageSource, HeartbeatSession, 
   readonly log: FastifyBaseLogger
   /** When the connection was opened, by `now()`. */
   readonly openedAt = now()
-  /** How many messages came from the client. */
+  readonly events: ConnectionEvents
+  /** How many messages came from the client, and how many bytes their payloads had. */
   messagesIn = 0
-  /** How many bytes their payloads had. */
   bytesIn = 0
+  /** How many messages to the client were accepted, and how many bytes they and all control frames have. Dropped ones count, too. */
+  messagesOut = 0
+  bytesOut = 0
   /** True once the handler has settled. */
   isSettled = false
   /** The `onLimit` callback of the rate limit, if it is a function. */
@@ -76,16 +88,17 @@ export class Session implements SocketSession, MessageSource, HeartbeatSession, 
     socket: ServerSocket,
     stream: Duplex,
     config: WebSocketConfig,
-    schedulers: Schedulers,
+    { schedulers, events }: SessionServices,
     log: FastifyBaseLogger
   ) {
     this.socket = socket
     this.stream = stream
     this.config = config
     this.log = log
+    this.events = events
     this.#schedulers = schedulers
     this.readQueue = new ReadQueue(this, config.readBufferSize)
-    this.writer = new Writer(stream, config)
+    this.writer = new Writer(stream, config, this)
     this.#heartbeat = new Heartbeat(this)
     this.deflate = setUpCompression(this)
     socket.attach(this)
@@ -182,6 +195,7 @@ export class Session implements SocketSession, MessageSource, HeartbeatSession, 
     this.bytesIn += data.length
     this.#lifetime?.onMessage()
     const message: WebSocketMessage = { type: isBinary ? BinaryMessage : TextMessage, data }
+    this.events.onMessageIn?.(this, message)
     if (this.#closingLimiter?.tryTake(message) ?? true) this.readQueue.push(message)
     else this.#closeForViolation('rate limit exceeded')
   }
@@ -265,6 +279,14 @@ export class Session implements SocketSession, MessageSource, HeartbeatSession, 
 
   onAllAnswered(): void {
     if (this.closeState.isDeferred) this.closeDeferred()
+  }
+
+  // ---- For the writer
+
+  onFramesAccepted(messages: number, bytes: number): void {
+    this.messagesOut += messages
+    this.bytesOut += bytes
+    this.events.onMessagesOut?.(this, messages, bytes)
   }
 
   // ---- For the rate limit and the compression

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketConfig } from '../config/route-config.ts'
 import { WebSocketConnection } from '../connection/connection.ts'
 import { shareSignal } from '../connection/request-signal.ts'
-import { type Schedulers, Session } from '../connection/session.ts'
+import { Session, type SessionServices } from '../connection/session.ts'
 import type { ServerSocket } from '../connection/socket.ts'
 import type { Shutdown } from '../shutdown.ts'
 import { Admission } from '../upgrade/admission.ts'
@@ -12,9 +12,8 @@ import { closeAfterError } from './handler-error.ts'
 import type { WebSocketHandler } from './types.ts'
 
 /** What all connections of a server share. */
-export interface ServerServices {
+export interface ServerServices extends SessionServices {
   readonly shutdown: Shutdown
-  readonly schedulers: Schedulers
 }
 
 /** The key of a route's endpoint in the route's `config`, which every request of the route has. */
@@ -102,15 +101,16 @@ export class RefusingEndpoint implements Endpoint {
 }
 
 function openConnection(
-  { shutdown, schedulers }: ServerServices,
+  services: ServerServices,
   socket: ServerSocket,
   stream: Duplex,
   config: WebSocketConfig,
   request: FastifyRequest
 ): WebSocketConnection {
-  const session = new Session(socket, stream, config, schedulers, request.log)
-  const ws = new WebSocketConnection(session, request, shutdown)
+  const session = new Session(socket, stream, config, services, request.log)
+  const ws = new WebSocketConnection(session, request, services.shutdown)
   shareSignal(request, ws)
-  shutdown.add(ws)
+  services.shutdown.add(ws)
+  services.events.onOpened?.(ws)
   return ws
 }

@@ -2,8 +2,9 @@ import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
+import type { ConnectionEvents } from '../connection/events.ts'
+import { errors, type FastifyError } from '../internal/errors.ts'
 import type { Scheduler } from '../internal/scheduler.ts'
-import { errors } from '../internal/errors.ts'
 import { filterUpgrades } from './node-private.ts'
 import { OfferedUpgrades } from './offered-upgrades.ts'
 import { OtherListeners } from './other-listeners.ts'
@@ -33,6 +34,7 @@ export class UpgradeDispatcher {
   readonly #routes: RouteProbe
   readonly #others: OtherListeners
   readonly #offered: OfferedUpgrades
+  readonly #events: ConnectionEvents
   readonly #plainRequests = new PlainRequests()
   readonly #routing: Routing
   readonly #undo: (() => void)[] = []
@@ -48,12 +50,14 @@ export class UpgradeDispatcher {
     websocket: WebsocketPlugin,
     pending: PendingUpgrades,
     routes: RouteProbe,
-    scheduler: Scheduler
+    scheduler: Scheduler,
+    events: ConnectionEvents
   ) {
     this.#app = app
     this.#websocket = websocket
     this.#pending = pending
     this.#routes = routes
+    this.#events = events
     this.#others = new OtherListeners(websocket.server, this.#listener, app.log)
     this.#offered = new OfferedUpgrades(scheduler, (upgrade) => this.#answer(upgrade))
     this.#routing = app.routing.bind(app)
@@ -129,7 +133,7 @@ export class UpgradeDispatcher {
       // The client may have left, or may have been refused, in the meantime.
       if (upgrade.stream.writable) onFound(kind)
     })
-    if (!isFound && !this.#pending.add(upgrade)) answerUnavailable(upgrade, new errors.TOO_MANY_UPGRADES())
+    if (!isFound && !this.#pending.add(upgrade)) this.#refuse(upgrade, new errors.TOO_MANY_UPGRADES())
   }
 
   #dispatchTo(kind: RouteKind, upgrade: Upgrade): void {
@@ -204,7 +208,7 @@ export class UpgradeDispatcher {
   }
 
   #passToFastify(upgrade: Upgrade): void {
-    if (this.#isClosed) return answerUnavailable(upgrade, new errors.SHUTTING_DOWN())
+    if (this.#isClosed) return this.#refuse(upgrade, new errors.SHUTTING_DOWN())
     const response = new ServerResponse(upgrade.request)
     response.shouldKeepAlive = false
     try {
@@ -226,11 +230,12 @@ export class UpgradeDispatcher {
     if (upgrade.stream.destroyed) return upgrade.finish()
     if (!this.#pending.add(upgrade)) {
       response.detachSocket(upgrade.stream as Socket)
-      return answerUnavailable(upgrade, new errors.TOO_MANY_UPGRADES())
+      return this.#refuse(upgrade, new errors.TOO_MANY_UPGRADES())
     }
     response.on('prefinish', () => this.#pending.delete(upgrade))
     // Fastify runs no hook for some of its own answers, such as that to a malformed URL, so no hook could close the socket.
     response.on('finish', () => {
+      this.#onRefused(upgrade, response.statusCode)
       upgrade.stream.destroy()
       upgrade.finish()
     })
@@ -240,6 +245,15 @@ export class UpgradeDispatcher {
       return this.#destroyAfterError(upgrade, error)
     }
     if (this.#pending.has(upgrade) && !hasSeparateBody(upgrade)) this.#pending.destroyOnDisconnect(upgrade)
+  }
+
+  #refuse(upgrade: Upgrade, error: FastifyError): void {
+    answerUnavailable(upgrade, error)
+    this.#onRefused(upgrade, 503)
+  }
+
+  #onRefused({ request }: Upgrade, status: number): void {
+    this.#events.onRefused?.(request, status)
   }
 
   #destroyAfterError(upgrade: Upgrade, error: unknown): void {

@@ -14,6 +14,12 @@ export const MAX_UNSENT = 16 * 1024 * 1024
 
 const DONE = Promise.resolve()
 
+/** What a writer needs of its session. */
+export interface WriterSession {
+  /** Frames were accepted; `messages` does not count control frames. */
+  onFramesAccepted(messages: number, bytes: number): void
+}
+
 /** What became of a message that was offered. */
 export type Offer = 'taken' | 'full' | 'closed'
 
@@ -25,6 +31,7 @@ export type Offer = 'taken' | 'full' | 'closed'
 export class Writer implements BlockableWriter, EndOfTurn {
   readonly #stream: Duplex
   readonly #config: WebSocketConfig
+  readonly #session: WriterSession
   #queue = NO_QUEUE
   /** Frames that other connections send too. While there are any, the queue is empty and the connection is not blocked. */
   #shared: SharedFrames | undefined
@@ -35,14 +42,11 @@ export class Writer implements BlockableWriter, EndOfTurn {
   #progress: SendProgress | undefined
   /** The error for writes; undefined while they are accepted. */
   #closeError: (() => CloseError) | undefined
-  /** How many messages were accepted. Messages that were dropped later count, too. */
-  messages = 0
-  /** How many bytes these messages and all control frames have. */
-  bytes = 0
 
-  constructor(stream: Duplex, config: WebSocketConfig) {
+  constructor(stream: Duplex, config: WebSocketConfig, session: WriterSession) {
     this.#stream = stream
     this.#config = config
+    this.#session = session
   }
 
   /** True while the stream has bytes that the kernel did not take. */
@@ -195,8 +199,7 @@ export class Writer implements BlockableWriter, EndOfTurn {
     this.#moveSharedToQueue()
     if (this.#queue === NO_QUEUE) this.#queue = takeQueue()
     this.#queue.push(frame)
-    this.bytes += frame.size
-    if (!frame.isControl) this.messages++
+    this.#session.onFramesAccepted(frame.isControl ? 0 : 1, frame.size)
     if (frame.head === undefined) frame.onReady(() => this.flush(this.#closeError !== undefined))
     this.#schedule()
   }
@@ -224,8 +227,7 @@ export class Writer implements BlockableWriter, EndOfTurn {
   #detachShared(shared: SharedFrames): void {
     this.#shared = undefined
     shared.close()
-    this.messages += shared.frames.length
-    this.bytes += shared.bytes
+    this.#session.onFramesAccepted(shared.frames.length, shared.bytes)
   }
 
   #sendShared(shared: SharedFrames): void {
