@@ -1,3 +1,4 @@
+import type { ConnectionEvents } from '../../src/connection/events.ts'
 import type { WebSocketConnection } from '../../src/index.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
 
@@ -23,7 +24,7 @@ test('each event of a connection reaches all observers once, with its counts', a
   })
   const observing = await connect(ws('/observer'))
   await eventually(() => first !== undefined, 'the first connection')
-  const { events } = first!.session
+  const events = first!.session.events as ConnectionEvents
   events.add({ onOpened: () => seen.push('opened'), onMessageIn: (_, { data }) => seen.push(['in', data.toString()]) })
   events.add({
     onOpened: (one) => seen.push(['opened', one.context().param('name')]),

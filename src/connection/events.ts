@@ -1,18 +1,12 @@
 import type { IncomingMessage } from 'node:http'
-import type { WebSocketMessage } from '../internal/message.ts'
 import type { WebSocketConnection } from './connection.ts'
-import type { Session } from './session.ts'
+import type { SessionEvents } from './session.ts'
 
 /** Observes the connections of a server. A function that throws would disturb the connection: it must not. */
-export interface ConnectionObserver {
+export interface ConnectionObserver extends SessionEvents {
   /** An upgrade was answered with an HTTP status, and there is no connection. */
   onRefused?: (request: IncomingMessage, status: number) => void
   onOpened?: (ws: WebSocketConnection) => void
-  onMessageIn?: (session: Session, message: WebSocketMessage) => void
-  /** The writer has accepted messages and control frames for the client. `bytes` is the size of their frames. */
-  onMessagesOut?: (session: Session, messages: number, bytes: number) => void
-  /** The send queue of a client was full. Not called again before the client has caught up. */
-  onSlow?: (ws: WebSocketConnection) => void
   /** The connection is fully closed: `ws.closeInfo` says how. The counts of `ws.session` are final. */
   onClosed?: (ws: WebSocketConnection) => void
 }

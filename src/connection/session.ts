@@ -7,7 +7,6 @@ import { CloseCode, CloseError, type CloseInfo } from '../internal/close.ts'
 import { BinaryMessage, PongMessage, TextMessage, type WebSocketMessage } from '../internal/message.ts'
 import type { Scheduler } from '../internal/scheduler.ts'
 import { CloseState } from './close-state.ts'
-import type { ConnectionEvents } from './events.ts'
 import { setUpCompression } from './compression/compression.ts'
 import type { DeflateParams } from './compression/deflate.ts'
 import type { CompressedSession } from './compression/inflater.ts'
@@ -32,10 +31,19 @@ export interface Schedulers {
   readonly throttle: Scheduler
 }
 
+/** What is called when something happens on a session, if it is there. See `ConnectionEvents`. */
+export interface SessionEvents {
+  onMessageIn?: (session: Session, message: WebSocketMessage) => void
+  /** The writer has accepted messages and control frames for the client. `bytes` is the size of their frames. */
+  onMessagesOut?: (session: Session, messages: number, bytes: number) => void
+  /** The send queue of a client was full. Not called again before the client has caught up. */
+  onSlow?: (session: Session) => void
+}
+
 /** What the sessions of a server share. */
 export interface SessionServices {
   readonly schedulers: Schedulers
-  readonly events: ConnectionEvents
+  readonly events: SessionEvents
 }
 
 /**
@@ -59,7 +67,7 @@ export class Session
   readonly log: FastifyBaseLogger
   /** When the connection was opened, by `now()`. */
   readonly openedAt = now()
-  readonly events: ConnectionEvents
+  readonly events: SessionEvents
   /** How many messages came from the client, and how many bytes their payloads had. */
   messagesIn = 0
   bytesIn = 0

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketConfig } from '../config/route-config.ts'
 import { WebSocketConnection } from '../connection/connection.ts'
+import type { ConnectionEvents } from '../connection/events.ts'
 import { shareSignal } from '../connection/request-signal.ts'
 import { Session, type SessionServices } from '../connection/session.ts'
 import type { ServerSocket } from '../connection/socket.ts'
@@ -13,6 +14,7 @@ import type { WebSocketHandler } from './types.ts'
 
 /** What all connections of a server share. */
 export interface ServerServices extends SessionServices {
+  readonly events: ConnectionEvents
   readonly shutdown: Shutdown
 }
 
