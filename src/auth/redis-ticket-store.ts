@@ -1,16 +1,17 @@
 import { invalidOption } from '../internal/errors.ts'
-import { entriesOf } from '../internal/validate.ts'
-import type { TicketRecord, TicketStore } from './tickets.ts'
+import { type Checks, string, validateOptions } from '../internal/validate.ts'
+import type { TicketRecord, TicketStore } from './ticket-store.ts'
 
-/** A client of ioredis (5 or 6) or node-redis (5 or 6), or a cluster of either, connected by the application. */
+/** A connected client of ioredis (5 or 6) or node-redis (5 or 6), or a cluster client of either. */
 export interface RedisTicketClient {
   set(key: string, value: string, ...rest: never[]): Promise<unknown>
 }
 
 /** The options of `redisTicketStore`. */
 export interface RedisTicketStoreOptions {
+  /** The client that the store sends its commands with. The store does not close it. */
   client: RedisTicketClient
-  /** What the keys begin with. @default 'blaze:ticket:' */
+  /** The start of every key. @default 'blaze:ticket:' */
   prefix?: string | undefined
 }
 
@@ -24,40 +25,40 @@ interface NodeRedis {
   getDel(key: string): Promise<string | null>
 }
 
+/** The commands that the store needs, the same for both client libraries. `ttl` is in milliseconds. */
+interface Commands {
+  set(key: string, value: string, ttl: number): Promise<unknown>
+  getAndDelete(key: string): Promise<string | null>
+}
+
+const CHECKS: Checks<{ client: Commands; prefix?: string }> = { client: commandsOf, prefix: string }
+
 /**
- * Tickets in Redis 6.2 and up, for servers that honour each other's: `webSocketTickets({ store: redisTicketStore({ client }) })`.
+ * Keeps tickets in Redis 6.2 or later, so that servers accept each other's tickets:
+ * `webSocketTickets({ store: redisTicketStore({ client }) })`.
  *
- * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a wrong value.
+ * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a value that is not allowed.
  */
 export function redisTicketStore(options: RedisTicketStoreOptions): TicketStore {
-  for (const [key] of entriesOf(options, 'redisTicketStore')) {
-    if (key !== 'client' && key !== 'prefix')
-      throw invalidOption(`redisTicketStore.${key}`, 'is unknown; allowed are client, prefix')
-  }
-  const { client, prefix = 'blaze:ticket:' } = options
-  if (typeof prefix !== 'string') throw invalidOption('redisTicketStore.prefix', 'must be a string', prefix)
-  const commands = commandsOf(client)
+  const { prefix, client } = validateOptions(options, 'redisTicketStore', CHECKS, { prefix: 'blaze:ticket:' })
+  const commands = client ?? commandsOf(undefined, 'redisTicketStore.client')
   return {
-    put: async (id, record, ttl) => void (await commands.put(prefix + id, JSON.stringify(record), ttl)),
-    // GETDEL gives a key to one caller only.
-    take: async (id) => recordOf(await commands.take(prefix + id))
+    put: async (id, record, ttl) => void (await commands.set(prefix + id, JSON.stringify(record), ttl)),
+    // Redis runs GETDEL in one step: only one of two simultaneous calls gets the record.
+    take: async (id) => parseRecord(await commands.getAndDelete(prefix + id))
   }
 }
 
-interface Commands {
-  put(key: string, value: string, ttl: number): Promise<unknown>
-  take(key: string): Promise<string | null>
+/** Checks the option `client`, and hides how the two client libraries differ. */
+function commandsOf(client: unknown, name: string): Commands {
+  const redis = (client ?? {}) as IoRedis & NodeRedis
+  if (typeof redis.getdel === 'function')
+    return { set: (key, value, ttl) => redis.set(key, value, 'PX', ttl), getAndDelete: (key) => redis.getdel(key) }
+  if (typeof redis.getDel === 'function')
+    return { set: (key, value, ttl) => redis.set(key, value, { PX: ttl }), getAndDelete: (key) => redis.getDel(key) }
+  throw invalidOption(name, 'must be a client or cluster of ioredis or node-redis', client)
 }
 
-function commandsOf(client: unknown): Commands {
-  const one = (client ?? {}) as IoRedis & NodeRedis
-  if (typeof one.getdel === 'function')
-    return { put: (key, value, ttl) => one.set(key, value, 'PX', ttl), take: (key) => one.getdel(key) }
-  if (typeof one.getDel === 'function')
-    return { put: (key, value, ttl) => one.set(key, value, { PX: ttl }), take: (key) => one.getDel(key) }
-  throw invalidOption('redisTicketStore.client', 'must be a client or cluster of ioredis or node-redis', client)
-}
-
-function recordOf(json: string | null): TicketRecord | undefined {
+function parseRecord(json: string | null): TicketRecord | undefined {
   return json === null ? undefined : (JSON.parse(json) as TicketRecord)
 }

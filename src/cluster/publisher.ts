@@ -7,7 +7,7 @@ import { errors } from '../internal/errors.ts'
 import { assertKeys } from '../internal/validate.ts'
 import { type DataType, TextMessage } from '../internal/message.ts'
 import { closePayload, Kind, limitOf } from './wire/envelope.ts'
-import { excludedIdsFrom, targetsFrom } from '../internal/targets.ts'
+import { excludedIdsFromOptions, targetsFromOptions } from '../internal/targets.ts'
 import { Channels } from './wire/channels.ts'
 import { type Message, Sender } from './wire/sender.ts'
 
@@ -87,9 +87,9 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
       assertKeys('options', options, KEYS)
       const { type = TextMessage } = options
       assertDataType(type)
-      const targets = targetsFrom(options)
+      const targets = targetsFromOptions(options)
       const payload = ownCopy(payloadOf(type, data))
-      await publish(targets, { kind: type, payload, ids: excludedIdsFrom(options) })
+      await publish(targets, { kind: type, payload, ids: excludedIdsFromOptions(options) })
     },
     broadcastJSON: async (value, options) => publisher.broadcast(jsonOf(value), options),
     to: (room) => ({
@@ -97,7 +97,7 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
       broadcastJSON: (value, options) => publisher.broadcastJSON(value, { ...options, to: room })
     }),
     async disconnect(room, code = CloseCode.PolicyViolation, reason = 'disconnected') {
-      const targets = targetsFrom({ to: room })
+      const targets = targetsFromOptions({ to: room })
       assertSendable(code, reason)
       await publish(targets, { kind: Kind.Disconnect, payload: closePayload(code, fitReason(reason)), ids: [] })
     },

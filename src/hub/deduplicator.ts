@@ -1,43 +1,45 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
 
-/** The recipients of so many messages are remembered, and no more recipients than this in all. */
+/** The most messages whose recipients are remembered. */
 const MAX_MESSAGES = 1_024
+/** The most recipients that are remembered, for all messages together. */
 const MAX_RECIPIENTS = 65_536
-/** Of so many older messages only the ids are remembered. */
-const MAX_OVER = 16_384
+/** The most older messages of which only the ids are remembered. */
+const MAX_OLD_MESSAGES = 16_384
 
 /**
- * Who has already got a message to several rooms. It comes from another node in copies, one for each room that has members
- * here, and whoever is in several of these rooms gets it once.
+ * Remembers which clients have received a message to several rooms. Another node sends a copy of it for each of these rooms that
+ * has members here. A client that is in several of the rooms must get the message once.
  */
 export class Deduplicator {
-  readonly #byMessage = new Map<string, Set<WebSocketConnection>>()
-  readonly #over = new Set<string>()
-  #count = 0
+  readonly #recipientsByMessage = new Map<string, Set<WebSocketConnection>>()
+  readonly #oldMessages = new Set<string>()
+  #recipientCount = 0
 
-  /** Those of a room's members who have not got the message yet; from now on they have. */
-  add(message: string, members: Iterable<WebSocketConnection>): WebSocketConnection[] {
-    // A copy that comes this late reaches nobody: at most once is what is promised.
-    if (this.#over.has(message)) return []
-    let recipients = this.#byMessage.get(message)
-    if (recipients === undefined) this.#byMessage.set(message, (recipients = new Set()))
-    const fresh: WebSocketConnection[] = []
-    for (const ws of members) if (!recipients.has(ws)) fresh.push(ws)
-    for (const ws of fresh) recipients.add(ws)
-    this.#count += fresh.length
-    this.#makePlace()
-    return fresh
+  /** Adds recipients to a message. Returns those that it did not have before. */
+  addRecipients(messageId: string, members: Iterable<WebSocketConnection>): WebSocketConnection[] {
+    // The recipients of an old message are forgotten. Messages are delivered at most once, so its late copy reaches no client.
+    if (this.#oldMessages.has(messageId)) return []
+    let recipients = this.#recipientsByMessage.get(messageId)
+    if (recipients === undefined) this.#recipientsByMessage.set(messageId, (recipients = new Set()))
+    const added: WebSocketConnection[] = []
+    for (const ws of members) if (!recipients.has(ws)) added.push(ws)
+    for (const ws of added) recipients.add(ws)
+    this.#recipientCount += added.length
+    this.#forgetOldest()
+    return added
   }
 
-  #makePlace(): void {
-    for (const [message, recipients] of this.#byMessage) {
-      const isFull = this.#count > MAX_RECIPIENTS && this.#byMessage.size > 1
-      if (!isFull && this.#byMessage.size <= MAX_MESSAGES) return
-      this.#byMessage.delete(message)
-      this.#count -= recipients.size
-      this.#over.add(message)
-      const [oldest] = this.#over
-      if (this.#over.size > MAX_OVER && oldest !== undefined) this.#over.delete(oldest)
+  /** Forgets the recipients of the oldest messages until the limits are met. */
+  #forgetOldest(): void {
+    for (const [messageId, recipients] of this.#recipientsByMessage) {
+      const hasTooManyRecipients = this.#recipientCount > MAX_RECIPIENTS && this.#recipientsByMessage.size > 1
+      if (!hasTooManyRecipients && this.#recipientsByMessage.size <= MAX_MESSAGES) return
+      this.#recipientsByMessage.delete(messageId)
+      this.#recipientCount -= recipients.size
+      this.#oldMessages.add(messageId)
+      const [oldest] = this.#oldMessages
+      if (this.#oldMessages.size > MAX_OLD_MESSAGES && oldest !== undefined) this.#oldMessages.delete(oldest)
     }
   }
 }

@@ -1,3 +1,4 @@
+import { Backplane } from '../cluster/backplane.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Presence } from '../presence/presence.ts'
 import { assertSendable, assertTimeout, CloseCode, fitReason } from '../internal/close.ts'
@@ -9,7 +10,7 @@ import { emit, Emitter } from '../internal/emitter.ts'
 import { invalidOption } from '../internal/errors.ts'
 import { TextMessage } from '../internal/message.ts'
 import { assertRoomName } from '../internal/room-name.ts'
-import { targetsFrom, targetsOf } from '../internal/targets.ts'
+import { targetsFromOptions, checkTargets } from '../internal/targets.ts'
 import { isConnectionId } from '../internal/connection-id.ts'
 import { Clients } from './clients.ts'
 import { closeAll } from './close-all.ts'
@@ -28,8 +29,6 @@ import {
   recipientsOf,
   type RoomTarget
 } from './recipients.ts'
-import type { Delivery } from '../cluster/listeners.ts'
-import { HubCluster } from './hub-cluster.ts'
 import { Deduplicator } from './deduplicator.ts'
 
 /**
@@ -46,11 +45,12 @@ export class WebSocketHub extends Emitter<HubEvents> {
   readonly #delivery: Broadcaster
   readonly #options: ReturnType<typeof resolveHubOptions>
   readonly #done: Promise<void>
-  readonly #onClosed = (ws: WebSocketConnection): void => this.#closed(ws)
+  /** What others call of this hub, and users should not. */
+  readonly #listener = { forget: (ws: WebSocketConnection): void => this.#closed(ws) }
   /** The rooms that connections were in when they closed: their handlers may still want to say good-bye there. */
   readonly #roomsOfClosed = new WeakMap<WebSocketConnection, string[]>()
   /** Made at once where there is a broker, and otherwise when it is first asked for. */
-  #hubCluster: HubCluster | undefined
+  #backplane: Backplane | undefined
   readonly #recipients = new Deduplicator()
   #finish: () => void = () => {}
   #isShutDown = false
@@ -73,17 +73,17 @@ export class WebSocketHub extends Emitter<HubEvents> {
     this.#done = new Promise((resolve) => {
       this.#finish = resolve
     })
-    if (this.#options.broker !== undefined) this.#connect()
+    if (this.#options.broker !== undefined) this.#join()
   }
 
   /** Asks all nodes of the cluster. Without a broker, that is this hub alone. */
   get cluster(): Cluster {
-    return (this.#hubCluster ?? this.#connect()).cluster
+    return (this.#backplane ?? this.#join()).cluster
   }
 
   /** Who is in which room, on all nodes. */
   get presence(): Presence {
-    return (this.#hubCluster ?? this.#connect()).presence
+    return (this.#backplane ?? this.#join()).presence
   }
 
   /**
@@ -96,7 +96,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     if (this.#isShutDown || ws.isClosed()) return false
     this.#delivery.changed()
     this.#clients.add(ws)
-    ws.session.closeState.addListener(this.#onClosed, ws)
+    ws.session.closeState.keptBy(this.#listener, ws)
     this.#events.emit('register', ws)
     return true
   }
@@ -118,7 +118,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     if (here !== undefined && room === here.id) return this.register(here)
     assertRoomName(room)
     return here === undefined
-      ? this.#hubCluster?.node?.changeMembership({ type: 'join', id: ws as string, room }) === true
+      ? this.#backplane?.node?.change('join', ws as string, room) === true
       : this.#add(here, room)
   }
 
@@ -127,8 +127,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     const here = this.#here(ws)
     if (room === here?.id) return
     assertRoomName(room)
-    if (here === undefined)
-      return void this.#hubCluster?.node?.changeMembership({ type: 'leave', id: ws as string, room })
+    if (here === undefined) return void this.#backplane?.node?.change('leave', ws as string, room)
     this.#delivery.changed()
     this.#clients.rooms.remove(here, room)
   }
@@ -160,7 +159,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
    * of them gets it once.
    */
   to(room: string | readonly string[]): RoomTarget {
-    targetsOf(room)
+    checkTargets(room)
     return {
       broadcast: (data, options) => this.broadcast(data, { ...options, to: room }),
       broadcastJSON: (value, options) => this.broadcastJSON(value, { ...options, to: room })
@@ -178,10 +177,10 @@ export class WebSocketHub extends Emitter<HubEvents> {
     assertDataType(type)
     const message = new PreparedMessage(type, ownCopy(payloadOf(type, data)), data)
     assertOptions(options)
-    const targets = targetsFrom(options)
+    const targets = targetsFromOptions(options)
     const here = recipientsOf(this.#clients, targets, options)
-    if (this.#hubCluster !== undefined && options.local !== true)
-      this.#spread(message, options, targets, this.#hubCluster)
+    if (this.#backplane !== undefined && options.local !== true)
+      this.#spread(message, options, targets, this.#backplane)
     return this.#delivery.send(message, here)
   }
 
@@ -208,7 +207,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     assertSendable(code, reason)
     const connections = connectionsOf(this.#clients, target)
     const elsewhere = typeof target === 'function' ? [] : this.#clients.elsewhere(namesIn(target))
-    if (elsewhere.length > 0 && !local) this.#hubCluster?.disconnectElsewhere(elsewhere, code, fitReason(reason))
+    if (elsewhere.length > 0 && !local) this.#backplane?.disconnectOthers(elsewhere, code, fitReason(reason))
     for (const ws of connections) {
       this.#remove(ws)
       void ws.close(code, reason)
@@ -241,7 +240,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
 
   /** @internal The second half. */
   async leaveCluster(): Promise<void> {
-    await this.#hubCluster?.node?.close()
+    await this.#backplane?.node?.close()
     this.#finish()
   }
 
@@ -261,25 +260,26 @@ export class WebSocketHub extends Emitter<HubEvents> {
     return true
   }
 
-  #connect(): HubCluster {
+  #join(): Backplane {
     const { broker, lease, name, app, logger = app?.log } = this.#options
-    this.#hubCluster = new HubCluster(
+    this.#backplane = new Backplane(
       {
-        addToRoom: (ws, room) => this.#add(ws, room),
-        changeMembership: ({ type, id, room }) => {
+        join: (ws, room) => this.#add(ws, room),
+        change: (change, id, room) => {
           const ws = this.#clients.withId(id)
-          if (ws !== undefined) this[type](ws, room)
+          if (ws !== undefined) this[change](ws, room)
         },
         getClientCount: (room) => this.getClientCount(room),
         getRooms: () => this.getRooms(),
-        deliver: (delivery) => this.#deliverHere(delivery),
-        disconnect: (targets, code, reason) => this.disconnect(targets, code, reason, { local: true }),
+        deliver: (type, payload, to, excluded, message) =>
+          this.#deliverHere(new PreparedMessage(type, payload), to, excluded, message),
+        disconnect: (names, code, reason) => this.disconnect(names, code, reason, { local: true }),
         emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)
       },
       { broker, lease, name, logger }
     )
-    this.#clients.rooms.watcher = this.#hubCluster
-    return this.#hubCluster
+    this.#clients.rooms.watcher = this.#backplane
+    return this.#backplane
   }
 
   /** Has the other nodes send it, too. */
@@ -287,19 +287,23 @@ export class WebSocketHub extends Emitter<HubEvents> {
     { type, payload }: PreparedMessage,
     options: BroadcastOptions,
     targets: readonly string[] | undefined,
-    hubCluster: HubCluster
+    backplane: Backplane
   ): void {
-    if (options.filter !== undefined) return hubCluster.warnOfFilter()
-    hubCluster.node?.broadcast(type, payload, targets && this.#clients.elsewhere(targets), excludedIds(options))
+    if (options.filter !== undefined) return backplane.filtered()
+    backplane.node?.broadcast(type, payload, targets && this.#clients.elsewhere(targets), excludedIds(options))
   }
 
   /** Another node has sent it. */
-  #deliverHere({ type, payload, targets, excluded, copyId }: Delivery): void {
-    const members = targets === undefined ? this.#clients.all : this.#clients.namedByAny(targets)
-    const recipients = copyId === undefined ? members : this.#recipients.add(copyId, members)
+  #deliverHere(
+    prepared: PreparedMessage,
+    to: readonly string[] | undefined,
+    excluded: readonly string[],
+    message: string | undefined
+  ): void {
+    const members = to === undefined ? this.#clients.all : this.#clients.namedByAny(to)
+    const targets = message === undefined ? members : this.#recipients.addRecipients(message, members)
     const here = excluded.map((id) => this.#clients.withId(id)).filter((ws) => ws !== undefined)
-    const rest = here.length === 0 ? recipients : [...recipients].filter((ws) => !here.includes(ws))
-    this.#delivery.send(new PreparedMessage(type, payload), rest)
+    this.#delivery.send(prepared, here.length === 0 ? targets : [...targets].filter((ws) => !here.includes(ws)))
   }
 
   #closed(ws: WebSocketConnection): void {
@@ -313,7 +317,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     const rooms = this.#clients.rooms.of(ws)
     this.#delivery.changed()
     this.#clients.rooms.removeAll(ws)
-    ws.session.closeState.removeListener(this.#onClosed)
+    ws.session.closeState.leftBy(this.#listener)
     this.#events.emit('unregister', ws, rooms)
     return true
   }
@@ -321,6 +325,6 @@ export class WebSocketHub extends Emitter<HubEvents> {
   /** Node calls this where a listener is async and rejects. */
   [Symbol.for('nodejs.rejection')](error: unknown, event: string, subject: unknown): void {
     if (subject instanceof WebSocketConnection) logFailure(error, event, subject)
-    else this.#hubCluster?.logListenerError(error, event)
+    else this.#backplane?.failed(error, event)
   }
 }

@@ -2,7 +2,7 @@ import { WebSocketConnection } from '../connection/connection.ts'
 import { describe, errors } from '../internal/errors.ts'
 import type { MessageType } from '../internal/message.ts'
 import { assertKeys } from '../internal/validate.ts'
-import { assertFew, targetsOf, validIds } from '../internal/targets.ts'
+import { assertTargetCount, checkTargets, keepValidIds } from '../internal/targets.ts'
 import type { Clients } from './clients.ts'
 
 /** Who gets a broadcast, and as what. */
@@ -50,14 +50,14 @@ export function recipientsOf(
 /** Whom the options exclude: connections and ids. */
 function excludedBy({ except = [] }: BroadcastOptions): (WebSocketConnection | string)[] {
   const excluded = [except].flat()
-  assertFew('except', excluded)
+  assertTargetCount('except', excluded)
   for (const one of excluded) if (typeof one !== 'string') assertConnection(one, 'except')
   return excluded
 }
 
 /** The ids of those whom the options exclude; what cannot be an id excludes nobody. */
 export function excludedIds(options: BroadcastOptions): string[] {
-  return validIds(excludedBy(options).map((one) => (typeof one === 'string' ? one : one.id)))
+  return keepValidIds(excludedBy(options).map((one) => (typeof one === 'string' ? one : one.id)))
 }
 
 /** A mistake in the options must not send to everybody: what is unknown, undefined or of the wrong type throws. */
@@ -120,7 +120,7 @@ function assertTarget(target: unknown): asserts target is WebSocketConnection {
 
 /** The rooms and ids that a target names. */
 export function namesIn(target: DisconnectTarget): readonly string[] {
-  return targetsOf(
+  return checkTargets(
     ([target].flat() as unknown[]).filter((one) => typeof one === 'string'),
     'target'
   )

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import { isSendableCloseCode } from '../../internal/close.ts'
 import { BinaryMessage, TextMessage } from '../../internal/message.ts'
-import { MAX_RECIPIENTS } from '../../internal/targets.ts'
+import { MAX_TARGETS } from '../../internal/targets.ts'
 
 // The bytes of every message that a node or publisher sends. Numbers are big-endian.
 //
@@ -96,7 +96,7 @@ export function decode(message: Uint8Array): Envelope | undefined {
     return undefined
   const kind = bytes[2] as Kind
   const count = bytes.readUInt16BE(24)
-  if (count > MAX_RECIPIENTS || bytes.readUInt16BE(26) !== 0 || !KINDS.includes(kind)) return undefined
+  if (count > MAX_TARGETS || bytes.readUInt16BE(26) !== 0 || !KINDS.includes(kind)) return undefined
   const ids = idsOf(bytes, count)
   if (ids === undefined) return undefined
   const payload = bytes.subarray(ids.end)
