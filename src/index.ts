@@ -52,9 +52,10 @@ export { CloseCode, CloseError, type CloseInfo, isCloseError, isUnexpectedCloseE
 // The hub: broadcasts and rooms
 export { WebSocketHub } from './hub/hub.ts'
 export type { HubOptions, HubOwner } from './hub/options.ts'
-export type { BroadcastOptions, DisconnectOptions, DisconnectTarget, RoomTarget } from './hub/recipients.ts'
+export type { BroadcastOptions, RoomTarget } from './hub/recipients.ts'
+export type { DisconnectOptions, DisconnectTarget } from './hub/disconnect.ts'
 export type { HubEvents } from './hub/events.ts'
-export type { HubStats } from './hub/broadcaster.ts'
+export type { HubStats } from './hub/stats.ts'
 
 // The cluster: hubs of several nodes
 export type { Cluster, ClusterAnswer, ClusterQuestion } from './cluster/cluster.ts'

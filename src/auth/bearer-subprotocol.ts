@@ -15,7 +15,7 @@ const CHECKS: Checks<{ prefix?: string }> = { prefix: nonEmptyString }
  * `Authorization` header that is already there stays.
  *
  * The page must offer a subprotocol of the route as well, because a browser fails the connection if the server selects none. The
- * token may have only the characters of a subprotocol. JWTs and base64url do.
+ * token may contain only characters that are allowed in a subprotocol, as JWTs and base64url do.
  *
  * @param options.prefix marks the token among the subprotocols. @default 'bearer.'
  * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or an empty prefix. The hook itself refuses a token without another

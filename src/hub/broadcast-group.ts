@@ -3,58 +3,60 @@ import type { DeflateParams } from '../connection/compression/deflate.ts'
 import type { PreparedMessage } from '../connection/write/prepared-message.ts'
 import { SharedFrames } from '../connection/write/shared-frames.ts'
 
-/** Receivers who get the same bytes. */
-interface Group {
+/** The frames in one encoding, plain or compressed, and how many recipients share them. */
+interface Encoding {
   readonly deflate: DeflateParams | undefined
   readonly frames: SharedFrames
-  members: number
+  recipientCount: number
 }
 
 /**
- * The broadcasts of one turn to the same receivers. Those who have nothing else to send share what they get, so that another
- * broadcast costs nothing for each of them; the others get every message on their own.
+ * The broadcasts of one turn of the event loop to the same recipients. Recipients with nothing else to send share the frames, so
+ * that a further broadcast costs nothing per recipient. The others must be sent each message separately.
  */
 export class BroadcastGroup {
-  readonly targets: Iterable<WebSocketConnection>
+  /** Compared by identity: a broadcast to another iterable does not belong to the group. */
+  readonly recipients: Iterable<WebSocketConnection>
+  /** The recipients that do not share the frames. */
   readonly others: WebSocketConnection[] = []
-  /** How many connections share. */
-  sharing = 0
-  readonly #groups: Group[] = []
+  /** How many recipients share the frames. */
+  sharingCount = 0
+  readonly #encodings: Encoding[] = []
 
-  /** Begins with a message: whoever can share it has got it. */
-  constructor(message: PreparedMessage, targets: Iterable<WebSocketConnection>) {
-    this.targets = targets
-    let group: Group | undefined
-    for (const ws of targets) {
+  /** Sends the first message to all recipients that can share it. */
+  constructor(message: PreparedMessage, recipients: Iterable<WebSocketConnection>) {
+    this.recipients = recipients
+    let encoding: Encoding | undefined
+    for (const ws of recipients) {
       const { deflate, writer } = ws.session
-      if (group === undefined || group.deflate !== deflate) group = this.#groupOf(message, deflate)
-      if (group.frames.isOpen && writer.attachShared(group.frames)) group.members++
+      if (encoding === undefined || encoding.deflate !== deflate) encoding = this.#findOrAddEncoding(message, deflate)
+      if (encoding.frames.isOpen && writer.attachShared(encoding.frames)) encoding.recipientCount++
       else this.others.push(ws)
     }
-    for (const { members } of this.#groups) this.sharing += members
+    for (const { recipientCount } of this.#encodings) this.sharingCount += recipientCount
   }
 
-  /** True where a message can be added for all who share. */
+  /** True if the message can be added for all recipients that share. */
   takes(message: PreparedMessage): boolean {
-    return this.#groups.every(
-      ({ deflate, frames, members }) => members === 0 || frames.takes(message.frameFor(deflate))
+    return this.#encodings.every(
+      ({ deflate, frames, recipientCount }) => recipientCount === 0 || frames.takes(message.frameFor(deflate))
     )
   }
 
-  /** Adds a message for all who share. Says how many these are. */
+  /** Sends a further message to all recipients that share. Returns how many these are. */
   add(message: PreparedMessage): number {
-    for (const { deflate, frames } of this.#groups) frames.add(message.frameFor(deflate))
-    return this.sharing
+    for (const { deflate, frames } of this.#encodings) frames.add(message.frameFor(deflate))
+    return this.sharingCount
   }
 
-  #groupOf(message: PreparedMessage, deflate: DeflateParams | undefined): Group {
-    const existing = this.#groups.find((group) => group.deflate === deflate)
+  #findOrAddEncoding(message: PreparedMessage, deflate: DeflateParams | undefined): Encoding {
+    const existing = this.#encodings.find((encoding) => encoding.deflate === deflate)
     if (existing !== undefined) return existing
-    const group = { deflate, frames: new SharedFrames(), members: 0 }
+    const encoding = { deflate, frames: new SharedFrames(), recipientCount: 0 }
     const frame = message.frameFor(deflate)
-    if (group.frames.takes(frame)) group.frames.add(frame)
-    else group.frames.close()
-    this.#groups.push(group)
-    return group
+    if (encoding.frames.takes(frame)) encoding.frames.add(frame)
+    else encoding.frames.close()
+    this.#encodings.push(encoding)
+    return encoding
   }
 }

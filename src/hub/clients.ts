@@ -1,14 +1,15 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
+import { CloseCode } from '../internal/close.ts'
 import { isConnectionId } from '../internal/connection-id.ts'
 import { Rooms } from './rooms.ts'
 
-const NOBODY: ReadonlySet<WebSocketConnection> = new Set()
+const NO_CLIENTS: ReadonlySet<WebSocketConnection> = new Set()
 
-/** The connections that are registered with a hub, and the rooms they are in. */
+/** The clients of a hub: its registered connections, their ids, and the rooms they are in. */
 export class Clients {
   readonly all = new Set<WebSocketConnection>()
   readonly rooms = new Rooms()
-  /** Filled when an id is first asked for: many applications never do. */
+  /** Made by the first search for an id: many applications never search for one. */
   #byId: Map<string, WebSocketConnection> | undefined
 
   has(ws: WebSocketConnection): boolean {
@@ -20,33 +21,44 @@ export class Clients {
     this.#byId?.set(ws.id, ws)
   }
 
-  delete(ws: WebSocketConnection): boolean {
+  /** Removes a client. Its rooms are not changed. False if it was not registered. */
+  remove(ws: WebSocketConnection): boolean {
     this.#byId?.delete(ws.id)
     return this.all.delete(ws)
   }
 
-  withId(id: string): WebSocketConnection | undefined {
+  findById(id: string): WebSocketConnection | undefined {
     this.#byId ??= new Map([...this.all].map((ws) => [ws.id, ws]))
     return this.#byId.get(id)
   }
 
-  /** The members of a room, or the connection with this id. */
-  named(name: string): ReadonlySet<WebSocketConnection> {
-    if (!isConnectionId(name)) return this.rooms.members(name)
-    const ws = this.withId(name)
-    return ws === undefined ? NOBODY : new Set([ws])
+  /** The members of a room, or the client with this id. */
+  findByTarget(target: string): ReadonlySet<WebSocketConnection> {
+    if (!isConnectionId(target)) return this.rooms.members(target)
+    const ws = this.findById(target)
+    return ws === undefined ? NO_CLIENTS : new Set([ws])
   }
 
-  /** Those that any of these names means, each once. */
-  namedByAny(names: readonly string[]): ReadonlySet<WebSocketConnection> {
-    if (names.length === 1) return this.named(names[0] as string)
+  /** The members of any of these rooms and the clients with these ids, each once. */
+  findByTargets(targets: readonly string[]): ReadonlySet<WebSocketConnection> {
+    if (targets.length === 1) return this.findByTarget(targets[0] as string)
     const union = new Set<WebSocketConnection>()
-    for (const name of names) for (const ws of this.named(name)) union.add(ws)
+    for (const target of targets) for (const ws of this.findByTarget(target)) union.add(ws)
     return union
   }
 
-  /** Without the ids of connections that are registered here: what other nodes may have. */
-  elsewhere(names: readonly string[]): readonly string[] {
-    return names.filter((name) => !isConnectionId(name) || this.withId(name) === undefined)
+  /** The targets that other nodes may have clients for: all rooms, and the ids that no client of this node has. */
+  targetsOnOtherNodes(targets: readonly string[]): readonly string[] {
+    return targets.filter((target) => !isConnectionId(target) || this.findById(target) === undefined)
+  }
+
+  /** Closes all clients with 1001. Drops those that are still open after `timeout` milliseconds. */
+  async closeAll(timeout: number, reason: string): Promise<void> {
+    const clients = [...this.all]
+    const timer = setTimeout(() => {
+      for (const ws of clients) if (ws.closeInfo === undefined) ws.session.terminate('shutdown timeout')
+    }, timeout).unref()
+    await Promise.all(clients.map((ws) => ws.close(CloseCode.GoingAway, reason)))
+    clearTimeout(timer)
   }
 }

@@ -1,17 +1,17 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { emit, type Listenable } from '../internal/emitter.ts'
 
-/** The events of a hub. A listener that throws is logged and disturbs nobody. */
+/** The events of a hub. An error of a listener is logged, and changes nothing for the hub and its clients. */
 export interface HubEvents {
   /** A connection was registered. */
   register: [ws: WebSocketConnection]
-  /** A connection left, or was made to leave; the rooms are those it was in. */
+  /** A connection was unregistered or has closed. `rooms` are the rooms that it was in. */
   unregister: [ws: WebSocketConnection, rooms: readonly string[]]
-  /** A connection could not take a broadcast and its `slowConsumer` policy was applied; once until it has caught up. */
+  /** A client is a slow consumer: its send queue is full. Emitted once, and again only after the queue was empty. */
   slow: [ws: WebSocketConnection]
-  /** The engine of the broker cannot be reached: until `'recovered'`, broadcasts reach the clients of this node only. */
+  /** The engine of the broker cannot be reached. Until `'recovered'`, broadcasts reach only the clients of this node. */
   degraded: [error: Error]
-  /** It is back, and this node gets everything again. */
+  /** The engine can be reached again, and this node gets all messages of other nodes again. */
   recovered: []
 }
 
@@ -23,46 +23,46 @@ export const HUB_EVENTS = [
   'recovered'
 ] as const satisfies (keyof HubEvents)[]
 
-type ConnectionEvent = 'register' | 'unregister' | 'slow'
-type Details<Event extends ConnectionEvent> = HubEvents[Event] extends [WebSocketConnection, ...infer Rest]
-  ? Rest
-  : never
+type ClientEvent = 'register' | 'unregister' | 'slow'
+type Details<Event extends ClientEvent> = HubEvents[Event] extends [WebSocketConnection, ...infer Rest] ? Rest : never
 
-/** Emits a hub's events. Those of a broadcast wait for its end: what listeners broadcast comes behind it, for everybody. */
-export class Events {
+/**
+ * Emits the events of a hub that are about its clients. Events that occur during a broadcast are emitted after it, so that a
+ * message that a listener broadcasts reaches all clients after the current one.
+ */
+export class ClientEvents {
   readonly #hub: Listenable<HubEvents>
-  #isHeld = false
-  #held: (() => void)[] = []
+  #isDeferring = false
+  #deferred: (() => void)[] = []
 
   constructor(hub: Listenable<HubEvents>) {
     this.#hub = hub
   }
 
-  /** A broadcast begins. */
-  hold(): void {
-    this.#isHeld = true
+  /** Defers events until `emitDeferred`. */
+  defer(): void {
+    this.#isDeferring = true
   }
 
-  /** It has ended. */
-  release(): void {
-    this.#isHeld = false
-    for (const emitHeld of this.#held.splice(0)) emitHeld()
+  emitDeferred(): void {
+    this.#isDeferring = false
+    for (const emitEvent of this.#deferred.splice(0)) emitEvent()
   }
 
-  /** A listener's error must not reach whoever broadcasts, and not the other receivers. */
-  emit<Event extends ConnectionEvent>(event: Event, ws: WebSocketConnection, ...details: Details<Event>): void {
-    if (this.#isHeld) {
-      this.#held.push(() => this.emit(event, ws, ...details))
+  /** Never throws: an error of a listener must reach neither the caller of `broadcast` nor the other recipients. */
+  emit<Event extends ClientEvent>(event: Event, ws: WebSocketConnection, ...details: Details<Event>): void {
+    if (this.#isDeferring) {
+      this.#deferred.push(() => this.emit(event, ws, ...details))
       return
     }
     try {
       emit<HubEvents, Event>(this.#hub, event, ...([ws, ...details] as unknown as HubEvents[Event]))
     } catch (error) {
-      logFailure(error, event, ws)
+      logListenerError(error, event, ws)
     }
   }
 }
 
-export function logFailure(error: unknown, event: string, ws: WebSocketConnection): void {
+export function logListenerError(error: unknown, event: string, ws: WebSocketConnection): void {
   ws.request.log.error({ err: error, event }, 'listener of a WebSocketHub event failed')
 }

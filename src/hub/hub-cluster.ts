@@ -5,7 +5,7 @@ import { Presence, type PresenceHub } from '../presence/presence.ts'
 import { Cluster, type LocalCounts } from '../cluster/cluster.ts'
 import type { ClientsListener, EngineListener } from '../cluster/listeners.ts'
 import { ClusterNode } from '../cluster/node.ts'
-import type { RoomWatcher } from './rooms.ts'
+import type { RoomObserver } from './rooms.ts'
 
 /** Where a hub logs: Fastify's logger, or one with the same methods. */
 export type HubLogger = Pick<FastifyBaseLogger, 'error' | 'info' | 'warn'>
@@ -24,7 +24,7 @@ export interface HubClusterOptions {
 }
 
 /** A hub's part in its cluster: its node if it has a broker, `hub.cluster` and `hub.presence`. */
-export class HubCluster implements EngineListener, RoomWatcher {
+export class HubCluster implements EngineListener, RoomObserver {
   readonly node: ClusterNode | undefined
   readonly cluster: Cluster
   readonly presence: Presence

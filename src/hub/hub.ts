@@ -1,39 +1,37 @@
-import { Backplane } from '../cluster/backplane.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import type { Presence } from '../presence/presence.ts'
-import { assertSendable, assertTimeout, CloseCode, fitReason } from '../internal/close.ts'
 import { WebSocketConnection } from '../connection/connection.ts'
-import { assertDataType, jsonOf, ownCopy, payloadOf } from '../internal/payload.ts'
 import { PreparedMessage } from '../connection/write/prepared-message.ts'
+import { assertSendable, assertTimeout, CloseCode, fitReason } from '../internal/close.ts'
+import { isConnectionId } from '../internal/connection-id.ts'
 import { brand } from '../internal/copies.ts'
 import { emit, Emitter } from '../internal/emitter.ts'
 import { invalidOption } from '../internal/errors.ts'
 import { TextMessage } from '../internal/message.ts'
+import { assertDataType, jsonOf, ownCopy, payloadOf } from '../internal/payload.ts'
 import { assertRoomName } from '../internal/room-name.ts'
-import { targetsFromOptions, checkTargets } from '../internal/targets.ts'
-import { isConnectionId } from '../internal/connection-id.ts'
+import { checkTargets, targetsFromOptions } from '../internal/targets.ts'
+import type { Presence } from '../presence/presence.ts'
+import { assertConnection } from './arguments.ts'
+import { Broadcaster } from './broadcaster.ts'
 import { Clients } from './clients.ts'
-import { closeAll } from './close-all.ts'
-import { Broadcaster, type HubStats } from './broadcaster.ts'
-import { Events, HUB_EVENTS, type HubEvents, logFailure } from './events.ts'
+import { type DisconnectOptions, type DisconnectTarget, roomsAndIdsIn, selectClients } from './disconnect.ts'
+import { ClientEvents, HUB_EVENTS, type HubEvents, logListenerError } from './events.ts'
+import { HubCluster } from './hub-cluster.ts'
 import { type HubOptions, resolveHubOptions } from './options.ts'
 import {
-  assertConnection,
-  assertOptions,
+  assertBroadcastOptions,
   type BroadcastOptions,
-  connectionsOf,
-  type DisconnectOptions,
-  type DisconnectTarget,
   excludedIds,
-  namesIn,
-  recipientsOf,
-  type RoomTarget
+  type RoomTarget,
+  selectRecipients
 } from './recipients.ts'
-import { Deduplicator } from './deduplicator.ts'
+import { RemoteBroadcasts } from './remote-broadcasts.ts'
+import type { HubStats } from './stats.ts'
 
 /**
- * Broadcasts to many connections, in rooms or to all, in the same order for all. It never blocks on a client and never throws
- * because of one. `app.wsHub` is one; make others where the sets of clients have nothing to do with each other.
+ * Broadcasts to many connections: to all, or to the members of rooms. All recipients get the messages in the same order. A hub
+ * never waits for a client and never throws because of one. `app.wsHub` is the hub of the server. Make further hubs for groups of
+ * clients that have nothing to do with each other.
  */
 export class WebSocketHub extends Emitter<HubEvents> {
   static {
@@ -41,21 +39,18 @@ export class WebSocketHub extends Emitter<HubEvents> {
   }
 
   readonly #clients = new Clients()
-  readonly #events = new Events(this)
-  readonly #delivery: Broadcaster
+  readonly #events = new ClientEvents(this)
+  readonly #broadcaster: Broadcaster
+  readonly #remoteBroadcasts: RemoteBroadcasts
   readonly #options: ReturnType<typeof resolveHubOptions>
-  readonly #done: Promise<void>
-  /** What others call of this hub, and users should not. */
-  readonly #listener = { forget: (ws: WebSocketConnection): void => this.#closed(ws) }
-  /** The rooms that connections were in when they closed: their handlers may still want to say good-bye there. */
-  readonly #roomsOfClosed = new WeakMap<WebSocketConnection, string[]>()
-  /** Made at once where there is a broker, and otherwise when it is first asked for. */
-  #backplane: Backplane | undefined
-  readonly #recipients = new Deduplicator()
-  #finish: () => void = () => {}
+  /** Connects the hub to its cluster. Made at once if there is a broker, and otherwise when it is first needed. */
+  #hubCluster: HubCluster | undefined
+  readonly #closeListener = (ws: WebSocketConnection): void => this.#onClosed(ws)
   #isShutDown = false
+  readonly #done: Promise<void>
+  #resolveDone: () => void = () => {}
 
-  /** @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option, a wrong value, or a broker without a `name`. */
+  /** @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option, a value that is not allowed, or a broker without a `name`. */
   constructor(options?: HubOptions)
   /** @internal The hub of a server needs no name. */
   constructor(options: HubOptions | undefined, isOfServer: true)
@@ -65,98 +60,128 @@ export class WebSocketHub extends Emitter<HubEvents> {
     if (this.#options.broker !== undefined && this.#options.name === undefined && !isOfServer) {
       throw invalidOption(
         'hub.name',
-        'is missing: with a broker, a hub of your own needs a name, or it would hear what is meant for app.wsHub'
+        'is required for a hub of your own with a broker: without a name, it would get the messages for app.wsHub'
       )
     }
     this.#options.app?.addHook('onClose', () => this.shutdown(0))
-    this.#delivery = new Broadcaster(this.#options.slowConsumer, this.#events, (ws) => void this.#remove(ws))
+    this.#broadcaster = new Broadcaster(this.#options.slowConsumer, this.#events, (ws) => void this.#remove(ws))
+    this.#remoteBroadcasts = new RemoteBroadcasts(this.#clients, this.#broadcaster)
     this.#done = new Promise((resolve) => {
-      this.#finish = resolve
+      this.#resolveDone = resolve
     })
-    if (this.#options.broker !== undefined) this.#join()
+    if (this.#options.broker !== undefined) this.#connectToCluster()
   }
 
-  /** Asks all nodes of the cluster. Without a broker, that is this hub alone. */
+  /** Asks all nodes of the cluster, and sends messages to their servers. Without a broker, the cluster is this hub alone. */
   get cluster(): Cluster {
-    return (this.#backplane ?? this.#join()).cluster
+    return (this.#hubCluster ?? this.#connectToCluster()).cluster
   }
 
-  /** Who is in which room, on all nodes. */
+  /** Tells who is in which room, on all nodes. */
   get presence(): Presence {
-    return (this.#backplane ?? this.#join()).presence
+    return (this.#hubCluster ?? this.#connectToCluster()).presence
   }
+
+  // ---- Connections and rooms
 
   /**
-   * Adds a connection; it leaves by itself when it closes. Registering twice is harmless, also in several hubs.
-   * False where it was not added: it is closed, or the hub is shut down.
+   * Adds a connection. It leaves the hub by itself when it closes. Registering it again, or with several hubs, is harmless.
+   *
+   * @returns false if the connection was not added: it is closed, or the hub is shut down.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT if `ws` is not a connection.
    */
   register(ws: WebSocketConnection): boolean {
     assertConnection(ws)
     if (this.#clients.has(ws)) return true
     if (this.#isShutDown || ws.isClosed()) return false
-    this.#delivery.changed()
+    this.#broadcaster.endGroup()
     this.#clients.add(ws)
-    ws.session.closeState.keptBy(this.#listener, ws)
+    ws.session.closeState.addListener(this.#closeListener, ws)
     this.#events.emit('register', ws)
     return true
   }
 
-  /** Takes a connection out of the hub and its rooms and closes it with 1000. Nothing happens where it is not registered. */
+  /**
+   * Removes a connection from the hub and its rooms, and closes it with 1000. Nothing happens if it is not registered.
+   *
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT if `ws` is not a connection.
+   */
   unregister(ws: WebSocketConnection): void {
     assertConnection(ws)
     if (this.#remove(ws)) void ws.close(CloseCode.NormalClosure, 'unregistered')
   }
 
   /**
-   * Adds a connection to a room, and to the hub if it is not registered. False as with `register`.
+   * Adds a connection to a room, and to the hub if it is not registered.
    *
-   * A registered connection, also of another node, can be named by its `id`. True then says that its node was told, which adds it if it is still there.
+   * @param ws a connection, or the `id` of a registered connection on any node.
+   * @param room 1 to 256 characters of well-formed Unicode, and not the `id` of a connection.
+   * @returns false if the connection was not added, as for `register`. For a connection of another node, true means that the
+   * request was sent; that node adds the connection if it is still registered there.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT or FST_BLAZE_WS_OUT_OF_RANGE if the room name is invalid. The error's `closeCode` is
+   * 1008.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT if `ws` is neither a connection nor an id.
    */
   join(ws: WebSocketConnection | string, room: string): boolean {
-    const here = this.#here(ws)
+    const local = this.#findLocal(ws)
     // Every connection can be reached by its own id, as if it were in a room of that name.
-    if (here !== undefined && room === here.id) return this.register(here)
+    if (local !== undefined && room === local.id) return this.register(local)
     assertRoomName(room)
-    return here === undefined
-      ? this.#backplane?.node?.change('join', ws as string, room) === true
-      : this.#add(here, room)
+    return local === undefined
+      ? this.#hubCluster?.node?.changeMembership({ type: 'join', id: ws as string, room }) === true
+      : this.#addToRoom(local, room)
   }
 
-  /** Takes a connection out of a room. It stays registered. Like `join`, it also takes the `id` of a connection of any node. */
+  /**
+   * Removes a connection from a room. It stays registered. Nothing happens if it is not in the room.
+   *
+   * @param ws a connection, or the `id` of a registered connection on any node.
+   * @throws the same errors as `join`.
+   */
   leave(ws: WebSocketConnection | string, room: string): void {
-    const here = this.#here(ws)
-    if (room === here?.id) return
+    const local = this.#findLocal(ws)
+    if (room === local?.id) return
     assertRoomName(room)
-    if (here === undefined) return void this.#backplane?.node?.change('leave', ws as string, room)
-    this.#delivery.changed()
-    this.#clients.rooms.remove(here, room)
+    if (local === undefined)
+      return void this.#hubCluster?.node?.changeMembership({ type: 'leave', id: ws as string, room })
+    this.#broadcaster.endGroup()
+    this.#clients.rooms.remove(local, room)
   }
 
-  /** The rooms a connection is in. After it has closed: those it was in then, until its handler has settled. */
+  /**
+   * The rooms that a connection is in. After it has closed, they are the rooms it was in then, until its handler has settled.
+   *
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT if `ws` is not a connection.
+   */
   rooms(ws: WebSocketConnection): string[] {
     assertConnection(ws)
-    const left = ws.session.isSettled ? undefined : this.#roomsOfClosed.get(ws)
-    return [...(left ?? this.#clients.rooms.of(ws))]
+    const { rooms } = this.#clients
+    const last = ws.session.isSettled ? undefined : rooms.ofClosed(ws)
+    return [...(last ?? rooms.of(ws))]
   }
 
-  /** The rooms with at least one member. */
+  /** The rooms that have members on this node. */
   getRooms(): string[] {
     return this.#clients.rooms.names()
   }
 
-  /** The registered connections, those in a room, or the one with an id. */
+  /** All registered connections of this node, the members of a room, or the connection with an `id`. */
   getClients(room?: string): WebSocketConnection[] {
-    return [...(room === undefined ? this.#clients.all : this.#clients.named(room))]
+    return [...(room === undefined ? this.#clients.all : this.#clients.findByTarget(room))]
   }
 
-  /** How many connections are registered, or in a room. */
+  /** The number of connections that `getClients` returns. */
   getClientCount(room?: string): number {
-    return room === undefined ? this.#clients.all.size : this.#clients.named(room).size
+    return room === undefined ? this.#clients.all.size : this.#clients.findByTarget(room).size
   }
+
+  // ---- Broadcasts
 
   /**
-   * The members of a room, or the connection with an id, to broadcast to: `hub.to('news').broadcast('hello')`. With several, each
-   * of them gets it once.
+   * Names the recipients of a broadcast: `hub.to('news').broadcast('hello')`.
+   *
+   * @param room a room, the `id` of a connection, or a list of up to 1024 of these. Each recipient gets the message once.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT or FST_BLAZE_WS_OUT_OF_RANGE if a name is invalid or the list is too long.
    */
   to(room: string | readonly string[]): RoomTarget {
     checkTargets(room)
@@ -167,36 +192,46 @@ export class WebSocketHub extends Emitter<HubEvents> {
   }
 
   /**
-   * Sends to every registered connection, or to those that the options leave; with a broker, to those of all nodes. It returns at
-   * once: the number of connections of this node that took the message.
+   * Sends a message to all registered connections, or to those that the options select. With a broker, these are the connections
+   * of all nodes. It does not wait for the message to be sent.
    *
-   * @throws TypeError where the data is neither string nor bytes, or bytes that go out as text are not UTF-8.
+   * @returns the number of connections of this node that accepted the message.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT if an option is wrong, if the data is neither a string nor bytes, or if bytes are sent
+   * as text and are not UTF-8. It is a TypeError.
+   * @throws FST_BLAZE_WS_OUT_OF_RANGE if `to` or `except` has more than 1024 entries, or a room name is empty or too long.
    */
   broadcast(data: string | Uint8Array, options: BroadcastOptions = {}): number {
     const type = options.type ?? TextMessage
     assertDataType(type)
     const message = new PreparedMessage(type, ownCopy(payloadOf(type, data)), data)
-    assertOptions(options)
+    assertBroadcastOptions(options)
     const targets = targetsFromOptions(options)
-    const here = recipientsOf(this.#clients, targets, options)
-    if (this.#backplane !== undefined && options.local !== true)
-      this.#spread(message, options, targets, this.#backplane)
-    return this.#delivery.send(message, here)
+    const recipients = selectRecipients(this.#clients, targets, options)
+    if (this.#hubCluster !== undefined && options.local !== true)
+      this.#sendToOtherNodes(message, options, targets, this.#hubCluster)
+    return this.#broadcaster.send(message, recipients)
   }
 
-  /** Sends a value as JSON. Throws a TypeError where it has no JSON form. See `broadcast`. */
+  /**
+   * Sends a value as JSON. See `broadcast`.
+   *
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT if the value has no JSON form.
+   */
   broadcastJSON(value: unknown, options?: BroadcastOptions): number {
     return this.broadcast(jsonOf(value), options)
   }
 
+  // ---- The end of connections and of the hub
+
   /**
-   * Takes connections out of the hub and closes them: those in a room, those with the ids that are named, those that a function
-   * returns true for, or those given. Says how many they were on this node. With a room for each user, this is how a user is
-   * thrown out everywhere.
+   * Removes connections from the hub and closes them: the members of a room, connections, ids of connections, a list of these, or
+   * all connections for which a function returns true. To disconnect a user on all nodes, use a room for each user.
    *
    * @param code 1000 to 1003, 1007 to 1014 or 3000 to 4999. @default 1008
-   * @param reason cut to the 123 bytes that fit. @default 'disconnected'
-   * @param options with a broker, rooms and ids are looked for on all nodes unless `local` is true.
+   * @param reason cut to 123 bytes. @default 'disconnected'
+   * @param options.local with a broker, rooms and ids are disconnected on all nodes unless this is true. @default false
+   * @returns the number of connections that were closed on this node.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT or FST_BLAZE_WS_OUT_OF_RANGE if the target, the code or the reason is invalid.
    */
   disconnect(
     target: DisconnectTarget,
@@ -205,126 +240,121 @@ export class WebSocketHub extends Emitter<HubEvents> {
     { local = false }: DisconnectOptions = {}
   ): number {
     assertSendable(code, reason)
-    const connections = connectionsOf(this.#clients, target)
-    const elsewhere = typeof target === 'function' ? [] : this.#clients.elsewhere(namesIn(target))
-    if (elsewhere.length > 0 && !local) this.#backplane?.disconnectOthers(elsewhere, code, fitReason(reason))
-    for (const ws of connections) {
+    const clients = selectClients(this.#clients, target)
+    const remoteTargets = typeof target === 'function' ? [] : this.#clients.targetsOnOtherNodes(roomsAndIdsIn(target))
+    if (remoteTargets.length > 0 && !local)
+      this.#hubCluster?.disconnectElsewhere(remoteTargets, code, fitReason(reason))
+    for (const ws of clients) {
       this.#remove(ws)
       void ws.close(code, reason)
     }
-    return connections.length
+    return clients.length
   }
 
-  /** The hub's numbers. */
+  /** The numbers of this hub on this node. */
   stats(): HubStats {
-    return { clients: this.#clients.all.size, rooms: this.#clients.rooms.size, ...this.#delivery.stats() }
+    return { clients: this.#clients.all.size, rooms: this.#clients.rooms.size, ...this.#broadcaster.stats() }
   }
 
-  /** Settles when the hub has shut down. A hub works without it: it is for programs that start one. */
+  /** Resolves when the hub has shut down. A hub works without this call. */
   run(): Promise<void> {
     return this.#done
   }
 
-  /** Closes every client with 1001, waits for `timeout` milliseconds at most and drops the rest. Then no one can register. */
+  /**
+   * Closes all connections with 1001 and leaves the cluster. No connection can be registered any more.
+   *
+   * @param timeout connections that are still open after it are dropped, in milliseconds.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT or FST_BLAZE_WS_OUT_OF_RANGE (as a rejection) if the timeout is invalid.
+   */
   async shutdown(timeout: number): Promise<void> {
     await this.closeClients(timeout)
     await this.leaveCluster()
   }
 
-  /** @internal The first half of `shutdown`: from here on, broadcasts go to other nodes only. */
+  /** @internal The first half of `shutdown`. After it, broadcasts reach only clients of other nodes. */
   async closeClients(timeout: number): Promise<void> {
     assertTimeout(timeout)
     this.#isShutDown = true
-    await closeAll(this.getClients(), timeout, 'hub shutting down')
+    await this.#clients.closeAll(timeout, 'hub shutting down')
   }
 
-  /** @internal The second half. */
+  /** @internal The second half of `shutdown`. */
   async leaveCluster(): Promise<void> {
-    await this.#backplane?.node?.close()
-    this.#finish()
+    await this.#hubCluster?.node?.close()
+    this.#resolveDone()
   }
 
-  /** The connection, if it has this id and is registered here. */
-  #here(ws: WebSocketConnection | string): WebSocketConnection | undefined {
-    if (isConnectionId(ws)) return this.#clients.withId(ws)
+  // ---- Internals
+
+  /** The connection itself, or the client of this node with this id. */
+  #findLocal(ws: WebSocketConnection | string): WebSocketConnection | undefined {
+    if (isConnectionId(ws)) return this.#clients.findById(ws)
     assertConnection(ws)
     return ws
   }
 
-  #add(ws: WebSocketConnection, room: string): boolean {
+  #addToRoom(ws: WebSocketConnection, room: string): boolean {
     this.register(ws)
-    // A listener of 'register' may have sent it away again.
+    // A 'register' listener may have unregistered it.
     if (!this.#clients.has(ws)) return false
-    this.#delivery.changed()
+    this.#broadcaster.endGroup()
     this.#clients.rooms.add(ws, room)
     return true
   }
 
-  #join(): Backplane {
-    const { broker, lease, name, app, logger = app?.log } = this.#options
-    this.#backplane = new Backplane(
-      {
-        join: (ws, room) => this.#add(ws, room),
-        change: (change, id, room) => {
-          const ws = this.#clients.withId(id)
-          if (ws !== undefined) this[change](ws, room)
-        },
-        getClientCount: (room) => this.getClientCount(room),
-        getRooms: () => this.getRooms(),
-        deliver: (type, payload, to, excluded, message) =>
-          this.#deliverHere(new PreparedMessage(type, payload), to, excluded, message),
-        disconnect: (names, code, reason) => this.disconnect(names, code, reason, { local: true }),
-        emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)
-      },
-      { broker, lease, name, logger }
-    )
-    this.#clients.rooms.watcher = this.#backplane
-    return this.#backplane
-  }
-
-  /** Has the other nodes send it, too. */
-  #spread(
-    { type, payload }: PreparedMessage,
-    options: BroadcastOptions,
-    targets: readonly string[] | undefined,
-    backplane: Backplane
-  ): void {
-    if (options.filter !== undefined) return backplane.filtered()
-    backplane.node?.broadcast(type, payload, targets && this.#clients.elsewhere(targets), excludedIds(options))
-  }
-
-  /** Another node has sent it. */
-  #deliverHere(
-    prepared: PreparedMessage,
-    to: readonly string[] | undefined,
-    excluded: readonly string[],
-    message: string | undefined
-  ): void {
-    const members = to === undefined ? this.#clients.all : this.#clients.namedByAny(to)
-    const targets = message === undefined ? members : this.#recipients.addRecipients(message, members)
-    const here = excluded.map((id) => this.#clients.withId(id)).filter((ws) => ws !== undefined)
-    this.#delivery.send(prepared, here.length === 0 ? targets : [...targets].filter((ws) => !here.includes(ws)))
-  }
-
-  #closed(ws: WebSocketConnection): void {
-    const rooms = this.#clients.rooms.of(ws)
-    if (rooms.length > 0) this.#roomsOfClosed.set(ws, rooms)
+  #onClosed(ws: WebSocketConnection): void {
+    this.#clients.rooms.rememberClosed(ws)
     this.#remove(ws)
   }
 
+  /** Removes a connection from the hub and its rooms. False if it was not registered. */
   #remove(ws: WebSocketConnection): boolean {
-    if (!this.#clients.delete(ws)) return false
+    if (!this.#clients.remove(ws)) return false
     const rooms = this.#clients.rooms.of(ws)
-    this.#delivery.changed()
-    this.#clients.rooms.removeAll(ws)
-    ws.session.closeState.leftBy(this.#listener)
+    this.#broadcaster.endGroup()
+    this.#clients.rooms.removeFromAll(ws)
+    ws.session.closeState.removeListener(this.#closeListener)
     this.#events.emit('unregister', ws, rooms)
     return true
   }
 
-  /** Node calls this where a listener is async and rejects. */
+  /** Without a broker, the cluster is this hub alone. */
+  #connectToCluster(): HubCluster {
+    const { broker, lease, name, app, logger = app?.log } = this.#options
+    this.#hubCluster = new HubCluster(
+      {
+        addToRoom: (ws, room) => this.#addToRoom(ws, room),
+        changeMembership: ({ type, id, room }) => {
+          const ws = this.#clients.findById(id)
+          if (ws !== undefined) this[type](ws, room)
+        },
+        getClientCount: (room) => this.getClientCount(room),
+        getRooms: () => this.getRooms(),
+        deliver: (delivery) => this.#remoteBroadcasts.deliver(delivery),
+        disconnect: (targets, code, reason) => this.disconnect(targets, code, reason, { local: true }),
+        emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)
+      },
+      { broker, lease, name, logger }
+    )
+    this.#clients.rooms.observer = this.#hubCluster
+    return this.#hubCluster
+  }
+
+  #sendToOtherNodes(
+    { type, payload }: PreparedMessage,
+    options: BroadcastOptions,
+    targets: readonly string[] | undefined,
+    hubCluster: HubCluster
+  ): void {
+    if (options.filter !== undefined) return hubCluster.warnOfFilter()
+    const remoteTargets = targets && this.#clients.targetsOnOtherNodes(targets)
+    hubCluster.node?.broadcast(type, payload, remoteTargets, excludedIds(options))
+  }
+
+  /** Node calls this if an async listener rejects. */
   [Symbol.for('nodejs.rejection')](error: unknown, event: string, subject: unknown): void {
-    if (subject instanceof WebSocketConnection) logFailure(error, event, subject)
-    else this.#backplane?.failed(error, event)
+    if (subject instanceof WebSocketConnection) logListenerError(error, event, subject)
+    else this.#hubCluster?.logListenerError(error, event)
   }
 }

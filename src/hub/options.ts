@@ -7,37 +7,36 @@ import { check, type Checks, integer, objectWith, validateOptions } from '../int
 
 /** The options of a hub. */
 export interface HubOptions {
-  /** What this hub does for a full send queue, whatever the connection's route says. @default that of the route */
+  /** What the hub does with a client whose send queue is full. @default the policy of the client's route */
   slowConsumer?: SlowConsumerPolicy | undefined
-  /** Joins this hub to those of other nodes. @default none: the hub is alone */
+  /** Connects this hub to those of other nodes. @default none: the hub is alone */
   broker?: Broker | undefined
-  /** How long the other nodes believe in one that they hear nothing of, in milliseconds, 500 at least. @default 5000 */
+  /** The other nodes forget a node after not hearing from it for this long, in milliseconds, 500 to 3600000. @default 5000 */
   lease?: number | undefined
   /**
-   * Part of the names of this hub's channels, so that hubs over one engine do not hear each other: 1 to 32 letters, digits, dots,
-   * dashes and underscores. Required for a hub of your own with a broker; the nodes of one cluster give it the same name.
-   * @default none: the hub of the server
+   * Part of the names of the hub's channels: 1 to 32 letters, digits, dots, dashes and underscores. Hubs with different names can
+   * share an engine and do not get each other's messages. All nodes of a cluster use the same name. It is required for a hub of
+   * your own with a broker. @default none: the hub of the server
    */
   name?: string | undefined
   /**
-   * The server that this hub ends with: when it has closed, the hub takes leave of the other nodes and gives its broker back. Pass
-   * it before the server is ready. @default none: call `shutdown`
+   * A Fastify instance: when it closes, the hub shuts down, leaves its cluster and releases its broker. Pass an instance that is
+   * not ready yet. @default none: call `shutdown` yourself
    */
   app?: HubOwner | undefined
   /**
-   * Where a hub with a broker says that the engine is away or back, and what it ignores. @default that of the server or of `app`;
-   * none for other hubs
+   * Logs that the engine cannot be reached or can be reached again, and which messages of other nodes are ignored.
+   * @default the logger of the server or of `app`; none for other hubs
    */
   logger?: HubLogger | undefined
 }
 
-/** The part of a Fastify instance that a hub needs of its owner. */
+/** The part of a Fastify instance that a hub uses to shut down with it. */
 export interface HubOwner {
   readonly log: HubLogger
   addHook(name: 'onClose', hook: () => Promise<void>): unknown
 }
 
-const LEASE = 5_000
 const CHECKS: Checks<HubOptions> = {
   slowConsumer: checkSlowConsumer,
   broker: check(isBroker, 'must be a Broker, as redisBroker({ client }) makes one'),
@@ -50,7 +49,7 @@ const CHECKS: Checks<HubOptions> = {
   )
 }
 
-/** Checks and copies a hub's options. @throws FST_BLAZE_WS_INVALID_OPTION */
+/** Checks the options of a hub and fills in what they leave out. @throws FST_BLAZE_WS_INVALID_OPTION */
 export function resolveHubOptions(options: unknown, name = 'hub'): HubOptions & { lease: number } {
-  return validateOptions(options, name, CHECKS, { lease: LEASE })
+  return validateOptions(options, name, CHECKS, { lease: 5_000 })
 }

@@ -1,39 +1,54 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
 
-const NONE: ReadonlySet<WebSocketConnection> = new Set()
+const NO_MEMBERS: ReadonlySet<WebSocketConnection> = new Set()
 
-/** Who is told of rooms that come and go, and of members who leave. */
-export interface RoomWatcher {
+/** Observes the rooms of a hub: its cluster subscribes to rooms that have members, and presence ends with membership. */
+export interface RoomObserver {
+  /** A room has its first member. */
   onRoomOpened(room: string): void
+  /** A room has lost its last member. */
   onRoomEmptied(room: string): void
+  /** A member has left a room. */
   onMemberLeft(ws: WebSocketConnection, room: string): void
 }
 
-/** Who is in which room. A room exists while someone is in it. */
+/** Which client is in which room. A room exists while it has members. */
 export class Rooms {
-  /** Set where someone wants to know. */
-  watcher: RoomWatcher | undefined
-  readonly #members = new Map<string, Set<WebSocketConnection>>()
+  observer: RoomObserver | undefined
+  readonly #membersOf = new Map<string, Set<WebSocketConnection>>()
   readonly #roomsOf = new Map<WebSocketConnection, Set<string>>()
+  readonly #roomsOfClosed = new WeakMap<WebSocketConnection, string[]>()
 
   get size(): number {
-    return this.#members.size
+    return this.#membersOf.size
   }
 
   names(): string[] {
-    return [...this.#members.keys()]
+    return [...this.#membersOf.keys()]
   }
 
   members(room: string): ReadonlySet<WebSocketConnection> {
-    return this.#members.get(room) ?? NONE
+    return this.#membersOf.get(room) ?? NO_MEMBERS
   }
 
+  /** The rooms that a connection is in. */
   of(ws: WebSocketConnection): string[] {
     return [...(this.#roomsOf.get(ws) ?? [])]
   }
 
+  /** The rooms that a connection was in when it closed. Its handler may still want to say goodbye there. */
+  ofClosed(ws: WebSocketConnection): string[] | undefined {
+    return this.#roomsOfClosed.get(ws)
+  }
+
+  /** Keeps the rooms that a closed connection is in, for `ofClosed`. Call it before `removeFromAll`. */
+  rememberClosed(ws: WebSocketConnection): void {
+    const rooms = this.of(ws)
+    if (rooms.length > 0) this.#roomsOfClosed.set(ws, rooms)
+  }
+
   add(ws: WebSocketConnection, room: string): void {
-    if (addTo(this.#members, room, ws)) this.watcher?.onRoomOpened(room)
+    if (addTo(this.#membersOf, room, ws)) this.observer?.onRoomOpened(room)
     addTo(this.#roomsOf, ws, room)
   }
 
@@ -42,19 +57,19 @@ export class Rooms {
     removeFrom(this.#roomsOf, ws, room)
   }
 
-  removeAll(ws: WebSocketConnection): void {
+  removeFromAll(ws: WebSocketConnection): void {
     for (const room of this.#roomsOf.get(ws) ?? []) this.#removeMember(ws, room)
     this.#roomsOf.delete(ws)
   }
 
   #removeMember(ws: WebSocketConnection, room: string): void {
-    const isEmpty = removeFrom(this.#members, room, ws)
-    this.watcher?.onMemberLeft(ws, room)
-    if (isEmpty) this.watcher?.onRoomEmptied(room)
+    const isEmpty = removeFrom(this.#membersOf, room, ws)
+    this.observer?.onMemberLeft(ws, room)
+    if (isEmpty) this.observer?.onRoomEmptied(room)
   }
 }
 
-/** True where it is the first value of the key. */
+/** True if this is the first value of the key. */
 function addTo<K, V>(map: Map<K, Set<V>>, key: K, value: V): boolean {
   const set = map.get(key)
   if (set === undefined) map.set(key, new Set([value]))
@@ -62,7 +77,7 @@ function addTo<K, V>(map: Map<K, Set<V>>, key: K, value: V): boolean {
   return set === undefined
 }
 
-/** True where it was the last value of the key. */
+/** True if this was the last value of the key. */
 function removeFrom<K, V>(map: Map<K, Set<V>>, key: K, value: V): boolean {
   const set = map.get(key)
   return set?.delete(value) === true && set.size === 0 && map.delete(key)

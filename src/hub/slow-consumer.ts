@@ -3,58 +3,63 @@ import type { Session } from '../connection/session.ts'
 import type { Coalesce } from '../connection/write/frame.ts'
 import type { PreparedMessage } from '../connection/write/prepared-message.ts'
 
-/** What became of a broadcast at one receiver. */
-export interface DeliveryResult {
-  /** How many messages it cost: this one, or others that made place for it. */
+/** What happened to a broadcast at one recipient. */
+export interface Delivery {
+  /** How many messages were dropped: this one, or older ones that made room for it. */
   dropped: number
-  /** True where this message was taken. */
-  sent: boolean
-  /** True where the receiver could not take it as it was. */
-  slow: boolean
+  /** True if this message was sent or queued. */
+  isAccepted: boolean
+  /** True if the recipient is a slow consumer: its send queue was full. */
+  isSlow: boolean
 }
 
-const SENT: DeliveryResult = { dropped: 0, sent: true, slow: false }
-const CLOSED: DeliveryResult = { dropped: 0, sent: false, slow: false }
+const ACCEPTED: Delivery = { dropped: 0, isAccepted: true, isSlow: false }
+const CLOSED: Delivery = { dropped: 0, isAccepted: false, isSlow: false }
 
-/** Those that have thrown: an error for each message would fill the log. */
-const failed = new WeakSet<Coalesce>()
+/** The functions that have thrown. Each is logged once: an error for each message would fill the log. */
+const failedCoalesces = new WeakSet<Coalesce>()
 
 /**
- * Gives a broadcast to one receiver, and where its queue is full does what the policy says. The only place where a broadcast
- * is written and where anyone is called slow.
+ * Sends a broadcast to one recipient. If its send queue is full, the policy decides which message is dropped, or closes the
+ * connection.
  */
-export function deliver(message: PreparedMessage, session: Session, policy: SlowConsumerPolicy): DeliveryResult {
+export function deliver(message: PreparedMessage, session: Session, policy: SlowConsumerPolicy): Delivery {
   const frame = message.frameFor(session.deflate)
   const { writer } = session
-  // Only messages that wait can be replaced: what the socket has, it sends.
-  const replaced = typeof policy === 'object' && writer.isBlocked ? replaceWaiting(message, session, policy) : 0
+  // Only a queued message can be replaced. The socket sends what it has taken.
+  const replaced = typeof policy === 'object' && writer.isBlocked ? replaceQueued(message, session, policy) : 0
   const offer = writer.offer(frame, true)
-  if (offer === 'taken') return replaced === 0 ? SENT : { dropped: replaced, sent: true, slow: false }
+  if (offer === 'taken') return replaced === 0 ? ACCEPTED : { dropped: replaced, isAccepted: true, isSlow: false }
   if (offer === 'closed') return CLOSED
-  if (policy === 'disconnect') return { dropped: session.closeSlow() + drop(session, 1), sent: false, slow: true }
-  if (policy === 'dropNewest') return { dropped: drop(session, 1), sent: false, slow: true }
+  if (policy === 'disconnect')
+    return { dropped: session.closeSlow() + countDropped(session, 1), isAccepted: false, isSlow: true }
+  if (policy === 'dropNewest') return { dropped: countDropped(session, 1), isAccepted: false, isSlow: true }
   let dropped = replaced
   while (writer.dropWaiting(() => true)) {
-    dropped += drop(session, 1)
-    if (writer.offer(frame, true) === 'taken') return { dropped, sent: true, slow: true }
+    dropped += countDropped(session, 1)
+    if (writer.offer(frame, true) === 'taken') return { dropped, isAccepted: true, isSlow: true }
   }
-  return { dropped: dropped + drop(session, 1), sent: false, slow: true }
+  return { dropped: dropped + countDropped(session, 1), isAccepted: false, isSlow: true }
 }
 
-function drop(session: Session, count: number): number {
-  session.dropped += count
-  return count
-}
-
-function replaceWaiting(message: PreparedMessage, session: Session, { coalesce }: { coalesce: Coalesce }): number {
+/** Drops the queued messages with the same key as this one. Returns how many. */
+function replaceQueued(message: PreparedMessage, session: Session, { coalesce }: { coalesce: Coalesce }): number {
   let replaced = 0
   try {
     const key = message.keyFor(coalesce)
     while (session.writer.dropWaiting((broadcast) => broadcast.keyFor(coalesce) === key)) replaced++
   } catch (error) {
-    if (!failed.has(coalesce))
-      session.log.error({ err: error }, 'coalesce of a slowConsumer policy failed; this is logged once')
-    failed.add(coalesce)
+    if (!failedCoalesces.has(coalesce))
+      session.log.error(
+        { err: error },
+        'coalesce function of a slowConsumer policy failed; its further errors are not logged'
+      )
+    failedCoalesces.add(coalesce)
   }
-  return drop(session, replaced)
+  return countDropped(session, replaced)
+}
+
+function countDropped(session: Session, count: number): number {
+  session.dropped += count
+  return count
 }

@@ -1,0 +1,19 @@
+import { WebSocketConnection } from '../connection/connection.ts'
+import { describe, errors } from '../internal/errors.ts'
+
+/** Throws if a value is not a connection. Errors call it `argument`. */
+export function assertConnection(ws: unknown, argument = 'ws'): asserts ws is WebSocketConnection {
+  if (!(ws instanceof WebSocketConnection)) {
+    throw new errors.INVALID_ARGUMENT(
+      argument,
+      `must be the WebSocketConnection that a handler gets, got ${describe(ws)}`
+    )
+  }
+}
+
+/** Calls a filter. Throws if it does not return a boolean: a promise is truthy, so an async filter would let every client pass. */
+export function callFilter(filter: (ws: WebSocketConnection) => unknown, ws: WebSocketConnection): boolean {
+  const result = filter(ws)
+  if (typeof result === 'boolean') return result
+  throw new errors.INVALID_ARGUMENT('filter', `must return a boolean, got ${describe(result)}`)
+}

@@ -1,0 +1,50 @@
+import { WebSocketConnection } from '../connection/connection.ts'
+import { describe, errors } from '../internal/errors.ts'
+import { checkTargets } from '../internal/targets.ts'
+import { callFilter } from './arguments.ts'
+import type { Clients } from './clients.ts'
+
+/** The options of `hub.disconnect()`. */
+export interface DisconnectOptions {
+  /** Disconnect only clients of this node. @default false */
+  local?: boolean
+}
+
+/**
+ * Which clients `hub.disconnect()` closes: the members of a room, the connection with an `id`, a connection, a list of these, or
+ * all clients of this node for which a function returns true.
+ */
+export type DisconnectTarget =
+  | string
+  | readonly string[]
+  | WebSocketConnection
+  | readonly WebSocketConnection[]
+  | ((ws: WebSocketConnection) => boolean)
+
+/** Selects the clients of this node to disconnect, each once. */
+export function selectClients(clients: Clients, target: DisconnectTarget): WebSocketConnection[] {
+  if (typeof target === 'function') return [...clients.all].filter((ws) => callFilter(target, ws))
+  const selected = new Set(clients.findByTargets(roomsAndIdsIn(target)))
+  for (const one of [target].flat() as unknown[]) {
+    if (typeof one === 'string') continue
+    assertDisconnectTarget(one)
+    if (clients.has(one)) selected.add(one)
+  }
+  return [...selected]
+}
+
+/** The rooms and ids to disconnect. Only these can be sent to other nodes. */
+export function roomsAndIdsIn(target: DisconnectTarget): readonly string[] {
+  return checkTargets(
+    ([target].flat() as unknown[]).filter((one) => typeof one === 'string'),
+    'target'
+  )
+}
+
+function assertDisconnectTarget(target: unknown): asserts target is WebSocketConnection {
+  if (target instanceof WebSocketConnection) return
+  throw new errors.INVALID_ARGUMENT(
+    'target',
+    `must be a room, the id of a connection, a WebSocketConnection, an array of these, or a function (ws) => boolean, got ${describe(target)}`
+  )
+}

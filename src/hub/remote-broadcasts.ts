@@ -1,0 +1,27 @@
+import type { Delivery } from '../cluster/listeners.ts'
+import { PreparedMessage } from '../connection/write/prepared-message.ts'
+import type { Broadcaster } from './broadcaster.ts'
+import type { Clients } from './clients.ts'
+import { Deduplicator } from './deduplicator.ts'
+
+/** Delivers the broadcasts of other nodes to the clients of this node. */
+export class RemoteBroadcasts {
+  readonly #clients: Clients
+  readonly #broadcaster: Broadcaster
+  readonly #deduplicator = new Deduplicator()
+
+  constructor(clients: Clients, broadcaster: Broadcaster) {
+    this.#clients = clients
+    this.#broadcaster = broadcaster
+  }
+
+  deliver({ type, payload, targets, excluded, copyId }: Delivery): void {
+    const matching = targets === undefined ? this.#clients.all : this.#clients.findByTargets(targets)
+    const recipients = copyId === undefined ? matching : this.#deduplicator.addRecipients(copyId, matching)
+    const excludedHere = excluded.map((id) => this.#clients.findById(id)).filter((ws) => ws !== undefined)
+    this.#broadcaster.send(
+      new PreparedMessage(type, payload),
+      excludedHere.length === 0 ? recipients : [...recipients].filter((ws) => !excludedHere.includes(ws))
+    )
+  }
+}
