@@ -78,7 +78,6 @@ export type { Present } from './presence/roster.ts'
 // Brokers: the connections between nodes (see also ./redis.ts, ./nats.ts and ./testing.ts)
 export type { Broker, BrokerNode } from './brokers/broker.ts'
 export { memoryBroker, MemoryEngine } from './brokers/memory.ts'
-export { originOf } from './cluster/wire/envelope.ts'
 
 // Errors
 export { errors, type FastifyError } from './internal/errors.ts'

@@ -7,7 +7,6 @@ import { type Broker, memoryBroker, MemoryEngine } from '../../src/index.ts'
 import { natsBroker } from '../../src/nats.ts'
 import { redisBroker, type RedisBrokerOptions } from '../../src/redis.ts'
 import { brokerConformance, type BrokerUnderTest } from '../../src/testing.ts'
-import { newOrigin } from '../../src/cluster/wire/envelope.ts'
 import { eventually } from '../support/server.ts'
 import { codeOf, tableBelow } from '../docs/support/markdown.ts'
 import {
@@ -113,7 +112,7 @@ describeWith(REDIS, 'Redis', () => {
     test('a check does not wait for its own message where the subscriber is lost', async () => {
       const broker = create()
       const lost = new Promise<Promise<void>>((resolve) =>
-        broker.open({ id: newOrigin(), receive() {}, lost: () => resolve(broker.check()) })
+        broker.open({ receive() {}, lost: () => resolve(broker.check()) })
       )
       await broker.check()
       redisCli(redis, password, 'CLIENT', 'KILL', 'TYPE', 'pubsub')
@@ -277,7 +276,7 @@ describeWith(NATS, 'NATS', () => {
   /** A broker over a connection, and what it has reported. */
   const opened = async (): Promise<{ broker: Broker; lost: Error[] }> => {
     const [broker, lost] = [await create(), [] as Error[]]
-    broker.open({ id: newOrigin(), receive() {}, lost: (error) => lost.push(error) })
+    broker.open({ receive() {}, lost: (error) => lost.push(error) })
     return { broker, lost }
   }
 

@@ -195,9 +195,8 @@ describe('the cluster', () => {
   })
 })
 
-/** Takes a node off an engine, as the death of its process does. */
+/** Loses all messages of a node, as if its process had died. */
 function silence(engine: MemoryEngine, id: string): void {
-  for (const channel of ['all', 'nodes', `node:${id}`]) engine.unsubscribe(channel, { id } as BrokerNode)
   const publish = engine.publish.bind(engine)
   jest.spyOn(engine, 'publish').mockImplementation((channel, message) => {
     return Buffer.from(message).toString('hex', 4, 12) === id ? Promise.resolve() : publish(channel, message)
@@ -224,6 +223,31 @@ test('a node subscribes to the rooms of its clients alone, and leaves them a whi
   await eventually(() => left.mock.calls.some(([channel]) => channel === 'room:x'), 'the end of the subscription')
   await a.join('x')
   expect(subscribed.filter((channel) => channel.startsWith('room:'))).toEqual(['room:x', 'room:x'])
+})
+
+test('a node ignores its own messages if its engine delivers them to it', async () => {
+  const engine = new MemoryEngine()
+  const publish = engine.publish.bind(engine)
+  let echoes = 0
+  // Without the sender, the engine cannot leave it out.
+  jest.spyOn(engine, 'publish').mockImplementation((channel, message) => {
+    echoes++
+    return publish(channel, message)
+  })
+  const [a] = (await startNodes(1, { engine })) as [RoomServer]
+  const client = await a.join('x')
+  const before = echoes
+  a.hub.broadcast('to all')
+  a.hub.to('x').broadcast('to a room')
+  a.hub.to(['x', 'y']).broadcast('to two rooms')
+  a.hub.to(client.id).broadcast('to one')
+  await eventually(
+    () => echoes >= before + 4 && a.hub.cluster.stats().published >= echoes,
+    'the delivery of all echoes'
+  )
+  expect(await upTo(client, 'to one')).toEqual(['to all', 'to a room', 'to two rooms', 'to one'])
+  expect(a.hub.cluster.stats()).toMatchObject({ received: 0, duplicates: 0, missed: 0, rejected: 0 })
+  expect(client.messages).toEqual([])
 })
 
 test('what is no message of a node is counted, and nobody notices', async () => {

@@ -1,10 +1,9 @@
-import { originOf } from '../cluster/wire/envelope.ts'
 import { brand, shared } from '../internal/copies.ts'
 import { errors } from '../internal/errors.ts'
 import { check, type Checks, validateOptions } from '../internal/validate.ts'
 import type { Broker, BrokerNode } from './broker.ts'
 
-/** What memory brokers have in common: those with the same engine reach each other. */
+/** Connects memory brokers: those with the same engine reach each other. */
 export class MemoryEngine {
   static {
     brand(this, 'memory-engine')
@@ -26,14 +25,13 @@ export class MemoryEngine {
     if (nodes?.delete(node) === true && nodes.size === 0) this.#subscribers.delete(channel)
   }
 
-  /** @internal Messages arrive in a later turn, as they would over a network, and all in their order. */
-  publish(channel: string, message: Uint8Array): Promise<void> {
-    // Who publishes may change the bytes.
+  /** @internal Delivers the message in a later turn, as a network would, to all subscribers but its sender. */
+  publish(channel: string, message: Uint8Array, sender?: BrokerNode): Promise<void> {
+    // The caller may change its bytes before they are delivered.
     const copy = Uint8Array.from(message)
     return new Promise((resolve) => {
       const deliver = (): void => {
-        const origin = originOf(copy)
-        for (const node of this.#subscribers.get(channel) ?? []) if (node.id !== origin) node.receive(channel, copy)
+        for (const node of this.#subscribers.get(channel) ?? []) if (node !== sender) node.receive(channel, copy)
         resolve()
       }
       if (this.#queue.push(deliver) === 1) setImmediate(() => this.#queue.splice(0).forEach((next) => next()))
@@ -41,16 +39,21 @@ export class MemoryEngine {
   }
 }
 
-/** The engine of all brokers that name none. */
-const common = shared('common-engine', () => new MemoryEngine())
+/** The engine of all brokers that are made without one. */
+const defaultEngine = shared('common-engine', () => new MemoryEngine())
 
 const CHECKS: Checks<{ engine?: MemoryEngine }> = {
   engine: check((value) => value instanceof MemoryEngine, 'must be a MemoryEngine')
 }
 
-/** Joins several hubs in one process, for tests and for servers that listen on several ports. */
+/**
+ * Makes a broker that connects hubs within one process, for tests and for servers that listen on several ports.
+ *
+ * @param options.engine brokers with the same engine reach each other. By default, all brokers of the process share one.
+ * @throws FST_BLAZE_WS_INVALID_OPTION if an option is unknown or has a wrong value.
+ */
 export function memoryBroker(options: { engine?: MemoryEngine | undefined } = {}): Broker {
-  const { engine } = validateOptions(options, 'memoryBroker', CHECKS, { engine: common })
+  const { engine } = validateOptions(options, 'memoryBroker', CHECKS, { engine: defaultEngine })
   return new MemoryBroker(engine)
 }
 
@@ -69,7 +72,7 @@ class MemoryBroker implements Broker {
   }
 
   publish(channel: string, message: Uint8Array): Promise<void> {
-    return this.#engine.publish(channel, message)
+    return this.#engine.publish(channel, message, this.#node)
   }
 
   async subscribe(channels: readonly string[]): Promise<void> {

@@ -1,5 +1,4 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { originOf } from '../cluster/wire/envelope.ts'
 import { errors, invalidOption } from '../internal/errors.ts'
 import { check, type Checks, objectWith, validateOptions } from '../internal/validate.ts'
 import type { Broker, BrokerNode } from './broker.ts'
@@ -133,7 +132,7 @@ class NatsBroker implements Broker {
   #subscribe(channel: string): void {
     this.#asking.set(channel, undefined)
     const callback = (error: Error | null, message: { data: Uint8Array }): void => {
-      if (error === null) this.#receive(channel, message.data)
+      if (error === null) this.#node?.receive(channel, message.data)
       else if (this.#asking.has(channel)) this.#asking.set(channel, error)
       else this.#end([channel], error)
     }
@@ -185,11 +184,6 @@ class NatsBroker implements Broker {
     })
     await Promise.race([this.#isConnected ? this.#client.flush().catch(() => {}) : undefined, late])
     clearTimeout(timer)
-  }
-
-  /** A node may have said to the server that it wants no echo, and another not. */
-  #receive(channel: string, message: Uint8Array): void {
-    if (originOf(message) !== this.#node?.id) this.#node?.receive(channel, message)
   }
 
   /** There is one answer of the server for all that is sent in a tick. */

@@ -42,7 +42,7 @@ export function lossyBroker(engine: MemoryEngine): LossyBroker {
         else setTimeout(deliver, delay).unref()
       }
     }
-    open({ id: node.id, receive: arrive, lost: (error) => node.lost(error) })
+    open({ receive: arrive, lost: (error) => node.lost(error) })
   }
   return lossy
 }

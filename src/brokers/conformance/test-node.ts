@@ -1,16 +1,13 @@
-import { strictEqual } from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Broker, BrokerNode } from '../broker.ts'
-import { encode, Kind, newOrigin, originOf } from '../../cluster/wire/envelope.ts'
 
-/** How long what must come is waited for, in milliseconds. */
-const PATIENCE = 10_000
+/** The longest wait for something that must happen, in milliseconds. */
+const WAIT_TIMEOUT = 10_000
 
-/** A node that keeps what it gets. */
+/** A node that keeps the messages it gets and the errors that are reported to it. */
 export class TestNode implements BrokerNode {
-  readonly id = newOrigin()
   readonly broker: Broker
-  readonly got: { channel: string; payload: Buffer }[] = []
+  readonly got: { channel: string; message: Buffer }[] = []
   readonly lostWith: Error[] = []
   #isClosed = false
 
@@ -24,21 +21,20 @@ export class TestNode implements BrokerNode {
   }
 
   receive(channel: string, message: Uint8Array): void {
-    strictEqual(originOf(message) === undefined, false, 'what arrives must be what was sent')
-    this.got.push({ channel, payload: Buffer.from(message.subarray(HEADER)) })
+    this.got.push({ channel, message: Buffer.from(message) })
   }
 
   lost(error: Error): void {
     this.lostWith.push(error)
   }
 
-  publish(channel: string, payload: Uint8Array | string): Promise<void> {
-    return this.broker.publish(channel, messageOf(this.id, payload))
+  publish(channel: string, message: Uint8Array | string): Promise<void> {
+    return this.broker.publish(channel, Buffer.from(message as string))
   }
 
-  /** The texts that have come on a channel. */
+  /** The texts that have arrived on a channel. */
   texts(channel: string): string[] {
-    return this.got.filter((one) => one.channel === channel).map(({ payload }) => payload.toString())
+    return this.got.filter((one) => one.channel === channel).map(({ message }) => message.toString())
   }
 
   async close(): Promise<void> {
@@ -48,23 +44,16 @@ export class TestNode implements BrokerNode {
   }
 }
 
-const HEADER = messageOf(newOrigin(), '').length
-
-function messageOf(origin: string, payload: Uint8Array | string): Buffer {
-  const message = { kind: Kind.Binary, origin, generation: 0, sequence: 0, copyId: 0, ids: [] }
-  return encode({ ...message, payload: Buffer.from(payload as string) })
-}
-
-/** Waits for something that must come true. */
+/** Waits until a condition is true. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  for (const end = Date.now() + PATIENCE; !condition(); await sleep(5)) {
-    if (Date.now() > end) throw new Error(`${what} did not come true within ${PATIENCE} ms`)
+  for (const end = Date.now() + WAIT_TIMEOUT; !condition(); await sleep(5)) {
+    if (Date.now() > end) throw new Error(`${what} did not happen within ${WAIT_TIMEOUT} ms`)
   }
 }
 
-/** Asks until the engine is there. */
+/** Calls `check` until it resolves. */
 export async function checked({ broker }: TestNode): Promise<void> {
-  for (const end = Date.now() + PATIENCE; ; await sleep(50)) {
+  for (const end = Date.now() + WAIT_TIMEOUT; ; await sleep(50)) {
     try {
       await broker.check()
       return

@@ -1,4 +1,3 @@
-import { originOf } from '../../cluster/wire/envelope.ts'
 import { errors, invalidOption } from '../../internal/errors.ts'
 import { boolean, type Checks, nonEmptyString, validateOptions } from '../../internal/validate.ts'
 import type { Broker, BrokerNode } from '../broker.ts'
@@ -86,9 +85,8 @@ class RedisBroker implements Broker {
     this.#prefix = prefix
     this.#driver = driver({
       message: (channel, message) => {
-        // Redis sends to everybody. A channel that is not one of ours must not be taken for another.
-        if (channel.startsWith(prefix) && originOf(message) !== this.#node?.id)
-          this.#node?.receive(channel.slice(prefix.length), message)
+        // A server that sends on a channel nobody has subscribed to must not reach another channel.
+        if (channel.startsWith(prefix)) this.#node?.receive(channel.slice(prefix.length), message)
       },
       lost: (error) => this.#node?.lost(error)
     })

@@ -51,7 +51,7 @@ export function newOrigin(): string {
   return randomBytes(8).toString('hex')
 }
 
-/** The id of the node that has sent a message; undefined where it is none. A broker whose engine echoes compares it with its node's. */
+/** The id of the node that sent a message; undefined if the bytes are not a message of a node. */
 export function originOf(message: Uint8Array): string | undefined {
   if (message.length < HEADER || message[0] !== MAGIC) return undefined
   return viewOf(message).toString('hex', 4, 12)

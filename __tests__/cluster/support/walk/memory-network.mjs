@@ -30,7 +30,7 @@ export class MemoryNetwork {
         if (Math.random() >= this.#loss)
           incoming.carry(() => node.receive(channel, message), Math.random() * this.#delay)
       }
-      open.call(broker, { id: node.id, receive, lost: (error) => node.lost(error) })
+      open.call(broker, { receive, lost: (error) => node.lost(error) })
     }
     return broker
   }
