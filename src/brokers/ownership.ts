@@ -3,20 +3,24 @@ import { describe, errors } from '../internal/errors.ts'
 import { hasMethods } from '../internal/validate.ts'
 import type { Broker } from './broker.ts'
 
+// A broker serves one hub or one publisher, which closes it. A broker with two owners would stop working for both as soon as one of
+// them ended.
+
 const METHODS: readonly (keyof Broker)[] = ['open', 'publish', 'subscribe', 'unsubscribe', 'check', 'close']
 
-const claimed = shared('claimed-brokers', () => new WeakSet<Broker>())
+/** The brokers that have an owner. */
+const owned = shared('owned-brokers', () => new WeakSet<Broker>())
 
-/** True for what has all methods of a broker. */
+/** True if a value has all methods of a broker. */
 export function isBroker(value: unknown): value is Broker {
   return hasMethods(value, METHODS)
 }
 
 /**
- * Takes a broker for one hub or one publisher, which will close it.
+ * Makes the caller the only owner of a broker.
  *
- * @throws FST_BLAZE_WS_BROKER_IN_USE where another has it.
- * @throws TypeError where it is none.
+ * @throws FST_BLAZE_WS_BROKER_IN_USE if the broker has an owner.
+ * @throws FST_BLAZE_WS_INVALID_ARGUMENT if the value is not a broker.
  */
 export function takeOwnership(broker: Broker): void {
   if (!isBroker(broker)) {
@@ -25,6 +29,6 @@ export function takeOwnership(broker: Broker): void {
       `must be a Broker, as redisBroker({ client }) makes one, got ${describe(broker)}`
     )
   }
-  if (claimed.has(broker)) throw new errors.BROKER_IN_USE()
-  claimed.add(broker)
+  if (owned.has(broker)) throw new errors.BROKER_IN_USE()
+  owned.add(broker)
 }
