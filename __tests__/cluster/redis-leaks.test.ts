@@ -97,9 +97,9 @@ test.each([
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const library = new NodeRedisLibrary(createClient({ url: `redis://127.0.0.1:${port}` }) as never)
-  const session = library.open({ message() {}, moved() {}, ended() {} }, false)
-  void session.connect().catch(() => {})
-  session.close()
+  const connection = library.createConnection({ onMessage() {}, onSlotsMoved() {}, onEnd() {} }, false)
+  void connection.connect().catch(() => {})
+  connection.close()
   const [socket] = (await once(server, 'connection')) as [Socket]
   socket.resume()
   // Its own patience would end later.

@@ -1,3 +1,5 @@
+// The broker over Redis: it checks the options, chooses a library and a driver, and adds the prefix to the names of channels.
+
 import { errors, invalidOption } from '../../internal/errors.ts'
 import { boolean, type Checks, nonEmptyString, validateOptions } from '../../internal/validate.ts'
 import type { Broker, BrokerNode } from '../broker.ts'
@@ -5,7 +7,7 @@ import type { RedisDriver, RedisEvents, RedisLibrary } from './driver.ts'
 import { IoRedisLibrary, isIoRedis } from './ioredis.ts'
 import { isNodeRedis, isNodeRedisCluster, NodeRedisLibrary, whyUnusable } from './node-redis.ts'
 import { ShardedDriver } from './sharded.ts'
-import { SingleDriver } from './single.ts'
+import { singleDriver } from './single.ts'
 
 /** A client of ioredis (5 or 6) or node-redis (5 or 6), or a cluster of either. */
 export interface RedisClient {
@@ -14,15 +16,18 @@ export interface RedisClient {
 
 /** The options of `redisBroker`. */
 export interface RedisBrokerOptions {
-  /** It is not used itself: the broker makes two connections like it, which it closes again. */
+  /**
+   * The client whose options are used for the connections of the broker: one to publish and one to subscribe, for each server that
+   * it uses. The client itself is not used and need not be connected. The application closes it.
+   */
   client: RedisClient
-  /** What the names of all channels begin with: nodes with the same prefix are one cluster. @default 'blaze:' */
+  /** The beginning of the names of all channels. Nodes with the same prefix are one cluster. @default 'blaze:' */
   prefix?: string | undefined
-  /** Whether sharded channels are used (SPUBLISH, Redis 7). @default true for a cluster, false otherwise */
+  /** Whether to use sharded channels (SPUBLISH, Redis 7). @default true for a cluster, false otherwise */
   sharded?: boolean | undefined
 }
 
-/** How long what is under way may take when the broker closes, in milliseconds. */
+/** How long `close` waits for messages that are under way, in milliseconds. */
 const CLOSE_TIMEOUT = 1_000
 const CHECKS: Checks<RedisBrokerOptions> = {
   client: checkClient,
@@ -31,13 +36,14 @@ const CHECKS: Checks<RedisBrokerOptions> = {
 }
 
 /**
- * Joins hubs through Redis 6.2 and up, Valkey, or a cluster of either (7 and up, unless `sharded` is false).
+ * Makes a broker that connects hubs through Redis 6.2 and up, Valkey, or a cluster of either (7 and up, unless `sharded` is false).
  *
- * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a wrong value.
+ * @throws FST_BLAZE_WS_INVALID_OPTION if an option is unknown or has a wrong value, or if the client is not supported: a client of
+ * node-redis 4, or a sentinel or pool of node-redis.
  */
 export function redisBroker(options: RedisBrokerOptions): Broker {
   const { client } = (options ?? {}) as Partial<RedisBrokerOptions>
-  // Before the other options: a client passed in place of the options would look like many unknown ones.
+  // Checked first: if the client was passed in place of the options, all its properties would be reported as unknown options.
   if (client === undefined)
     throw invalidOption(
       'redisBroker.client',
@@ -49,7 +55,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   return new RedisBroker(prefix, (events) => {
     return isCluster && isSharded
       ? new ShardedDriver(library, prefix, events)
-      : new SingleDriver(library, { isCluster, isSharded, prefix }, events)
+      : singleDriver(library, { isCluster, isSharded, prefix }, events)
   })
 }
 
@@ -58,7 +64,7 @@ function checkClient(value: unknown): RedisClient {
   return value as RedisClient
 }
 
-/** The library of this client, and whether it is a cluster. @throws FST_BLAZE_WS_INVALID_OPTION */
+/** The library of a client, and whether the client is a cluster. @throws FST_BLAZE_WS_INVALID_OPTION */
 function libraryOf(client: unknown): [library: RedisLibrary, isCluster: boolean] {
   if (client !== null && typeof client === 'object') {
     if (isIoRedis(client)) return [new IoRedisLibrary(client), client.isCluster === true]
@@ -75,20 +81,18 @@ class RedisBroker implements Broker {
   readonly #prefix: string
   readonly #driver: RedisDriver
   #node: BrokerNode | undefined
-  #underWay = 0
+  /** How many messages Redis has not confirmed yet. */
+  #unconfirmed = 0
   #onIdle: () => void = () => {}
-  readonly #settled = (): void => {
-    if (--this.#underWay === 0) this.#onIdle()
+  readonly #onConfirmed = (): void => {
+    if (--this.#unconfirmed === 0) this.#onIdle()
   }
 
-  constructor(prefix: string, driver: (events: RedisEvents) => RedisDriver) {
+  constructor(prefix: string, createDriver: (events: RedisEvents) => RedisDriver) {
     this.#prefix = prefix
-    this.#driver = driver({
-      message: (channel, message) => {
-        // A server that sends on a channel nobody has subscribed to must not reach another channel.
-        if (channel.startsWith(prefix)) this.#node?.receive(channel.slice(prefix.length), message)
-      },
-      lost: (error) => this.#node?.lost(error)
+    this.#driver = createDriver({
+      onMessage: (channel, message) => this.#receive(channel, message),
+      onLost: (error) => this.#node?.lost(error)
     })
   }
 
@@ -97,14 +101,14 @@ class RedisBroker implements Broker {
     this.#node = node
   }
 
-  // Not async: what can be sent is to leave at once.
+  // Not async, so that the message leaves in this turn.
   publish(channel: string, message: Uint8Array): Promise<void> {
-    this.#underWay++
+    this.#unconfirmed++
     const published = this.#driver.publish(
       this.#prefix + channel,
       Buffer.from(message.buffer, message.byteOffset, message.byteLength)
     )
-    published.then(this.#settled, this.#settled)
+    published.then(this.#onConfirmed, this.#onConfirmed)
     return published as Promise<void>
   }
 
@@ -126,8 +130,13 @@ class RedisBroker implements Broker {
       this.#onIdle = resolve
       timer = setTimeout(resolve, CLOSE_TIMEOUT).unref()
     })
-    if (this.#underWay > 0) await isIdle
+    if (this.#unconfirmed > 0) await isIdle
     clearTimeout(timer)
     this.#driver.close()
+  }
+
+  /** Ignores channels without our prefix: cut at its length, their names could be those of other channels. */
+  #receive(channel: string, message: Buffer): void {
+    if (channel.startsWith(this.#prefix)) this.#node?.receive(channel.slice(this.#prefix.length), message)
   }
 }

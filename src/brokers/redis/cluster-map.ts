@@ -1,47 +1,50 @@
+// What is known of a cluster: which servers it has, and which of them has which slot. Drivers choose the servers for their connections
+// by it.
+
 import { withinTime } from '../../internal/promises.ts'
-import { unavailable } from './connection.ts'
 import { CONNECT_TIMEOUT, retryDelay, type Topology } from './driver.ts'
+import { unavailable } from './errors.ts'
 
-/** Between two questions that commands have led to, at least so many milliseconds pass. */
-const PAUSE = 50
+/** The shortest time between two requests for the topology after commands have failed, in milliseconds. */
+const MIN_REFRESH_INTERVAL = 50
 
-/** Knows which server of a cluster has which slot. It asks until it gets an answer, and again when it was wrong. */
+export interface ClusterMapOptions {
+  /** Asks the cluster. */
+  discover: () => Promise<Topology>
+  /** Called with each answer. */
+  onTopology?: (topology: Topology) => void
+  /** Called if no server has answered. */
+  onFailure: (error: Error) => void
+}
+
+/** The last known topology of a cluster. After a failure it asks again until a server answers. */
 export class ClusterMap {
-  readonly #discover: () => Promise<Topology>
-  readonly #changed: (topology: Topology) => void
-  readonly #failed: (error: Error) => void
-  #asking: Promise<Topology> | undefined
-  #askedAt = -Infinity
+  readonly #options: ClusterMapOptions
+  #request: Promise<Topology> | undefined
+  #requestedAt = -Infinity
   #failures = 0
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
   current: Topology | undefined
 
-  /** `changed` is told of each answer, `failed` where there is none. */
-  constructor(
-    discover: () => Promise<Topology>,
-    changed: (topology: Topology) => void,
-    failed: (error: Error) => void
-  ) {
-    this.#discover = discover
-    this.#changed = changed
-    this.#failed = failed
+  constructor(options: ClusterMapOptions) {
+    this.#options = options
   }
 
-  /** How long ago it was asked, in milliseconds. */
+  /** The time since the last request, in milliseconds. */
   get age(): number {
-    return performance.now() - this.#askedAt
+    return performance.now() - this.#requestedAt
   }
 
-  /** Asks again, where nobody is asking already. */
+  /** Asks the cluster, or joins a request that is under way. */
   refresh(): Promise<Topology> {
-    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined))
-    return this.#asking
+    this.#request ??= this.#ask().finally(() => (this.#request = undefined))
+    return this.#request
   }
 
-  /** What it says may be wrong. */
-  doubt(): void {
-    if (this.#isClosed || this.age < PAUSE) return
+  /** Asks the cluster in the background, because the topology may be out of date, unless that was done just now. */
+  refreshSoon(): void {
+    if (this.#isClosed || this.age < MIN_REFRESH_INTERVAL) return
     this.refresh().catch(() => {})
   }
 
@@ -51,27 +54,28 @@ export class ClusterMap {
   }
 
   async #ask(): Promise<Topology> {
+    const { discover, onTopology } = this.#options
     clearTimeout(this.#timer)
-    this.#askedAt = performance.now()
+    this.#requestedAt = performance.now()
     try {
       const topology = await withinTime(
         CONNECT_TIMEOUT,
-        this.#discover(),
-        () => new Error(`no server has answered for ${CONNECT_TIMEOUT} ms`)
+        discover(),
+        () => new Error(`no server answered within ${CONNECT_TIMEOUT} ms`)
       )
       this.#failures = 0
       this.current = topology
-      if (!this.#isClosed) this.#changed(topology)
+      if (!this.#isClosed) onTopology?.(topology)
       return topology
     } catch (error) {
-      throw this.#retry(unavailable('no server of the cluster can be reached', error as Error))
+      throw this.#retry(unavailable('no server of the Redis Cluster can be reached', error as Error))
     }
   }
 
   #retry(error: Error): Error {
     if (this.#isClosed) return error
     this.#timer = setTimeout(() => this.refresh().catch(() => {}), retryDelay(++this.#failures)).unref()
-    this.#failed(error)
+    this.#options.onFailure(error)
     return error
   }
 }

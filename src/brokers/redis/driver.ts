@@ -1,14 +1,23 @@
-/** What a driver tells its broker. */
+// What the Redis broker is made of, from the top down:
+//
+//   broker.ts                  the broker: adds the prefix, and waits for what is under way when it closes
+//   single.ts, sharded.ts      the two drivers: all channels over one path, or a path for each server of a cluster
+//   path.ts                    a path: one connection to publish and one to subscribe
+//   persistent-connection.ts   a connection that is made again whenever it breaks; subscriber.ts adds subscriptions to it
+//   ioredis.ts, node-redis.ts  one connection to one server, through either client library
+//   cluster-map.ts, slot.ts    which server of a cluster has which channel
+//
+// The client libraries can reconnect and follow a cluster too, but they queue, resend or redirect commands on the way. Then messages
+// arrive late, twice or in another order, which a broker must not allow. So the libraries only make single connections here.
+
+/** What a driver reports to its broker. */
 export interface RedisEvents {
-  message(channel: string, message: Buffer): void
-  /** A connection is lost, could not be made, or no longer carries all subscriptions. */
-  lost(error: Error): void
+  onMessage(channel: string, message: Buffer): void
+  /** A connection was lost or could not be made, or some subscriptions are no longer in force. */
+  onLost(error: Error): void
 }
 
-/**
- * Publishes and subscribes over connections of its own. A command waits for the first connection; without one it is refused at
- * once.
- */
+/** Publishes and subscribes. Commands wait for the first connection; without a connection after that they are refused at once. */
 export interface RedisDriver {
   publish(channel: string, message: Buffer): Promise<unknown>
   subscribe(channels: readonly string[]): Promise<unknown>
@@ -18,8 +27,18 @@ export interface RedisDriver {
   close(): void
 }
 
-/** One connection to one server. It is used once: when it has ended, another takes its place. */
-export interface RedisSession {
+/** A client library. All connections are made with the options of the application's client. */
+export interface RedisLibrary {
+  /** True if another server can take the place of one that fails: in a cluster, or with sentinels. */
+  readonly hasFailover: boolean
+  /** Makes a connection, without connecting it: to the only server, or to this master of the last topology. */
+  createConnection(events: ConnectionEvents, isSharded: boolean, server?: string): RedisConnection
+  /** Asks the cluster for its servers. */
+  discover(): Promise<Topology>
+}
+
+/** One connection to one server. After it has ended, it is replaced and not used again. */
+export interface RedisConnection {
   /** Resolves when commands can be sent. */
   connect(): Promise<unknown>
   publish(channel: string, message: Buffer): Promise<unknown>
@@ -29,67 +48,39 @@ export interface RedisSession {
   close(): void
 }
 
-/** What a session reports. */
-export interface SessionEvents {
-  message(channel: string, message: Buffer): void
-  /** The connection is over. It may be said several times. */
-  ended(error: Error): void
-  /** The server has ended subscriptions, because it no longer has their slot. */
-  moved(): void
+/** What a connection reports. */
+export interface ConnectionEvents {
+  onMessage(channel: string, message: Buffer): void
+  /** The connection has ended. It may be reported several times. */
+  onEnd(error: Error): void
+  /** The server has ended subscriptions because their slot has moved to another server. */
+  onSlotsMoved(): void
 }
 
-/** Which server of a cluster has which slot. */
+/** The servers of a cluster. */
 export interface Topology {
   /** The addresses of the masters. */
   readonly masters: readonly string[]
+  /** The address of the master that has a slot; undefined if none has it. */
   masterOf(slot: number): string | undefined
 }
 
-/** A client library, seen as what the drivers need of it. All connections are made like the client of the application. */
-export interface RedisLibrary {
-  /** There are several servers, and which one is right can change: a cluster, or a master that sentinels name. */
-  readonly canMove: boolean
-  /** Makes a connection to the only server, or to this one of the last topology. It is not connected yet. */
-  open(events: SessionEvents, isSharded: boolean, server?: string): RedisSession
-  /** Asks a cluster for its servers. */
-  discover(): Promise<Topology>
-}
-
-/** How long a connection may take, in milliseconds. */
+/** How long connecting to a server may take, in milliseconds. */
 export const CONNECT_TIMEOUT = 5_000
-/** A connection on which nothing has come for so long, though it was asked, is dead, in milliseconds. */
+/** A connection is dead if commands wait and nothing was answered for so long, in milliseconds. */
 export const ANSWER_TIMEOUT = 15_000
 
-/** When to try again, in milliseconds, after so many attempts. */
-export function retryDelay(attempts: number): number {
-  return Math.min(attempts * 50, 500)
+/** How long to wait before the next attempt after so many failures in a row, in milliseconds. */
+export function retryDelay(failures: number): number {
+  return Math.min(failures * 50, 500)
 }
 
-/** How many channels stand in one command: a function of JavaScript takes no more than some ten thousand arguments. */
-const CHANNELS = 1_000
+/** The most channels in one command: a JavaScript function takes no more than some ten thousand arguments. */
+const MAX_CHANNELS = 1_000
 
-/** Does for parts of a list what cannot be done for all of it at once. */
-export function inParts(channels: readonly string[], act: (part: string[]) => Promise<unknown>): Promise<unknown> {
-  const acts: Promise<unknown>[] = []
-  for (let i = 0; i < channels.length; i += CHANNELS) acts.push(act(channels.slice(i, i + CHANNELS)))
-  return Promise.all(acts)
-}
-
-/** A server that answers that it cannot write to its disk, or that a user may not ask, is there all the same. */
-export function isAnswer(error: unknown): boolean {
-  return /^(MISCONF|NOPERM)\b/.test((error as Error).message)
-}
-
-/** A server that has not, or no longer, the slot of a channel: the topology that led there is out of date. */
-export function isMisplaced(error: unknown): boolean {
-  return /^(MOVED|ASK|CLUSTERDOWN|TRYAGAIN)\b/.test((error as Error).message)
-}
-
-/** Resolves where a command was answered, if only with a refusal. */
-export async function answered(command: Promise<unknown>): Promise<void> {
-  try {
-    await command
-  } catch (error) {
-    if (!isAnswer(error)) throw error
-  }
+/** Sends a command for many channels in batches. */
+export function inBatches(channels: readonly string[], send: (batch: string[]) => Promise<unknown>): Promise<unknown> {
+  const commands: Promise<unknown>[] = []
+  for (let i = 0; i < channels.length; i += MAX_CHANNELS) commands.push(send(channels.slice(i, i + MAX_CHANNELS)))
+  return Promise.all(commands)
 }

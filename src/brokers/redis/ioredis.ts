@@ -1,14 +1,16 @@
+// Redis through ioredis, without its reconnecting and redirecting.
+
 import {
-  answered,
   CONNECT_TIMEOUT,
-  inParts,
+  type ConnectionEvents,
+  inBatches,
+  type RedisConnection,
   type RedisLibrary,
-  type RedisSession,
-  type SessionEvents,
   type Topology
 } from './driver.ts'
+import { ignoreRefusal } from './errors.ts'
 
-/** What is used of ioredis; its own types are for those who have it. */
+/** The part of ioredis that the broker uses. Its own types would make every user of this package install ioredis. */
 export interface IoRedis {
   readonly status: string
   readonly options?: { host?: string; port?: number; sentinels?: unknown; redisOptions?: object }
@@ -30,18 +32,18 @@ export interface IoRedis {
   nodes?(role: 'master'): IoRedis[]
 }
 
-/** True for a client of ioredis, also for a Cluster. */
+/** True for a client or a cluster of ioredis. */
 export function isIoRedis(client: object): client is IoRedis {
   const { status, ssubscribe } = client as Partial<IoRedis>
   return typeof status === 'string' && typeof ssubscribe === 'function'
 }
 
-/** How our own connections differ from the application's: they end when they break, and nothing is kept or sent twice. */
-const CONNECTION = {
+/** The options that differ from the application's: our connections end when they break, and keep and repeat no commands. */
+const OVERRIDES = {
   lazyConnect: true,
   connectTimeout: CONNECT_TIMEOUT,
   socketTimeout: undefined,
-  // How long a connection that is gone already keeps the process alive.
+  // A connection that is already dead keeps the process alive for so long.
   disconnectTimeout: 100,
   commandTimeout: undefined,
   autoResendUnfulfilledCommands: false,
@@ -53,27 +55,27 @@ const CONNECTION = {
   sentinelRetryStrategy: null
 }
 
-/** What ioredis 5 says of an end of subscriptions that it has not asked for. Version 6 knows what that means. */
-const UNASKED = /^Command queue state error.*sunsubscribe/s
+/** The error of ioredis 5 if the server ends subscriptions by itself. Version 6 emits 'moved'. */
+const UNEXPECTED_UNSUBSCRIBE = /^Command queue state error.*sunsubscribe/s
 
-/** Redis through ioredis. */
 export class IoRedisLibrary implements RedisLibrary {
-  readonly canMove: boolean
+  readonly hasFailover: boolean
   readonly #client: IoRedis
   #masters = new Map<string, IoRedis>()
 
   constructor(client: IoRedis) {
     this.#client = client
-    this.canMove = client.isCluster === true || Array.isArray(client.options?.sentinels)
+    this.hasFailover = client.isCluster === true || Array.isArray(client.options?.sentinels)
   }
 
-  open(events: SessionEvents, isSharded: boolean, server?: string): RedisSession {
-    const like = server === undefined ? this.#client : this.#masters.get(server)
-    if (like === undefined) throw new Error(`${server} is no master of the cluster`)
-    // With sentinels, INFO tells whether the server is still the master. Otherwise a PING does, which needs fewer permissions.
+  createConnection(events: ConnectionEvents, isSharded: boolean, server?: string): RedisConnection {
+    const template = server === undefined ? this.#client : this.#masters.get(server)
+    if (template === undefined) throw new Error(`${server} is not a master of the Redis Cluster`)
+    // With sentinels, INFO tells whether the server is still the master. In all other cases PING is enough, which needs fewer
+    // permissions.
     const enableReadyCheck = Array.isArray(this.#client.options?.sentinels)
-    return new IoRedisSession(
-      like.duplicate({ ...CONNECTION, readOnly: false, enableReadyCheck, enableOfflineQueue: false }),
+    return new IoRedisConnection(
+      template.duplicate({ ...OVERRIDES, readOnly: false, enableReadyCheck, enableOfflineQueue: false }),
       isSharded,
       events
     )
@@ -87,13 +89,13 @@ export class IoRedisLibrary implements RedisLibrary {
       keyPrefix: '',
       scaleReads: 'master',
       clusterRetryStrategy: null,
-      redisOptions: { ...this.#client.options?.redisOptions, ...CONNECTION }
+      redisOptions: { ...this.#client.options?.redisOptions, ...OVERRIDES }
     })
     let reason: Error | undefined
     cluster.on('error', (error: Error & { lastNodeError?: Error }) => (reason = error.lastNodeError ?? error))
     try {
       await cluster.connect()
-      return this.#learn(cluster)
+      return this.#topologyOf(cluster)
     } catch (error) {
       throw reason ?? error
     } finally {
@@ -101,35 +103,35 @@ export class IoRedisLibrary implements RedisLibrary {
     }
   }
 
-  #learn(cluster: IoRedis): Topology {
+  #topologyOf(cluster: IoRedis): Topology {
     const slots = [...(cluster.slots ?? [])].map((servers) => servers?.[0])
     const nodes = new Map(
       (cluster.nodes?.('master') ?? []).map((node) => [`${node.options?.host}:${node.options?.port}`, node])
     )
-    // Where several servers answer differently, the slots decide.
+    // If nodes and slots differ, the slots decide which servers are masters.
     const masters = [...new Set(slots)].filter((server) => server !== undefined && nodes.has(server)) as string[]
     this.#masters = new Map(masters.map((server) => [server, nodes.get(server) as IoRedis]))
     return { masters, masterOf: (slot) => slots[slot] }
   }
 }
 
-class IoRedisSession implements RedisSession {
+class IoRedisConnection implements RedisConnection {
   readonly #client: IoRedis
   readonly #isSharded: boolean
   #error: Error | undefined
 
-  constructor(client: IoRedis, isSharded: boolean, events: SessionEvents) {
+  constructor(client: IoRedis, isSharded: boolean, events: ConnectionEvents) {
     this.#client = client
     this.#isSharded = isSharded
     client.on('error', (error: Error) => {
       this.#error = error
-      if (UNASKED.test(error.message)) events.moved()
+      if (UNEXPECTED_UNSUBSCRIBE.test(error.message)) events.onSlotsMoved()
     })
-    client.on('end', () => events.ended(this.#error ?? new Error('the connection was closed')))
-    client.on('close', () => events.ended(this.#error ?? new Error('the connection was closed')))
-    client.on('moved', () => events.moved())
+    client.on('end', () => events.onEnd(this.#error ?? new Error('the connection to Redis was closed')))
+    client.on('close', () => events.onEnd(this.#error ?? new Error('the connection to Redis was closed')))
+    client.on('moved', () => events.onSlotsMoved())
     client.on(isSharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, message: Buffer) =>
-      events.message(channel.toString(), message)
+      events.onMessage(channel.toString(), message)
     )
   }
 
@@ -139,8 +141,8 @@ class IoRedisSession implements RedisSession {
     } catch (error) {
       throw this.#error ?? error
     }
-    // A server that is still loading its data refuses it.
-    await answered(this.ping())
+    // A server that is still loading its data accepts connections, but no PING.
+    await ignoreRefusal(this.ping())
   }
 
   publish(channel: string, message: Buffer): Promise<unknown> {
@@ -149,12 +151,12 @@ class IoRedisSession implements RedisSession {
 
   subscribe(channels: readonly string[]): Promise<unknown> {
     if (this.#isSharded) return Promise.all(channels.map((channel) => this.#client.ssubscribe(channel)))
-    return inParts(channels, (part) => this.#client.subscribe(...part))
+    return inBatches(channels, (batch) => this.#client.subscribe(...batch))
   }
 
   unsubscribe(channels: readonly string[]): Promise<unknown> {
     if (this.#isSharded) return Promise.all(channels.map((channel) => this.#client.sunsubscribe(channel)))
-    return inParts(channels, (part) => this.#client.unsubscribe(...part))
+    return inBatches(channels, (batch) => this.#client.unsubscribe(...batch))
   }
 
   ping(): Promise<unknown> {

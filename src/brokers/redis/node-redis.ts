@@ -1,15 +1,17 @@
+// Redis through node-redis, without its reconnecting and redirecting.
+
 import {
-  answered,
   CONNECT_TIMEOUT,
+  type ConnectionEvents,
+  type RedisConnection,
   type RedisLibrary,
-  type RedisSession,
-  type SessionEvents,
   type Topology
 } from './driver.ts'
+import { ignoreRefusal } from './errors.ts'
 
 type Listener = (message: Buffer, channel: Buffer) => void
 
-/** A server of a cluster. */
+/** A master of a cluster. */
 interface Master {
   readonly address: string
   readonly host: string
@@ -17,7 +19,7 @@ interface Master {
   client?: NodeRedis | undefined
 }
 
-/** What is used of node-redis; its own types are for those who have it. */
+/** The part of node-redis that the broker uses. Its own types would make every user of this package install node-redis. */
 export interface NodeRedis {
   readonly isOpen: boolean
   readonly options?: { socket?: object }
@@ -39,7 +41,7 @@ export interface NodeRedis {
   nodeClient?(node: Master): Promise<unknown>
 }
 
-/** True for a client of node-redis 4 and up, also for a cluster, a sentinel or a pool. */
+/** True for a client, cluster, sentinel or pool of node-redis 4 and up. */
 export function isNodeRedis(client: object): client is NodeRedis {
   const { isOpen, duplicate } = client as Partial<NodeRedis>
   return typeof isOpen === 'boolean' && (typeof duplicate === 'function' || isSentinel(client))
@@ -54,10 +56,10 @@ export function isNodeRedisCluster(client: NodeRedis): boolean {
   return Array.isArray(client.masters)
 }
 
-/** Why a client of node-redis cannot be used; undefined where it can. */
+/** Why a client of node-redis cannot be used; undefined if it can. */
 export function whyUnusable(client: NodeRedis): string | undefined {
   if (isSentinel(client)) {
-    return 'must not be a sentinel of node-redis, which cannot tell where its subscriptions are; use ioredis: new Redis({ sentinels, name })'
+    return 'must not be a sentinel of node-redis, which does not tell which server it is subscribed at; use ioredis: new Redis({ sentinels, name })'
   }
   if (typeof client.destroy !== 'function')
     return 'is a client of node-redis 4, which is not supported; supported are node-redis 5 and 6, and ioredis 5 and 6'
@@ -65,31 +67,31 @@ export function whyUnusable(client: NodeRedis): string | undefined {
   return undefined
 }
 
-/** How our own connections differ from the application's: they end when they break. */
+/** The socket options that differ from the application's: our connections end when they break. */
 const SOCKET = { connectTimeout: CONNECT_TIMEOUT, socketTimeout: undefined, reconnectStrategy: false }
 
-/** How long a server may take to say where the slots are, until another is asked, in milliseconds. */
+/** How long to wait for a server to answer with the slots before the next one is asked, in milliseconds. */
 const SLOTS_TIMEOUT = 1_000
 
-/** Redis through node-redis. */
 export class NodeRedisLibrary implements RedisLibrary {
-  readonly canMove: boolean
+  readonly hasFailover: boolean
   readonly #client: NodeRedis
-  /** Clients that were not, or no longer, connected: others are made like them. */
+  /** Clients that are not connected. Connections to the masters are made with their options. */
   #masters = new Map<string, NodeRedis>()
-  #known: object[] = []
+  /** The masters of the last topology, which are asked first for the next. */
+  #rootNodes: object[] = []
 
   constructor(client: NodeRedis) {
     this.#client = client
-    this.canMove = isNodeRedisCluster(client)
+    this.hasFailover = isNodeRedisCluster(client)
   }
 
-  open(events: SessionEvents, isSharded: boolean, server?: string): RedisSession {
-    const like = server === undefined ? this.#client : this.#masters.get(server)
-    if (like === undefined) throw new Error(`${server} is no master of the cluster`)
-    const socket = { ...like.options?.socket, ...SOCKET }
-    return new NodeRedisSession(
-      like.duplicate({ disableOfflineQueue: true, keyPrefix: undefined, readonly: false, database: 0, socket }),
+  createConnection(events: ConnectionEvents, isSharded: boolean, server?: string): RedisConnection {
+    const template = server === undefined ? this.#client : this.#masters.get(server)
+    if (template === undefined) throw new Error(`${server} is not a master of the Redis Cluster`)
+    const socket = { ...template.options?.socket, ...SOCKET }
+    return new NodeRedisConnection(
+      template.duplicate({ disableOfflineQueue: true, keyPrefix: undefined, readonly: false, database: 0, socket }),
       isSharded,
       events
     )
@@ -97,7 +99,7 @@ export class NodeRedisLibrary implements RedisLibrary {
 
   async discover(): Promise<Topology> {
     const { rootNodes: given = [], defaults } = this.#client._options ?? {}
-    const rootNodes = [...this.#known, ...given]
+    const rootNodes = [...this.#rootNodes, ...given]
     const socket = { ...defaults?.socket, ...SOCKET, socketTimeout: SLOTS_TIMEOUT }
     const settings = { minimizeConnections: true, keyPrefix: undefined, defaults: { ...defaults, socket } }
     const cluster = this.#client.duplicate({ ...settings, ...(rootNodes.length > 0 && { rootNodes }) })
@@ -106,7 +108,7 @@ export class NodeRedisLibrary implements RedisLibrary {
     cluster.on('node-error', () => {})
     try {
       await cluster.connect()
-      return this.#learn(cluster)
+      return this.#topologyOf(cluster)
     } catch (error) {
       throw reason ?? error
     } finally {
@@ -114,51 +116,51 @@ export class NodeRedisLibrary implements RedisLibrary {
     }
   }
 
-  #learn(cluster: NodeRedis): Topology {
+  #topologyOf(cluster: NodeRedis): Topology {
     const nodes = cluster.masters ?? []
     const slots = [...(cluster.slots ?? [])].map((shard) => shard?.master.address)
     this.#masters = new Map(
       nodes.map((node) => [node.address, this.#masters.get(node.address) ?? clientOf(cluster, node)])
     )
-    this.#known = nodes.map(({ host, port }) => ({ socket: { host, port } }))
+    this.#rootNodes = nodes.map(({ host, port }) => ({ socket: { host, port } }))
     return { masters: nodes.map(({ address }) => address), masterOf: (slot) => slots[slot] }
   }
 }
 
-/** The client that a cluster would use for a server. It makes none without connecting it. */
+/** The client that a cluster would use for a server. The cluster makes it only by connecting it, so it is destroyed once it has. */
 function clientOf(cluster: NodeRedis, node: Master): NodeRedis {
   cluster.nodeClient?.(node).catch(() => {})
   const client = node.client as NodeRedis
-  // The cluster must not end it before it has a socket, which would stay open.
+  // Hidden from the cluster: if the cluster destroyed it before it has a socket, the socket would stay open.
   node.client = undefined
   client.on('connect', () => client.destroy())
   return client
 }
 
-class NodeRedisSession implements RedisSession {
+class NodeRedisConnection implements RedisConnection {
   readonly #client: NodeRedis
   readonly #isSharded: boolean
   readonly #listener: Listener
   #hasSocket = false
   #isClosed = false
 
-  constructor(client: NodeRedis, isSharded: boolean, events: SessionEvents) {
+  constructor(client: NodeRedis, isSharded: boolean, events: ConnectionEvents) {
     this.#client = client
     this.#isSharded = isSharded
-    this.#listener = (message, channel) => events.message(channel.toString(), message)
-    client.on('error', (error: Error) => events.ended(error))
-    client.on('end', () => events.ended(new Error('the connection was closed')))
+    this.#listener = (message, channel) => events.onMessage(channel.toString(), message)
+    client.on('error', (error: Error) => events.onEnd(error))
+    client.on('end', () => events.onEnd(new Error('the connection to Redis was closed')))
     client.on('connect', () => {
       this.#hasSocket = true
       if (this.#isClosed) client.destroy()
     })
-    client.on('sharded-channel-moved', () => events.moved())
+    client.on('sharded-channel-moved', () => events.onSlotsMoved())
   }
 
   async connect(): Promise<void> {
     await this.#client.connect()
-    // A server that is still loading its data refuses it.
-    await answered(this.ping())
+    // A server that is still loading its data accepts connections, but no PING.
+    await ignoreRefusal(this.ping())
   }
 
   publish(channel: string, message: Buffer): Promise<unknown> {
@@ -181,7 +183,7 @@ class NodeRedisSession implements RedisSession {
 
   close(): void {
     this.#isClosed = true
-    // A client that is ended before it has a socket would leave it open.
+    // Before it has a socket, destroy() would leave the socket open. The 'connect' listener does it then.
     if (this.#hasSocket && this.#client.isOpen) this.#client.destroy()
   }
 }

@@ -1,62 +1,70 @@
-import { errors } from '../../internal/errors.ts'
+// The path that messages take through Redis. A path also probes itself: with two connections, each can be alive although messages do
+// not get from one to the other, for example after a failover.
+
+import { randomBytes } from 'node:crypto'
 import { withinTime } from '../../internal/promises.ts'
-import { Connection, type ConnectionOptions } from './connection.ts'
-import { answered, isAnswer, type RedisEvents, type RedisSession } from './driver.ts'
+import type { RedisConnection, RedisDriver, RedisEvents } from './driver.ts'
+import { ignoreRefusal, isRefusal, unavailable } from './errors.ts'
+import { PersistentConnection, type PersistentConnectionOptions } from './persistent-connection.ts'
 import { Subscriber } from './subscriber.ts'
 
-/** How long a server may take for an answer before another connection is made, in milliseconds. */
-const PATIENCE = 5_000
+/** How long a check may take before a path with failover connects again, in milliseconds. */
+const CHECK_TIMEOUT = 5_000
 
-/** What a path is made of. */
 export interface PathOptions {
-  openPublisher: ConnectionOptions['open']
-  openSubscriber: ConnectionOptions['open']
+  createPublisher: PersistentConnectionOptions['create']
+  createSubscriber: PersistentConnectionOptions['create']
+  /** The channel on which the path sends itself messages. Only this path uses it. */
+  probeChannel: () => string
   events: RedisEvents
-  /** The server has ended subscriptions. */
-  moved?: () => void
-  /** A server that does not answer may have been replaced by another, so it is worth while to connect again. */
-  canMove: boolean
+  /** The server has ended subscriptions because their slots have moved. */
+  onSlotsMoved?: () => void
+  /** Whether another server may have taken the place of one that does not answer, so that it helps to connect again. */
+  hasFailover: boolean
+  /** Called when the path is closed. */
+  onClose?: () => void
 }
 
-/**
- * The way of messages through one server: one connection to publish, so that they stay in order, and one to subscribe. Both are
- * made when they are first used.
- */
-export class Path {
-  readonly #events: RedisEvents
-  readonly #canMove: boolean
-  readonly #publisher: Connection
-  readonly #subscriber: Subscriber
-  #probe: string | undefined
-  #echoed = (): void => {}
-  #broken = (_error: Error): void => {}
+/** A new channel for probes. */
+export function newProbeChannel(prefix: string): string {
+  return `${prefix}probe:${randomBytes(8).toString('hex')}`
+}
 
-  constructor({ openPublisher, openSubscriber, events, moved = () => {}, canMove }: PathOptions) {
-    this.#events = events
-    this.#canMove = canMove
-    const lost = (error: Error): void => events.lost(error)
-    this.#publisher = new Connection({ open: openPublisher, lost })
+/** One connection to publish over, which keeps messages in order, and one to subscribe over. Both are made when they are first used. */
+export class Path implements RedisDriver {
+  readonly #options: PathOptions
+  readonly #publisher: PersistentConnection
+  readonly #subscriber: Subscriber
+  #probeChannel: string | undefined
+  #resolveProbe = (): void => {}
+  #rejectProbe = (_error: Error): void => {}
+
+  constructor(options: PathOptions) {
+    const { createPublisher, createSubscriber, events, onSlotsMoved } = options
+    this.#options = options
+    this.#publisher = new PersistentConnection({ create: createPublisher, onLost: (error) => events.onLost(error) })
     this.#subscriber = new Subscriber({
-      open: openSubscriber,
-      message: (channel, message) => this.#receive(channel, message),
-      moved: () => {
-        this.#broken(ended())
-        moved()
+      create: createSubscriber,
+      onMessage: (channel, message) => this.#receive(channel, message),
+      onSlotsMoved: () => {
+        this.#rejectProbe(subscriptionsEnded())
+        onSlotsMoved?.()
       },
-      lost: (error) => {
-        this.#broken(error)
-        lost(error)
+      onLost: (error) => {
+        this.#rejectProbe(error)
+        events.onLost(error)
       }
     })
   }
 
+  /** The channels that are subscribed to, or were and will be again. */
   get channels(): ReadonlySet<string> {
     return this.#subscriber.channels
   }
 
-  // Not async: what can be sent is to leave at once.
+  // Not async, so that the message leaves in this turn.
   publish(channel: string, message: Buffer): Promise<unknown> {
-    return this.#publisher.run((session) => session.publish(channel, message))
+    return this.#publisher.run((connection) => connection.publish(channel, message))
   }
 
   subscribe(channels: readonly string[]): Promise<void> {
@@ -67,74 +75,72 @@ export class Path {
     return this.#subscriber.unsubscribe(channels)
   }
 
+  /** Drops channels that the server no longer has. */
   forget(channels: readonly string[]): void {
     this.#subscriber.forget(channels)
   }
 
   /**
-   * Subscribes again to everything, over another connection: what the server ends without being asked leaves the client library
-   * unsure of what it is subscribed to.
+   * Replaces the connection for subscriptions and subscribes again to all channels. If a server ends subscriptions by itself, the
+   * client library no longer knows what it is subscribed to.
    */
-  renew(): void {
-    this.#subscriber.connection.restart(ended())
+  renewSubscriber(): void {
+    this.#subscriber.connection.restart(subscriptionsEnded())
   }
 
-  /**
-   * Resolves when both connections answer, and what is published over one comes over the other: they may have ended up at
-   * servers that no longer know each other.
-   *
-   * @param probe a channel that nobody else uses.
-   */
-  async check(probe: string): Promise<void> {
-    const late = (): Error => new errors.BROKER_UNAVAILABLE(`Redis has not answered for ${PATIENCE} ms`)
-    await withinTime(PATIENCE, this.#send(probe), () => this.#restart(late()))
+  /** Resolves when both connections answer, and a message that is published over one has arrived over the other. */
+  async check(): Promise<void> {
+    const late = (): Error => unavailable(`Redis did not answer within ${CHECK_TIMEOUT} ms`)
+    await withinTime(CHECK_TIMEOUT, this.#probe(this.#options.probeChannel()), () => this.#giveUp(late()))
   }
 
   close(): void {
+    this.#options.onClose?.()
     this.#publisher.close()
     this.#subscriber.connection.close()
   }
 
-  #restart(error: Error): Error {
-    if (this.#canMove)
+  #giveUp(error: Error): Error {
+    if (this.#options.hasFailover)
       for (const connection of [this.#publisher, this.#subscriber.connection]) connection.restart(error)
     return error
   }
 
-  async #send(probe: string): Promise<void> {
-    this.#probe = probe
-    const echo = new Promise<void>((resolve, reject) => {
-      this.#echoed = resolve
-      this.#broken = reject
+  async #probe(channel: string): Promise<void> {
+    this.#probeChannel = channel
+    const arrival = new Promise<void>((resolve, reject) => {
+      this.#resolveProbe = resolve
+      this.#rejectProbe = reject
     })
-    echo.catch(() => {})
+    // Marks the promise as handled: it may reject before it is awaited.
+    arrival.catch(() => {})
     try {
-      if (!this.channels.has(probe)) await this.subscribe([probe])
-      // Over a connection that is being made, the message would be missed.
+      if (!this.channels.has(channel)) await this.subscribe([channel])
+      // A subscriber that is still connecting would miss the message.
       else await this.#subscriber.connection.run(async () => {})
-      await this.publish(probe, Buffer.alloc(0))
+      await this.publish(channel, Buffer.alloc(0))
     } catch (error) {
-      if (!isAnswer(error)) throw error
+      if (!isRefusal(error)) throw error
       return this.#ping()
     }
-    await echo
+    await arrival
   }
 
-  /** A user who may only publish, or only subscribe, cannot send messages to himself. */
+  /** Checks the connections one by one. A user who may only publish, or only subscribe, cannot send messages to himself. */
   async #ping(): Promise<void> {
     await Promise.all([this.#publisher.run(ping), this.#subscriber.connection.run(ping)])
   }
 
   #receive(channel: string, message: Buffer): void {
-    if (channel === this.#probe) this.#echoed()
-    else this.#events.message(channel, message)
+    if (channel === this.#probeChannel) this.#resolveProbe()
+    else this.#options.events.onMessage(channel, message)
   }
 }
 
-function ping(session: RedisSession): Promise<void> {
-  return answered(session.ping())
+function ping(connection: RedisConnection): Promise<void> {
+  return ignoreRefusal(connection.ping())
 }
 
-function ended(): Error {
-  return new errors.BROKER_UNAVAILABLE('Redis has ended subscriptions')
+function subscriptionsEnded(): Error {
+  return unavailable('Redis ended subscriptions')
 }

@@ -1,85 +1,59 @@
-import { randomBytes } from 'node:crypto'
-import { ClusterMap } from './cluster-map.ts'
-import type { ConnectionOptions } from './connection.ts'
-import type { RedisDriver, RedisEvents, RedisLibrary } from './driver.ts'
-import { Path } from './path.ts'
+// The driver for one server, for sentinels, and for a cluster with classic channels: all channels take one path.
 
-/** The channel on which a driver sends messages to itself. */
-export function newProbe(prefix: string): string {
-  return `${prefix}probe:${randomBytes(8).toString('hex')}`
-}
+import { ClusterMap } from './cluster-map.ts'
+import type { RedisDriver, RedisEvents, RedisLibrary } from './driver.ts'
+import { newProbeChannel, Path, type PathOptions } from './path.ts'
+import type { PersistentConnectionOptions } from './persistent-connection.ts'
 
 /**
- * Publishes everything over one connection, and subscribes over another. In a cluster these are to two of its servers, which pass
- * on classic channels to each other: over a path that changes with every message, one could overtake another.
+ * Makes a driver with one connection to publish and one to subscribe. In a cluster, where every server passes on what is published
+ * on classic channels, these go to two different servers. They stay the same while they work, because a message over another server
+ * could overtake an earlier one.
  */
-export class SingleDriver implements RedisDriver {
-  readonly #path: Path
-  readonly #map: ClusterMap | undefined
-  readonly #probe: string
-
-  constructor(
-    library: RedisLibrary,
-    { isCluster, isSharded, prefix }: { isCluster: boolean; isSharded: boolean; prefix: string },
-    events: RedisEvents
-  ) {
-    this.#probe = newProbe(prefix)
-    this.#map = isCluster
-      ? new ClusterMap(
-          () => library.discover(),
-          () => {},
-          (error) => events.lost(error)
-        )
-      : undefined
-    const [openPublisher, openSubscriber] =
-      this.#map === undefined ? alike(library, isSharded) : apart(library, this.#map)
-    this.#path = new Path({ openPublisher, openSubscriber, events, canMove: library.canMove })
-  }
-
-  publish(channel: string, message: Buffer): Promise<unknown> {
-    return this.#path.publish(channel, message)
-  }
-
-  subscribe(channels: readonly string[]): Promise<unknown> {
-    return this.#path.subscribe(channels)
-  }
-
-  unsubscribe(channels: readonly string[]): Promise<unknown> {
-    return this.#path.unsubscribe(channels)
-  }
-
-  check(): Promise<unknown> {
-    return this.#path.check(this.#probe)
-  }
-
-  close(): void {
-    this.#map?.close()
-    this.#path.close()
-  }
+export function singleDriver(
+  library: RedisLibrary,
+  { isCluster, isSharded, prefix }: { isCluster: boolean; isSharded: boolean; prefix: string },
+  events: RedisEvents
+): RedisDriver {
+  const probeChannel = newProbeChannel(prefix)
+  const map = isCluster
+    ? new ClusterMap({ discover: () => library.discover(), onFailure: (error) => events.onLost(error) })
+    : undefined
+  return new Path({
+    ...(map === undefined ? connectToServer(library, isSharded) : connectToCluster(library, map)),
+    probeChannel: () => probeChannel,
+    events,
+    hasFailover: library.hasFailover,
+    onClose: () => map?.close()
+  })
 }
 
-type Openers = [publisher: ConnectionOptions['open'], subscriber: ConnectionOptions['open']]
+type Create = PersistentConnectionOptions['create']
+type Creators = Pick<PathOptions, 'createPublisher' | 'createSubscriber'>
 
-/** Both connections to the only server. */
-function alike(library: RedisLibrary, isSharded: boolean): Openers {
-  const open: ConnectionOptions['open'] = async (events) => library.open(events, isSharded)
-  return [open, open]
+/** Both connections go to the only server. */
+function connectToServer(library: RedisLibrary, isSharded: boolean): Creators {
+  const create: Create = async (events) => library.createConnection(events, isSharded)
+  return { createPublisher: create, createSubscriber: create }
 }
 
-/** Two servers of a cluster, so that a message to oneself shows that they hear each other. */
-function apart(library: RedisLibrary, map: ClusterMap): Openers {
+/** The connections go to different servers of a cluster, so that the probe of the path shows whether these reach each other. */
+function connectToCluster(library: RedisLibrary, map: ClusterMap): Creators {
   const start = Math.floor(Math.random() * 1_000)
-  const used: (string | undefined)[] = []
-  return [0, 1].map((place): ConnectionOptions['open'] => async (events, failures) => {
-    const { masters } = await map.refresh()
-    const others = masters.filter((server) => masters.length === 1 || server !== used[1 - place])
-    // To the same server again, first: what it has taken may still be on its way.
-    const last = used[place]
-    const server =
-      failures <= 1 && last !== undefined && others.includes(last)
-        ? last
-        : (others[(start + place + failures) % others.length] as string)
-    used[place] = server
-    return library.open(events, false, server)
-  }) as Openers
+  const used: [publisher: string | undefined, subscriber: string | undefined] = [undefined, undefined]
+  const creatorFor =
+    (place: 0 | 1): Create =>
+    async (events, failures) => {
+      const { masters } = await map.refresh()
+      const candidates = masters.filter((server) => masters.length === 1 || server !== used[1 - place])
+      // The first new attempt goes to the same server, which may still be passing on earlier messages.
+      const last = used[place]
+      const server =
+        failures <= 1 && last !== undefined && candidates.includes(last)
+          ? last
+          : (candidates[(start + place + failures) % candidates.length] as string)
+      used[place] = server
+      return library.createConnection(events, false, server)
+    }
+  return { createPublisher: creatorFor(0), createSubscriber: creatorFor(1) }
 }

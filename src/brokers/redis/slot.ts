@@ -1,3 +1,5 @@
+// A Redis Cluster divides channels among its servers by slots. The libraries do not export how they compute them.
+
 const POLYNOMIAL = 0x1021
 const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
   let crc = byte << 8
@@ -7,7 +9,7 @@ const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
 /** How many slots a Redis Cluster has. */
 export const SLOTS = 16_384
 
-/** The slot of a channel in a Redis Cluster: CRC16 (XMODEM) of its name, or of what is between its first braces. */
+/** The slot of a channel in a Redis Cluster: CRC16 (XMODEM) of its name, or of the part in its first braces if that is not empty. */
 export function slotOf(channel: string): number {
   const bytes = Buffer.from(channel)
   const start = bytes.indexOf('{')

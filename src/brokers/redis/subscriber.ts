@@ -1,14 +1,16 @@
-import { Connection, type ConnectionOptions } from './connection.ts'
-import type { RedisSession } from './driver.ts'
+// Subscriptions that outlive their connection.
 
-/** A connection that is subscribed to channels, and to the same ones again after it has broken. */
+import type { RedisConnection } from './driver.ts'
+import { PersistentConnection, type PersistentConnectionOptions } from './persistent-connection.ts'
+
+/** A persistent connection that subscribes again to all channels after it has broken. */
 export class Subscriber {
-  /** What the server has confirmed. What it has refused is not asked again. */
+  /** The channels that the server has confirmed. A channel that it has refused is not asked for again. */
   readonly #channels = new Set<string>()
-  readonly connection: Connection
+  readonly connection: PersistentConnection
 
-  constructor(options: Omit<ConnectionOptions, 'prepare'>) {
-    this.connection = new Connection({ ...options, prepare: (session) => this.#restore(session) })
+  constructor(options: Omit<PersistentConnectionOptions, 'prepare'>) {
+    this.connection = new PersistentConnection({ ...options, prepare: (connection) => this.#restore(connection) })
   }
 
   get channels(): ReadonlySet<string> {
@@ -16,23 +18,22 @@ export class Subscriber {
   }
 
   async subscribe(channels: readonly string[]): Promise<void> {
-    await this.connection.run((session) => session.subscribe(channels))
+    await this.connection.run((connection) => connection.subscribe(channels))
     for (const channel of channels) this.#channels.add(channel)
   }
 
   async unsubscribe(channels: readonly string[]): Promise<void> {
-    await this.connection.run((session) => session.unsubscribe(channels))
-    // Not before: where it fails, the node goes on to believe that it gets them.
+    await this.connection.run((connection) => connection.unsubscribe(channels))
+    // Only now: if the command fails, the node still counts on these subscriptions.
     this.forget(channels)
   }
 
-  /** The server no longer has them. */
+  /** Drops channels that the server no longer has. */
   forget(channels: readonly string[]): void {
     for (const channel of channels) this.#channels.delete(channel)
   }
 
-  /** Subscribes again to everything. */
-  async #restore(session: RedisSession): Promise<unknown> {
-    return this.#channels.size === 0 ? undefined : session.subscribe([...this.#channels])
+  async #restore(connection: RedisConnection): Promise<unknown> {
+    return this.#channels.size === 0 ? undefined : connection.subscribe([...this.#channels])
   }
 }
