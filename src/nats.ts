@@ -1,2 +1,2 @@
-// The hub over NATS
-export { natsBroker, type NatsBrokerOptions, type NatsClient } from './brokers/nats.ts'
+// A broker over NATS
+export { natsBroker, type NatsBrokerOptions, type NatsClient } from './brokers/nats/broker.ts'

@@ -1,5 +1,5 @@
-// The hub over Redis
+// A broker over Redis
 export { redisBroker, type RedisBrokerOptions, type RedisClient } from './brokers/redis/broker.ts'
 
-// Tickets that all servers honour
+// Tickets that are valid on all servers with the same Redis
 export { redisTicketStore, type RedisTicketClient, type RedisTicketStoreOptions } from './auth/redis-ticket-store.ts'

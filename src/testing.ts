@@ -1,2 +1,2 @@
-// Tests for those who write a broker
+// Tests for a broker of your own
 export { brokerConformance, type BrokerUnderTest, type ConformanceTest } from './brokers/conformance/conformance.ts'

@@ -95,7 +95,7 @@ export class IoRedisLibrary implements RedisLibrary {
     cluster.on('error', (error: Error & { lastNodeError?: Error }) => (reason = error.lastNodeError ?? error))
     try {
       await cluster.connect()
-      return this.#topologyOf(cluster)
+      return this.#learnTopology(cluster)
     } catch (error) {
       throw reason ?? error
     } finally {
@@ -103,7 +103,7 @@ export class IoRedisLibrary implements RedisLibrary {
     }
   }
 
-  #topologyOf(cluster: IoRedis): Topology {
+  #learnTopology(cluster: IoRedis): Topology {
     const slots = [...(cluster.slots ?? [])].map((servers) => servers?.[0])
     const nodes = new Map(
       (cluster.nodes?.('master') ?? []).map((node) => [`${node.options?.host}:${node.options?.port}`, node])

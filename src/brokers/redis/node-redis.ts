@@ -108,7 +108,7 @@ export class NodeRedisLibrary implements RedisLibrary {
     cluster.on('node-error', () => {})
     try {
       await cluster.connect()
-      return this.#topologyOf(cluster)
+      return this.#learnTopology(cluster)
     } catch (error) {
       throw reason ?? error
     } finally {
@@ -116,7 +116,7 @@ export class NodeRedisLibrary implements RedisLibrary {
     }
   }
 
-  #topologyOf(cluster: NodeRedis): Topology {
+  #learnTopology(cluster: NodeRedis): Topology {
     const nodes = cluster.masters ?? []
     const slots = [...(cluster.slots ?? [])].map((shard) => shard?.master.address)
     this.#masters = new Map(
