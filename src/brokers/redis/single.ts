@@ -6,9 +6,9 @@ import { newProbeChannel, Path, type PathOptions } from './path.ts'
 import type { PersistentConnectionOptions } from './persistent-connection.ts'
 
 /**
- * Makes a driver with one connection to publish and one to subscribe. In a cluster, where every server passes on what is published
- * on classic channels, these go to two different servers. They stay the same while they work, because a message over another server
- * could overtake an earlier one.
+ * Makes a driver with one connection to publish and one to subscribe. In a cluster, whose servers pass on to each other what is
+ * published on classic channels, these go to two different servers. They stay the same while they work, because a message over
+ * another server could overtake an earlier one.
  */
 export function singleDriver(
   library: RedisLibrary,
