@@ -1,11 +1,14 @@
 // What the Redis broker is made of, from the top down:
 //
-//   broker.ts                  the broker: adds the prefix, and waits for what is under way when it closes
+//   broker.ts                  the broker: checks options, and adds the prefix to the names of channels
 //   single.ts, sharded.ts      the two drivers: all channels over one path, or a path for each server of a cluster
 //   path.ts                    a path: one connection to publish and one to subscribe
-//   persistent-connection.ts   a connection that is made again whenever it breaks; subscriber.ts adds subscriptions to it
+//   subscriber.ts              the connection to subscribe, which restores its subscriptions
+//   persistent-connection.ts   a connection that is made again whenever it breaks; pending-commands.ts notices that it is dead
 //   ioredis.ts, node-redis.ts  one connection to one server, through either client library
-//   cluster-map.ts, slot.ts    which server of a cluster has which channel
+//   cluster-map.ts             which server of a cluster has which slot; slot.ts gives the slot of a channel
+//   slot-moves.ts              which slots have just moved to another server
+//   errors.ts                  what the errors of Redis mean
 //
 // The client libraries can reconnect and follow a cluster too, but they queue, resend or redirect commands on the way. Then messages
 // arrive late, twice or in another order, which a broker must not allow. So the libraries only make single connections here.
