@@ -53,7 +53,7 @@ describeWith(NATS, 'hubs over a NATS that refuses', () => {
 
   test('subscriptions: the hub is degraded and not ready until there are few enough', async () => {
     // A node has three of its own, and one for the room of its client.
-    const nats = await start(`max_subscriptions: 4\n${user('')}`)
+    const nats = await start(`max_subscriptions: 5\n${user('')}`)
     const node = await startRooms(await broker(nats))
     const events: string[] = []
     for (const event of ['degraded', 'recovered'] as const) node.hub.on(event, () => events.push(event))

@@ -2,7 +2,7 @@ import { isConnectionId, PROCESS_ID } from '../../internal/connection-id.ts'
 import { isRoomName } from '../../internal/room-name.ts'
 import type { ClientsListener } from '../listeners.ts'
 import type { Channels } from './channels.ts'
-import { closeOf, decode, type Envelope, Kind } from './envelope.ts'
+import { closeOf, decode, type Envelope, Kind, originOf } from './envelope.ts'
 import { decodeMessage, type NodeMessage, type UnknownNotice } from './protocol.ts'
 import { SequenceTracker } from './sequence.ts'
 
@@ -43,9 +43,11 @@ export class Receiver {
   /** Never throws, whatever arrives. */
   receive(channel: string, message: Uint8Array): void {
     try {
+      // Without decoding it: some engines send back everything.
+      if (originOf(message) === this.#origin) return
       const envelope = decode(message)
       if (envelope === undefined) this.#reject(channel)
-      else if (envelope.origin !== this.#origin) this.#receiveOnce(channel, envelope)
+      else this.#receiveOnce(channel, envelope)
     } catch (error) {
       this.#reject(channel, error)
     }
