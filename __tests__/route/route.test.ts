@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { Agent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import blazeWs, { CloseError, type WebSocketConnection, type WebSocketRouteOptions } from '../src/index.ts'
-import { closeServers, connect, eventually, startServer } from './support/server.ts'
+import blazeWs, { CloseError, type WebSocketConnection, type WebSocketRouteOptions } from '../../src/index.ts'
+import { closeServers, connect, eventually, startServer } from '../support/server.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

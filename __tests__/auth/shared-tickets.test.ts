@@ -7,7 +7,7 @@ import { redisTicketStore } from '../../src/redis.ts'
 import { webSocketTickets } from '../../src/auth/tickets.ts'
 import { closeServers, connect, startServer } from '../support/server.ts'
 import { read } from '../docs/support/markdown.ts'
-import { describeWith, Engine, freePort, REDIS, redisCli } from './support/engines.ts'
+import { describeWith, Engine, freePort, REDIS, redisCli } from '../cluster/support/engines.ts'
 
 /** The rules that the documentation asks for. */
 const TICKET_RULES = (/needs `(~blaze:ticket:[^`]*)`/.exec(read('docs/security.md'))?.[1] ?? '').split(' ')

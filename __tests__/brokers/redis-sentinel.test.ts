@@ -3,8 +3,8 @@ import { Redis as Redis5 } from 'ioredis5'
 import type { WebSocketConnection } from '../../src/index.ts'
 import { redisBroker } from '../../src/redis.ts'
 import { closeServers, eventually, type TestClient } from '../support/server.ts'
-import { describeWith, Engine, REDIS, redisCli } from './support/engines.ts'
-import { type RoomServer, startRooms } from './support/rooms.ts'
+import { describeWith, Engine, REDIS, redisCli } from '../cluster/support/engines.ts'
+import { type RoomServer, startRooms } from '../cluster/support/rooms.ts'
 
 jest.setTimeout(60_000)
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
-import { CloseError, type WebSocketConnection } from '../src/index.ts'
-import { RawClient } from './support/raw-client.ts'
-import { closeServers, connect, eventually, type LogLine, startServer } from './support/server.ts'
+import { CloseError, type WebSocketConnection } from '../../src/index.ts'
+import { RawClient } from '../support/raw-client.ts'
+import { closeServers, connect, eventually, type LogLine, startServer } from '../support/server.ts'
 
 const unhandled: unknown[] = []
 const note = (reason: unknown): void => void unhandled.push(reason)

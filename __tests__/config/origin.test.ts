@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { allowOrigins, sameOrigin, type WebSocketConfig } from '../src/index.ts'
+import { allowOrigins, sameOrigin, type WebSocketConfig } from '../../src/index.ts'
 import {
   closeServers,
   connect,
@@ -7,7 +7,7 @@ import {
   startServer,
   type TestServer,
   type TestServerOptions
-} from './support/server.ts'
+} from '../support/server.ts'
 
 afterEach(closeServers)
 

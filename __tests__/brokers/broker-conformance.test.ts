@@ -18,7 +18,7 @@ import {
   REDIS,
   redisCli,
   startRedisCluster
-} from './support/engines.ts'
+} from '../cluster/support/engines.ts'
 
 jest.setTimeout(30_000)
 

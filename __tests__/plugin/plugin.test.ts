@@ -14,10 +14,10 @@ import blazeWs, {
   sameOrigin,
   WebSocketConnection,
   WebSocketHub
-} from '../src/index.ts'
-import { RawClient } from './support/raw-client.ts'
-import { closeServers, connect, eventually, startServer, type LogLine, type TestServer } from './support/server.ts'
-import { cert, key } from './support/tls.ts'
+} from '../../src/index.ts'
+import { RawClient } from '../support/raw-client.ts'
+import { closeServers, connect, eventually, startServer, type LogLine, type TestServer } from '../support/server.ts'
+import { cert, key } from '../support/tls.ts'
 
 afterEach(closeServers)
 

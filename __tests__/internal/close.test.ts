@@ -1,6 +1,12 @@
-import { CloseCode, CloseError, isCloseError, isUnexpectedCloseError, type WebSocketConnection } from '../src/index.ts'
-import { clientFrame, RawClient } from './support/raw-client.ts'
-import { closeServers, connect, startServer } from './support/server.ts'
+import {
+  CloseCode,
+  CloseError,
+  isCloseError,
+  isUnexpectedCloseError,
+  type WebSocketConnection
+} from '../../src/index.ts'
+import { clientFrame, RawClient } from '../support/raw-client.ts'
+import { closeServers, connect, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 

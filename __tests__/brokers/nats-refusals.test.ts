@@ -2,8 +2,8 @@ import { connect as connectNats } from '@nats-io/transport-node'
 import { type Broker, createPublisher } from '../../src/index.ts'
 import { natsBroker } from '../../src/nats.ts'
 import { closeServers, eventually } from '../support/server.ts'
-import { describeWith, Engine, NATS } from './support/engines.ts'
-import { startRooms } from './support/rooms.ts'
+import { describeWith, Engine, NATS } from '../cluster/support/engines.ts'
+import { startRooms } from '../cluster/support/rooms.ts'
 
 /** What a test has started, and is ended after its servers. */
 const ending: (() => unknown)[] = []

@@ -1,9 +1,9 @@
 import { request } from 'node:http'
 import { once } from 'node:events'
 import Fastify from 'fastify'
-import blazeWs, { isCloseError, type ShutdownOptions, type WebSocketConnection } from '../src/index.ts'
-import { RawClient } from './support/raw-client.ts'
-import { closeServers, connect, eventually, startServer } from './support/server.ts'
+import blazeWs, { isCloseError, type ShutdownOptions, type WebSocketConnection } from '../../src/index.ts'
+import { RawClient } from '../support/raw-client.ts'
+import { closeServers, connect, eventually, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 

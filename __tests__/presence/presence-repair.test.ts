@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MemoryEngine, type Present, type WebSocketConnection, type WebSocketHub } from '../../src/index.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
-import { type LossyBroker, lossyBroker, type OnTheWay, random } from './support/lossy.ts'
+import { type LossyBroker, lossyBroker, type OnTheWay, random } from '../cluster/support/lossy.ts'
 
 afterEach(closeServers)
 

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import createError from '@fastify/error'
-import { CloseError, errors } from '../src/index.ts'
-import { closeServers, connect, startServer } from './support/server.ts'
+import { CloseError, errors } from '../../src/index.ts'
+import { closeServers, connect, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 

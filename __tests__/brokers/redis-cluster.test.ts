@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { checked, TestNode, until } from '../../src/brokers/conformance/test-node.ts'
 import { redisBroker } from '../../src/redis.ts'
 import { eventually } from '../support/server.ts'
-import { describeWith, type Engine, REDIS } from './support/engines.ts'
-import { CLUSTER_CLIENTS, RedisCluster } from './support/redis-cluster.ts'
+import { describeWith, type Engine, REDIS } from '../cluster/support/engines.ts'
+import { CLUSTER_CLIENTS, RedisCluster } from '../cluster/support/redis-cluster.ts'
 
 jest.setTimeout(60_000)
 

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
-import { ChatCluster, dropGuests, Guest, listens } from '../integration/chat-guests.ts'
-import { authorization } from '../integration/chat-server.ts'
+import { ChatCluster, dropGuests, Guest, listens } from './chat-guests.ts'
+import { authorization } from './chat-server.ts'
 import { describeInBrowser, launchChromium, whySkipped } from '../support/chromium.ts'
 import { eventually } from '../support/server.ts'
-import { describeWith, Engine, freePort, NATS, REDIS } from './support/engines.ts'
+import { describeWith, Engine, freePort, NATS, REDIS } from '../cluster/support/engines.ts'
 
 jest.setTimeout(60_000)
 afterEach(dropGuests)

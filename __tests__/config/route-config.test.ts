@@ -1,6 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify'
-import blazeWs, { defaultWebSocketConfig, type WebSocketConfig } from '../src/index.ts'
-import { closeServers, connect, startServer } from './support/server.ts'
+import blazeWs, { defaultWebSocketConfig, type WebSocketConfig } from '../../src/index.ts'
+import { closeServers, connect, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 

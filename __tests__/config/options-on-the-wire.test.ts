@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { constants, inflateRawSync } from 'node:zlib'
-import type { WebSocketConfig, WebSocketConnection } from '../src/index.ts'
-import { clientFrame, RawClient } from './support/raw-client.ts'
-import { closeServers, connect, eventually, startServer, type TestClient } from './support/server.ts'
+import type { WebSocketConfig, WebSocketConnection } from '../../src/index.ts'
+import { clientFrame, RawClient } from '../support/raw-client.ts'
+import { closeServers, connect, eventually, startServer, type TestClient } from '../support/server.ts'
 
 // Each key is set on two routes of one server, and the two are held against each other: what one of them does is what the
 // value does, and no route has the value of the other.

@@ -6,9 +6,9 @@ import type { Broker, WebSocketConnection } from '../../src/index.ts'
 import { natsBroker } from '../../src/nats.ts'
 import { redisBroker } from '../../src/redis.ts'
 import { closeServers, eventually } from '../support/server.ts'
-import { describeWith, Engine, freePort, NATS, REDIS, startRedisCluster } from './support/engines.ts'
-import { Proxy } from './support/proxy.ts'
-import { type RoomServer, startRooms } from './support/rooms.ts'
+import { describeWith, Engine, freePort, NATS, REDIS, startRedisCluster } from '../cluster/support/engines.ts'
+import { Proxy } from '../cluster/support/proxy.ts'
+import { type RoomServer, startRooms } from '../cluster/support/rooms.ts'
 
 jest.setTimeout(60_000)
 /** What a test has started, and is ended behind its servers. */

@@ -1,9 +1,9 @@
 import { deflateRawSync } from 'node:zlib'
 import type { WebSocket } from 'ws'
-import { WebSocketHub, type WebSocketConnection } from '../src/index.ts'
-import { read } from './docs/support/markdown.ts'
-import { clientFrame, RawClient } from './support/raw-client.ts'
-import { closeServers, connect, eventually, startServer, type TestServer } from './support/server.ts'
+import { WebSocketHub, type WebSocketConnection } from '../../src/index.ts'
+import { read } from '../docs/support/markdown.ts'
+import { clientFrame, RawClient } from '../support/raw-client.ts'
+import { closeServers, connect, eventually, startServer, type TestServer } from '../support/server.ts'
 
 afterEach(closeServers)
 

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util'
 import type { FastifyServerOptions } from 'fastify'
-import { type Broker, memoryBroker } from '../src/index.ts'
-import { closeServers, connect, startServer } from './support/server.ts'
+import { type Broker, memoryBroker } from '../../src/index.ts'
+import { closeServers, connect, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 

@@ -10,8 +10,8 @@ import { NodeRedisLibrary } from '../../src/brokers/redis/node-redis.ts'
 import { checked, TestNode } from '../../src/brokers/conformance/test-node.ts'
 import { redisBroker, type RedisBrokerOptions } from '../../src/redis.ts'
 import { eventually } from '../support/server.ts'
-import { describeWith, Engine, REDIS } from './support/engines.ts'
-import { CLUSTER_CLIENTS, RedisCluster } from './support/redis-cluster.ts'
+import { describeWith, Engine, REDIS } from '../cluster/support/engines.ts'
+import { CLUSTER_CLIENTS, RedisCluster } from '../cluster/support/redis-cluster.ts'
 
 jest.setTimeout(60_000)
 
