@@ -14,7 +14,7 @@
 // routes, auth/ helps clients to authenticate, and internal/ is used everywhere.
 //
 // Imports go one way: internal < config < connection < upgrade < route < plugin,
-// and: internal < config < connection < brokers, cluster, presence < hub < plugin.
+// and: internal < brokers < cluster < presence < hub < plugin. docs/architecture.md has the whole picture.
 
 // The plugin and its routes
 export { default } from './plugin.ts'

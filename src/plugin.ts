@@ -77,7 +77,7 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
     beginShutdown()
     drained = Promise.all([shutdown.drain(), pending.drain(shutdown.timeout)]).then(() => hub.closeClients(0))
     // If this takes longer, `onClose` waits for the rest: Fastify does not limit its time.
-    await withTimeout(hookPatience(app), drained)
+    await withTimeout(drained, hookPatience(app), () => {}, { isRef: true })
   })
   if (resolved.hub.broker !== undefined)
     app.addHook('onReady', () => waitForCluster(hub, Math.min(CLUSTER_TIMEOUT, hookPatience(app))))
@@ -116,7 +116,7 @@ function decorateRoutes(app: FastifyInstance, routes: Routes, config: WebSocketC
 async function waitForCluster(hub: WebSocketHub, timeout: number): Promise<void> {
   if (hub.cluster.stats().isDegraded) return
   const degraded = new Promise<void>((resolve) => hub.once('degraded', () => resolve()))
-  await withTimeout(timeout, Promise.race([hub.cluster.ready(), degraded]))
+  await withTimeout(Promise.race([hub.cluster.ready(), degraded]), timeout, () => {}, { isRef: true })
 }
 
 declare module 'fastify' {

@@ -2,7 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { errors } from '../internal/errors.ts'
 import { jsonOf } from '../internal/payload.ts'
-import { withinTime } from '../internal/promises.ts'
+import { withTimeout } from '../internal/promises.ts'
 import { type Checks, integer, nonEmptyString, objectWith, validateOptions } from '../internal/validate.ts'
 import { memoryTicketStore, type TicketStore } from './ticket-store.ts'
 
@@ -62,7 +62,9 @@ export function webSocketTickets<Data = unknown>(options?: TicketOptions): WebSo
   const { ttl, parameter, timeout, store = memoryTicketStore() } = resolved
   // A late answer of the store is ignored. The ticket is not given out, though the store may have kept or forgotten it.
   const ask = <T>(call: () => Promise<T> | T): Promise<T> =>
-    withinTime(timeout, (async () => call())(), () => new errors.TICKET_STORE_UNAVAILABLE(timeout))
+    withTimeout((async () => call())(), timeout, (): never => {
+      throw new errors.TICKET_STORE_UNAVAILABLE(timeout)
+    })
   return {
     async issue(data) {
       const json = jsonOf(data, 'data')

@@ -107,7 +107,7 @@ export class BrokerLink implements Transport {
   /** Closes the broker, which first sends what is pending. The listener is not called any more. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await withTimeout(CHECK_TIMEOUT, this.#broker.close())
+    await withTimeout(this.#broker.close(), CHECK_TIMEOUT, () => {}, { isRef: true })
   }
 
   /** A message that is pending alone may be of any size. */

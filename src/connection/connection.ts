@@ -25,7 +25,7 @@ import {
   payloadOf,
   valueOf
 } from '../internal/payload.ts'
-import { markHandled, rejected, withDeadline } from '../internal/promises.ts'
+import { markHandled, rejected, withTimeout } from '../internal/promises.ts'
 import { contextOf, type ShutdownState, type WebSocketContext } from './context.ts'
 import type { WebSocketLocals } from './locals.ts'
 import { abortable } from './read/abortable-read.ts'
@@ -240,7 +240,11 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
     } catch (error) {
       return rejected(error as Error)
     }
-    return withDeadline(timeout, this.close(), () => this.terminate())
+    const closed = this.close()
+    return withTimeout(closed, timeout, () => {
+      this.terminate()
+      return closed
+    })
   }
 
   /** Drops the connection at once. No close frame and no waiting messages are sent. */

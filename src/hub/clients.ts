@@ -1,5 +1,6 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { CloseCode } from '../internal/close.ts'
+import { withTimeout } from '../internal/promises.ts'
 import { isConnectionId } from '../internal/connection-id.ts'
 import { Rooms } from './rooms.ts'
 
@@ -55,10 +56,10 @@ export class Clients {
   /** Closes all clients with 1001. Drops those that are still open after `timeout` milliseconds. */
   async closeAll(timeout: number, reason: string): Promise<void> {
     const clients = [...this.all]
-    const timer = setTimeout(() => {
+    const closed = Promise.all(clients.map((ws) => ws.close(CloseCode.GoingAway, reason)))
+    await withTimeout(closed, timeout, () => {
       for (const ws of clients) if (ws.closeInfo === undefined) ws.session.terminate('shutdown timeout')
-    }, timeout).unref()
-    await Promise.all(clients.map((ws) => ws.close(CloseCode.GoingAway, reason)))
-    clearTimeout(timer)
+      return closed
+    })
   }
 }

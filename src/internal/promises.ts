@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 
 /** The longest time that a timer of Node.js can measure, in milliseconds. */
@@ -18,39 +17,31 @@ export function rejected(error: Error): Promise<never> {
 }
 
 /**
- * Waits until the promise settles, at most `time` milliseconds. Rejects if the promise rejects in that time. Keeps the process
- * alive while it waits.
+ * Settles like the promise, or, if that takes longer than `time` milliseconds, like `onTimeout()`. The timer keeps the process
+ * alive only if `isRef` is true: for a wait that must end even if nothing else is left to do.
  */
-export async function withTimeout(time: number, promise: Promise<unknown>): Promise<void> {
-  const timer = new AbortController()
-  const timeout = sleep(Math.min(time, MAX_DELAY), undefined, { signal: timer.signal }).catch(ignore)
-  try {
-    await Promise.race([promise, timeout])
-  } finally {
-    timer.abort()
-  }
-}
-
-/** Rejects with this error where a promise has not settled in time. */
-export async function withinTime<T>(time: number, promise: Promise<T>, late: () => Error): Promise<T> {
+export async function withTimeout<T, Late>(
+  promise: Promise<T>,
+  time: number,
+  onTimeout: () => Late | Promise<Late>,
+  { isRef = false } = {}
+): Promise<T | Late> {
   let timer: NodeJS.Timeout | undefined
-  const isLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late()), time).unref()
+  const late = new Promise<Late>((resolve, reject) => {
+    timer = setTimeout(
+      () => {
+        // `onTimeout` may throw.
+        Promise.resolve().then(onTimeout).then(resolve, reject)
+      },
+      Math.min(time, MAX_DELAY)
+    )
+    if (!isRef) timer.unref()
   })
   try {
-    return await Promise.race([promise, isLate])
+    return await Promise.race([promise, late])
   } finally {
     clearTimeout(timer)
   }
-}
-
-/**
- * Calls `onTimeout` if the promise has not settled after `time` milliseconds. Returns a promise that settles like the given
- * one, before or after that. The timer does not keep the process alive.
- */
-export function withDeadline<T>(time: number, promise: Promise<T>, onTimeout: () => void): Promise<T> {
-  const timer = setTimeout(onTimeout, time).unref()
-  return promise.finally(() => clearTimeout(timer))
 }
 
 /**

@@ -1,6 +1,7 @@
 // The broker over NATS. It uses the application's connection, which reconnects and subscribes again by itself.
 
 import { errors, invalidOption } from '../../internal/errors.ts'
+import { withTimeout } from '../../internal/promises.ts'
 import { check, type Checks, objectWith, validateOptions } from '../../internal/validate.ts'
 import type { Broker, BrokerNode } from '../broker.ts'
 import { RoundTrips } from './round-trips.ts'
@@ -141,12 +142,9 @@ class NatsBroker implements Broker {
     if (this.#client.isClosed()) return
     for (const subscription of this.#subscriptions.values()) subscription.unsubscribe()
     this.#subscriptions.clear()
-    let timer: NodeJS.Timeout | undefined
-    const isLate = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_TIMEOUT)
-    })
-    await Promise.race([this.#isConnected ? this.#client.flush().catch(() => {}) : undefined, isLate])
-    clearTimeout(timer)
+    if (!this.#isConnected) return
+    const flushed = this.#client.flush().catch(() => {})
+    await withTimeout(flushed, CLOSE_TIMEOUT, () => {}, { isRef: true })
   }
 
   #subscribe(channel: string): void {

@@ -1,6 +1,7 @@
 // The broker over Redis: it checks the options, chooses a library and a driver, and adds the prefix to the names of channels.
 
 import { errors, invalidOption } from '../../internal/errors.ts'
+import { withTimeout } from '../../internal/promises.ts'
 import { boolean, type Checks, nonEmptyString, validateOptions } from '../../internal/validate.ts'
 import type { Broker, BrokerNode } from '../broker.ts'
 import type { RedisDriver, RedisEvents, RedisLibrary } from './driver.ts'
@@ -125,13 +126,10 @@ class RedisBroker implements Broker {
   }
 
   async close(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const isIdle = new Promise<void>((resolve) => {
-      this.#onIdle = resolve
-      timer = setTimeout(resolve, CLOSE_TIMEOUT).unref()
-    })
-    if (this.#unconfirmed > 0) await isIdle
-    clearTimeout(timer)
+    if (this.#unconfirmed > 0) {
+      const idle = new Promise<void>((resolve) => (this.#onIdle = resolve))
+      await withTimeout(idle, CLOSE_TIMEOUT, () => {})
+    }
     this.#driver.close()
   }
 

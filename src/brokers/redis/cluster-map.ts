@@ -1,7 +1,7 @@
 // What is known of a cluster: which servers it has, and which of them has which slot. Drivers choose the servers for their connections
 // by it.
 
-import { withinTime } from '../../internal/promises.ts'
+import { withTimeout } from '../../internal/promises.ts'
 import { CONNECT_TIMEOUT, retryDelay, type Topology } from './driver.ts'
 import { unavailable } from './errors.ts'
 
@@ -58,11 +58,9 @@ export class ClusterMap {
     clearTimeout(this.#timer)
     this.#requestedAt = performance.now()
     try {
-      const topology = await withinTime(
-        CONNECT_TIMEOUT,
-        discover(),
-        () => new Error(`no server answered within ${CONNECT_TIMEOUT} ms`)
-      )
+      const topology = await withTimeout(discover(), CONNECT_TIMEOUT, (): never => {
+        throw new Error(`no server answered within ${CONNECT_TIMEOUT} ms`)
+      })
       this.#failures = 0
       this.current = topology
       if (!this.#isClosed) onTopology?.(topology)

@@ -2,7 +2,7 @@
 // not get from one to the other, for example after a failover.
 
 import { randomBytes } from 'node:crypto'
-import { withinTime } from '../../internal/promises.ts'
+import { withTimeout } from '../../internal/promises.ts'
 import type { RedisConnection, RedisDriver, RedisEvents } from './driver.ts'
 import { ignoreRefusal, isRefusal, unavailable } from './errors.ts'
 import { PersistentConnection, type PersistentConnectionOptions } from './persistent-connection.ts'
@@ -90,8 +90,9 @@ export class Path implements RedisDriver {
 
   /** Resolves when both connections answer, and a message that is published over one has arrived over the other. */
   async check(): Promise<void> {
-    const late = (): Error => unavailable(`Redis did not answer within ${CHECK_TIMEOUT} ms`)
-    await withinTime(CHECK_TIMEOUT, this.#probe(this.#options.probeChannel()), () => this.#giveUp(late()))
+    await withTimeout(this.#probe(this.#options.probeChannel()), CHECK_TIMEOUT, () =>
+      this.#giveUp(unavailable(`Redis did not answer within ${CHECK_TIMEOUT} ms`))
+    )
   }
 
   close(): void {
@@ -100,10 +101,10 @@ export class Path implements RedisDriver {
     this.#subscriber.connection.close()
   }
 
-  #giveUp(error: Error): Error {
+  #giveUp(error: Error): never {
     if (this.#options.hasFailover)
       for (const connection of [this.#publisher, this.#subscriber.connection]) connection.restart(error)
-    return error
+    throw error
   }
 
   async #probe(channel: string): Promise<void> {

@@ -1,6 +1,6 @@
 // A connection that is made again whenever it breaks. The libraries could do that too, but they would also keep or repeat commands.
 
-import { withinTime } from '../../internal/promises.ts'
+import { withTimeout } from '../../internal/promises.ts'
 import { ANSWER_TIMEOUT, type ConnectionEvents, type RedisConnection, retryDelay } from './driver.ts'
 import { unavailable } from './errors.ts'
 import { PendingCommands } from './pending-commands.ts'
@@ -27,7 +27,7 @@ export class PersistentConnection {
   readonly #options: PersistentConnectionOptions
   /** The connection in use, or the one that is being made. */
   #connection: RedisConnection | undefined
-  readonly #pending = new PendingCommands(() => this.restart(answerTimeout()))
+  readonly #pending = new PendingCommands(() => this.restart(lateAnswer()))
   #isReady = false
   #isClosed = false
   #isStarted = false
@@ -107,8 +107,8 @@ export class PersistentConnection {
     )
     this.#connection = connection
     if (this.#isClosed || hasEnded()) return connection.close()
-    await withinTime(ANSWER_TIMEOUT, connection.connect(), answerTimeout)
-    await withinTime(ANSWER_TIMEOUT, Promise.resolve(prepare?.(connection)), answerTimeout)
+    await withTimeout(connection.connect(), ANSWER_TIMEOUT, throwLate)
+    await withTimeout(Promise.resolve(prepare?.(connection)), ANSWER_TIMEOUT, throwLate)
     if (this.#isClosed || hasEnded()) return
     this.#isReady = true
     this.#failures = 0
@@ -130,6 +130,10 @@ export class PersistentConnection {
   }
 }
 
-function answerTimeout(): Error {
+function lateAnswer(): Error {
   return new Error(`the server did not answer within ${ANSWER_TIMEOUT} ms`)
+}
+
+function throwLate(): never {
+  throw lateAnswer()
 }

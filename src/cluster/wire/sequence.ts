@@ -1,7 +1,8 @@
 import type { Envelope } from './envelope.ts'
 
-/** For how many channels a sender knows which number comes next, and of how many senders a receiver which came last. */
+/** For how many channels a sender remembers the last number. */
 const MAX_CHANNELS = 16_384
+/** Of how many senders a receiver remembers the last number, for each channel. */
 const MAX_ORIGINS = 256
 const MAX_UINT32 = 2 ** 32 - 1
 
@@ -10,8 +11,8 @@ interface Count {
   sequence: number
 }
 
-/** Keeps a map from growing for ever: what came first goes first, a quarter at a time, which costs less than one by one. */
-function makePlace(map: Map<string, unknown>, max: number): void {
+/** Keeps a map below a size. Removes the oldest quarter at once, which costs less than one entry at a time. */
+function makeRoom(map: Map<string, unknown>, max: number): void {
   if (map.size < max) return
   for (const oldest of map.keys()) {
     map.delete(oldest)
@@ -20,8 +21,8 @@ function makePlace(map: Map<string, unknown>, max: number): void {
 }
 
 /**
- * Counts what a node sends on each channel, so that receivers notice what is missing and what comes twice. A channel that was
- * forgotten in between begins anew, in a later generation.
+ * Numbers the messages of a node on each channel, so that receivers notice gaps and duplicates. A channel whose number was
+ * forgotten starts again at 1, in a later generation.
  */
 export class SequenceNumbers {
   readonly #counts = new Map<string, Count>()
@@ -31,7 +32,7 @@ export class SequenceNumbers {
   next(channel: string): Readonly<Count> {
     let count = this.#counts.get(channel)
     if (count === undefined || count.sequence === MAX_UINT32) {
-      makePlace(this.#counts, MAX_CHANNELS)
+      makeRoom(this.#counts, MAX_CHANNELS)
       count = { generation: ++this.#generation, sequence: 0 }
       this.#counts.set(channel, count)
     }
@@ -40,44 +41,44 @@ export class SequenceNumbers {
   }
 }
 
-/** What arrives on the channels of a node, by sender: what is missing is counted, what comes twice is told. */
+/** Follows the numbers of the messages that arrive, for each channel and sender. */
 export class SequenceTracker {
   readonly #channels = new Map<string, Map<string, Count>>()
-  readonly #gap: (channel: string, origin: string) => void
-  /** Messages that were sent to this node and never came. */
+  readonly #onGap: (channel: string, origin: string) => void
+  /** Messages that were sent to this node and did not arrive. */
   missed = 0
 
-  /** `gap` is told on which channel something of which sender is missing, in front of the message that shows it. */
-  constructor(gap: (channel: string, origin: string) => void = () => {}) {
-    this.#gap = gap
+  /** @param onGap is called when messages are missing, before `isNew` returns for the message that shows it. */
+  constructor(onGap: (channel: string, origin: string) => void = () => {}) {
+    this.#onGap = onGap
   }
 
-  /** False for a message that has already come, or stands behind one that should have come later. */
+  /** Returns false for a message that has arrived before, or after a later one. */
   isNew(
     channel: string,
     { origin, generation, sequence }: Pick<Envelope, 'origin' | 'generation' | 'sequence'>
   ): boolean {
-    // Publishers that do not count send zeros.
+    // Publishers that do not number their messages send zeros.
     if (generation === 0) return true
     let origins = this.#channels.get(channel)
     if (origins === undefined) this.#channels.set(channel, (origins = new Map()))
     const last = origins.get(origin)
     if (last === undefined) {
-      makePlace(origins, MAX_ORIGINS)
+      makeRoom(origins, MAX_ORIGINS)
       origins.set(origin, { generation, sequence })
       return true
     }
     if (generation < last.generation || (generation === last.generation && sequence <= last.sequence)) return false
-    // How many of an earlier generation are missing nobody can say.
+    // It is not known how many messages of the earlier generation are missing.
     const missing = sequence - 1 - (generation === last.generation ? last.sequence : 0)
     last.generation = generation
     last.sequence = sequence
     this.missed += missing
-    if (missing > 0) this.#gap(channel, origin)
+    if (missing > 0) this.#onGap(channel, origin)
     return true
   }
 
-  /** The node has left a channel: what it misses there from now on, it does not want. */
+  /** The node has unsubscribed from a channel. What it misses there is not missing. */
   forget(channel: string): void {
     this.#channels.delete(channel)
   }

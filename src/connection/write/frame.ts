@@ -1,6 +1,6 @@
 import { type DeflateParams, deflateLater, deflateNow } from '../compression/deflate.ts'
 
-/** Payloads of up to this many bytes are copied behind their header: to write one buffer costs less than to write two. */
+/** Payloads of up to this many bytes are copied after their header, because writing one buffer costs less than writing two. */
 export const COPY_LIMIT = 4 * 1024
 
 /** Payloads of up to this many bytes are compressed at once: that costs less than a trip to another thread and back. */
