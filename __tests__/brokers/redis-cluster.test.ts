@@ -137,6 +137,68 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
           await victim.start()
         }
       })
+
+      // Each server has only some of the channels.
+      if (!sharded) return
+
+      test('a slot that moves while the subscription to another channel is awaited', async () => {
+        const news = 'news'
+        const from = cluster.ownerOf(prefix() + news)
+        const [slow, to] = cluster.masters.filter((server) => server !== from) as [Engine, Engine]
+        const other = Array.from({ length: 100 }, (___, i) => `other ${i}`).find(
+          (channel) => cluster.ownerOf(prefix() + channel) === slow
+        ) as string
+        const lists = (server: Engine, text: string): boolean =>
+          cluster.cli(server, 'PUBSUB', 'SHARDCHANNELS', `${prefix()}*`).includes(text)
+        await slow.signal('SIGSTOP')
+        const subscribed = listener.broker.subscribe([news, other]).then(
+          () => true,
+          () => false
+        )
+        try {
+          await until(() => lists(from, news), 'the first subscription')
+          cluster.move(prefix() + news, to, from)
+          await until(() => listener.lostWith.length > 0, 'the report of the move')
+          // A check has subscribed to all that is known when it sends its own message.
+          await eventually(() => (void listener.broker.check().catch(() => {}), lists(to, 'probe')), 'the check')
+        } finally {
+          await slow.signal('SIGCONT')
+        }
+        if (!(await subscribed))
+          await eventually(
+            () =>
+              listener.broker.subscribe([news, other]).then(
+                () => true,
+                () => false
+              ),
+            'the subscriptions'
+          )
+        await expectRecovery()
+        await eventually(
+          () =>
+            publisher.publish(news, 'new').then(
+              () => true,
+              () => false
+            ),
+          'the message'
+        )
+        await until(() => listener.texts(news).includes('new'), 'the arrival')
+      })
+
+      test('a server that is away when its channels and others are left', async () => {
+        const [victim] = cluster.masters as [Engine]
+        try {
+          await victim.signal('SIGKILL')
+          await until(() => listener.lostWith.length > 0, 'the report of the loss')
+          // What is refused is as it was before.
+          await expect(listener.broker.unsubscribe(CHANNELS)).rejects.toThrow(
+            'The engine of the broker is not available'
+          )
+        } finally {
+          await victim.start()
+        }
+        await expectRecovery()
+      })
     })
   })
 })

@@ -46,7 +46,10 @@ export interface Broker {
    */
   subscribe(channels: readonly string[]): Promise<void>
 
-  /** Ends subscriptions. It MUST ignore channels that are not subscribed to. */
+  /**
+   * Ends subscriptions. It MUST ignore channels that are not subscribed to. If the promise rejects, all subscriptions MUST be in
+   * force again before `check` resolves.
+   */
   unsubscribe(channels: readonly string[]): Promise<void>
 
   /**

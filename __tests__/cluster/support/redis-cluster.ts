@@ -63,10 +63,13 @@ export class RedisCluster {
     return this.servers.find((server) => this.cli(server, 'ROLE').split('\n')[2] === `${master.port}`) as Engine
   }
 
+  ownerOf(channel: string): Engine {
+    return this.masters.find((server) => this.#hasSlot(server, slotOf(channel))) as Engine
+  }
+
   /** Moves the slot of a channel to this server. */
-  move(channel: string, to: Engine): void {
+  move(channel: string, to: Engine, from = this.ownerOf(channel)): void {
     const slot = slotOf(channel)
-    const from = this.masters.find((server) => this.#hasSlot(server, slot)) as Engine
     if (from === to) return
     this.cli(to, 'CLUSTER', 'SETSLOT', `${slot}`, 'IMPORTING', this.#idOf(from))
     this.cli(from, 'CLUSTER', 'SETSLOT', `${slot}`, 'MIGRATING', this.#idOf(to))

@@ -85,5 +85,12 @@ const MAX_CHANNELS = 1_000
 export function inBatches(channels: readonly string[], send: (batch: string[]) => Promise<unknown>): Promise<unknown> {
   const commands: Promise<unknown>[] = []
   for (let i = 0; i < channels.length; i += MAX_CHANNELS) commands.push(send(channels.slice(i, i + MAX_CHANNELS)))
-  return Promise.all(commands)
+  return allSettled(commands)
+}
+
+/** Waits for all commands, also if one fails, so that none is still under way after it. Then rejects with the first error. */
+export async function allSettled(commands: readonly Promise<unknown>[]): Promise<void> {
+  const results = await Promise.allSettled(commands)
+  const failed = results.find(({ status }) => status === 'rejected')
+  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
 }

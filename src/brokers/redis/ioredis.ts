@@ -1,6 +1,7 @@
 // Redis through ioredis, without its reconnecting and redirecting.
 
 import {
+  allSettled,
   CONNECT_TIMEOUT,
   type ConnectionEvents,
   inBatches,
@@ -155,7 +156,7 @@ class IoRedisConnection implements RedisConnection {
   }
 
   unsubscribe(channels: readonly string[]): Promise<unknown> {
-    if (this.#isSharded) return Promise.all(channels.map((channel) => this.#client.sunsubscribe(channel)))
+    if (this.#isSharded) return allSettled(channels.map((channel) => this.#client.sunsubscribe(channel)))
     return inBatches(channels, (batch) => this.#client.unsubscribe(...batch))
   }
 

@@ -1,6 +1,7 @@
 // Redis through node-redis, without its reconnecting and redirecting.
 
 import {
+  allSettled,
   CONNECT_TIMEOUT,
   type ConnectionEvents,
   type RedisConnection,
@@ -174,7 +175,7 @@ class NodeRedisConnection implements RedisConnection {
 
   unsubscribe(channels: readonly string[]): Promise<unknown> {
     if (!this.#isSharded) return this.#client.unsubscribe(channels, this.#listener, true)
-    return Promise.all(channels.map((channel) => this.#client.sUnsubscribe(channel, this.#listener, true)))
+    return allSettled(channels.map((channel) => this.#client.sUnsubscribe(channel, this.#listener, true)))
   }
 
   ping(): Promise<unknown> {

@@ -36,6 +36,7 @@ export class Path implements RedisDriver {
   readonly #publisher: PersistentConnection
   readonly #subscriber: Subscriber
   #probeChannel: string | undefined
+  #check: Promise<void> | undefined
   #resolveProbe = (): void => {}
   #rejectProbe = (_error: Error): void => {}
 
@@ -77,6 +78,8 @@ export class Path implements RedisDriver {
 
   /** Drops channels that the server no longer has. */
   forget(channels: readonly string[]): void {
+    if (this.#probeChannel !== undefined && channels.includes(this.#probeChannel))
+      this.#rejectProbe(subscriptionsEnded())
     this.#subscriber.forget(channels)
   }
 
@@ -88,17 +91,26 @@ export class Path implements RedisDriver {
     this.#subscriber.connection.restart(subscriptionsEnded())
   }
 
-  /** Resolves when both connections answer, and a message that is published over one has arrived over the other. */
-  async check(): Promise<void> {
-    await withTimeout(this.#probe(this.#options.probeChannel()), CHECK_TIMEOUT, () =>
-      this.#giveUp(unavailable(`Redis did not answer within ${CHECK_TIMEOUT} ms`))
-    )
+  /**
+   * Resolves when both connections answer, and a message that is published over one has arrived over the other. Checks at the
+   * same time are one: a second probe would leave the first without an arrival, as if the server did not answer.
+   */
+  check(): Promise<void> {
+    this.#check ??= this.#probeWithTimeout().finally(() => (this.#check = undefined))
+    return this.#check
   }
 
   close(): void {
+    this.#rejectProbe(subscriptionsEnded())
     this.#options.onClose?.()
     this.#publisher.close()
     this.#subscriber.connection.close()
+  }
+
+  async #probeWithTimeout(): Promise<void> {
+    await withTimeout(this.#probe(this.#options.probeChannel()), CHECK_TIMEOUT, () =>
+      this.#giveUp(unavailable(`Redis did not answer within ${CHECK_TIMEOUT} ms`))
+    )
   }
 
   #giveUp(error: Error): never {

@@ -1,7 +1,7 @@
 // The driver for a cluster with sharded channels: a message only goes to the server that has the slot of its channel.
 
 import { ClusterMap } from './cluster-map.ts'
-import type { RedisDriver, RedisEvents, RedisLibrary, Topology } from './driver.ts'
+import { allSettled, type RedisDriver, type RedisEvents, type RedisLibrary, type Topology } from './driver.ts'
 import { isWrongServer, unavailable } from './errors.ts'
 import { newProbeChannel, Path } from './path.ts'
 import type { PersistentConnectionOptions } from './persistent-connection.ts'
@@ -52,14 +52,24 @@ export class ShardedDriver implements RedisDriver {
 
   subscribe(channels: readonly string[]): Promise<unknown> {
     return this.#afterFirstRefresh(async () => {
-      await this.#watch(this.#onEachPath(channels, (path, part) => path.subscribe(part)))
+      await this.#watch(Promise.all(this.#onEachPath(channels, (path, part) => path.subscribe(part))))
+      // While some commands were awaited, the slots of other channels may have moved.
+      if (this.#misplacedAmong(channels).length > 0) {
+        this.#reportMove()
+        throw slotsMoving()
+      }
       for (const channel of channels) this.#channels.add(channel)
     })
   }
 
   unsubscribe(channels: readonly string[]): Promise<unknown> {
     return this.#afterFirstRefresh(async () => {
-      await this.#watch(this.#onEachPath(channels, (path, part) => path.unsubscribe(part)))
+      try {
+        await this.#watch(allSettled(this.#onEachPath(channels, (path, part) => path.unsubscribe(part))))
+      } catch (error) {
+        this.#renewSubscriptions(channels)
+        throw error
+      }
       for (const channel of channels) this.#channels.delete(channel)
     })
   }
@@ -108,14 +118,25 @@ export class ShardedDriver implements RedisDriver {
     this.#events.onLost(slotsMoving())
   }
 
+  /** After a failed unsubscribe: some servers may have ended these subscriptions, but the hub still believes that it has all of them. */
+  #renewSubscriptions(channels: readonly string[]): void {
+    for (const path of this.#paths.values()) path.forget(channels)
+    this.#isMisplaced = true
+  }
+
+  /** The channels that are not subscribed to at the server that has their slot now. */
+  #misplacedAmong(channels: readonly string[]): string[] {
+    return channels.filter((channel) => !this.#pathFor(channel).channels.has(channel))
+  }
+
   /** Subscribes to each channel at the server that has it now. */
   async #placeChannels(): Promise<void> {
     this.#isMisplaced = false
     try {
       for (const path of this.#pathsToRenew) path.renewSubscriber()
       this.#pathsToRenew.clear()
-      const missing = [...this.#channels].filter((channel) => !this.#pathFor(channel).channels.has(channel))
-      await this.#onEachPath(missing, (path, part) => path.subscribe(part))
+      const misplaced = this.#misplacedAmong([...this.#channels])
+      await Promise.all(this.#onEachPath(misplaced, (path, part) => path.subscribe(part)))
     } catch (error) {
       this.#isMisplaced = true
       throw error
@@ -143,7 +164,7 @@ export class ShardedDriver implements RedisDriver {
   #onEachPath(
     channels: readonly string[],
     command: (path: Path, part: string[]) => Promise<unknown>
-  ): Promise<unknown> {
+  ): Promise<unknown>[] {
     const parts = new Map<Path, string[]>()
     for (const channel of channels) {
       const path = this.#pathFor(channel)
@@ -151,7 +172,7 @@ export class ShardedDriver implements RedisDriver {
       if (part === undefined) parts.set(path, [channel])
       else part.push(channel)
     }
-    return Promise.all([...parts].map(([path, part]) => command(path, part)))
+    return [...parts].map(([path, part]) => command(path, part))
   }
 
   /** @throws FST_BLAZE_WS_BROKER_UNAVAILABLE if no server has the slot of the channel. */
