@@ -18,7 +18,7 @@
 
 // The plugin and its routes
 export { default } from './plugin.ts'
-export type { BlazeWsOptions } from './plugin/options.ts'
+export type { BlazeWsOptions } from './plugin/plugin-options.ts'
 export type { ShutdownOptions } from './shutdown.ts'
 export type { WebSocketHandler, WebSocketRouteOptions } from './route/types.ts'
 
@@ -47,14 +47,14 @@ export {
 } from './internal/message.ts'
 
 // The end of a connection
-export { CloseCode, CloseError, type CloseInfo, isCloseError, isUnexpectedCloseError } from './internal/close.ts'
+export { CloseCode, CloseError, type CloseInfo, isCloseError, isUnexpectedCloseError } from './internal/close-codes.ts'
 
 // The hub: broadcasts and rooms
 export { WebSocketHub } from './hub/hub.ts'
-export type { HubOptions, HubOwner } from './hub/options.ts'
+export type { HubOptions, HubOwner } from './hub/hub-options.ts'
 export type { BroadcastOptions, RoomTarget } from './hub/recipients.ts'
 export type { DisconnectOptions, DisconnectTarget } from './hub/disconnect.ts'
-export type { HubEvents } from './hub/events.ts'
+export type { HubEvents } from './hub/client-events.ts'
 export type { HubStats } from './hub/stats.ts'
 
 // The cluster: hubs of several nodes

@@ -2,7 +2,7 @@ import { isGeneratorFunction } from 'node:util/types'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 import { isConfigKey, type WebSocketConfig } from './config/route-config.ts'
 import { describe, errors } from './internal/errors.ts'
-import { RouteEndpoint, type ServerServices, withEndpoint } from './route/endpoint.ts'
+import { RouteEndpoint, type ServerServices, withEndpoint } from './route/route-endpoint.ts'
 import type { InstanceHooks } from './route/instance-hooks.ts'
 import type { WebSocketHandler, WebSocketRouteOptions } from './route/types.ts'
 

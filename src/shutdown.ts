@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { CloseCode, fitReason, isSendableCloseCode } from './internal/close.ts'
+import { CloseCode, fitReason, isSendableCloseCode } from './internal/close-codes.ts'
 import type { WebSocketConnection } from './connection/connection.ts'
 import type { ConnectionEvents } from './connection/events.ts'
 import type { ShutdownState } from './connection/context.ts'

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { WebSocketConfig, WebSocketConnection } from '../../src/index.ts'
-import { networkOf } from '../../src/internal/address.ts'
+import { networkOf } from '../../src/internal/ip-address.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
 

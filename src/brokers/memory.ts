@@ -1,4 +1,4 @@
-import { brand, shared } from '../internal/copies.ts'
+import { brand, shared } from '../internal/package-copies.ts'
 import { errors } from '../internal/errors.ts'
 import { check, type Checks, validateOptions } from '../internal/validate.ts'
 import type { Broker, BrokerNode } from './broker.ts'

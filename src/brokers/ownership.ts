@@ -1,4 +1,4 @@
-import { shared } from '../internal/copies.ts'
+import { shared } from '../internal/package-copies.ts'
 import { describe, errors } from '../internal/errors.ts'
 import { hasMethods } from '../internal/validate.ts'
 import type { Broker } from './broker.ts'

@@ -1,7 +1,7 @@
 import type { Broker } from '../brokers/broker.ts'
 import { takeOwnership } from '../brokers/ownership.ts'
 import { checkHubName } from './hub-name.ts'
-import { assertSendable, CloseCode, fitReason } from '../internal/close.ts'
+import { assertSendable, CloseCode, fitReason } from '../internal/close-codes.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../internal/payload.ts'
 import { errors } from '../internal/errors.ts'
 import { assertKeys } from '../internal/validate.ts'

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { shared } from '../internal/copies.ts'
+import { shared } from '../internal/package-copies.ts'
 import { invalidOption } from '../internal/errors.ts'
 
 export type CheckOrigin = (request: FastifyRequest) => boolean | Promise<boolean>

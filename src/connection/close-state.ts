@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { CloseCode, CloseError, type CloseInfo } from '../internal/close.ts'
+import { CloseCode, CloseError, type CloseInfo } from '../internal/close-codes.ts'
 
 /** Called with a connection that is fully closed. */
 type CloseListener = (connection: object) => void

@@ -3,10 +3,10 @@ import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { LimitedConnection } from '../config/rate-limit.ts'
 import type { WebSocketConfig } from '../config/route-config.ts'
-import { addressOf } from '../internal/address.ts'
-import { assertSendable, assertTimeout, CloseCode, type CloseInfo, fitReason } from '../internal/close.ts'
+import { addressOf } from '../internal/ip-address.ts'
+import { assertSendable, assertTimeout, CloseCode, type CloseInfo, fitReason } from '../internal/close-codes.ts'
 import { newConnectionId } from '../internal/connection-id.ts'
-import { brand } from '../internal/copies.ts'
+import { brand } from '../internal/package-copies.ts'
 import { describe, errors } from '../internal/errors.ts'
 import {
   BinaryMessage,

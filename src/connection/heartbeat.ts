@@ -1,4 +1,4 @@
-import { CloseCode } from '../internal/close.ts'
+import { CloseCode } from '../internal/close-codes.ts'
 import type { CloseState } from './close-state.ts'
 import type { WebSocketConfig } from '../config/route-config.ts'
 import { now } from '../internal/clock.ts'

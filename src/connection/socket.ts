@@ -1,5 +1,5 @@
 import { WebSocket } from 'ws'
-import { assertSendable, fitReason } from '../internal/close.ts'
+import { assertSendable, fitReason } from '../internal/close-codes.ts'
 import { BinaryMessage, type WebSocketMessage } from '../internal/message.ts'
 import type { BinaryType, MessageEmitter } from './read/message-emitter.ts'
 import { hasBadFrame } from './compression/ws-private.ts'

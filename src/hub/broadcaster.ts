@@ -3,7 +3,7 @@ import type { WebSocketConnection } from '../connection/connection.ts'
 import { atEndOfTurn, type EndOfTurn } from '../internal/end-of-turn.ts'
 import type { PreparedMessage } from '../connection/write/prepared-message.ts'
 import { BroadcastGroup } from './broadcast-group.ts'
-import type { ClientEvents } from './events.ts'
+import type { ClientEvents } from './client-events.ts'
 import { deliver } from './slow-consumer.ts'
 import type { BroadcastStats } from './stats.ts'
 

@@ -1,5 +1,5 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
-import { CloseCode } from '../internal/close.ts'
+import { CloseCode } from '../internal/close-codes.ts'
 import { withTimeout } from '../internal/promises.ts'
 import { isConnectionId } from '../internal/connection-id.ts'
 import { Rooms } from './rooms.ts'

@@ -1,7 +1,7 @@
 import { WebSocketConnection } from '../connection/connection.ts'
 import { describe, errors } from '../internal/errors.ts'
 import { checkTargets } from '../internal/targets.ts'
-import { callFilter } from './arguments.ts'
+import { callFilter } from './argument-checks.ts'
 import type { Clients } from './clients.ts'
 
 /** The options of `hub.disconnect()`. */

@@ -1,9 +1,9 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import { WebSocketConnection } from '../connection/connection.ts'
 import { PreparedMessage } from '../connection/write/prepared-message.ts'
-import { assertSendable, assertTimeout, CloseCode, fitReason } from '../internal/close.ts'
+import { assertSendable, assertTimeout, CloseCode, fitReason } from '../internal/close-codes.ts'
 import { isConnectionId } from '../internal/connection-id.ts'
-import { brand } from '../internal/copies.ts'
+import { brand } from '../internal/package-copies.ts'
 import { emit, Emitter } from '../internal/emitter.ts'
 import { invalidOption } from '../internal/errors.ts'
 import { TextMessage } from '../internal/message.ts'
@@ -11,13 +11,13 @@ import { assertDataType, jsonOf, ownCopy, payloadOf } from '../internal/payload.
 import { assertRoomName } from '../internal/room-name.ts'
 import { checkTargets, targetsFromOptions } from '../internal/targets.ts'
 import type { Presence } from '../presence/presence.ts'
-import { assertConnection } from './arguments.ts'
+import { assertConnection } from './argument-checks.ts'
 import { Broadcaster } from './broadcaster.ts'
 import { Clients } from './clients.ts'
 import { type DisconnectOptions, type DisconnectTarget, roomsAndIdsIn, selectClients } from './disconnect.ts'
-import { ClientEvents, HUB_EVENTS, type HubEvents, logListenerError } from './events.ts'
+import { ClientEvents, HUB_EVENTS, type HubEvents, logListenerError } from './client-events.ts'
 import { HubCluster } from './hub-cluster.ts'
-import { type HubOptions, resolveHubOptions } from './options.ts'
+import { type HubOptions, resolveHubOptions } from './hub-options.ts'
 import {
   assertBroadcastOptions,
   type BroadcastOptions,

@@ -3,7 +3,7 @@ import { describe, errors } from '../internal/errors.ts'
 import type { MessageType } from '../internal/message.ts'
 import { assertTargetCount, keepValidIds } from '../internal/targets.ts'
 import { assertKeys } from '../internal/validate.ts'
-import { assertConnection, callFilter } from './arguments.ts'
+import { assertConnection, callFilter } from './argument-checks.ts'
 import type { Clients } from './clients.ts'
 
 /** Who gets a broadcast, and as which type of message. */

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { shared } from './copies.ts'
+import { shared } from './package-copies.ts'
 
 // The id of a connection is the id of its process, a hyphen and a UUID. A room's name may be a UUID, but never such an id. So
 // every target is clearly a room or a connection, and no client can join a room to read the messages for another connection.

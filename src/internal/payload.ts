@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import secureJson from 'secure-json-parse'
-import { CloseCode } from './close.ts'
+import { CloseCode } from './close-codes.ts'
 import { describe, errors } from './errors.ts'
 import { BinaryMessage, type DataType, TextMessage, type WebSocketMessage } from './message.ts'
 

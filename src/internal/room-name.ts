@@ -1,4 +1,4 @@
-import { violation } from './close.ts'
+import { violation } from './close-codes.ts'
 import { isConnectionId } from './connection-id.ts'
 import { describe, errors } from './errors.ts'
 

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { WebSocketConnection } from '../connection/connection.ts'
-import { CloseCode, isCloseError, isSendableCloseCode } from '../internal/close.ts'
+import { CloseCode, isCloseError, isSendableCloseCode } from '../internal/close-codes.ts'
 import type { Shutdown } from '../shutdown.ts'
 
 /** Closes a connection whose handler has thrown or rejected. Logs the error, unless the end of the connection caused it. */

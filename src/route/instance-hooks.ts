@@ -1,9 +1,9 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import type { Endpoint } from '../upgrade/endpoint.ts'
+import type { Endpoint } from '../upgrade/upgrade-endpoint.ts'
 import type { Handshakes } from '../upgrade/handshakes.ts'
 import type { Refusals } from '../upgrade/refusals.ts'
 import type { RouteProbe } from '../upgrade/route-probe.ts'
-import { endpointOf } from './endpoint.ts'
+import { endpointOf } from './route-endpoint.ts'
 
 /** Adds the plugin's hooks to every Fastify instance that has WebSocket routes. */
 export class InstanceHooks {

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { allowAllOrigins } from '../config/origin.ts'
-import { endpointOf } from './endpoint.ts'
+import { endpointOf } from './route-endpoint.ts'
 
 /** The warning names this many routes at most. */
 const MAX_NAMES = 10

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketConfig } from '../config/route-config.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { errors } from '../internal/errors.ts'
-import { addressOf, networkOf } from '../internal/address.ts'
+import { addressOf, networkOf } from '../internal/ip-address.ts'
 
 /** The seconds after which a client that was refused because of a limit may try again. */
 export const RETRY_AFTER = 5

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { assertSendable, CloseCode, fitReason } from '../internal/close.ts'
+import { assertSendable, CloseCode, fitReason } from '../internal/close-codes.ts'
 import { errors } from '../internal/errors.ts'
 import { type Upgrade, upgradeOf } from './upgrade.ts'
 

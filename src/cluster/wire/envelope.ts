@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
-import { isSendableCloseCode } from '../../internal/close.ts'
+import { isSendableCloseCode } from '../../internal/close-codes.ts'
 import { BinaryMessage, TextMessage } from '../../internal/message.ts'
 import { MAX_TARGETS } from '../../internal/targets.ts'
 

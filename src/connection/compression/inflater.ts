@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocketConfig } from '../../config/route-config.ts'
-import { CloseCode } from '../../internal/close.ts'
+import { CloseCode } from '../../internal/close-codes.ts'
 import type { ReadQueue } from '../read/read-queue.ts'
 import type { ServerSocket } from '../socket.ts'
 import { inflate } from './deflate.ts'

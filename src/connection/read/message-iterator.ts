@@ -1,4 +1,4 @@
-import { isCloseError } from '../../internal/close.ts'
+import { isCloseError } from '../../internal/close-codes.ts'
 import { errors } from '../../internal/errors.ts'
 import type { WebSocketMessage } from '../../internal/message.ts'
 import type { ReadQueue, Reader } from './read-queue.ts'

@@ -13,9 +13,9 @@
  */
 import type { Duplex } from 'node:stream'
 import { now } from '../../internal/clock.ts'
-import type { CloseError } from '../../internal/close.ts'
+import type { CloseError } from '../../internal/close-codes.ts'
 import { markHandled } from '../../internal/promises.ts'
-import { reportsLater } from './stream.ts'
+import { reportsLater } from './stream-state.ts'
 
 const EMPTY = Buffer.alloc(0)
 

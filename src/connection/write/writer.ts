@@ -1,13 +1,13 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocketConfig } from '../../config/route-config.ts'
-import type { CloseError } from '../../internal/close.ts'
+import type { CloseError } from '../../internal/close-codes.ts'
 import { atEndOfTurn, type EndOfTurn } from '../../internal/end-of-turn.ts'
 import { rejected } from '../../internal/promises.ts'
 import { Backpressure, type BlockableWriter, SendProgress, type StallTimer } from './backpressure.ts'
 import type { Broadcast, Frame } from './frame.ts'
 import { giveBack, NO_QUEUE, takeQueue } from './send-queue.ts'
 import type { SharedFrames } from './shared-frames.ts'
-import { isBroken } from './stream.ts'
+import { isBroken } from './stream-state.ts'
 
 /** How many bytes a connection may have unsent beyond its `writeBufferSize`, even if writes are not awaited. */
 export const MAX_UNSENT = 16 * 1024 * 1024

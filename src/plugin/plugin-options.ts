@@ -1,7 +1,7 @@
 import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import { defaultWebSocketConfig, resolveConfig, type WebSocketConfig } from '../config/route-config.ts'
-import { type HubOptions, resolveHubOptions } from '../hub/options.ts'
+import { type HubOptions, resolveHubOptions } from '../hub/hub-options.ts'
 import { invalidOption } from '../internal/errors.ts'
 import { type Checks, integer, validateOptions } from '../internal/validate.ts'
 import { resolveShutdownOptions, type ShutdownOptions } from '../shutdown.ts'

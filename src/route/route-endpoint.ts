@@ -8,7 +8,7 @@ import { Session, type SessionServices } from '../connection/session.ts'
 import type { ServerSocket } from '../connection/socket.ts'
 import type { Shutdown } from '../shutdown.ts'
 import { Admission } from '../upgrade/admission.ts'
-import type { Endpoint, OpenConnection } from '../upgrade/endpoint.ts'
+import type { Endpoint, OpenConnection } from '../upgrade/upgrade-endpoint.ts'
 import { closeAfterError } from './handler-error.ts'
 import type { WebSocketHandler } from './types.ts'
 

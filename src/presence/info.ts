@@ -1,6 +1,6 @@
 import secureJson from 'secure-json-parse'
 import { MAX_INFO } from '../cluster/wire/protocol.ts'
-import { violation } from '../internal/close.ts'
+import { violation } from '../internal/close-codes.ts'
 import { describe, errors } from '../internal/errors.ts'
 import { jsonOf } from '../internal/payload.ts'
 
