@@ -320,3 +320,31 @@ test('a listener that fails is logged, and disturbs nobody', async () => {
   client.socket.close()
   await eventually(() => logs.filter(({ msg }) => msg.includes('listener')).length === 2)
 })
+
+describe('a listener that lets a connection back in', () => {
+  async function startWithOne(): Promise<{ hub: WebSocketHub; client: TestClient; ws: WebSocketConnection }> {
+    const { hub, enter } = await startNode()
+    const client = await enter('game', 'Ann')
+    return { hub, client, ws: hub.getClients()[0]! }
+  }
+
+  test('when it leaves the room: it is a member again, until it closes', async () => {
+    const { hub, client, ws } = await startWithOne()
+    hub.presence.once('leave', (room) => void hub.join(ws, room))
+    hub.leave(ws, 'game')
+    expect([hub.rooms(ws), hub.getClients('game')]).toEqual([['game'], [ws]])
+    client.socket.close()
+    await eventually(() => hub.getClientCount() === 0, 'the close')
+    expect(hub.getRooms()).toEqual([])
+  })
+
+  test('when it is unregistered: the hub forgets it when it closes', async () => {
+    const { hub, client, ws } = await startWithOne()
+    hub.presence.once('leave', () => void hub.join(ws, 'lobby'))
+    hub.unregister(ws)
+    expect(hub.rooms(ws)).toEqual(['lobby'])
+    await client.close()
+    await eventually(() => ws.closeInfo !== undefined, 'the close')
+    expect([hub.getClientCount(), hub.getRooms()]).toEqual([0, []])
+  })
+})

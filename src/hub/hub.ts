@@ -311,10 +311,11 @@ export class WebSocketHub extends Emitter<HubEvents> {
   /** Removes a connection from the hub and its rooms. False if it was not registered. */
   #remove(ws: WebSocketConnection): boolean {
     if (!this.#clients.remove(ws)) return false
+    // Before it leaves its rooms: a listener of presence may register it again.
+    ws.session.closeState.removeListener(this.#closeListener)
     const rooms = this.#clients.rooms.of(ws)
     this.#broadcaster.endGroup()
     this.#clients.rooms.removeFromAll(ws)
-    ws.session.closeState.removeListener(this.#closeListener)
     this.#events.emit('unregister', ws, rooms)
     return true
   }

@@ -52,14 +52,16 @@ export class Rooms {
     addTo(this.#roomsOf, ws, room)
   }
 
+  // The observer is told last: a listener of presence may let the connection join a room again.
   remove(ws: WebSocketConnection, room: string): void {
-    this.#removeMember(ws, room)
     removeFrom(this.#roomsOf, ws, room)
+    this.#removeMember(ws, room)
   }
 
   removeFromAll(ws: WebSocketConnection): void {
-    for (const room of this.#roomsOf.get(ws) ?? []) this.#removeMember(ws, room)
+    const rooms = this.of(ws)
     this.#roomsOf.delete(ws)
+    for (const room of rooms) this.#removeMember(ws, room)
   }
 
   #removeMember(ws: WebSocketConnection, room: string): void {
