@@ -131,6 +131,24 @@ test('a channel that is left before the engine has it is forgotten, and a waiter
   expect([left, subscriptions.has('b'), await late]).toEqual([['a', 'a', 'b'], false, true])
 })
 
+test('what arrives until the engine has confirmed the end is forgotten, too', async () => {
+  const engine = new SlowEngine()
+  const left: string[] = []
+  const subscriptions = new Subscriptions(engine.broker, {
+    isAway: () => false,
+    onFailed: () => {},
+    onUnsubscribed: (channel) => left.push(channel)
+  })
+  subscriptions.need('a')
+  await settled()
+  await engine.answer(false)
+  subscriptions.release('a', 0)
+  subscriptions.check(LINGER)
+  left.length = 0
+  await engine.answer(false)
+  expect([left, subscriptions.has('a')]).toEqual([['a'], false])
+})
+
 test('the end of it all lets nobody wait', async () => {
   const subscriptions = new Subscriptions(new SlowEngine().broker, {
     isAway: () => false,

@@ -156,7 +156,7 @@ export class Subscriptions implements EndOfTick {
     for (const channel of channels) {
       channel.isPending = false
       channel.isSubscribed = isSubscribed
-      if (!isSubscribed && channel.users === 0) this.#channels.delete(channel.name)
+      if (!isSubscribed && channel.users === 0) this.#forget(channel)
       else this.#update(channel)
     }
     this.#resolveWaiters()
@@ -168,6 +168,12 @@ export class Subscriptions implements EndOfTick {
     if (!wasSubscribe) this.#onAnswer(channels, true)
     else for (const channel of channels) this.#forgetIfUnused(channel)
     this.#listener.onFailed(error)
+  }
+
+  /** The engine no longer sends anything on this channel, but may have done so since it was asked. */
+  #forget(channel: Channel): void {
+    this.#channels.delete(channel.name)
+    this.#listener.onUnsubscribed(channel.name)
   }
 
   /**
