@@ -89,6 +89,16 @@ describeWith(REDIS, 'over Redis', () => {
     await publisher.close()
   })
 
+  test('a publisher waits for what is on its way if the message is too long for another channel', async () => {
+    const publisher = createPublisher(redisBroker({ client: new Redis(await freePort(), { lazyConnect: true }) }))
+    const longest = 'x'.repeat(16 * 1024 * 1024 - 28)
+    const id = '0123456789ab-01234567-89ab-4cde-8f01-23456789abcd'
+    await expect(publisher.to(['x', id]).broadcast(longest)).rejects.toMatchObject({
+      code: 'FST_BLAZE_WS_BROKER_UNAVAILABLE'
+    })
+    await publisher.close()
+  })
+
   test('another language can publish, too', async () => {
     const node = await startRooms(redisBroker({ client: new Redis(redis.port, { lazyConnect: true }) }))
     const [x, y] = await Promise.all([node.join('café'), node.join('y')])

@@ -79,8 +79,12 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
   })
   const publish = async (targets: readonly string[] | undefined, message: Message): Promise<void> => {
     if (isClosed) throw new errors.BROKER_UNAVAILABLE('the publisher is closed')
-    sender.broadcast(targets, message)
-    await Promise.all(pending.splice(0))
+    try {
+      sender.broadcast(targets, message)
+    } finally {
+      // If the message is too long for one of its channels, it is on its way on others.
+      await Promise.all(pending.splice(0))
+    }
   }
   const publisher: Publisher = {
     async broadcast(data, options = {}) {
