@@ -423,3 +423,14 @@ test.each<[object | string, RegExp]>([
   expect(() => hub.broadcast('secret', options as never)).toThrow(message)
   expect(await drained(hub, [client])).toEqual([[]])
 })
+
+test.each<[unknown, RegExp]>([
+  [null, /"options": must be an object with keys of local, got null/],
+  [{ loca: true }, /"options.loca": is unknown/],
+  [{ local: 'true' }, /"local": must be a boolean, got "true"/]
+])('a mistake in the options of disconnect, %p, throws and closes nothing', async (options, message) => {
+  const { hub, join } = await serve()
+  await join('a')
+  expect(() => hub.disconnect(hub.getClients(), 4_000, 'out', options as never)).toThrow(message)
+  expect(hub.getClientCount()).toBe(1)
+})

@@ -11,6 +11,12 @@ export function assertConnection(ws: unknown, argument = 'ws'): asserts ws is We
   }
 }
 
+/** Throws if the option `local` is wrong. A truthy mistake must not keep a message or a disconnect from the other nodes. */
+export function assertLocal(local: unknown): asserts local is boolean | undefined {
+  if (local !== undefined && typeof local !== 'boolean')
+    throw new errors.INVALID_ARGUMENT('local', `must be a boolean, got ${describe(local)}`)
+}
+
 /** Calls a filter. Throws if it does not return a boolean: a promise is truthy, so an async filter would let every client pass. */
 export function callFilter(filter: (ws: WebSocketConnection) => unknown, ws: WebSocketConnection): boolean {
   const result = filter(ws)

@@ -1,7 +1,8 @@
 import { WebSocketConnection } from '../connection/connection.ts'
 import { describe, errors } from '../internal/errors.ts'
 import { checkTargets } from '../internal/targets.ts'
-import { callFilter } from './argument-checks.ts'
+import { assertKeys } from '../internal/validate.ts'
+import { assertLocal, callFilter } from './argument-checks.ts'
 import type { Clients } from './clients.ts'
 
 /** The options of `hub.disconnect()`. */
@@ -20,6 +21,12 @@ export type DisconnectTarget =
   | WebSocketConnection
   | readonly WebSocketConnection[]
   | ((ws: WebSocketConnection) => boolean)
+
+/** Throws for an unknown option or a wrong type: a mistyped `local` would disconnect clients of other nodes. */
+export function assertDisconnectOptions(options: DisconnectOptions): void {
+  assertKeys('options', options, ['local'])
+  assertLocal(options.local)
+}
 
 /** Selects the clients of this node to disconnect, each once. */
 export function selectClients(clients: Clients, target: DisconnectTarget): WebSocketConnection[] {

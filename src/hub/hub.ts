@@ -14,7 +14,13 @@ import type { Presence } from '../presence/presence.ts'
 import { assertConnection } from './argument-checks.ts'
 import { Broadcaster } from './broadcaster.ts'
 import { Clients } from './clients.ts'
-import { type DisconnectOptions, type DisconnectTarget, roomsAndIdsIn, selectClients } from './disconnect.ts'
+import {
+  assertDisconnectOptions,
+  type DisconnectOptions,
+  type DisconnectTarget,
+  roomsAndIdsIn,
+  selectClients
+} from './disconnect.ts'
 import { ClientEvents, HUB_EVENTS, type HubEvents, logListenerError } from './client-events.ts'
 import { HubCluster } from './hub-cluster.ts'
 import { type HubOptions, resolveHubOptions } from './hub-options.ts'
@@ -237,12 +243,13 @@ export class WebSocketHub extends Emitter<HubEvents> {
     target: DisconnectTarget,
     code: number = CloseCode.PolicyViolation,
     reason = 'disconnected',
-    { local = false }: DisconnectOptions = {}
+    options: DisconnectOptions = {}
   ): number {
     assertSendable(code, reason)
+    assertDisconnectOptions(options)
     const clients = selectClients(this.#clients, target)
     const remoteTargets = typeof target === 'function' ? [] : this.#clients.targetsOnOtherNodes(roomsAndIdsIn(target))
-    if (remoteTargets.length > 0 && !local)
+    if (remoteTargets.length > 0 && options.local !== true)
       this.#hubCluster?.disconnectElsewhere(remoteTargets, code, fitReason(reason))
     for (const ws of clients) {
       this.#remove(ws)

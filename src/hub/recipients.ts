@@ -3,7 +3,7 @@ import { describe, errors } from '../internal/errors.ts'
 import type { MessageType } from '../internal/message.ts'
 import { assertTargetCount, keepValidIds } from '../internal/targets.ts'
 import { assertKeys } from '../internal/validate.ts'
-import { assertConnection, callFilter } from './argument-checks.ts'
+import { assertConnection, assertLocal, callFilter } from './argument-checks.ts'
 import type { Clients } from './clients.ts'
 
 /** Who gets a broadcast, and as which type of message. */
@@ -39,9 +39,7 @@ const KEYS = ['type', 'to', 'except', 'filter', 'local']
 /** Throws for an unknown option or a wrong type. A mistake in the options must not send the message to all clients. */
 export function assertBroadcastOptions(options: BroadcastOptions): void {
   assertKeys('options', options, KEYS)
-  if (options.local !== undefined && typeof options.local !== 'boolean') {
-    throw new errors.INVALID_ARGUMENT('local', `must be a boolean, got ${describe(options.local)}`)
-  }
+  assertLocal(options.local)
   if (options.filter !== undefined && typeof options.filter !== 'function') {
     throw new errors.INVALID_ARGUMENT('filter', `must be a function, got ${describe(options.filter)}`)
   }
