@@ -165,6 +165,10 @@ describe('an id', () => {
         expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT' })
       )
     }
+    for (const act of ['join', 'leave'] as const)
+      expect(() => hub[act](NOBODY, undefined as never)).toThrow(
+        expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', closeCode: 1_008 })
+      )
     expect(() => hub.presence.set(victim.id as never, 'room')).toThrow(
       expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT' })
     )

@@ -146,7 +146,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
    */
   leave(ws: WebSocketConnection | string, room: string): void {
     const local = this.#findLocal(ws)
-    if (room === local?.id) return
+    if (local !== undefined && room === local.id) return
     assertRoomName(room)
     if (local === undefined)
       return void this.#hubCluster?.node?.changeMembership({ type: 'leave', id: ws as string, room })
