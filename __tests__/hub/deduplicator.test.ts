@@ -1,0 +1,22 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { WebSocketConnection } from '../../src/index.ts'
+import { Deduplicator } from '../../src/hub/deduplicator.ts'
+import { eventually } from '../support/server.ts'
+
+setFlagsFromString('--expose-gc')
+const gc = runInNewContext('gc') as () => void
+
+test('the recipients of a message are not kept once nobody else needs them', async () => {
+  const deduplicator = new Deduplicator()
+  let members: WebSocketConnection[] = Array.from({ length: 100 }, () => ({}) as WebSocketConnection)
+  const references = members.map((ws) => new WeakRef(ws))
+  expect(deduplicator.addRecipients('a:1', members)).toHaveLength(100)
+  expect(deduplicator.addRecipients('a:1', members)).toEqual([])
+  members = []
+  await eventually(() => {
+    gc()
+    return references.every((reference) => reference.deref() === undefined)
+  }, 'the end of the recipients')
+  expect(deduplicator.addRecipients('a:2', [])).toEqual([])
+})
