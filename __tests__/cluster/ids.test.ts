@@ -174,6 +174,22 @@ describe('an id', () => {
     )
   })
 
+  test('of another node joins nothing if its request cannot be sent', async () => {
+    const broker = memoryBroker({ engine: new MemoryEngine() })
+    const hub = new WebSocketHub({ name: 'feed', broker })
+    await hub.cluster.ready()
+    broker.publish = () => new Promise(() => {})
+    const answers = Array.from({ length: 65_536 }, () => hub.join(NOBODY, 'room'))
+    expect([answers[0], hub.join(NOBODY, 'room')]).toEqual([true, false])
+    await hub.shutdown(0)
+    expect(hub.join(NOBODY, 'room')).toBe(false)
+  })
+
+  test('that is none is named in the error', async () => {
+    const hub = new WebSocketHub()
+    expect(() => hub.join('lobby', 'room')).toThrow('must be a connection or the id of one, got "lobby"')
+  })
+
   test('of a UUID is none: a room can have one for its name', async () => {
     const { hub, join } = await startRooms(memoryBroker())
     const room = '3b241101-e2bb-4255-8caf-4136c566a962'

@@ -152,8 +152,9 @@ export class ClusterNode implements BrokerNode, Scheduled {
 
   /** Lets a connection of another node join or leave a room. Returns false if its node cannot be reached now. */
   changeMembership(notice: MembershipNotice): boolean {
-    this.#send(this.#channels.ofProcess(processOf(notice.id)), notice)
-    return !this.#isClosed && !this.isDegraded
+    const channel = this.#channels.ofProcess(processOf(notice.id))
+    const isSent = this.#sender.send(channel, { kind: Kind.Node, payload: encodeMessage(notice), ids: [] })
+    return isSent && !this.isDegraded
   }
 
   // ---- To other nodes

@@ -5,7 +5,7 @@ import { assertSendable, assertTimeout, CloseCode, fitReason } from '../internal
 import { isConnectionId } from '../internal/connection-id.ts'
 import { brand } from '../internal/package-copies.ts'
 import { emit, Emitter } from '../internal/emitter.ts'
-import { invalidOption } from '../internal/errors.ts'
+import { describe, errors, invalidOption } from '../internal/errors.ts'
 import { TextMessage } from '../internal/message.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from '../internal/payload.ts'
 import { assertRoomName } from '../internal/room-name.ts'
@@ -297,6 +297,8 @@ export class WebSocketHub extends Emitter<HubEvents> {
   /** The connection itself, or the client of this node with this id. */
   #findLocal(ws: WebSocketConnection | string): WebSocketConnection | undefined {
     if (isConnectionId(ws)) return this.#clients.findById(ws)
+    if (typeof ws === 'string')
+      throw new errors.INVALID_ARGUMENT('ws', `must be a connection or the id of one, got ${describe(ws)}`)
     assertConnection(ws)
     return ws
   }

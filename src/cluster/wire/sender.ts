@@ -33,7 +33,7 @@ export class Sender {
    * connections whose ids the message has do not get it.
    */
   broadcast(targets: readonly string[] | undefined, message: Message): void {
-    if (targets === undefined) return this.send(this.#channels.all, message)
+    if (targets === undefined) return void this.send(this.#channels.all, message)
     const channels = this.#channelsOf(targets)
     // A node that subscribes to several of the channels gets several copies, and recognizes them by their id.
     const copyId = channels.size > 1 ? this.#nextCopyId() : 0
@@ -43,11 +43,13 @@ export class Sender {
     }
   }
 
-  // Only a message that is published gets a number: receivers count the numbers that are missing as lost.
-  send(channel: string, message: Message, copyId = 0): void {
-    if (!this.#transport.accepts(sizeOf(message))) return
+  /** Returns false if the message cannot be published now. */
+  send(channel: string, message: Message, copyId = 0): boolean {
+    // Only a message that is published gets a number: receivers count the numbers that are missing as lost.
+    if (!this.#transport.accepts(sizeOf(message))) return false
     const { generation, sequence } = this.#sequence.next(channel)
     this.#transport.publish(channel, encode({ ...message, origin: this.origin, generation, sequence, copyId }))
+    return true
   }
 
   /** The channels for these targets, each with the ids of the connections that are named. */
