@@ -153,6 +153,7 @@ describe('an id', () => {
       () => hub.join(ws, victim.id),
       () => hub.leave(ws, victim.id),
       () => hub.presence.set(ws, victim.id),
+      () => hub.join(ws, victim.id.toUpperCase()),
       () => hub.presence.known(NOBODY)
     ]) {
       expect(act).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_ARGUMENT', closeCode: 1_008 }))

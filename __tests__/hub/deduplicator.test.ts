@@ -20,3 +20,13 @@ test('the recipients of a message are not kept once nobody else needs them', asy
   }, 'the end of the recipients')
   expect(deduplicator.addRecipients('a:2', [])).toEqual([])
 })
+
+test('copies of two messages to a great many clients may arrive in turns', () => {
+  const deduplicator = new Deduplicator()
+  const many = Array.from({ length: 40_000 }, () => ({}) as WebSocketConnection)
+  const one = {} as WebSocketConnection
+  const added = [many, [one]].flatMap((members) =>
+    ['a:1', 'b:1'].map((message) => deduplicator.addRecipients(message, members).length)
+  )
+  expect(added).toEqual([40_000, 40_000, 1, 1])
+})

@@ -8,6 +8,7 @@ import {
   type WebSocketHub
 } from '../../src/index.ts'
 import { encode, Kind } from '../../src/cluster/wire/envelope.ts'
+import { dropRawClients, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer, type TestClient } from '../support/server.ts'
 
 afterEach(closeServers)
@@ -347,4 +348,40 @@ describe('a listener that lets a connection back in', () => {
     await eventually(() => ws.closeInfo !== undefined, 'the close')
     expect([hub.getClientCount(), hub.getRooms()]).toEqual([0, []])
   })
+})
+
+test('what a listener broadcasts during a broadcast comes after it, for everybody', async () => {
+  const { app, ws, port } = await startServer(
+    (server) => {
+      server.webSocket('/', async (connection) => {
+        server.wsHub.presence.set(connection, 'tea')
+        for await (const message of connection) void message
+      })
+    },
+    { config: { sendQueueSize: 4, compressionLevel: 0, slowConsumer: 'disconnect' } }
+  )
+  const join = async (count: number): Promise<TestClient> => {
+    const client = await connect(ws('/'))
+    await eventually(() => app.wsHub.getClientCount() === count, 'the join')
+    return client
+  }
+  const [first, deaf, last] = [await join(1), await new RawClient(port).open('/'), await join(3)]
+  deaf.socket.pause()
+  let hasLeft = false
+  app.wsHub.presence.on('leave', () => {
+    hasLeft = true
+    app.wsHub.to('tea').broadcast('left')
+  })
+  let count = 0
+  while (!hasLeft) {
+    // Something of its own, so that the last one gets each message apart from the first.
+    void app.wsHub.getClients()[2]?.writeText('own')
+    app.wsHub.to('tea').broadcast(`${++count}`.padEnd(256 * 1024))
+    await eventually(() => first.messages.length >= count && last.messages.length >= 2 * count, 'the arrival')
+  }
+  for (const client of [first, last]) {
+    await client.until(() => client.messages.some(({ data }) => data === 'left'))
+    expect(client.messages.slice(-2).map(({ data }) => data.trim())).toEqual([`${count}`, 'left'])
+  }
+  dropRawClients()
 })

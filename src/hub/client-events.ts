@@ -51,15 +51,19 @@ export class ClientEvents {
 
   /** Never throws: an error of a listener must reach neither the caller of `broadcast` nor the other recipients. */
   emit<Event extends ClientEvent>(event: Event, ws: WebSocketConnection, ...details: Details<Event>): void {
-    if (this.#isDeferring) {
-      this.#deferred.push(() => this.emit(event, ws, ...details))
-      return
-    }
-    try {
-      emit<HubEvents, Event>(this.#hub, event, ...([ws, ...details] as unknown as HubEvents[Event]))
-    } catch (error) {
-      logListenerError(error, event, ws)
-    }
+    this.afterBroadcast(() => {
+      try {
+        emit<HubEvents, Event>(this.#hub, event, ...([ws, ...details] as unknown as HubEvents[Event]))
+      } catch (error) {
+        logListenerError(error, event, ws)
+      }
+    })
+  }
+
+  /** Calls the function now or, during a broadcast, after it. */
+  afterBroadcast(callback: () => void): void {
+    if (this.#isDeferring) this.#deferred.push(callback)
+    else callback()
   }
 }
 

@@ -1,8 +1,10 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
 
+/** The newest messages are remembered whatever their number of recipients: their copies may still arrive between others. */
+const MIN_MESSAGES = 16
 /** The most messages whose recipients are remembered. */
 const MAX_MESSAGES = 1_024
-/** The most recipients that are remembered, for all messages together. */
+/** The most recipients that are remembered, for all messages together, if there are more than MIN_MESSAGES. */
 const MAX_RECIPIENTS = 65_536
 /** The most older messages of which only the ids are remembered. */
 const MAX_OLD_MESSAGES = 16_384
@@ -41,7 +43,8 @@ export class Deduplicator {
   /** Forgets the recipients of the oldest messages until the limits are met. */
   #forgetOldest(): void {
     for (const [messageId, recipients] of this.#recipientsByMessage) {
-      const hasTooManyRecipients = this.#recipientCount > MAX_RECIPIENTS && this.#recipientsByMessage.size > 1
+      const hasTooManyRecipients =
+        this.#recipientCount > MAX_RECIPIENTS && this.#recipientsByMessage.size > MIN_MESSAGES
       if (!hasTooManyRecipients && this.#recipientsByMessage.size <= MAX_MESSAGES) return
       this.#recipientsByMessage.delete(messageId)
       this.#recipientCount -= recipients.count

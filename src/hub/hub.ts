@@ -341,6 +341,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
         },
         getClientCount: (room) => this.getClientCount(room),
         getRooms: () => this.getRooms(),
+        afterBroadcast: (callback) => this.#events.afterBroadcast(callback),
         deliver: (delivery) => this.#remoteBroadcasts.deliver(delivery),
         disconnect: (targets, code, reason) => this.disconnect(targets, code, reason, { local: true }),
         emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)

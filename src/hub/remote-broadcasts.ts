@@ -18,10 +18,10 @@ export class RemoteBroadcasts {
   deliver({ type, payload, targets, excluded, copyId }: Delivery): void {
     const matching = targets === undefined ? this.#clients.all : this.#clients.findByTargets(targets)
     const recipients = copyId === undefined ? matching : this.#deduplicator.addRecipients(copyId, matching)
-    const excludedHere = excluded.map((id) => this.#clients.findById(id)).filter((ws) => ws !== undefined)
+    const excludedHere = new Set(excluded.map((id) => this.#clients.findById(id)))
     this.#broadcaster.send(
       new PreparedMessage(type, payload),
-      excludedHere.length === 0 ? recipients : [...recipients].filter((ws) => !excludedHere.includes(ws))
+      excludedHere.size === 0 ? recipients : [...recipients].filter((ws) => !excludedHere.has(ws))
     )
   }
 }

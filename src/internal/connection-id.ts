@@ -3,7 +3,7 @@ import { shared } from './package-copies.ts'
 
 // The id of a connection is the id of its process, a hyphen and a UUID. A room's name may be a UUID, but never such an id. So
 // every target is clearly a room or a connection, and no client can join a room to read the messages for another connection.
-const CONNECTION_ID = /^[0-9a-f]{12}-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+const CONNECTION_ID = /^[0-9a-f]{12}-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i
 const CONNECTION_ID_LENGTH = 49
 const PROCESS_ID_LENGTH = 12
 

@@ -36,6 +36,8 @@ export interface PresenceHub {
   /** Adds a connection to a room. Returns false if it is closed, or the hub is shut down. */
   addToRoom(ws: WebSocketConnection, room: string): boolean
   getRooms(): string[]
+  /** Calls the function now or, during a broadcast, after it: what listeners broadcast must not come before it for some clients. */
+  afterBroadcast(callback: () => void): void
 }
 
 const EVENTS = ['join', 'leave', 'update'] as const satisfies (keyof PresenceEvents)[]
@@ -273,6 +275,10 @@ export class Presence extends Emitter<PresenceEvents> implements PresenceListene
   }
 
   #emit(room: string, changes: readonly Change[]): void {
+    if (changes.length > 0) this.#hub.afterBroadcast(() => this.#emitNow(room, changes))
+  }
+
+  #emitNow(room: string, changes: readonly Change[]): void {
     for (const { event, present } of changes) {
       try {
         emit<PresenceEvents, typeof event>(this, event, room, present)
