@@ -1,6 +1,5 @@
 import { assertTarget } from '../internal/room-name.ts'
 import { integer } from '../internal/validate.ts'
-import type { ServerListener } from './listeners.ts'
 import type { NodeInfo } from './members.ts'
 import type { ClusterNode, ClusterStats } from './node.ts'
 import { type ClusterListener, ServerMessages } from './server-messages.ts'
@@ -40,7 +39,7 @@ const NO_STATS: ClusterStats = {
 }
 
 /** Asks all nodes of a hub's cluster, and sends messages to their servers. A hub without a broker is a cluster of one node. */
-export class Cluster implements ServerListener {
+export class Cluster {
   readonly #hub: LocalCounts
   readonly #node: ClusterNode | undefined
   readonly #messages: ServerMessages

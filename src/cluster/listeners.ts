@@ -65,6 +65,7 @@ export interface EngineListener {
   onRejected(channel: string, error?: unknown): void
 }
 
+// `Cluster` and `Presence` do not say `implements`: the members are internal, and left out of the published types.
 export interface NodeListeners {
   readonly clients: ClientsListener
   readonly server: ServerListener

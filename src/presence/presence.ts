@@ -1,4 +1,3 @@
-import type { PresenceListener } from '../cluster/listeners.ts'
 import type { ClusterNode } from '../cluster/node.ts'
 import type { Request, RoomNotice } from '../cluster/wire/protocol.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
@@ -45,7 +44,7 @@ const EVENTS = ['join', 'leave', 'update'] as const satisfies (keyof PresenceEve
 /**
  * Who is in which room, on all nodes. Presence ends when the connection leaves the room or closes, and when its node is dead.
  */
-export class Presence extends Emitter<PresenceEvents> implements PresenceListener, EndOfTurn {
+export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
   readonly #hub: PresenceHub
   readonly #node: ClusterNode | undefined
   readonly #onListenerError: (error: unknown, event: string) => void
