@@ -1,2 +1,3 @@
 // Tests for a broker of your own
-export { brokerConformance, type BrokerUnderTest, type ConformanceTest } from './brokers/conformance/conformance.ts'
+export type { BrokerUnderTest, ConformanceTest } from './brokers/conformance/broker-test.ts'
+export { brokerConformance } from './brokers/conformance/conformance.ts'

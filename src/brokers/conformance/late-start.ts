@@ -1,6 +1,5 @@
 import { rejects } from 'node:assert/strict'
-import { type BrokerTest, openNode } from './broker-test.ts'
-import type { BrokerUnderTest } from './conformance.ts'
+import { type BrokerTest, type BrokerUnderTest, openNode } from './broker-test.ts'
 import { checked, until } from './test-node.ts'
 
 /** The test of an engine that starts after the broker was made. */
