@@ -31,7 +31,7 @@ describe('RFC 6455, 5.5.1 and 7.4: the code of a close frame', () => {
   const server = useEchoServer()
 
   describe.each(variants)('$title', (variant) => {
-    test.each(ALLOWED)('%i comes back, and the handler learns it with its reason', async (code) => {
+    test.each(ALLOWED)('%i is echoed, and the handler gets the code and the reason', async (code) => {
       const session = await server.open(variant)
       const outcome = await session.send(closeFrame(code, 'a reason')).outcome()
       expect(outcome.code).toBe(code)
@@ -39,23 +39,23 @@ describe('RFC 6455, 5.5.1 and 7.4: the code of a close frame', () => {
       expect(outcome.answers).toEqual([])
     })
 
-    test.each(NEVER_SENT)('%i must not be in a close frame: 1002', async (code) => {
+    test.each(NEVER_SENT)('%i is not allowed in a close frame: 1002', async (code) => {
       await expectFailure(await server.open(variant), [closeFrame(code)], 1002)
       await expectFailure(await server.open(variant), [closeFrame(code, 'a reason')], 1002)
     })
 
-    test('an empty close frame gets an empty one, and the handler learns 1005', async () => {
+    test('an empty close frame is answered with an empty one, and the handler gets 1005', async () => {
       const session = await server.open(variant)
       expect(await session.send(clientFrame(CLOSE)).client.bytes(2)).toEqual(hex('8800'))
       expect(await session.witness.ended).toEqual({ code: 1005, reason: '', wasClean: true })
       await expect(session.client.frame()).rejects.toThrow('ended')
     })
 
-    test.each([0, 3, 255])('a payload of the one byte %i: 1002', async (byte) => {
+    test.each([0, 3, 255])('a payload of the single byte %i: 1002', async (byte) => {
       await expectFailure(await server.open(variant), [clientFrame(CLOSE, Buffer.from([byte]))], 1002)
     })
 
-    test.each([0, 1, 122, 123])('a reason of %i bytes', async (length) => {
+    test.each([0, 1, 122, 123])('a reason of %i bytes is accepted', async (length) => {
       const session = await server.open(variant)
       const reason = 'r'.repeat(length)
       const { code, closeInfo } = await session.send(closeFrame(4321, reason)).outcome()
@@ -63,13 +63,13 @@ describe('RFC 6455, 5.5.1 and 7.4: the code of a close frame', () => {
       expect(closeInfo).toEqual({ code: 4321, reason, wasClean: true })
     })
 
-    test('a reason of 124 bytes, one more than a control frame holds: 1002', async () => {
+    test('a reason of 124 bytes, one more than a control frame can hold: 1002', async () => {
       await expectFailure(await server.open(variant), [closeFrame(1000, 'r'.repeat(124))], 1002)
     })
   })
 })
 
-describe('RFC 6455, 5.5.1: what comes around a close frame', () => {
+describe('RFC 6455, 5.5.1: data before and after a close frame', () => {
   const server = useEchoServer()
 
   describe.each(variants)('$title', (variant) => {
@@ -80,9 +80,9 @@ describe('RFC 6455, 5.5.1: what comes around a close frame', () => {
       ['a second close frame with another code', [closeFrame(4001)]],
       ['a frame that breaks the protocol', [clientFrame(3, 'late', { masked: false })]],
       ['text that is not UTF-8', [clientFrame(TEXT, hex('ff'))]],
-      ['bytes that are no frames', [Buffer.alloc(1000, 0xff)]],
+      ['bytes that are not frames', [Buffer.alloc(1000, 0xff)]],
       ['half a frame', [clientFrame(TEXT, 'late').subarray(0, 3)]]
-    ])('%s behind it: ignored', async (_what, frames) => {
+    ])('%s after a close frame: ignored', async (_what, frames) => {
       const session = await server.open(variant)
       const outcome = await session.send(...session.encode(TEXT, 'before'), closeFrame(4000), ...frames).outcome()
       const before = [message(TEXT, 'before')]
@@ -94,7 +94,7 @@ describe('RFC 6455, 5.5.1: what comes around a close frame', () => {
       })
     })
 
-    test('in the middle of a fragmented message: answered, and the handler gets none of the message', async () => {
+    test('a close frame inside a fragmented message is answered, and the handler gets no part of the message', async () => {
       const session = await server.open(variant)
       const [first = Buffer.alloc(0), ...rest] = session.encode(TEXT, 'a message that is cut off', 10)
       const outcome = await session.send(first, closeFrame(1000), ...rest).outcome()
@@ -106,7 +106,7 @@ describe('RFC 6455, 5.5.1: what comes around a close frame', () => {
       })
     })
 
-    test('behind a hundred messages in the same segment: the handler still gets all of them, and answers all of them', async () => {
+    test('a close frame after a hundred messages in one segment: the handler still gets and answers all of them', async () => {
       const session = await server.open(variant)
       const all = Array.from({ length: 100 }, (_, i) => message(TEXT, `message ${i}`))
       const { code, received, echoes } = await session
@@ -117,7 +117,7 @@ describe('RFC 6455, 5.5.1: what comes around a close frame', () => {
       expect(echoes).toEqual(all)
     })
 
-    test('the end of TCP without one: 1006', async () => {
+    test('TCP ends without a close frame: 1006', async () => {
       const session = await server.open(variant)
       session.client.socket.end()
       expect(await session.witness.ended).toEqual({ code: 1006, reason: '', wasClean: false })
@@ -125,7 +125,7 @@ describe('RFC 6455, 5.5.1: what comes around a close frame', () => {
   })
 
   describe.each(modes)('$title', (variant) => {
-    test('one that comes byte by byte', async () => {
+    test('a close frame may arrive byte by byte', async () => {
       const session = await server.open(variant)
       session.client.socket.setNoDelay(true)
       for (const byte of closeFrame(4000, 'slowly'))
@@ -141,14 +141,14 @@ describe('RFC 6455, 5.5.1: what comes around a close frame', () => {
 
 const LARGE = 'large '.repeat(50_000)
 
-/** How a handler can say its last words without waiting for any of them. */
+/** The ways in which a handler can write its last messages without awaiting any of them. */
 const WRITERS: Record<string, (app: FastifyInstance, ws: WebSocketConnection, text: string) => unknown> = {
   writeText: (_app, ws, text) => ws.writeText(text),
   writeAsync: (_app, ws, text) => ws.writeAsync(text),
   hub: (app, ws, text) => app.wsHub.to(ws.id).broadcast(text)
 }
 
-/** Answers the server's close frame and waits for the end of TCP, which must be all that comes. */
+/** Answers the server's close frame and waits for the end of TCP; nothing else may come. */
 async function answerClose(session: Session, code: number): Promise<void> {
   session.send(closeFrame(code))
   await expect(session.client.frame()).rejects.toThrow('ended')
@@ -176,7 +176,7 @@ describe('RFC 6455, 7.1: the server closes', () => {
   })
 
   describe.each(modes)('$title', (variant) => {
-    test.each(Object.keys(WRITERS))('behind all that was written, by %s', async (name) => {
+    test.each(Object.keys(WRITERS))('after everything written by %s was sent', async (name) => {
       const session = await server.open({ ...variant, path: `/last-words/${name}` })
       expect([await session.message(), await session.message(), await session.message()]).toEqual([
         message(TEXT, 'first'),
@@ -199,7 +199,7 @@ describe('RFC 6455, 7.1: the server closes', () => {
       await answerClose(session, payload.readUInt16BE(0))
     })
 
-    test('what comes before the answer to its close frame is not read, and both may close at the same time', async () => {
+    test('messages between its close frame and the answer are not read, and both sides may close at the same time', async () => {
       const session = await server.open({ ...variant, path: '/closes' })
       session.send(
         clientFrame(TEXT, 'crossing'),

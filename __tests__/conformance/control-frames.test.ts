@@ -38,26 +38,26 @@ describe('RFC 6455, 5.5.2 and 5.5.3: pings are answered with their own payload',
       await expectPongs(session, BYTES.subarray(0, length))
     })
 
-    test('several pings in one segment, in order', async () => {
+    test('several pings in one segment are answered in order', async () => {
       const session = await server.open(variant)
       const payloads = Array.from({ length: 10 }, (_, i) => `ping ${i}`)
       session.send(...payloads.map((payload) => clientFrame(PING, payload)))
       await expectPongs(session, ...payloads)
     })
 
-    test('a ping to a handler that reads nothing', async () => {
+    test('a ping is answered while the handler reads nothing', async () => {
       const session = await server.open({ ...variant, path: '/deaf' })
       session.send(clientFrame(TEXT, 'unread'), clientFrame(PING, 'anybody?'))
       await expectPongs(session, 'anybody?')
     })
 
-    test('a pong that nobody asked for gets no answer (5.5.3)', async () => {
+    test('an unsolicited pong gets no answer (5.5.3)', async () => {
       const session = await server.open(variant)
       session.send(clientFrame(PONG), clientFrame(PONG, BYTES.subarray(0, 125)), clientFrame(PING, 'behind it'))
       await expectPongs(session, 'behind it')
     })
 
-    test('a ping behind the close frame gets no answer (5.5.1)', async () => {
+    test('a ping after the close frame gets no answer (5.5.1)', async () => {
       const session = await server.open(variant)
       const { code, answers } = await session
         .send(clientFrame(PING, 'before'), closeFrame(), clientFrame(PING, 'behind'))
@@ -68,7 +68,7 @@ describe('RFC 6455, 5.5.2 and 5.5.3: pings are answered with their own payload',
   })
 
   describe.each(variants)('$title', (variant) => {
-    test('pings before, between and behind messages: the handler gets the messages only', async () => {
+    test('pings before, between and after messages: the handler gets only the messages', async () => {
       const session = await server.open(variant)
       session.send(
         clientFrame(PING, '1'),
@@ -99,7 +99,7 @@ describe('RFC 6455, 5.5.2 and 5.5.3: pings are answered with their own payload',
       await expectEchoes(session, message(TEXT, 'a message with a control frame in each of its gaps'))
     })
 
-    test('a ping between fragments is answered before the message is whole', async () => {
+    test('a ping between fragments is answered before the message is complete', async () => {
       const session = await server.open(variant)
       const frames = session.encode(TEXT, 'some text in two parts', 12)
       session.send(frames[0] as Buffer, clientFrame(PING, 'now'))
@@ -108,7 +108,7 @@ describe('RFC 6455, 5.5.2 and 5.5.3: pings are answered with their own payload',
       await expectEchoes(session, message(TEXT, 'some text in two parts'))
     })
 
-    test('an invalid ping between fragments: 1002, and the handler gets none of the message', async () => {
+    test('an invalid ping between fragments: 1002, and the handler gets no part of the message', async () => {
       const session = await server.open(variant)
       const frames = session.encode(TEXT, 'some text in two parts', 12)
       await expectFailure(session, [frames[0] as Buffer, clientFrame(PING, BYTES), ...frames.slice(1)], 1002)
@@ -122,7 +122,7 @@ const KINDS: [name: string, opcode: number][] = [
   ['close frame', CLOSE]
 ]
 
-describe('RFC 6455, 5.5: control frames have at most 125 bytes and are not fragmented', () => {
+describe('RFC 6455, 5.5: control frames hold at most 125 bytes and are never fragmented', () => {
   const server = useEchoServer()
 
   describe.each(modes)('$title', (variant) => {
@@ -131,7 +131,7 @@ describe('RFC 6455, 5.5: control frames have at most 125 bytes and are not fragm
         await expectFailure(await server.open(variant), [clientFrame(opcode, Buffer.alloc(length, 3))], 1002)
       })
 
-      test.each([126, 127])('five bytes with a length that begins with %i: 1002', async (marker) => {
+      test.each([126, 127])('five bytes whose length is encoded with the marker %i: 1002', async (marker) => {
         const length = marker === 126 ? [0, 5] : [0, 0, 0, 0, 0, 0, 0, 5]
         const frame = Buffer.from([0x80 | opcode, 0x80 | marker, ...length, 0, 0, 0, 0, 3, 232, 97, 98, 99])
         await expectFailure(await server.open(variant), [frame], 1002)
@@ -147,7 +147,7 @@ describe('RFC 6455, 5.5: control frames have at most 125 bytes and are not fragm
         await expectFailure(await server.open(variant), frames, 1002)
       })
 
-      test('a fragment inside of a fragmented message: 1002', async () => {
+      test('a fragment inside a fragmented message: 1002', async () => {
         const frames = [
           clientFrame(TEXT, 'a', { fin: false }),
           clientFrame(opcode, '', { fin: false }),
@@ -159,10 +159,10 @@ describe('RFC 6455, 5.5: control frames have at most 125 bytes and are not fragm
   })
 })
 
-describe('RFC 6455, 5.5: what the server sends on its own', () => {
+describe('RFC 6455, 5.5: pings from the server', () => {
   const server = useEchoServer({ pingInterval: 50 })
 
-  test.each(variants)('$title: a ping between two messages, with at most 125 bytes, unmasked', async (variant) => {
+  test.each(variants)('$title: a ping between two messages is unmasked and has at most 125 bytes', async (variant) => {
     const session = await server.open(variant)
     const ping = await session.client.frame()
     expect(ping).toMatchObject({ fin: true, rsv1: false, opcode: PING })

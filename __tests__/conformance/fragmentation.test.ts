@@ -50,7 +50,7 @@ describe('RFC 6455, 5.4: messages in fragments', () => {
         await expectEchoes(session, message(type, parts.join('')))
       })
 
-      test('1024 fragments, which is maxFragments where nothing is set', async () => {
+      test('1024 fragments, the default of maxFragments', async () => {
         const session = await server.open(variant)
         session.send(
           ...fragments(
@@ -61,7 +61,7 @@ describe('RFC 6455, 5.4: messages in fragments', () => {
         await expectEchoes(session, message(type, 'x'.repeat(1024)))
       })
 
-      test('one more than that: 1008', async () => {
+      test('one fragment more than the default of maxFragments: 1008', async () => {
         const session = await server.open(variant)
         await expectFailure(
           session,
@@ -74,7 +74,7 @@ describe('RFC 6455, 5.4: messages in fragments', () => {
       })
     })
 
-    test('a message in one segment for each fragment', async () => {
+    test('a message with each fragment in its own segment', async () => {
       const session = await server.open(variant)
       session.client.socket.setNoDelay(true)
       for (const frame of session.encode(TEXT, alphabet, 2))
@@ -82,7 +82,7 @@ describe('RFC 6455, 5.4: messages in fragments', () => {
       await expectEchoes(session, message(TEXT, alphabet))
     })
 
-    test('fragmented and whole messages in turn, of both types, in order', async () => {
+    test('alternating fragmented and whole messages of both types stay in order', async () => {
       const session = await server.open(variant)
       const all = [TEXT, BINARY, BINARY, TEXT, TEXT, BINARY].map((type, i) => message(type, alphabet.slice(i)))
       session.send(...all.flatMap(({ type, data }, i) => session.encode(type, data, i % 2 === 0 ? 3 : 100)))
@@ -99,7 +99,7 @@ describe('RFC 6455, 5.4: messages in fragments', () => {
       await expectEchoes(session, message(TEXT, alphabet))
     })
 
-    test('the end of TCP in the middle of a message: the handler gets none of it, and 1006', async () => {
+    test('TCP ends in the middle of a message: the handler gets no part of it, and 1006', async () => {
       const session = await server.open(variant)
       session.send(clientFrame(TEXT, 'whole'), open(TEXT, 'half')).client.socket.end()
       expect((await session.witness.ended).code).toBe(1006)
@@ -114,21 +114,21 @@ describe('RFC 6455, 5.4: fragments out of order', () => {
   describe.each(variants)('$title', (variant) => {
     test.each<[string, Buffer[]]>([
       ['a continuation of nothing', [clientFrame(CONTINUATION, 'x')]],
-      ['a continuation of nothing that is to go on', [open(CONTINUATION, 'x')]],
+      ['a continuation of nothing, without FIN', [open(CONTINUATION, 'x')]],
       ['an empty continuation of nothing', [clientFrame(CONTINUATION)]],
-      ['a continuation behind a whole message', [clientFrame(CONTINUATION, 'x'), clientFrame(TEXT, 'y')]],
-      ['text inside of text', [open(TEXT, 'a'), clientFrame(TEXT, 'b')]],
-      ['text inside of binary', [open(BINARY, 'a'), clientFrame(TEXT, 'b')]],
-      ['binary inside of text', [open(TEXT, 'a'), clientFrame(BINARY, 'b')]],
-      ['binary inside of binary', [open(BINARY, 'a'), clientFrame(BINARY, 'b')]],
+      ['a continuation before a whole message', [clientFrame(CONTINUATION, 'x'), clientFrame(TEXT, 'y')]],
+      ['text inside text', [open(TEXT, 'a'), clientFrame(TEXT, 'b')]],
+      ['text inside binary', [open(BINARY, 'a'), clientFrame(TEXT, 'b')]],
+      ['binary inside text', [open(TEXT, 'a'), clientFrame(BINARY, 'b')]],
+      ['binary inside binary', [open(BINARY, 'a'), clientFrame(BINARY, 'b')]],
       ['a second first fragment', [open(TEXT, 'a'), open(TEXT, 'b'), clientFrame(CONTINUATION, 'c')]],
-      ['an empty new message inside of an empty fragment', [open(TEXT, ''), clientFrame(TEXT, '')]],
-      ['a new message behind some continuations', [open(TEXT, 'a'), open(CONTINUATION, 'b'), clientFrame(TEXT, 'c')]]
+      ['an empty new message after an empty first fragment', [open(TEXT, ''), clientFrame(TEXT, '')]],
+      ['a new message after a continuation', [open(TEXT, 'a'), open(CONTINUATION, 'b'), clientFrame(TEXT, 'c')]]
     ])('%s: 1002', async (_what, frames) => {
       await expectFailure(await server.open(variant), frames, 1002)
     })
 
-    test('a continuation behind the last fragment: 1002, and the message before it was whole', async () => {
+    test('a continuation after the last fragment: 1002, and the handler still gets the complete message', async () => {
       const session = await server.open(variant)
       session.send(...session.encode(TEXT, 'fragmented', 4), clientFrame(CONTINUATION, 'more'))
       const { code, received, echoes } = await session.outcome()
@@ -138,12 +138,12 @@ describe('RFC 6455, 5.4: fragments out of order', () => {
   })
 })
 
-describe('RFC 6455, 5.4: a limit of fragments', () => {
+describe('RFC 6455, 5.4: the limit on fragments', () => {
   const server = useEchoServer({ maxFragments: MAX_FRAGMENTS })
   const many = (count: number): string[] => Array.from({ length: count }, () => 'x')
 
   describe.each(variants)('$title', (variant) => {
-    test('maxFragments are allowed, and each message counts anew', async () => {
+    test('maxFragments fragments are allowed, and each message starts a new count', async () => {
       const session = await server.open(variant)
       session.send(
         ...fragments(TEXT, many(MAX_FRAGMENTS)),
@@ -154,7 +154,7 @@ describe('RFC 6455, 5.4: a limit of fragments', () => {
       await expectEchoes(session, message(TEXT, full), message(TEXT, 'one'), message(BINARY, full))
     })
 
-    test.each([0, 1])('one more of %i bytes: 1008', async (length) => {
+    test.each([0, 1])('one more fragment of %i bytes: 1008', async (length) => {
       await expectFailure(
         await server.open(variant),
         fragments(TEXT, [...many(MAX_FRAGMENTS), 'x'.repeat(length)]),
@@ -162,7 +162,7 @@ describe('RFC 6455, 5.4: a limit of fragments', () => {
       )
     })
 
-    test('only empty ones: 1008', async () => {
+    test('only empty fragments: 1008', async () => {
       await expectFailure(
         await server.open(variant),
         fragments(
@@ -173,7 +173,7 @@ describe('RFC 6455, 5.4: a limit of fragments', () => {
       )
     })
 
-    test('it is refused before the message has ended', async () => {
+    test('a message with too many fragments is refused before its end', async () => {
       await expectFailure(
         await server.open(variant),
         [open(TEXT, 'x'), ...many(MAX_FRAGMENTS).map((part) => open(CONTINUATION, part))],
@@ -181,7 +181,7 @@ describe('RFC 6455, 5.4: a limit of fragments', () => {
       )
     })
 
-    test('one too many of a compressed message', async () => {
+    test('a compressed message with one fragment too many', async () => {
       const session = await server.open(variant)
       const frames = session.encode(TEXT, alphabet.repeat(2), 1)
       expect(frames.length).toBeGreaterThan(MAX_FRAGMENTS)
@@ -190,7 +190,7 @@ describe('RFC 6455, 5.4: a limit of fragments', () => {
   })
 
   describe.each(routes)('$title', (variant) => {
-    test('control frames between them do not count', async () => {
+    test('control frames between fragments do not count', async () => {
       const session = await server.open(variant)
       session.send(...fragments(TEXT, many(MAX_FRAGMENTS)).flatMap((frame) => [frame, clientFrame(PONG)]))
       await expectEchoes(session, message(TEXT, 'x'.repeat(MAX_FRAGMENTS)))
@@ -198,10 +198,10 @@ describe('RFC 6455, 5.4: a limit of fragments', () => {
   })
 })
 
-describe('RFC 6455, 5.4: what the server sends', () => {
+describe('RFC 6455, 5.4: messages from the server', () => {
   const server = useEchoServer()
 
-  test.each(modes)('a long message in one frame: $title', async (variant) => {
+  test.each(modes)('a long message is sent in one frame: $title', async (variant) => {
     const session = await server.open(variant)
     const data = alphabet.repeat(10_000)
     session.send(...session.encode(TEXT, data, 1000))

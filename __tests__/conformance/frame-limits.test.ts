@@ -29,7 +29,7 @@ describe('RFC 6455, 7.4.1 and 10.4: messages that are too large', () => {
 
   describe.each(variants)('$title', (variant) => {
     test.each([TEXT, BINARY])(
-      'as large as allowed, opcode %i: in one frame, in fragments of all kinds, one behind the other',
+      'messages of the largest allowed size, opcode %i: in one frame and in fragments of all sizes',
       async (type) => {
         const session = await server.open(variant)
         const data = Buffer.alloc(MAX, 'x')
@@ -39,7 +39,7 @@ describe('RFC 6455, 7.4.1 and 10.4: messages that are too large', () => {
       }
     )
 
-    test.each([1000, 999, 500, 3, 1])('one byte more, in fragments of %i bytes: 1009', async (size) => {
+    test.each([1000, 999, 500, 3, 1])('one byte too many, in fragments of %i bytes: 1009', async (size) => {
       await expectFailure(await server.open(variant), fragments(BINARY, pieces(Buffer.alloc(MAX + 1), size)), 1009)
     })
 
@@ -48,13 +48,13 @@ describe('RFC 6455, 7.4.1 and 10.4: messages that are too large', () => {
     })
 
     test.each([MAX + 1, 65_536, 2 ** 40])(
-      'a frame that only says to have %i bytes: 1009 before they come',
+      'a frame whose header announces %i bytes: 1009 before the payload comes',
       async (length) => {
         await expectFailure(await server.open(variant), [clientFrame(TEXT, '', { length })], 1009)
       }
     )
 
-    test('too large by its second fragment, which is not the last: 1009', async () => {
+    test('too large after the second fragment, which is not the last: 1009', async () => {
       const frames = [
         clientFrame(TEXT, 'x'.repeat(600), { fin: false }),
         clientFrame(CONTINUATION, 'x'.repeat(600), { fin: false })
@@ -62,7 +62,7 @@ describe('RFC 6455, 7.4.1 and 10.4: messages that are too large', () => {
       await expectFailure(await server.open(variant), frames, 1009)
     })
 
-    test('control frames between its fragments are no part of a message', async () => {
+    test('control frames between fragments do not count towards the message size', async () => {
       const session = await server.open(variant)
       const frames = fragments(TEXT, pieces(Buffer.alloc(MAX, 'x'), 500)).flatMap((frame) => [
         clientFrame(PING, 'p'.repeat(125)),
@@ -73,7 +73,7 @@ describe('RFC 6455, 7.4.1 and 10.4: messages that are too large', () => {
       await expectEchoes(session, message(TEXT, 'x'.repeat(MAX)))
     })
 
-    test('another connection does not notice', async () => {
+    test('another connection is not affected', async () => {
       const other = await server.open(variant)
       await expectFailure(await server.open(variant), [clientFrame(TEXT, Buffer.alloc(MAX + 1, 'x'))], 1009)
       other.send(...other.encode(TEXT, 'still here'))
@@ -82,7 +82,7 @@ describe('RFC 6455, 7.4.1 and 10.4: messages that are too large', () => {
   })
 })
 
-describe('RFC 7692, 8: messages that are too large when they are inflated', () => {
+describe('RFC 7692, 8: messages that are too large when inflated', () => {
   const server = useEchoServer({ maxMessageSize: MAX })
   const compressing = variants.filter(({ isCompressed }) => isCompressed)
 
@@ -95,17 +95,17 @@ describe('RFC 7692, 8: messages that are too large when they are inflated', () =
     })
 
     test.each([MAX + 1, 2 * MAX, 100_000, 5_000_000])(
-      '%i bytes: 1009, in one frame and in fragments',
+      '%i bytes, in one frame and in fragments: 1009',
       async (length) => {
         const payload = deflated(Buffer.alloc(length, 'x'))
-        // A payload that is itself too large is refused before it is inflated: cut short of that, this one must be inflated.
+        // A payload that is itself too large is refused before it is inflated: this one is cut so that it must be inflated.
         const size = Math.max(1, Math.ceil(payload.length / 10))
         await expectFailure(await server.open(variant), [clientFrame(TEXT, payload, { rsv: RSV1 })], 1009)
         await expectFailure(await server.open(variant), fragments(TEXT, pieces(payload, size), RSV1), 1009)
       }
     )
 
-    test('too large in its first block, and its rest is garbage: 1009 or 1007, and the handler gets nothing', async () => {
+    test('a first block that is too large, followed by garbage: 1009 or 1007, and the handler gets nothing', async () => {
       const payload = Buffer.concat([deflated(Buffer.alloc(MAX + 1)), hex('0000ffff'), hex('ffff')])
       const { code, received } = await (
         await server.open(variant)
@@ -116,15 +116,15 @@ describe('RFC 7692, 8: messages that are too large when they are inflated', () =
       expect(received).toEqual([])
     })
 
-    // Nobody has to compress what becomes longer by it (RFC 7692, 6).
-    test('a message of maxMessageSize that is longer when compressed: the size counts before and behind the inflating, 1009', async () => {
+    // A sender need not compress a message that would become longer (RFC 7692, 6).
+    test('a message of maxMessageSize that grows when compressed: the limit applies before and after inflating, 1009', async () => {
       const data = random.subarray(0, MAX)
       const payload = deflated(data)
       expect(payload.length).toBeGreaterThan(MAX)
       await expectFailure(await server.open(variant), [clientFrame(BINARY, payload, { rsv: RSV1 })], 1009)
     })
 
-    test('one byte more that cannot be compressed: 1009', async () => {
+    test('one byte too many of incompressible data: 1009', async () => {
       await expectFailure(await server.open(variant), [clientFrame(BINARY, deflated(random), { rsv: RSV1 })], 1009)
     })
   })
@@ -133,7 +133,7 @@ describe('RFC 7692, 8: messages that are too large when they are inflated', () =
 describe('RFC 6455, 10.4: the smallest limit', () => {
   const server = useEchoServer({ maxMessageSize: 1 })
 
-  test.each(routes)('$title: nothing and one byte are allowed, two are not', async (variant) => {
+  test.each(routes)('$title: zero bytes and one byte are allowed, two are not', async (variant) => {
     const session = await server.open(variant)
     session.send(clientFrame(TEXT, ''), clientFrame(TEXT, 'x'), ...fragments(BINARY, ['', 'y', '']))
     await expectEchoes(session, message(TEXT, ''), message(TEXT, 'x'), message(BINARY, 'y'))
@@ -141,7 +141,7 @@ describe('RFC 6455, 10.4: the smallest limit', () => {
     expect(code).toBe(1009)
   })
 
-  test.each(modes)('$title: a control frame is not limited by it', async (variant) => {
+  test.each(modes)('$title: the limit does not apply to control frames', async (variant) => {
     const session = await server.open(variant)
     session.send(clientFrame(PING, 'p'.repeat(125)))
     expect((await session.client.frame()).payload.toString()).toBe('p'.repeat(125))

@@ -20,14 +20,14 @@ import {
 const MAX = 70_000
 const LENGTHS = [0, 1, 125, 126, 127, 65_535, 65_536, 65_537, MAX - 1, MAX]
 
-/** How a length can be written (RFC 6455, 5.2): the bits, and the largest length that they hold. */
+/** The encodings of a length (RFC 6455, 5.2): the number of bits, and the largest length that fits. */
 const ENCODINGS: [bits: number, largest: number][] = [
   [7, 125],
   [16, 65_535],
   [64, Number.POSITIVE_INFINITY]
 ]
 
-/** A masked frame whose length is written with this many bits, needed or not. */
+/** A masked frame whose length is encoded in this many bits, needed or not. */
 function frameWithLength(
   opcode: number,
   payload: Buffer,
@@ -43,7 +43,7 @@ function frameWithLength(
   return Buffer.concat([head, mask, payload.map((byte, i) => byte ^ (mask[i % 4] as number))])
 }
 
-/** Letters in no order, so that text stays valid and a byte in the wrong place is noticed. */
+/** Letters in random order: always valid text, and a byte in the wrong place is noticed. */
 function letters(length: number): Buffer {
   let seed = 7
   return Buffer.from(
@@ -55,7 +55,7 @@ const lengthRows = LENGTHS.flatMap((length) =>
   ENCODINGS.filter(([, largest]) => length <= largest).map(([bits], i) => ({
     length,
     bits,
-    note: i === 0 ? '' : ' (not the minimal one, which the RFC demands of the sender: accepted)'
+    note: i === 0 ? '' : ' (accepted, although the RFC requires the sender to use the minimal encoding)'
   }))
 )
 
@@ -63,14 +63,14 @@ describe('RFC 6455, 5.2: payload length', () => {
   const server = useEchoServer({ maxMessageSize: MAX })
 
   describe.each(variants)('$title', (variant) => {
-    test.each(lengthRows)('$length bytes with a length of $bits bits$note', async ({ length, bits }) => {
+    test.each(lengthRows)('$length bytes with the length encoded in $bits bits$note', async ({ length, bits }) => {
       const session = await server.open(variant)
       const data = letters(length)
       session.send(frameWithLength(TEXT, data, bits), frameWithLength(BINARY, data, bits))
       await expectEchoes(session, message(TEXT, data), message(BINARY, data))
     })
 
-    test.each([TEXT, BINARY])('maxMessageSize and one byte, opcode %i: 1009', async (opcode) => {
+    test.each([TEXT, BINARY])('one byte more than maxMessageSize, opcode %i: 1009', async (opcode) => {
       await expectFailure(await server.open(variant), [clientFrame(opcode, letters(MAX + 1))], 1009)
     })
   })
@@ -92,8 +92,8 @@ describe('RFC 6455, 5.2: payload length', () => {
       ['2^53', 2n ** 53n],
       ['2^63 - 1', 2n ** 63n - 1n],
       ['2^63, the top bit, which MUST be 0: refused as too large, not as a protocol error', 2n ** 63n],
-      ['2^63 + 5, the top bit before a small length: the same', 2n ** 63n + 5n],
-      ['2^64 - 1: the same', 2n ** 64n - 1n]
+      ['2^63 + 5, the top bit and a small length: also too large', 2n ** 63n + 5n],
+      ['2^64 - 1: also too large', 2n ** 64n - 1n]
     ])('a length of %s: 1009 before any payload has come', async (_name, length) => {
       await expectFailure(await server.open(variant), [frameWithLength(BINARY, Buffer.alloc(0), 64, length)], 1009)
     })
@@ -105,7 +105,7 @@ describe('RFC 6455, 5.3: masking', () => {
 
   describe.each(routes)('$title', (variant) => {
     test.each(['00000000', 'ffffffff', '000000ff', 'ff000000', '12345678'])(
-      'the masking key %s, on lengths of all remainders',
+      'the masking key %s, with payload lengths of all remainders modulo 4',
       async (key) => {
         const session = await server.open(variant)
         const all = [0, 1, 2, 3, 4, 5, 63, 64, 65].map(letters)
@@ -114,7 +114,7 @@ describe('RFC 6455, 5.3: masking', () => {
       }
     )
 
-    test('a frame that comes byte by byte', async () => {
+    test('a frame may arrive byte by byte', async () => {
       const session = await server.open(variant)
       session.client.socket.setNoDelay(true)
       for (const byte of clientFrame(TEXT, letters(126)))
@@ -134,7 +134,7 @@ describe('RFC 6455, 5.3: masking', () => {
       ['a continuation', [clientFrame(TEXT, 'x', { fin: false }), clientFrame(CONTINUATION, 'y', { masked: false })]],
       ['the first fragment', [clientFrame(TEXT, 'x', { fin: false, masked: false }), clientFrame(CONTINUATION, 'y')]],
       ['65536 bytes', [clientFrame(BINARY, letters(65_536), { masked: false })]]
-    ])('not masked, %s: 1002', async (_name, frames) => {
+    ])('unmasked, %s: 1002', async (_name, frames) => {
       await expectFailure(await server.open(variant), frames, 1002)
     })
   })
@@ -153,7 +153,7 @@ const reservedBits = OPCODES.flatMap(([name, opcode]) =>
   [1, 2, 3, 4, 5, 6, 7].map((rsv) => ({ name, opcode, rsv, bits: rsv.toString(2).padStart(3, '0') }))
 )
 
-/** RSV1 alone, at the begin of a message, is what permessage-deflate gives a meaning to. */
+/** permessage-deflate gives a meaning only to RSV1 alone in the first frame of a message. */
 const isCompressedMessage = (rsv: number, opcode: number): boolean =>
   rsv === RSV1 && (opcode === TEXT || opcode === BINARY)
 
@@ -184,7 +184,7 @@ describe('RFC 6455, 5.2: reserved bits and opcodes', () => {
 
   describe.each(variants)('$title', (variant) => {
     test.each([1, 2, 3, 5, 6, 7])(
-      'the reserved bits %i in a message: 1002, and the handler gets none of it',
+      'the reserved bits %i in a message: 1002, and the handler gets no part of it',
       async (rsv) => {
         await expectFailure(
           await server.open(variant),

@@ -2,11 +2,11 @@ import { createHash, randomBytes } from 'node:crypto'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { CLOSE, routes, TEXT, useEchoServer } from './support.ts'
 
-/** The key of the RFC's own example, and what it says must be the answer (1.3). */
+/** The key of the RFC's own example, and the answer it requires (1.3). */
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo='
 
-/** Header lines in place of those of a good request; none takes one away. */
+/** Header lines that replace those of a good request; an empty list removes the header. */
 type Changes = Record<string, string[]>
 
 interface Request {
@@ -61,7 +61,7 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
       }
     )
 
-    test('names no subprotocol and no extension that was not asked for', async () => {
+    test('names no subprotocol or extension that the client did not ask for', async () => {
       const { status, headers } = await ask()
       expect(status).toBe(101)
       expect([...headers.keys()].toSorted((a, b) => a.localeCompare(b))).toEqual([
@@ -72,7 +72,7 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
     })
   })
 
-  describe('4.2.1: what is accepted', () => {
+  describe('4.2.1: accepted requests', () => {
     test.each<[string, Changes]>([
       [
         'header names in lower case',
@@ -117,7 +117,7 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
     })
   })
 
-  describe('4.2.1: what is refused', () => {
+  describe('4.2.1: refused requests', () => {
     const key = (value: string): Changes => ({ key: [`Sec-WebSocket-Key: ${value}`] })
 
     test.each<[string, Changes, number]>([
@@ -127,7 +127,7 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
       ['Upgrade: h2c, a plain request', { upgrade: ['Upgrade: h2c'] }, 426],
       ['Upgrade: websocket2, a plain request', { upgrade: ['Upgrade: websocket2'] }, 426],
       [
-        'Upgrade: h2c, websocket (the RFC only asks for a value that contains it)',
+        'Upgrade: h2c, websocket (the RFC only asks for a value that contains websocket)',
         { upgrade: ['Upgrade: h2c, websocket'] },
         400
       ],
@@ -142,9 +142,9 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
       ['a key of 16 characters', key('abcdefghijklmnop'), 400],
       ['a key without its padding', key(KEY.slice(0, -2)), 400],
       ['a key with half its padding', key(KEY.slice(0, -1)), 400],
-      ['a key in the alphabet for URLs', key('_-__________________-Q=='), 400],
+      ['a key in the URL-safe alphabet', key('_-__________________-Q=='), 400],
       ['a key with a space inside', key('dGhlIHNhbXB ZSBub25jZQ=='), 400],
-      ['a key with something behind it', key(`${KEY}x`), 400],
+      ['a key with a character after its padding', key(`${KEY}x`), 400],
       ['two keys', { key: [`Sec-WebSocket-Key: ${KEY}`, `Sec-WebSocket-Key: ${KEY}`] }, 400]
     ])('%s', async (_what, changes, status) => {
       expect(await statusOf(changes)).toBe(status)
@@ -160,12 +160,12 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
       expect((await ask({ method })).status).toBe(status)
     })
 
-    test('HTTP/1.0, which has no Upgrade', async () => {
+    test('HTTP/1.0, which does not have Upgrade', async () => {
       const { status } = await ask({ version: '1.0' })
       expect(status).toBeGreaterThanOrEqual(400)
     })
 
-    test('no frame is read behind a refusal', async () => {
+    test('frames after a refused request are not read', async () => {
       const client = new RawClient(server.port)
       client.socket.write(
         Buffer.concat([
@@ -181,7 +181,7 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
     })
   })
 
-  describe('4.4: versions other than 13 get 426, which names 13', () => {
+  describe('4.4: versions other than 13 are refused with 426, and the answer names 13', () => {
     const lines = [
       '',
       '0',
@@ -216,7 +216,7 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
     })
   })
 
-  describe('4.2.2: the subprotocol, where the route prefers chat.v2 to chat.v1', () => {
+  describe('4.2.2: the subprotocol, if the route prefers chat.v2 to chat.v1', () => {
     test.each<[string, string[], string | undefined]>([
       ['nothing', [], undefined],
       ['the first', ['chat.v2'], 'chat.v2'],
@@ -225,7 +225,7 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
       ['both in two lines', ['chat.v1', 'chat.v2'], 'chat.v2'],
       ['no spaces', ['other,chat.v1,more'], 'chat.v1'],
       ['none in common', ['soap, wamp'], undefined],
-      ['another case, which is another name', ['Chat.V2'], undefined],
+      ['a different case, which makes it a different name', ['Chat.V2'], undefined],
       ['a part of a name', ['chat'], undefined]
     ])('%s', async (_what, offers, chosen) => {
       const { status, headers } = await ask({
@@ -240,7 +240,7 @@ describe('RFC 6455, 4.2: the opening handshake', () => {
       ['an empty name', 'chat.v1,,chat.v2'],
       ['a name with a space', 'chat v1'],
       ['a quoted name', '"chat.v1"'],
-      ['the same name twice, which must not be (4.1)', 'chat.v1, chat.v1']
+      ['the same name twice, which is not allowed (4.1)', 'chat.v1, chat.v1']
     ])('%s: 400', async (_what, offer) => {
       expect(await statusOf({ protocol: [`Sec-WebSocket-Protocol: ${offer}`] })).toBe(400)
     })

@@ -20,13 +20,13 @@ import {
 } from './support.ts'
 
 const compressing = variants.filter(({ isCompressed }) => isCompressed)
-/** What is in each answer: the server keeps no context, and wants none to be kept. */
+/** The parameters of every answer: neither the server nor the client keeps a context. */
 const ALWAYS = ['permessage-deflate', 'server_no_context_takeover', 'client_no_context_takeover']
 
 describe('RFC 7692, 7.1: negotiation', () => {
   const server = useEchoServer()
 
-  /** What the server agreed to, in the order of the alphabet; undefined where it declined. */
+  /** The parameters the server agreed to, in alphabetical order; undefined if it declined. */
   async function negotiate(...offers: string[]): Promise<{ status: number; agreed: string[] | undefined }> {
     const client = new RawClient(server.port)
     client.handshake('/loop', { 'Sec-WebSocket-Extensions': offers.join(', ') })
@@ -64,7 +64,7 @@ describe('RFC 7692, 7.1: negotiation', () => {
   })
 
   test.each([8, 9, 10, 11, 12, 13, 14, 15])(
-    'accepted: client_max_window_bits=%i, with the same or no value in the answer',
+    'accepted: client_max_window_bits=%i, and the answer has the same value or none',
     async (bits) => {
       const { status, agreed } = await negotiate(`permessage-deflate; client_max_window_bits=${bits}`)
       expect(status).toBe(101)
@@ -88,12 +88,12 @@ describe('RFC 7692, 7.1: negotiation', () => {
     'client_max_window_bits; client_max_window_bits=10'
   ]
 
-  describe('an offer that is invalid MUST be declined, which is not to refuse the connection (7)', () => {
+  describe('an invalid offer MUST be declined, but the connection is accepted (7)', () => {
     test.each(INVALID)('%s', async (parameters) => {
       expect(await negotiate(`permessage-deflate; ${parameters}`)).toEqual(declined)
     })
 
-    test.each(INVALID)('%s, and a valid one behind it, which is taken (5)', async (parameters) => {
+    test.each(INVALID)('%s, followed by a valid offer, which is accepted (5)', async (parameters) => {
       expect(
         await negotiate(`permessage-deflate; ${parameters}`, 'permessage-deflate; server_max_window_bits=11')
       ).toEqual(accepted('server_max_window_bits=11'))
@@ -107,13 +107,13 @@ describe('RFC 7692, 7.1: negotiation', () => {
       accepted('server_max_window_bits=9')
     ],
     [
-      'the first of two in the other order',
+      'the first of the same two in reverse order',
       ['permessage-deflate', 'permessage-deflate; server_max_window_bits=9'],
       accepted()
     ],
-    ['the one behind an unknown extension', ['x-webkit-deflate-frame', 'permessage-deflate'], accepted()],
+    ['the one after an unknown extension', ['x-webkit-deflate-frame', 'permessage-deflate'], accepted()],
     ['only unknown extensions', ['permessage-bzip2', 'x-webkit-deflate-frame; no_context_takeover'], declined],
-    ['another case, which is another name', ['Permessage-Deflate'], declined]
+    ['a different case, which makes it a different name', ['Permessage-Deflate'], declined]
   ])('of several offers: %s', async (_what, offers, result) => {
     expect(await negotiate(...offers)).toEqual(result)
   })
@@ -141,13 +141,13 @@ describe('RFC 7692, 7.2: messages from the client', () => {
       ['7.2.3.4: a block with BFINAL', 'f348cdc9c9070000', 'Hello'],
       ['7.2.3.5: two blocks', 'f248050000 00ffffcac9c90700', 'Hello'],
       ['7.2.3.6: an empty message', '00', ''],
-      ['an empty payload, which no compressor makes: accepted as an empty message', '', ''],
+      ['an empty payload, which no compressor produces: accepted as an empty message', '', ''],
       ['an empty block with fixed codes', '0200', ''],
       ['a stored block of one byte', '000100feff4800', 'H'],
       ['two stored blocks', '000200fdff4865000300fcff6c6c6f00', 'Hello'],
-      ['empty stored blocks before, between and behind', '000000ffff f24805000000ffff 000000ffff cac9c90700', 'Hello'],
+      ['empty stored blocks before, between and after', '000000ffff f24805000000ffff 000000ffff cac9c90700', 'Hello'],
       [
-        'a block with BFINAL and a stored one behind it (7.2.1 allows to mix them)',
+        'a block with BFINAL and a stored one after it (7.2.1 allows mixing them)',
         'f348cdc9c90700 000200fdff2c2000',
         'Hello, '
       ],
@@ -171,13 +171,13 @@ describe('RFC 7692, 7.2: messages from the client', () => {
       await expectEchoes(session, message(TEXT, long))
     })
 
-    test('empty fragments before, between and behind', async () => {
+    test('empty fragments before, between and after', async () => {
       const session = await server.open(variant)
       session.send(...fragments(TEXT, ['', hex('f248cd'), '', hex('c9c90700'), ''], RSV1))
       await expectEchoes(session, message(TEXT, 'Hello'))
     })
 
-    test('compressed and uncompressed messages in turn (6)', async () => {
+    test('alternating compressed and uncompressed messages (6)', async () => {
       const session = await server.open(variant)
       session.send(
         clientFrame(TEXT, 'plain'),
@@ -194,7 +194,7 @@ describe('RFC 7692, 7.2: messages from the client', () => {
       )
     })
 
-    test.each([0, 1, 125, 126, 65_535, 65_536, 200_000])('%i bytes that cannot be compressed', async (length) => {
+    test.each([0, 1, 125, 126, 65_535, 65_536, 200_000])('%i incompressible bytes', async (length) => {
       const session = await server.open(variant)
       const data = randomBytes(length)
       session.send(compressed(deflated(data), BINARY), ...fragments(BINARY, pieces(deflated(data), 7000), RSV1))
@@ -217,9 +217,9 @@ describe('RFC 7692, 7.2: messages from the client', () => {
 
     test.each<[string, string]>([
       ['a block of the reserved type', '07ffff'],
-      ['the reserved type behind a good block', 'f24805000000ffff07'],
-      ['a stored block whose length is not what its complement says', '000500000048656c6c6f00'],
-      ['a distance that goes beyond the start (7.2.3.2 without the context)', 'f200110000'],
+      ['the reserved type after a good block', 'f24805000000ffff07'],
+      ['a stored block whose length does not match its complement', '000500000048656c6c6f00'],
+      ['a distance that reaches before the start (7.2.3.2 without the context)', 'f200110000'],
       ['plain text', '48656c6c6f'],
       ['random bytes', 'f3a1c0ffee00deadbeef0123456789'],
       ['dynamic codes that are incomplete', '05e08100ffffff']
@@ -230,10 +230,10 @@ describe('RFC 7692, 7.2: messages from the client', () => {
 
     test.each<[string, string, string]>([
       ['in the middle of a compressed block', 'f248cd', '486568'],
-      ['in the middle of a stored block, which the four added bytes go on with', '000500faff48', '480000ffff'],
-      ['behind the head of a block', '02', '']
+      ['in the middle of a stored block, which the four appended bytes continue', '000500faff48', '480000ffff'],
+      ['after the header of a block', '02', '']
     ])(
-      'ends %s (%s): the RFC does not say what then; the handler gets what was inflated so far',
+      'ends %s (%s): the RFC leaves this open; the handler gets the data inflated so far',
       async (_what, digits, result) => {
         const session = await server.open(variant)
         session.send(compressed(hex(digits), BINARY))
@@ -255,7 +255,7 @@ describe('RFC 7692, 6 and 7.2.1: messages to the client', () => {
       [101, true],
       [10_000, true],
       [100_000, true]
-    ])('%i bytes with a compressionThreshold of 100: compressed is %p', async (length, isCompressed) => {
+    ])('with a compressionThreshold of 100, a message of %i bytes: compressed is %p', async (length, isCompressed) => {
       const session = await server.open(variant)
       for (const type of [TEXT, BINARY]) {
         session.send(...session.encode(type, 'x'.repeat(length)))
@@ -265,14 +265,14 @@ describe('RFC 7692, 6 and 7.2.1: messages to the client', () => {
       }
     })
 
-    test('each is compressed without the context of the one before', async () => {
+    test('each message is compressed without the context of the previous one', async () => {
       const session = await server.open(variant)
       const text = randomBytes(200).toString('hex')
       for (let i = 0; i < 3; i++) session.send(...session.encode(TEXT, text))
       await expectEchoes(session, message(TEXT, text), message(TEXT, text), message(TEXT, text))
     })
 
-    test.each([8, 9, 10, 12, 15])('no distance goes beyond a window of server_max_window_bits=%i', async (bits) => {
+    test.each([8, 9, 10, 12, 15])('no distance exceeds the window of server_max_window_bits=%i', async (bits) => {
       const session = await server.open(variant, {
         'Sec-WebSocket-Extensions': `permessage-deflate; server_max_window_bits=${bits}`
       })

@@ -16,7 +16,7 @@ export const BINARY = 2
 export const CLOSE = 8
 export const PING = 9
 export const PONG = 10
-/** The bit RSV1 as `clientFrame` takes it. */
+/** The bit RSV1, as an argument of `clientFrame`. */
 export const RSV1 = 4
 export const DEFLATE = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
 
@@ -30,7 +30,7 @@ export function message(type: number, data: Buffer | string): Message {
   return { type, data: Buffer.from(data as string).toString('latin1') }
 }
 
-/** The bytes of a hexadecimal string, which may have spaces. */
+/** The bytes of a hexadecimal string, which may contain spaces. */
 export function hex(digits: string): Buffer {
   return Buffer.from(digits.replaceAll(' ', ''), 'hex')
 }
@@ -61,12 +61,12 @@ const ECHOES: Record<
   }
 }
 
-/** What a handler cannot answer any more it must still read, or the tests would not see it. */
+/** A handler that can no longer answer must go on reading, or the tests would miss messages. */
 function unlessClosed(error: unknown): void {
   if (!isCloseError(error)) throw error
 }
 
-/** A way for a message through the server and back, with or without compression negotiated. */
+/** A route that echoes messages, with or without compression negotiated. */
 export interface Variant {
   title: string
   path: string
@@ -88,7 +88,7 @@ export const variants: Variant[] = routes.flatMap((route) => [
   { ...route, title: `${route.title}, permessage-deflate`, isCompressed: true }
 ])
 
-/** One kind of route with and without compression, for what no handler ever sees. */
+/** One kind of route with and without compression, for tests of frames that never reach a handler. */
 export const modes: Variant[] = variants.slice(0, 2)
 
 /** Compresses a message as RFC 7692, 7.2.1 says, with no context. */
@@ -96,14 +96,14 @@ export function deflated(data: Buffer | string): Buffer {
   return deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
 }
 
-/** Inflates a message as RFC 7692, 7.2.2 says, with no context and no larger window than was agreed on. */
+/** Inflates a message as RFC 7692, 7.2.2 says, with no context and a window no larger than negotiated. */
 export function inflated(payload: Buffer, windowBits = 15): Buffer {
   const input = Buffer.concat([payload, hex('0000ffff')])
-  // In one large piece of output zlib would not notice a distance that goes beyond the window.
+  // If it wrote one large chunk of output, zlib would not notice a distance beyond the window.
   return inflateRawSync(input, { finishFlush: constants.Z_SYNC_FLUSH, windowBits, chunkSize: 64 })
 }
 
-/** The frames of one message, a frame for each piece of its payload. */
+/** The frames of one message, one frame for each piece of its payload. */
 export function fragments(type: number, pieces: (Buffer | string)[], rsv = 0): Buffer[] {
   const last = pieces.length - 1
   return pieces.map((piece, i) =>
@@ -111,7 +111,7 @@ export function fragments(type: number, pieces: (Buffer | string)[], rsv = 0): B
   )
 }
 
-/** Cuts bytes into pieces of a size; no bytes are one piece. */
+/** Cuts bytes into pieces of a size; empty input gives one empty piece. */
 export function pieces(data: Buffer, size: number): Buffer[] {
   const all: Buffer[] = []
   for (let at = 0; at < data.length || at === 0; at += size) all.push(data.subarray(at, at + size))
@@ -144,12 +144,12 @@ function makeWitness(): Witness {
 
 /** How a connection ended, as both sides saw it. */
 export interface Outcome {
-  /** Of the server's close frame; 1005 where it is empty. */
+  /** The code of the server's close frame; 1005 if the frame is empty. */
   code: number
   reason: string
-  /** What came before the close frame. */
+  /** The frames before the close frame. */
   answers: WireFrame[]
-  /** The messages among them. */
+  /** The messages among `answers`. */
   echoes: Message[]
   received: Message[]
   closeInfo: CloseInfo
@@ -173,7 +173,7 @@ export class Session {
     return this
   }
 
-  /** The frames of a message in pieces of a size, compressed where that was negotiated. */
+  /** The frames of a message, in pieces of a size, compressed if compression was negotiated. */
   encode(type: number, data: Buffer | string, size = Number.POSITIVE_INFINITY): Buffer[] {
     const payload = this.#isCompressed ? deflated(data) : Buffer.from(data as string)
     return fragments(type, pieces(payload, size), this.#isCompressed ? RSV1 : 0)
@@ -191,7 +191,7 @@ export class Session {
     return message(opcode, rsv1 ? inflated(payload) : payload)
   }
 
-  /** Waits for the end: behind the server's close frame there is nothing but the end of TCP. */
+  /** Waits for the end: only the end of TCP may follow the server's close frame. */
   async outcome(): Promise<Outcome> {
     const answers: WireFrame[] = []
     let frame = await this.client.frame()
@@ -211,7 +211,7 @@ export class Session {
   }
 }
 
-/** Expects that the handler got all of `echoed`, in order, and the client all of it back. */
+/** Expects that the handler got all of `echoed` in order, and that the client got all of it back. */
 export async function expectEchoes(session: Session, ...echoed: Message[]): Promise<void> {
   const answers: Message[] = []
   for (const _message of echoed) answers.push(await session.message())
@@ -220,8 +220,8 @@ export async function expectEchoes(session: Session, ...echoed: Message[]): Prom
 }
 
 /**
- * Sends a good message and then frames that the server fails for: both sides learn this code, the handler got the good message
- * only, and its answer came before the close frame.
+ * Sends a good message and then frames for which the server must fail the connection. Both sides get this code, the handler
+ * gets only the good message, and its answer comes before the close frame.
  */
 export async function expectFailure(session: Session, frames: Buffer[], code: number): Promise<void> {
   const outcome = await session.send(clientFrame(TEXT, 'before'), ...frames).outcome()
@@ -237,7 +237,7 @@ export interface EchoServer {
   open(variant: Variant, headers?: Record<string, string>): Promise<Session>
 }
 
-/** Starts a server with a route of each kind before the tests of a `describe` and closes it behind them. */
+/** Starts a server with a route of each kind before the tests of a `describe` and closes it after them. */
 export function useEchoServer(
   config: Partial<WebSocketConfig> = {},
   setUp: (app: FastifyInstance) => void = () => {}

@@ -19,14 +19,14 @@ const FOLDER = join(ROOT, 'node_modules', '.cache', `docs-deployment-${process.p
 const codeBelow = (heading: string, lang: string): string => fenceBelow('docs/deployment.md', heading, lang).code
 const SERVER = codeBelow('Deployment', 'js')
 
-/** Writes a file, and gives its path. */
+/** Writes a file and returns its path. */
 function write(name: string, text: string): string {
   const path = join(FOLDER, name)
   writeFileSync(path, text)
   return path
 }
 
-/** Text with parts of it replaced, each of which must be there. */
+/** Replaces parts of a text; each of them must be there. */
 function replaced(text: string, changes: Record<string, string>): string {
   return Object.entries(changes).reduce((result, [from, to]) => {
     if (!result.includes(from)) throw new Error(`the example has no "${from}" any more`)
@@ -55,7 +55,7 @@ afterEach(async () => {
 })
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }))
 
-/** A group of tests that needs a program: it gets its path. */
+/** A group of tests that needs a program; the tests get its path. */
 function describeWithProgram(program: string, tests: (path: string) => void): void {
   const path = findProgram(program)
   describeWith({ isThere: path !== undefined, hint: `${program} is not installed` }, program, () =>
@@ -68,7 +68,7 @@ interface Node {
   port: number
 }
 
-/** Starts a server of the page on a port that the system chooses. */
+/** Starts a server from the page on a port that the system chooses. */
 async function startNode(file = 'server.mjs', env: Record<string, string> = {}): Promise<Node> {
   const daemon = new Daemon(process.execPath, [file], { cwd: FOLDER, env: { PORT: '0', ...env } })
   const [, port] = await daemon.wrote(/listening at \S+:(\d+)"/)
@@ -90,7 +90,7 @@ const statusOf = (port: number): Promise<unknown> =>
     (error: Error) => (error.cause as NodeJS.ErrnoException).code
   )
 
-/** A client that does not answer a close frame, so that its server is busy closing for a while. */
+/** A client that does not answer the close frame, so that the server is closing for a while. */
 async function connectStubborn(port: number): Promise<RawClient> {
   const client = new RawClient(port)
   client.handshake('/echo')
@@ -104,7 +104,7 @@ async function expectEcho(client: TestClient): Promise<void> {
 }
 
 describe('Probes', () => {
-  test('200 while it runs, 503 while it closes, nothing afterwards; a second signal is harmless', async () => {
+  test('answer 200 while the server runs, 503 while it closes and nothing afterwards; a second signal is harmless', async () => {
     const { daemon, port } = await startNode()
     expect(await statusOf(port)).toBe(200)
     const stubborn = await connectStubborn(port)
@@ -118,7 +118,7 @@ describe('Probes', () => {
     expect(await statusOf(port)).toBe('ECONNREFUSED')
   })
 
-  test('whoever stops the server gives it more time than it takes', () => {
+  test('Kubernetes, systemd and Docker wait longer for the server than its shutdown may take', () => {
     const seconds = (text: string, pattern: RegExp): number => Number(pattern.exec(text)?.[1]?.replace('_', ''))
     const timeout = seconds(SERVER, /timeout: ([\d_]+)/) / 1000
     const pod = codeBelow('Probes', 'yaml')
@@ -131,7 +131,7 @@ describe('Probes', () => {
 
 interface Proxy {
   program: string
-  /** The configuration of the page, with this port, these servers (as the program spells them) and this timeout. */
+  /** The configuration on the page, with this port, these servers (in the syntax of the program) and this timeout. */
   config: (port: number, servers: string[], timeout: string) => string
   check: (file: string) => string[]
   run: (file: string) => string[]
@@ -177,7 +177,7 @@ const haproxy: Proxy = {
 
 for (const proxy of [nginx, haproxy]) {
   describeWithProgram(proxy.program, (program) => {
-    /** Starts the proxy in front of servers, and gives its port. */
+    /** Starts the proxy in front of servers and returns its port. */
     async function startProxy(servers: string[], timeout = '75s'): Promise<number> {
       const port = await freePort()
       const file = write(`${proxy.program}-${port}.conf`, proxy.config(port, servers, timeout))
@@ -193,7 +193,7 @@ for (const proxy of [nginx, haproxy]) {
         (error: Error) => (error.cause as NodeJS.ErrnoException).code !== 'ECONNREFUSED'
       )
 
-    /** Connects as a page of the proxy's own origin, from an address of its own. */
+    /** Connects like a page from the proxy's own origin, from an address of its own. */
     const open = (port: number, options: ClientOptions = {}): Promise<TestClient> =>
       connect(`wss://127.0.0.1:${port}/echo`, [], {
         origin: `https://127.0.0.1:${port}`,
@@ -204,14 +204,14 @@ for (const proxy of [nginx, haproxy]) {
 
     const addresses = (nodes: Node[]): string[] => nodes.map(({ port }) => `127.0.0.1:${port}`)
 
-    /** Expects servers to have seen the client's own address, and not the one it has made up. */
+    /** Expects the servers to have logged the client's real address, and not the forged one. */
     function expectClient(servers: Daemon[]): void {
       const output = servers.map(({ output }) => output).join('')
       expect(output).toContain('"remoteAddress":"127.0.0.2"')
       expect(output).not.toContain('"remoteAddress":"6.6.6.6"')
     }
 
-    test('passes upgrades on, and says who the client is', async () => {
+    test('passes upgrades on with the address of the client', async () => {
       const nodes = [await startNode(), await startNode()]
       const port = await startProxy(addresses(nodes))
       await expectEcho(await open(port, { headers: { 'x-forwarded-for': '6.6.6.6' } }))
@@ -220,7 +220,7 @@ for (const proxy of [nginx, haproxy]) {
       expectClient(nodes.map(({ daemon }) => daemon))
     })
 
-    test('nobody is refused while one of two nodes closes', async () => {
+    test('no client is refused while one of two nodes closes', async () => {
       const nodes = [await startNode(), await startNode()] as const
       const port = await startProxy(addresses([...nodes]))
       const stubborn = await connectStubborn(nodes[0].port)
@@ -233,7 +233,7 @@ for (const proxy of [nginx, haproxy]) {
       for (let i = 0; i < 6; i++) await expectEcho(await open(port))
     })
 
-    test('pings keep a quiet connection open, and without them its timeout ends it', async () => {
+    test('pings keep a quiet connection open; without them, the timeout of the proxy ends it', async () => {
       for (const interval of [200, 0]) {
         write(`pings-${interval}.mjs`, replaced(SERVER, { 'config: {': `config: { pingInterval: ${interval},` }))
       }
@@ -245,7 +245,7 @@ for (const proxy of [nginx, haproxy]) {
       await expectEcho(kept)
     })
 
-    test('unix sockets', async () => {
+    test('connects to unix sockets', async () => {
       const sockets = [1, 2].map((i) => join(FOLDER, `${i}.sock`))
       const nodes = await Promise.all(sockets.map(startOnSocket))
       const port = await startProxy(sockets.map(proxy.ofSocket))
@@ -258,11 +258,11 @@ for (const proxy of [nginx, haproxy]) {
 }
 
 describe('Several cores', () => {
-  test('workers share a port, are replaced, and end without an error', async () => {
+  test('workers share a port, are replaced after a crash, and end without an error', async () => {
     const { daemon, port } = await startNode('cluster.mjs', { PORT: String(await freePort()) })
     const pids = (): Set<number> =>
       new Set([...daemon.output.matchAll(/"pid":(\d+).*listening at/g)].map(([, pid]) => Number(pid)))
-    // All of them: one that is only late must not be taken for a new one.
+    // Waits for all workers: a late one must not be mistaken for a replacement.
     await eventually(() => pids().size === availableParallelism())
     const clients = [await connect(`ws://127.0.0.1:${port}/echo`)]
     await expectEcho(clients[0] as TestClient)

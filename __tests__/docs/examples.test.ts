@@ -12,10 +12,10 @@ beforeAll(() => writeExamples([...blocks, unawaited]))
 afterEach(closeExamples)
 afterAll(removeExamples)
 
-/** The examples that no test has started yet; those of docs/deployment.md have a test file of their own. */
+/** The examples that have not been started by a test yet; those of docs/deployment.md have their own test file. */
 const untouched = new Set(blocks.filter(({ page }) => page !== 'docs/deployment.md'))
 
-/** The example for several messages at once, spoilt: its handler does not wait for what it has started. */
+/** The example for several messages at once, broken on purpose: its handler does not await the jobs it has started. */
 const unawaited = variantOf('Several messages at once', 'await Promise.all(running)')
 
 function blockBelow(page: string, heading: string, index = 0): Block {
@@ -25,7 +25,7 @@ function blockBelow(page: string, heading: string, index = 0): Block {
   return block
 }
 
-/** Starts the example below a heading; the first one where no other is asked for. */
+/** Starts an example below a heading, by default the first one. */
 async function startBelow(
   page: string,
   heading: string,
@@ -44,7 +44,7 @@ function variantOf(heading: string, part: string): Block {
 
 const tour = (heading: string) => startBelow('README.md', heading)
 
-/** Sends a text and gives the answer. */
+/** Sends a text and returns the answer. */
 function ask(client: TestClient, text: string): Promise<string> {
   client.socket.send(text)
   return client.next()
@@ -156,7 +156,7 @@ describe('README.md', () => {
     for (let i = 0; i < 20; i++) expect(await ask(client, `${i}`)).toBe(`${i}`)
     let refused = false
     while (!refused) refused = (await ask(client, 'more')) === '{"error":"rate limit exceeded"}'
-    // In time there are tokens again.
+    // After a while there are tokens again.
     while ((await ask(client, 'again')) !== 'again');
   })
 
@@ -222,7 +222,7 @@ describe('README.md', () => {
 })
 
 describe('docs', () => {
-  test('options of the plugin count for its routes', async () => {
+  test('options of the plugin apply to its routes', async () => {
     const example = await startBelow('docs/routes.md', 'Options of the plugin')
     const client = await connect(example.ws('/ws'))
     expect(await ask(client, 'hello')).toBe('hello')
@@ -231,7 +231,7 @@ describe('docs', () => {
     await closing
   })
 
-  test('an error with a code and a reason of its own', async () => {
+  test('an error with its own code and reason', async () => {
     const client = await connect((await startBelow('docs/routes.md', 'Handlers')).ws('/strict'))
     expect(await ask(client, 'hello')).toBe('hello')
     client.socket.send('hello, and so on')
@@ -241,7 +241,7 @@ describe('docs', () => {
   describe('several messages at once', () => {
     const jobs = Array.from({ length: 20 }, (_, i) => `job ${i}`)
 
-    /** Sends all jobs, closes the server after the first answer, and gives the answers that came. */
+    /** Sends all jobs, closes the server after the first answer, and returns the answers that came. */
     async function answersOf(block: Block): Promise<string[]> {
       const example = await start(block)
       const client = await connect(example.ws('/jobs'))
@@ -258,24 +258,24 @@ describe('docs', () => {
       expect(answers.toSorted()).toEqual(jobs.map((job) => JSON.stringify({ job, state: 'done' })).toSorted())
     })
 
-    test('without the await it loses answers', async () => {
+    test('without the await, a shutdown loses answers', async () => {
       expect((await answersOf(unawaited)).length).toBeLessThan(jobs.length)
     })
 
-    test('a job that fails is told, and the others go on', async () => {
+    test('a failed job is reported, and the others go on', async () => {
       const client = await connect((await startBelow('docs/routes.md', 'Several messages at once')).ws('/jobs'))
       for (const job of ['', 'one']) client.socket.send(job)
       expect([await client.next(), await client.next()]).toEqual([
         '{"job":"","state":"failed"}',
         '{"job":"one","state":"done"}'
       ])
-      // Nor does it matter to the process that a client leaves in the middle of its work.
+      // A client that leaves in the middle of a job does not harm the process, either.
       client.socket.send('two')
       client.socket.terminate()
     })
   })
 
-  test('what to use instead of onResponse', async () => {
+  test('a replacement for onResponse', async () => {
     const { ws, http } = bound(await startBelow('docs/routes.md', 'Hooks'))
     const openOnes = async (): Promise<unknown> => (await fetch(http('/open'))).json()
     const client = await connect(ws('/counted'))
@@ -301,7 +301,7 @@ describe('docs', () => {
     expect(await (await connect(ws('/console'))).next()).toBe('ready')
   })
 
-  test('beside @fastify/websocket', async () => {
+  test('together with @fastify/websocket', async () => {
     const { ws } = bound(await startBelow('docs/routes.md', 'Beside @fastify/websocket'))
     const [before, now] = await Promise.all([connect(ws('/old')), connect(ws('/new'))])
     expect([await ask(before, 'a'), await ask(now, 'a')]).toEqual(['old: a', 'new: a'])
@@ -345,7 +345,7 @@ describe('docs', () => {
     expect(await ask(broken, 'hello')).toBe('5 bytes')
   })
 
-  test('a read that gives up waiting', async () => {
+  test('a read with a timeout', async () => {
     const { ws } = bound(await startBelow('docs/connection.md', 'Reading'))
     expect(await (await connect(ws('/patient'))).next()).toBe('you said nothing')
     const client = new WebSocket(ws('/patient'))
@@ -382,7 +382,7 @@ describe('docs', () => {
     const { ws } = bound(await startBelow('docs/hub.md', 'Broadcasting'))
     const [ann, bob] = [await connect(ws('/rooms/a')), await connect(ws('/rooms/a'))]
     const eve = await connect(ws('/rooms/b'))
-    // Pings are answered after the upgrade, so that everybody has joined.
+    // Pings are answered after the upgrade: by then, all clients have joined.
     for (const client of [ann, bob, eve]) {
       client.socket.ping()
       await once(client.socket, 'pong')
@@ -394,7 +394,7 @@ describe('docs', () => {
     expect(await ann.next()).toBe('hello')
   })
 
-  test('a hub of its own, with a policy', async () => {
+  test('a separate hub with its own policy', async () => {
     const client = await connect((await startBelow('docs/hub.md', 'Slow clients')).ws('/prices'))
     expect(await ask(client, 'X')).toBe('{"symbol":"X","price":1}')
   })
@@ -415,7 +415,7 @@ describe('docs', () => {
     expect(await example.ended()).toBe(0)
   })
 
-  test('shutdown: the signal interrupts what takes long', async () => {
+  test('shutdown: the signal interrupts slow work', async () => {
     const example = await startBelow('docs/shutdown.md', 'Shutdown', 1)
     const client = await connect(example.ws('/report'))
     expect(await client.next()).toBe('working on it')
@@ -432,7 +432,7 @@ describe('docs', () => {
     client.reset()
   })
 
-  test('a close error tells how it ended', async () => {
+  test('a close error tells how the connection ended', async () => {
     const client = await connect((await startBelow('docs/errors.md', 'When a connection has ended')).ws('/farewell'))
     client.socket.close(4000, 'bye')
     expect(await client.close()).toEqual({ code: 4000, reason: 'bye' })
@@ -450,7 +450,7 @@ describeWith(REDIS, 'docs, over Redis', () => {
   test.each([
     ['docs/scaling.md', 'Scaling'],
     ['README.md', 'More than one process']
-  ])('%s: two nodes are one', async (page, heading) => {
+  ])('%s: two nodes work as one', async (page, heading) => {
     const nodes = await Promise.all([1, 2].map(() => startBelow(page, heading, 0, env())))
     const [ann, bob] = (await Promise.all(nodes.map((node) => connect(node.ws('/rooms/tea'))))) as [
       TestClient,
@@ -523,7 +523,7 @@ describe('docs, on one node', () => {
   })
 })
 
-test('the examples that no test above has looked at run without an error', async () => {
+test('the examples that are not tested above run without an error', async () => {
   for (const block of untouched) {
     // Those are skipped above.
     if (/(REDIS|NATS)_URL/.test(block.code)) continue
@@ -533,7 +533,7 @@ test('the examples that no test above has looked at run without an error', async
   }
 })
 
-/** The addresses of an example, to be taken out of it. */
+/** The functions that build an example's addresses, bound so that they can be destructured. */
 function bound(example: Example): { ws: (path: string) => string; http: (path: string) => string } {
   return { ws: (path) => example.ws(path), http: (path) => example.http(path) }
 }

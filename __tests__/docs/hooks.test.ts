@@ -7,7 +7,7 @@ const rows = tableBelow('docs/routes.md', 'Hooks')
 const namesIn = (cell: string | undefined): string[] =>
   [...(cell ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => String(name))
 
-/** The hooks whose row says this in a column. */
+/** The hooks whose row matches this in a column. */
 const documented = (column: number, what: RegExp): string[] =>
   rows.filter((row) => what.test(row[column] ?? '')).flatMap(([names]) => namesIn(names))
 
@@ -15,19 +15,19 @@ const ALL = rows.flatMap(([names]) => namesIn(names))
 
 afterEach(closeServers)
 
-/** Notes in `ran` which hooks run. */
+/** Records in `ran` which hooks run. */
 function watch(app: FastifyInstance, ran: Set<string>): void {
   for (const name of ALL) {
     app.addHook(name as 'onRequest', (...args: unknown[]) => {
       ran.add(name)
       const done = args.at(-1) as (error: null, payload?: unknown) => void
-      // The hooks that change a payload get it third.
+      // The hooks that change a payload get it as their third argument.
       done(null, args.length > 3 ? args[2] : undefined)
     })
   }
 }
 
-/** Connects to a route, and gives the hooks that ran in the order of the table. */
+/** Connects to a route and returns the hooks that ran, in the order of the table. */
 async function hooksOf(path: string): Promise<string[]> {
   const ran = new Set<string>()
   const server = await startServer((app) => {
@@ -53,15 +53,15 @@ test('an upgrade that succeeds', async () => {
   expect(await hooksOf('/open')).toEqual(documented(1, /^runs?$/))
 })
 
-test('an upgrade that a hook refuses with a reply', async () => {
+test('an upgrade that is refused by the reply of a hook', async () => {
   expect(await hooksOf('/refused')).toEqual(documented(2, /^runs?(,|$)/))
 })
 
-test('an upgrade that a hook refuses by throwing', async () => {
+test('an upgrade that is refused by the error of a hook', async () => {
   expect(await hooksOf('/failed')).toEqual(documented(2, /^runs?/))
 })
 
-test('refuseWebSocket completes the upgrade, so that the hooks for replies do not run', async () => {
+test('refuseWebSocket completes the upgrade, so the hooks for replies do not run', async () => {
   const forReplies = documented(1, /not/)
   expect((await hooksOf('/closed')).filter((name) => forReplies.includes(name))).toEqual([])
 })

@@ -7,7 +7,7 @@ import { closeExamples, type Example, startFile } from './support/examples.ts'
 import { fenceBelow, read } from './support/markdown.ts'
 import { Project } from './support/project.ts'
 
-// The first steps, done as README.md tells them: in an empty directory, with npm and the packed tarball.
+// Follows the first steps of README.md in an empty directory, with npm and the packed tarball.
 const README = read('README.md')
 const codeBelow = (heading: string, lang: string): string => fenceBelow('README.md', heading, lang).code
 
@@ -36,7 +36,7 @@ beforeAll(async () => {
 afterEach(closeExamples)
 afterAll(() => project.remove())
 
-test('the files have the names that README.md gives them', () => {
+test('the files are named as in README.md', () => {
   for (const name of ['server.mjs', 'index.html', 'server.cjs', 'server.mts'])
     expect(README).toMatch(new RegExp(`[Ss]ave .*as \`${name}\``))
   for (const name of ['server.mjs', 'server.cjs']) expect(README).toContain(`\`node ${name}\``)
@@ -67,8 +67,8 @@ test.each(['server.mjs', 'server.cjs'])('node %s', async (name) => {
   await expectEcho(await start(name))
 })
 
-test('the first hint: what Node.js says about a file with the wrong name', async () => {
-  // As the npm of newer versions of Node.js does it by itself.
+test('the first hint: the error of Node.js for a file with the wrong name', async () => {
+  // The npm of newer versions of Node.js does this by itself.
   await project.sh('npm pkg set type=commonjs')
   project.write('server.js', codeBelow('Install', 'js'))
   const [, message = ''] = /^\| `([^`]+)` \|/m.exec(README) ?? []

@@ -10,7 +10,7 @@ function exportsOf(file: string): string[] {
   return lists.map((name) => name.trim().replace(/^type /, '')).filter((name) => name !== '')
 }
 
-/** The headings of a page as GitHub writes them in a link. */
+/** The headings of a page, as GitHub spells them in links. */
 function anchorsOf(page: string): string[] {
   const headings = [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => String(heading))
   return headings.map((heading) =>
@@ -21,16 +21,16 @@ function anchorsOf(page: string): string[] {
   )
 }
 
-test('every export is in the table of docs/api.md, and nothing else', () => {
+test('the table of docs/api.md lists every export and nothing else', () => {
   const names = exportsOf('src/index.ts')
   expect(names).toEqual(expect.arrayContaining(Object.keys(api).filter((name) => name !== '__esModule')))
-  // Not exported by name, so that it can be merged with.
+  // Not exported by name, so that it can be augmented by declaration merging.
   names.push('WebSocketLocals')
   const documented = tableBelow('docs/api.md', 'API at a glance').flatMap(([cell]) => codeOf(cell).split(', '))
   expect(documented.toSorted()).toEqual(names.toSorted())
 })
 
-test('every export is explained on another page, too', () => {
+test('every export is also explained on another page', () => {
   const others = PAGES.filter((page) => page !== 'docs/api.md')
     .map(read)
     .join('\n')
@@ -55,7 +55,7 @@ test('every export is explained on another page, too', () => {
     'HubStats',
     'HubEvents'
   ]
-  // Types that no one has to name in order to use what they describe.
+  // Types that an application never has to name.
   const unnamed = new Set(['default', ...types, ...shapes, ...around])
   for (const name of exportsOf('src/index.ts').filter((name) => !unnamed.has(name))) expect(others).toContain(name)
 })
@@ -79,7 +79,7 @@ test('the table of docs/errors.md has the codes, statuses and classes of the err
   expect(tableBelow('docs/errors.md', 'Errors').map((row) => row.slice(0, 3).map(codeOf))).toEqual(expected)
 })
 
-test('the close codes of docs/errors.md have their names', () => {
+test('the close codes of docs/errors.md have the right names', () => {
   const page = read('docs/errors.md')
   const rows = [...page.matchAll(/^\| (\d{4}) \| `(\w+)` \|/gm)]
   expect(rows.length).toBeGreaterThanOrEqual(10)
@@ -87,7 +87,7 @@ test('the close codes of docs/errors.md have their names', () => {
   for (const name of Object.keys(api.CloseCode)) expect(page).toContain(`\`${name}\``)
 })
 
-test('links between the pages and to their headings lead somewhere', () => {
+test('links between the pages and to headings are not broken', () => {
   const broken: string[] = []
   for (const page of [...PAGES, 'CHANGELOG.md']) {
     for (const [, link = ''] of read(page).matchAll(/(?:\]\(|src=")([^)"]+)[)"]/g)) {

@@ -1,4 +1,4 @@
-// The client's side of a fuzzed connection: a bare socket, and a decoder of what the server sends.
+// The client's side of a fuzzed connection: a bare socket, and a decoder for the server's frames.
 import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
 import { isUtf8 } from './oracle.mjs'
@@ -12,18 +12,18 @@ export const acceptFor = (key) =>
     .update(key + GUID)
     .digest('base64')
 
-/** A socket that keeps what it got, and on which one can wait. */
+/** A socket that keeps the received bytes and can wait for a condition. */
 export class Wire {
   #wake = () => {}
   #deadline
   #chunks = []
-  /** The server has ended its side, or the connection is gone. */
+  /** True once the server has ended its side or the connection is gone. */
   isEnded = false
   isClosed = false
 
   constructor(port, time) {
     this.#deadline = performance.now() + time
-    // Half-open: when the server has ended, we still decide ourselves when we do.
+    // Half-open: after the server has ended its side, the client decides when to end its own.
     this.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
     this.socket.on('data', (chunk) => this.#chunks.push(chunk))
     this.socket.on('end', () => (this.isEnded = true))
@@ -32,12 +32,12 @@ export class Wire {
     for (const event of ['data', 'end', 'close']) this.socket.on(event, () => this.#wake())
   }
 
-  /** What has come since the last call. */
+  /** The bytes received since the last call. */
   take() {
     return Buffer.concat(this.#chunks.splice(0))
   }
 
-  /** True once the condition holds; false where the connection's time is over before. */
+  /** True once the condition holds; false if the connection runs out of time first. */
   async until(condition, time = Infinity) {
     const end = Math.min(this.#deadline, performance.now() + time)
     while (!condition()) {
@@ -58,7 +58,7 @@ export class Wire {
     })
   }
 
-  /** Leaves no port behind that waits for late packets. */
+  /** Resets the connection, so that no port is left waiting for late packets. */
   drop() {
     if (this.isClosed) return
     if (this.socket.writableEnded || this.socket.connecting) this.socket.destroy()
@@ -69,7 +69,7 @@ export class Wire {
 export const request = (path) =>
   `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n\r\n`
 
-/** Decodes what a server sends, and complains about whatever no server may send. */
+/** Decodes the server's frames, and reports everything that a server must not send. */
 export class Answers {
   #rest = Buffer.alloc(0)
   #isOpen = false
@@ -84,7 +84,7 @@ export class Answers {
     this.#rest = Buffer.concat([this.#rest, bytes])
     if (!this.#isOpen) this.#head()
     while (this.#isOpen && this.flaw === undefined && this.#frame()) {
-      // Until there is no complete one left.
+      // Until no complete frame is left.
     }
   }
 

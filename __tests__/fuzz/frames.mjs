@@ -1,5 +1,5 @@
-// Makes what a client sends: valid streams, valid streams with damaged bytes, and sequences from a grammar that knows
-// everything that a frame can get wrong.
+// Makes the bytes of a client: valid streams, valid streams with damaged bytes, and sequences from a grammar that covers
+// every error a frame can have.
 import { LIMITS } from './limits.mjs'
 import { Random } from './random.mjs'
 
@@ -24,7 +24,7 @@ const CHARACTERS = [
   '\u{10ffff}'
 ]
 
-/** From Markus Kuhn's list: lone and missing continuations, overlong forms, surrogates, and what is beyond Unicode. */
+/** From Markus Kuhn's list: lone and missing continuations, overlong forms, surrogates, and code points beyond Unicode. */
 const BROKEN_UTF8 = [
   'ff',
   'fe',
@@ -59,7 +59,7 @@ const CLOSE_CODES = [
   1999, 2000, 2999, 3000, 3999, 4000, 4999, 5000, 32_768, 65_535
 ]
 
-/** The three encodings of a length; `form` takes one that is longer than needed. */
+/** The three encodings of a length; `form` can force one that is longer than needed. */
 function lengthBytes(length, form) {
   const size = Math.max(form, length < 126 ? 7 : length < 65_536 ? 16 : 64)
   if (size === 7) return Buffer.from([length])
@@ -70,7 +70,7 @@ function lengthBytes(length, form) {
   return bytes
 }
 
-/** A frame, valid or not. `length` is what it says to have, which may be anything. */
+/** A frame, valid or not. `length` is the length in its header, which may be wrong. */
 export function encode(
   random,
   opcode,
@@ -83,7 +83,7 @@ export function encode(
   ])
   if (!isMasked) return Buffer.concat([head, payload])
   head[1] |= 0x80
-  // Servers may treat the mask that changes nothing in a way of its own.
+  // Servers may have a special path for the mask that changes nothing.
   const mask = random.chance(0.1) ? Buffer.alloc(4) : random.bytes(4)
   const masked = Buffer.allocUnsafe(payload.length)
   for (let i = 0; i < payload.length; i++) masked[i] = payload[i] ^ mask[i & 3]
@@ -101,7 +101,7 @@ function randomSize(random) {
   ])
 }
 
-/** Valid UTF-8 of about this size, never more. */
+/** Valid UTF-8 of about this size, never larger. */
 function text(random, size) {
   const pieces = []
   let length = 0
@@ -137,7 +137,7 @@ const control = (random) =>
     )
   )
 
-/** A message in fragments, cut anywhere, also inside of a character, with controls between them. */
+/** A message in fragments, cut anywhere, even inside a character, with control frames between them. */
 function fragmented(random, opcode, payload, count = random.between(2, 8)) {
   const cuts = Array.from({ length: count - 1 }, () => random.between(0, payload.length)).toSorted((a, b) => a - b)
   return [...cuts, payload.length].flatMap((end, i) => {
@@ -165,7 +165,7 @@ function closePayload(random) {
   return Buffer.concat([code, reason])
 }
 
-/** What is unusual, but allowed; a length in more bytes than needed is something that servers accept. */
+/** Unusual but allowed frames; servers also accept a length in more bytes than needed. */
 const CURIOSITIES = [
   (random) => [encode(random, random.pick([1, 2]), text(random, random.below(300)), { form: random.pick([16, 64]) })],
   (random) =>
@@ -182,7 +182,7 @@ const CURIOSITIES = [
   (random) => (random.chance(0.9) ? [] : fragmented(random, 2, random.bytes(LIMITS.maxMessageSize - random.below(2))))
 ]
 
-/** What ends a connection, in most places. */
+/** Frames that end a connection, in most places. */
 const FAULTS = [
   (random) => [encode(random, random.below(16), random.bytes(random.below(10)), { isFinal: random.chance(0.5) })],
   (random) => [encode(random, random.pick([1, 2, 0, 8, 9, 10]), text(random, 5), { reserved: random.between(1, 7) })],
@@ -221,7 +221,7 @@ const FAULTS = [
       text(random, random.below(200)),
       LIMITS.maxFragments + random.between(1, 5)
     ),
-  // Left open: what comes next is a message inside of this one, or controls, which are allowed.
+  // Left open: next comes a message inside this one, or control frames, which are allowed.
   (random) => [encode(random, random.pick([1, 2]), text(random, 20), { isFinal: false }), control(random)]
 ]
 
@@ -244,7 +244,7 @@ function grammarFrames(random, count) {
 
 const join = (bytes, at, middle, from) => Buffer.concat([bytes.subarray(0, at), middle, bytes.subarray(from)])
 
-/** Each damages a stream; `at` is somewhere in it. */
+/** Each damages a stream at the position `at`. */
 const DAMAGES = [
   (random, bytes, at) => join(bytes, at, Buffer.from([(bytes[at] ?? 0) ^ (1 << random.below(8))]), at + 1),
   (random, bytes, at) => join(bytes, at, random.bytes(1), at + 1),
@@ -276,7 +276,7 @@ function cutsOf(random, length) {
   return [...new Set(cuts)].filter((cut) => cut > 0 && cut < length).toSorted((a, b) => a - b)
 }
 
-/** The stream of a seed: its bytes, where they are cut, and whether the first come together with the handshake. */
+/** The stream of a seed: its bytes, where they are cut, and whether the first bytes are sent with the handshake. */
 export function makeStream(seed) {
   const random = new Random(seed)
   const count = random.between(1, random.pick([5, 60, 200, 300]))

@@ -1,5 +1,5 @@
-// Makes opening handshakes with something wrong in them, and says which of them may be answered with 101. The judge reads the
-// bytes that were sent, not what was meant: a mutation may do nothing, and two may heal each other.
+// Makes faulty opening handshakes, and says which of them may be answered with 101. The judge reads the bytes that were sent,
+// not the intention: a mutation may have no effect, and two may cancel each other out.
 import { acceptFor } from './client.mjs'
 import { Random } from './random.mjs'
 
@@ -180,7 +180,7 @@ const VALUES = {
 const set = (headers, name, value) => [...headers.filter(([other]) => other !== name), [name, value]]
 const insertAt = (text, at, piece) => text.slice(0, at) + piece + text.slice(at)
 
-/** Changes of the request, while it is one. */
+/** Changes to the request, before it becomes text. */
 const CHANGES = [
   (random, request) => ({ ...request, method: random.pick(METHODS) }),
   (random, request) => ({ ...request, path: random.pick(PATHS) }),
@@ -226,7 +226,7 @@ const CHANGES = [
   })
 ]
 
-/** Changes of the text: the ends of lines, what stands between them, and single bytes. */
+/** Changes to the text: line ends, the text between them, and single bytes. */
 const DAMAGES = [
   (random, text) => text.replaceAll('\r\n', random.pick(['\n', '\r', '\r\r\n', '\n\r', '\r\n '])),
   (random, text) => text.replace('\r\n', random.pick(['\n', '\r', '\r\n\r\n', '\r\n ', '\r\n\t', '\0\r\n'])),
@@ -285,7 +285,7 @@ export function makeHandshake(seed) {
   const { method, path, protocol, headers } = request
   let text = `${method} ${path} ${protocol}\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
   for (let times = random.pick([0, 0, 0, 1, 2]); times > 0; times--) text = random.pick(DAMAGES)(random, text)
-  // One byte for each character: what is beyond is cut to one.
+  // One byte for each character; larger code points are truncated.
   return { seed, bytes: Buffer.from(text, 'latin1'), cut: random.chance(0.2) ? random.below(text.length + 1) : 0 }
 }
 
@@ -297,7 +297,7 @@ const TOKEN_LIST = /^[!#$%&'*+\-.^_`|~\w]+( ?[;,] ?[!#$%&'*+\-.^_`|~\w]+(=[!#$%&
 
 const valuesOf = (headers, name) => headers.filter(([other]) => other === name).map(([, value]) => value)
 
-/** Whatever somebody could take for a header, with the lenience of all parsers together. */
+/** Everything that could pass for a header, with the lenience of all parsers together. */
 function looseHeaders(text) {
   const unfolded = text.replaceAll(/(\r\n|\r|\n)[ \t]+/g, ' ')
   const lines = `${text}\n${unfolded}`.split(/\r\n|\r|\n/).filter((line) => line.includes(':'))
@@ -310,7 +310,7 @@ function looseHeaders(text) {
   ])
 }
 
-/** Why there must be no 101 (RFC 6455, 4.2.1 and 4.2.2): something is missing, however one reads the text. */
+/** Why there must be no 101 (RFC 6455, 4.2.1 and 4.2.2): something is missing, however the text is read. */
 function reasonToRefuse(text) {
   const headers = looseHeaders(text)
   const lacks = (name, condition) => !valuesOf(headers, name).some((value) => condition(value))
@@ -329,7 +329,7 @@ function reasonToRefuse(text) {
   return undefined
 }
 
-/** The headers of a request that nobody can read in two ways; undefined where it is something else. */
+/** The headers of an unambiguous request; undefined for any other text. */
 function strictHeaders(text) {
   const end = text.indexOf('\r\n\r\n')
   if (end === -1 || end + 4 !== text.length || text.length > 12_000) return undefined
@@ -337,12 +337,12 @@ function strictHeaders(text) {
   if (!/^GET \/echo(\?[\w=&]{0,100})? HTTP\/1\.1$/.test(start) || lines.length > 60) return undefined
   const headers = lines.map((line) => /^([\w-]+):[ \t]*(.*?)[ \t]*$/s.exec(line))
   if (headers.some((match) => match === null || !VALUE.test(match[2]))) return undefined
-  // A tab may stand behind a value (RFC 9110, 5.6.3), but Node's parser of HTTP then does not find "Upgrade" in it.
+  // A tab may follow a value (RFC 9110, 5.6.3), but then Node's HTTP parser does not find "Upgrade" in it.
   if (lines.some((line) => /^connection:.*\S[ \t]*\t/i.test(line))) return undefined
   return headers.map(([, name, value]) => [name.toLowerCase(), value])
 }
 
-/** True where nothing speaks against the request: an answer other than 101 would be wrong. */
+/** True if the request is valid beyond doubt: an answer other than 101 would be wrong. */
 function isFlawless(text) {
   const headers = strictHeaders(text)
   if (headers === undefined) return false
@@ -366,7 +366,7 @@ function isFlawless(text) {
   )
 }
 
-/** What may be answered: `isAccepted` is true, false, or undefined where both would do; `accepts` are the possible answers to a key. */
+/** The allowed answers: `isAccepted` is undefined if both would do; `accepts` are the possible answers to a key. */
 export function judgeHandshake(bytes) {
   const text = bytes.toString('latin1')
   const why = reasonToRefuse(text)

@@ -1,14 +1,14 @@
-// Plays one opening handshake against the server, and compares the answer with what may be answered.
+// Plays one opening handshake against the server, and compares the answer with the allowed answers.
 import { Wire } from './client.mjs'
 import { judgeHandshake, makeHandshake } from './handshakes.mjs'
 
 const TIME = 10_000
-/** Without an answer for this long, the request is taken for one that the server waits for the rest of. */
+/** If no answer comes for this long, the server is assumed to wait for the rest of the request. */
 const QUIET = 200
 
 const CLOSE_FRAME = Buffer.from([0x88, 0x82, 0, 0, 0, 0, 3, 232])
 
-/** Sends the request and reads to the end of the connection, which may not come. */
+/** Sends the request and reads to the end of the connection, which may never come. */
 async function exchange(wire, { bytes, cut }, isComplete) {
   let answer = Buffer.alloc(0)
   const isAnswered = () => {
@@ -19,7 +19,7 @@ async function exchange(wire, { bytes, cut }, isComplete) {
   if (cut > 0) await new Promise((resolve) => setImmediate(resolve))
   wire.socket.write(bytes.subarray(cut))
   if (isComplete) await wire.until(isAnswered, QUIET)
-  // The server learns that nothing more comes: whatever it waits for, it has to end the connection now.
+  // Tells the server that nothing more comes: it must end the connection now, whatever it was waiting for.
   if (answer.toString('latin1').startsWith('HTTP/1.1 101')) wire.socket.end(CLOSE_FRAME)
   else wire.socket.end()
   const isClosed = await wire.until(() => wire.isClosed)
@@ -28,7 +28,7 @@ async function exchange(wire, { bytes, cut }, isComplete) {
 
 const headerOf = (head, name) => new RegExp(`^${name}: (.*)\r$`, 'im').exec(head)?.[1]
 
-/** What is wrong with a 101. */
+/** The error in a 101. */
 function flawOf101(head, { accepts }, request) {
   if (!accepts.includes(headerOf(head, 'Sec-WebSocket-Accept') ?? '')) return 'the wrong Sec-WebSocket-Accept'
   if (
@@ -57,7 +57,7 @@ function problemOf({ answer, isClosed }, expected, request) {
   return flawOf101(answer.slice(start, answer.indexOf('\r\n\r\n', start) + 2), expected, request)
 }
 
-/** Plays the handshake of a seed. Says how it was answered, and what is wrong, if anything. */
+/** Plays the handshake of a seed. Returns how it was answered, and the error, if any. */
 export async function playHandshake(port, seed) {
   const handshake = makeHandshake(seed)
   const expected = judgeHandshake(handshake.bytes)

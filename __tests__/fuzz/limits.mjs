@@ -1,5 +1,5 @@
-/** The limits of the fuzzed route: small, so that they are met often. */
+/** The limits of the fuzzed route: small, so that they are reached often. */
 export const ROUTE = { maxMessageSize: 70_000, maxFragments: 64 }
 
-/** What the oracle goes by. */
+/** The limits that the oracle uses. */
 export const LIMITS = ROUTE

@@ -1,5 +1,5 @@
 // What RFC 6455 says about the bytes of a client, written from its text and without looking at any implementation. No
-// extension is negotiated. Where the RFC leaves a choice, every allowed end is listed, with the reason.
+// extension is negotiated. If the RFC leaves a choice, every allowed end is listed, with the reason.
 
 const CONTINUATION = 0x0
 const TEXT = 0x1
@@ -8,14 +8,14 @@ const CLOSE = 0x8
 const PING = 0x9
 const PONG = 0xa
 
-/** Checks UTF-8 (RFC 3629, 4) piece by piece, as the pieces of a message come. */
+/** Checks UTF-8 (RFC 3629, 4) piece by piece, as the pieces of a message arrive. */
 class Utf8 {
   #missing = 0
   #lowest = 0x80
   #highest = 0xbf
   isInvalid = false
 
-  /** False in the middle of a character, too. */
+  /** Also false in the middle of a character. */
   get isValid() {
     return !this.isInvalid && this.#missing === 0
   }
@@ -33,7 +33,7 @@ class Utf8 {
     this.#missing =
       byte >= 0xc2 && byte <= 0xdf ? 1 : byte >= 0xe0 && byte <= 0xef ? 2 : byte >= 0xf0 && byte <= 0xf4 ? 3 : 0
     this.isInvalid = this.#missing === 0
-    // The second byte excludes overlong forms (E0, F0), surrogates (ED) and what is beyond U+10FFFF (F4).
+    // The second byte excludes overlong forms (E0, F0), surrogates (ED) and code points beyond U+10FFFF (F4).
     this.#lowest = byte === 0xe0 ? 0xa0 : byte === 0xf0 ? 0x90 : 0x80
     this.#highest = byte === 0xed ? 0x9f : byte === 0xf4 ? 0x8f : 0xbf
   }
@@ -52,7 +52,7 @@ export function isUtf8(bytes) {
   return checker.isValid
 }
 
-/** The fixed part of a frame's header and its length; undefined where it is not complete. */
+/** The fixed part of a frame's header and its length; undefined if it is incomplete. */
 function headerAt(bytes, at) {
   if (bytes.length - at < 2) return undefined
   const [first, second] = [bytes[at], bytes[at + 1]]
@@ -73,7 +73,7 @@ function headerAt(bytes, at) {
   return header
 }
 
-/** What is wrong with the first two bytes of a frame (5.2, 5.4, 5.5). An endpoint must fail the connection for any of it. */
+/** The errors in the first two bytes of a frame (5.2, 5.4, 5.5). An endpoint must fail the connection for any of them. */
 function flawOfStart({ isFinal, reserved, opcode, isMasked, short }, isFragmented) {
   if (reserved !== 0) return 'a reserved bit'
   if (!isMasked) return 'a frame without a mask'
@@ -87,7 +87,7 @@ function flawOfStart({ isFinal, reserved, opcode, isMasked, short }, isFragmente
 
 /**
  * - A code that may be sent is echoed (5.5.1).
- * - 0 to 999, 1004 to 1006, 1015 and whatever is above 4999 must not be in a frame (7.4): a protocol error.
+ * - 0 to 999, 1004 to 1006, 1015 and anything above 4999 must not be in a frame (7.4): a protocol error.
  * - The rest up to 2999 is for future versions and extensions (7.4.2): it may be known to a server or not.
  */
 function codesFor(code) {
@@ -95,12 +95,12 @@ function codesFor(code) {
   return code > 1014 && code < 3000 ? [code, 1002] : [code]
 }
 
-/** Goes through the bytes of a client, frame by frame. */
+/** Reads the bytes of a client, frame by frame. */
 class Decoder {
   #bytes
   #limits
   #at = 0
-  /** The message that is not complete: its type, pieces, size and how many frames it has. */
+  /** The incomplete message: its type, pieces, size and number of frames. */
   #message
   result = { messages: [], pings: [], ends: [], frames: 0, mustEnd: false, isInFrame: false }
 
@@ -126,7 +126,7 @@ class Decoder {
     this.result.mustEnd = true
   }
 
-  /** Reads one frame; false where the bytes end before it does. */
+  /** Reads one frame; false if the bytes end in the middle of it. */
   #frame() {
     const header = headerAt(this.#bytes, this.#at)
     if (header === undefined) return false
@@ -143,9 +143,9 @@ class Decoder {
   }
 
   /**
-   * False where the header is not complete, or wrong. Of two errors in one header neither comes first in the RFC. Nothing
-   * says either how much has to be read before an error is reported; but who waits for a payload that it cannot use can be
-   * made to wait for ever, and so an error is expected as soon as the header shows it.
+   * False if the header is incomplete or wrong. The RFC does not say which of two errors in one header comes first, nor how
+   * much must be read before an error is reported. But a server that waits for a payload that it cannot use can be made to
+   * wait forever, so an error is expected as soon as the header shows it.
    */
   #acceptsHeader(header) {
     const flaw = flawOfStart(header, this.#message !== undefined)
@@ -157,12 +157,12 @@ class Decoder {
     if (this.result.mustEnd && isOneMore) this.#may('too many fragments, too', 1008)
     if (this.result.mustEnd) return false
     const isMinimal = header.short < 126 || header.length > (header.short === 126 ? 125n : 65_535n)
-    // 5.2 tells who sends to use the fewest bytes, and nobody to check it.
+    // 5.2 requires the sender to use the fewest bytes, but does not require the receiver to check it.
     if (!isMinimal) this.#may('a length in more bytes than needed', 1002)
     return true
   }
 
-  /** How large the message says to be so far. */
+  /** The size of the message so far, as its headers announce it. */
   #size(size) {
     if (size > this.#limits.maxMessageSize) this.#must('too large', 1009)
   }
@@ -185,9 +185,9 @@ class Decoder {
     message.size += payload.length
     message.text?.push(payload)
     const isTooMany = message.frames > this.#limits.maxFragments
-    // Text that no continuation makes valid may be reported at once, or when the message is complete (8.1 names no time).
+    // Invalid text that no continuation can repair may be reported at once or when the message is complete (8.1 names no time).
     if (message.text?.isInvalid) this.#may('text that is not UTF-8, so far', 1007)
-    // The number is known from the header on; that of the route's limit is no matter of the RFC.
+    // The number of frames is known from the header; the route's limit is not part of the RFC.
     if (isTooMany) this.#may('too many fragments', 1008)
     if (!isComplete) return
     if (isTooMany) this.result.mustEnd = true
@@ -206,7 +206,7 @@ class Decoder {
   }
 
   #control({ opcode, length }, payload, isComplete) {
-    // One byte cannot be a code (5.5.1): the header shows it, but is not wrong by itself.
+    // One byte cannot be a code (5.5.1): the header shows this, but is not wrong in itself.
     if (opcode === CLOSE && length === 1n) this.#may('a close frame of one byte', 1002)
     if (!isComplete) return
     if (opcode === PING) this.result.pings.push(payload)
@@ -216,20 +216,20 @@ class Decoder {
   #close(payload) {
     this.result.mustEnd = true
     if (payload.length === 1) return
-    // A frame without a code is answered with one without a code.
+    // A close frame without a code is answered by one without a code.
     if (payload.length === 0) return this.#may('the close frame of the peer', 1005)
     const code = payload.readUInt16BE(0)
     const codes = codesFor(code)
     if (isUtf8(payload.subarray(2))) this.#may(`the peer's close frame with ${code}`, ...codes)
-    // 8.1 asks to fail for the reason; 7.4.1 has a code for text in messages, and one for what breaks the protocol.
+    // 8.1 requires to fail for an invalid reason; 7.4.1 has one code for invalid text in messages and one for protocol errors.
     else this.#may('a reason that is not UTF-8', 1007, 1002)
   }
 }
 
 /**
- * What the server must make of all that a client sends: the messages that it accepts, the pings it gets, and `ends`, how the
- * connection may end, each with the number of messages before it. Without `mustEnd` it may also stay open; `isInFrame` says
- * that the bytes stop inside of a frame.
+ * The expected result for the bytes of a client: the messages that the server accepts, the pings it gets, and in `ends` how
+ * the connection may end, each with the number of messages before it. Without `mustEnd` the connection may also stay open;
+ * `isInFrame` means that the bytes stop inside a frame.
  */
 export function judge(bytes, limits) {
   return new Decoder(bytes, limits).run()

@@ -1,6 +1,6 @@
-// Everything random in a fuzz run comes from here, so that a seed is enough to have the same bytes again.
+// All randomness of a fuzz run comes from here, so that a seed is enough to repeat the same bytes.
 
-/** Mixes a number well: neighbours get nothing in common (the finalizer of MurmurHash3). */
+/** Mixes the bits of a number, so that neighbouring numbers give unrelated results (the finalizer of MurmurHash3). */
 function mix(number) {
   let hash = number >>> 0
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
@@ -54,7 +54,7 @@ export class Random {
     return choices.at(-1)[1]
   }
 
-  /** Large ones repeat themselves: nobody looks at them that closely, and they are made often. */
+  /** Large ones repeat a pattern: they are made often, and their content does not matter much. */
   bytes(length) {
     const block = Buffer.allocUnsafe(Math.min(length, 509))
     for (let i = 0; i < block.length; i++) block[i] = this.below(256)

@@ -1,7 +1,7 @@
-// Fuzzes a server with frames and with opening handshakes. Everything follows from a seed, and each case has one of its own:
+// Fuzzes a server with frames and with opening handshakes. Everything follows from a seed, and each case has its own:
 //   node __tests__/fuzz/run.mjs [--frames 1000000] [--handshakes 100000] [--seed n]
 //   node __tests__/fuzz/run.mjs --only stream:123 [--only handshake:456]
-// The environment variable FUZZ_DIST takes another build than dist.
+// The environment variable FUZZ_DIST selects a build other than dist.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -23,10 +23,10 @@ const STREAMS_AT_ONCE = 24
 const HANDSHAKES_AT_ONCE = 48
 const TIME_FOR_REPORT = 10_000
 const MAX_GROWTH = 6 * 1024 * 1024
-/** Of one kind; the rest is counted. */
+/** Findings of one kind that are printed; the rest is only counted. */
 const MAX_PRINTED = 3
 const MAX_FINDINGS = 10_000
-/** Played before the memory is measured: by then the code is compiled, and the buffers that stay are there. */
+/** Cases played before memory is measured, so that the code is compiled and the permanent buffers are allocated. */
 const WARM_UP = 500
 
 const state = {
@@ -75,7 +75,7 @@ class Server {
     else waiting(seen)
   }
 
-  /** What the route has seen on the connection with this id; undefined where it does not say in time. */
+  /** What the route has seen on the connection with this id; undefined if its report does not come in time. */
   reportOf(id) {
     const seen = this.#seen.get(id)
     this.#seen.delete(id)
@@ -114,7 +114,7 @@ class Server {
   }
 }
 
-/** Plays one case, and counts and prints what came of it. */
+/** Plays one case, and counts and prints the result. */
 async function play(server, kind, seed, index) {
   const name = `${kind}:${seed}`
   state.running.add(name)
@@ -139,7 +139,7 @@ async function play(server, kind, seed, index) {
   })
 }
 
-/** Plays cases side by side until there are enough, or more findings than anybody reads. */
+/** Plays cases in parallel until there are enough of them, or too many findings to read. */
 async function playMany(server, kind, limit, isEnough) {
   let next = state[`${kind}s`]
   await Promise.all(
@@ -155,7 +155,7 @@ async function playMany(server, kind, limit, isEnough) {
 const playStreams = (server, frames) => playMany(server, 'stream', STREAMS_AT_ONCE, () => state.frames >= frames)
 const playHandshakes = (server, count) => playMany(server, 'handshake', HANDSHAKES_AT_ONCE, (index) => index >= count)
 
-/** Waits for the last connections to be gone: the server learns of that a little later than we. */
+/** Waits until the last connections are gone: the server notices this a little later than the clients. */
 async function quietState(server) {
   for (let times = 0; ; times++) {
     const found = await server.state()
@@ -174,7 +174,7 @@ async function playAll(server) {
   await expectHealthy(server, before)
 }
 
-/** After all that, the server answers, and holds nothing that it did not hold before. */
+/** Checks that the server still answers after the run, and holds no more than before. */
 async function expectHealthy(server, before) {
   const after = await quietState(server)
   if (after.open > 0 || after.sockets > 0 || after.handles > 0) print('connections that stay open', after)

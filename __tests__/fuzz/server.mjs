@@ -18,7 +18,7 @@ for (const event of ['uncaughtException', 'unhandledRejection'])
 
 let open = 0
 
-/** Whatever the handler has accepted, also what could not be sent back any more because the client had closed. */
+/** All messages that the handler accepted, even if the client had closed before they could be sent back. */
 class Record {
   count = 0
   #digest = createHash('sha1')
@@ -43,7 +43,7 @@ async function echo(ws) {
     for await (const message of ws) {
       record.add(message)
       await ws.writeMessage(message.type, message.data).catch((error) => {
-        // The client has closed: the rest is still read.
+        // The client has closed, but the remaining messages are still read.
         if (!isCloseError(error)) throw error
       })
     }
@@ -61,14 +61,14 @@ await app.register(blazeWs)
 app.webSocketWithConfig('/echo', echo, {
   ...ROUTE,
   subprotocols: ['chat.v2', 'chat.v1'],
-  // Time and floods have tests of their own, and pings of the server would come between its answers.
+  // Timeouts and floods are tested elsewhere, and pings from the server would come between its answers.
   maxControlFrames: 0,
   maxBufferedChunks: 1_000_000,
   readTimeout: 0,
   pingInterval: 0
 })
 
-/** What is held after a collection; the memory of buffers is given back a little later than the buffers. */
+/** The memory held after a collection; the memory of buffers is freed a little later than the buffers. */
 async function held() {
   for (let i = 0; i < 2; i++) {
     globalThis.gc()
@@ -96,5 +96,5 @@ process.on('message', async (command) => {
 await app.listen({ port: 0, host: '127.0.0.1' })
 tell({ port: app.server.address().port })
 
-// Whoever started this is gone.
+// The parent process is gone.
 process.on('disconnect', () => setTimeout(() => process.exit(), 20_000).unref())

@@ -1,22 +1,22 @@
-// Plays one stream of frames against the server, and compares what it made of it with what RFC 6455 says.
+// Plays one stream of frames against the server, and compares the result with RFC 6455.
 import { createHash } from 'node:crypto'
 import { Answers, request, Wire } from './client.mjs'
 import { encode, makeStream } from './frames.mjs'
 import { LIMITS } from './limits.mjs'
 import { judge } from './oracle.mjs'
 
-/** Longer than the server waits for the end of a closing handshake: 5 seconds. */
+/** Longer than the 5 seconds that the server waits for the end of a closing handshake. */
 const TIME = 10_000
 /** A server that has sent its close frame ends the connection itself (RFC 6455, 7.1.1), and at once. */
 const TIME_TO_END = 4_000
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
-/** A client with its wire, all that it has sent, and what came back. */
+/** A client with its wire, the bytes it has sent, and the frames that came back. */
 class Player {
   answers = new Answers()
   sent = Buffer.alloc(0)
-  /** True where we have ended in the middle of a frame. */
+  /** True if the client has ended in the middle of a frame. */
   isCut = false
 
   constructor(port) {
@@ -28,22 +28,22 @@ class Player {
     if (!this.wire.isClosed) this.wire.socket.write(bytes)
   }
 
-  /** Ends our side; the server gets everything that was sent before. */
+  /** Ends the client's side; the server gets everything that was sent before. */
   cut() {
     this.isCut = true
     this.wire.socket.end()
   }
 
   /**
-   * Who has said that a message is too large may go on to read until our close frame; which it does not see where the bytes
-   * before it stop inside of a frame, but then it sees the end.
+   * After the server has reported that a message is too large, it may go on reading until the client's close frame. It cannot
+   * see that frame if the bytes before it stop inside another frame, but then it sees the end.
    */
   answerClose() {
     if (this.answers.code !== 1009 || this.wire.isEnded) return
     this.wire.socket.end(Buffer.from([0x88, 0x80, 0, 0, 0, 0]))
   }
 
-  /** True once the condition holds, the server has closed, or has sent what makes no sense. */
+  /** True once the condition holds, the server has closed, or it has sent something invalid. */
   until(condition, time) {
     return this.wire.until(() => {
       this.answers.push(this.wire.take())
@@ -68,7 +68,7 @@ async function send(player, stream, id) {
   }
 }
 
-/** Brings a stream to its end, one that must stay open with a last ping and a close frame. Says what took too long. */
+/** Ends a stream; one that must stay open is ended with a last ping and a close frame. Returns what took too long. */
 async function finish(player, stream) {
   const expected = judge(player.sent, LIMITS)
   const { answers } = player
@@ -98,14 +98,14 @@ function digestOf(messages) {
   return digest.digest('hex')
 }
 
-/** True where `some` are, in order, among `all`: of pings that wait, only the last must be answered (RFC 6455, 5.5.3). */
+/** True if `some` is an ordered subset of `all`: of several waiting pings, only the last must be answered (RFC 6455, 5.5.3). */
 function isAmong(some, all) {
   let found = 0
   for (const one of all) if (found < some.length && one.equals(some[found])) found++
   return found === some.length
 }
 
-/** What is wrong with the answers; undefined where nothing is. `seen` is what the route has read. */
+/** The error in the answers; undefined if there is none. `seen` is what the route has read. */
 function compare(expected, answers, seen, isCut) {
   if (answers.flaw !== undefined) return `the server sent ${answers.flaw}`
   if (answers.isInFrame) return 'the server stopped in the middle of a frame'
@@ -118,7 +118,7 @@ function compare(expected, answers, seen, isCut) {
     return `closed with ${answers.code} after ${seen.count} messages`
   if (seen.code !== (answers.code ?? 1006)) return `closed with ${answers.code}, but the handler was told ${seen.code}`
   if (digestOf(expected.messages.slice(0, seen.count)) !== seen.digest) return 'the handler read other messages'
-  // What was accepted just before the end may have come too late to be sent back.
+  // Messages accepted just before the end may have come too late to be sent back.
   const isEcho = answers.messages.every(
     ({ type, data }, i) =>
       i < seen.count && type === expected.messages[i].type && data.equals(expected.messages[i].data)
@@ -135,8 +135,8 @@ function describe({ messages, pings, ends, mustEnd, isInFrame, frames }) {
 }
 
 /**
- * Plays the stream of a seed. `reportOf` waits for what the route has seen on the connection with this id. Says how many
- * frames it had, how it ended, and what is wrong, if anything.
+ * Plays the stream of a seed. `reportOf` waits for the route's report about the connection with this id. Returns the number
+ * of frames, how the connection ended, and the error, if any.
  */
 export async function playStream(port, seed, id, reportOf) {
   const stream = makeStream(seed)

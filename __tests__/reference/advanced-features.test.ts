@@ -62,7 +62,7 @@ describe('Advanced Features', () => {
 
     expect(await say(bob, { type: 'leave', channel: 'news' })).toEqual({ type: 'left', channel: 'news' })
     expect(await say(ann, message)).toEqual(message)
-    // The next thing that comes is not what was said after leaving.
+    // The next message is not the one that was sent to the room after leaving.
     expect(await say(bob, { type: 'dance' })).toEqual({ type: 'error', data: 'Unknown message type' })
 
     ann.socket.send('{"type":"join","channel":7}')
@@ -91,14 +91,14 @@ describe('Advanced Features', () => {
     expect(JSON.parse(await forger.next())).toEqual({ error: 'Invalid token' })
     expect((await forger.close()).code).toBe(1000)
 
-    // What is sent while the token is looked at is not lost.
+    // A message that is sent while the token is checked is not lost.
     const ann = await connect(ws('/ws'), [], { headers: { authorization: 'Bearer ann' } })
     ann.socket.send('hello')
     expect(await ann.next()).toBe('ann: hello')
   })
 
   test('Rate Limiting', async () => {
-    /** A bucket of `burst` tokens that is filled up with `rate` a second. */
+    /** A bucket of `burst` tokens, refilled with `rate` tokens per second. */
     class Limiter {
       readonly #rate: number
       readonly #burst: number

@@ -51,11 +51,11 @@ describe('Basic Usage', () => {
     expect(answer).toMatchObject({ username: 'ann', message: 'hi' })
     expect(Date.parse(answer.time)).toBeGreaterThanOrEqual(before)
 
-    // Where Blaze's example leaves the loop at any error, the client here also learns why.
+    // Blaze's example leaves the loop at any error; here, the client also learns why.
     client.socket.send('no json')
     expect((await client.close()).code).toBe(1007)
 
-    // A client that leaves ends the endless loop, and that is no failure of the handler.
+    // When the client leaves, the endless loop ends; this is not a failure of the handler.
     const leaving = await connect(ws('/chat'))
     leaving.socket.close(1000)
     await leaving.close()

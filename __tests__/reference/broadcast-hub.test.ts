@@ -3,7 +3,7 @@ import { closeServers, connect, eventually, startServer } from '../support/serve
 
 afterEach(closeServers)
 
-/** The section's program: what a client sends goes to all, and so does what is posted. */
+/** The section's program: broadcasts the messages of every client and the posted ones. */
 async function startHubServer() {
   const hub = new WebSocketHub()
   const running = hub.run()
@@ -71,7 +71,7 @@ describe('Broadcasting with WebSocket Hub', () => {
     expect(hub.stats()).toEqual({ clients: 3, rooms: 0, messagesSent: 3, bytesSent: 12, drops: 0, slowDisconnects: 0 })
   })
 
-  test('the hub that every server has', async () => {
+  test('the built-in hub of the server', async () => {
     const { app, ws } = await startServer((app) => {
       app.webSocket('/ws', async (ws) => {
         app.wsHub.register(ws)

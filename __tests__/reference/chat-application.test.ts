@@ -11,7 +11,7 @@ interface Message {
   time: string
 }
 
-/** The section's chat room. What its goroutine did, with a queue for each client and nobody waiting, the hub does here. */
+/** The section's chat room. The hub replaces its goroutine: it has a queue for each client, and no client waits for another. */
 class ChatRoom {
   readonly hub = new WebSocketHub({ slowConsumer: 'disconnect' })
 
@@ -46,7 +46,7 @@ async function startChat() {
 }
 
 describe('Examples: Real-time Chat Application', () => {
-  test('everyone is welcomed and hears everyone', async () => {
+  test('every member is welcomed and gets the messages of all members', async () => {
     const { ws, room } = await startChat()
     const clients = await Promise.all([connect(ws('/chat')), connect(ws('/chat')), connect(ws('/chat'))])
     for (const client of clients) {
@@ -61,14 +61,14 @@ describe('Examples: Real-time Chat Application', () => {
     }
     bob.socket.close()
     await bob.close()
-    await eventually(() => room.hub.getClientCount() === 2, 'leaving')
+    await eventually(() => room.hub.getClientCount() === 2, 'bob leaving the hub')
   })
 
-  test('who does not read is put out, and nobody waits for them', async () => {
+  test('a client that does not read is closed, and the others do not wait for it', async () => {
     const { ws, room, port } = await startChat()
     const reader = await connect(ws('/chat'), [], { perMessageDeflate: false })
     const sleeper = await new RawClient(port).open('/chat')
-    await eventually(() => room.hub.getClientCount() === 2, 'both')
+    await eventually(() => room.hub.getClientCount() === 2, 'both clients joining the hub')
     sleeper.socket.pause()
 
     let sent = 0
@@ -77,7 +77,7 @@ describe('Examples: Real-time Chat Application', () => {
       room.say({ type: 'message', content: text, time: '' })
       sent++
       return room.hub.getClientCount() === 1
-    }, 'the slow client being put out')
+    }, 'the slow client being closed')
     await reader.until(() => reader.messages.length === sent + 1)
     expect(room.hub.stats()).toMatchObject({ clients: 1, slowDisconnects: 1 })
 

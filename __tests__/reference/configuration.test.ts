@@ -29,7 +29,7 @@ describe('Configuration', () => {
       )
     })
 
-  test('WebSocket Configuration: the origin decides over the handshake', async () => {
+  test('WebSocket Configuration: the handshake is accepted or refused by its origin', async () => {
     const { ws } = await start()
     const client = await connect(ws('/ws'), [], { origin: 'https://app.example.com' })
     client.socket.send('hello')

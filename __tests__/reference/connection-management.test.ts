@@ -60,7 +60,7 @@ describe('Connection Management', () => {
   })
 
   describe('Connection Lifecycle', () => {
-    test('a client that comes, says something and goes', async () => {
+    test('a client connects, sends a message and leaves', async () => {
       const { ws, logs } = await startLifecycle((ws, type, data) => ws.writeMessage(type, data))
       const client = await connect(ws('/ws'))
       client.socket.send('one')
@@ -71,7 +71,7 @@ describe('Connection Management', () => {
       expect(own).toEqual(['Client connected', 'Read error', 'Client disconnected'])
     })
 
-    test('a handler that throws', async () => {
+    test('a handler throws an error', async () => {
       const { ws, logs } = await startLifecycle(async () => {
         throw new Error('boom')
       })
@@ -82,7 +82,7 @@ describe('Connection Management', () => {
       expect(logs.map((line) => line.msg)).toContain('WebSocket panic')
     })
 
-    test('a handler that throws and catches nothing takes neither the server nor other clients with it', async () => {
+    test('an uncaught error of a handler harms neither the server nor other clients', async () => {
       const { ws, logs } = await startServer((app) => {
         app.webSocket('/ws', async (ws) => {
           for await (const { data } of ws) {

@@ -42,7 +42,7 @@ describe('Error Handling', () => {
 
     const expected = await connect(ws('/ws'))
     expected.socket.close(1001)
-    await eventually(() => count('the client is gone') === 1, 'the log line of a client that went away')
+    await eventually(() => count('the client is gone') === 1, 'the log line of a client that closed')
     const lost = await connect(ws('/ws'))
     lost.socket.terminate()
     await eventually(() => count('the client is gone') === 2, 'the log line of a client that was lost')
@@ -50,7 +50,7 @@ describe('Error Handling', () => {
   })
 
   describe('Graceful Shutdown', () => {
-    test('a handler that waits for a message is woken and says good-bye', async () => {
+    test('a handler that waits for a message is woken and sends a goodbye', async () => {
       const { app, ws } = await startServer((app) => {
         app.webSocket('/ws', async (ws) => {
           for await (const { type, data } of ws) await ws.writeMessage(type, data)
@@ -66,7 +66,7 @@ describe('Error Handling', () => {
       await closing
     })
 
-    test('a handler that asks between its messages', async () => {
+    test('a handler checks for the shutdown between its messages', async () => {
       const { app, ws } = await startServer((app) => {
         app.webSocket('/ws', async (ws) => {
           const ctx = ws.context()
@@ -84,7 +84,7 @@ describe('Error Handling', () => {
       })
       const client = await connect(ws('/ws'))
       client.socket.send('work')
-      // What answers this ping has read the message before it.
+      // Once this ping is answered, the message before it has been read.
       client.socket.ping()
       await once(client.socket, 'pong')
       const closing = app.close()

@@ -55,10 +55,10 @@ describe('Message Types', () => {
   })
 
   describe('Ping/Pong Messages', () => {
-    test('by hand', async () => {
+    test('a handler sends pings itself', async () => {
       const { ws } = await startServer((app) => {
         app.webSocket('/ws', async (ws) => {
-          // A client that is ready says so: from then on its listeners are there.
+          // The client says when it is ready: from then on its listeners are attached.
           await ws.readMessage()
           await ws.ping(Buffer.from('ping'))
           await ws.pong(Buffer.from('pong'))
@@ -75,7 +75,7 @@ describe('Message Types', () => {
       expect(frames).toEqual(['ping ping', 'pong pong', 'ping ping again', 'pong pong again'])
     })
 
-    test('a ping of the client is answered, also while nothing is read', async () => {
+    test('a ping of the client is answered, even while the handler reads nothing', async () => {
       const { ws } = await startServer((app) => {
         app.webSocket(
           '/ws',
@@ -90,7 +90,7 @@ describe('Message Types', () => {
       await client.close()
     })
 
-    test('automatic', async () => {
+    test('automatic pings', async () => {
       const { ws } = await startServer((app) => {
         app.webSocketWithConfig('/ws', async (ws) => void (await ws.readMessage()), {
           pingInterval: 50,

@@ -17,7 +17,7 @@ describe('Performance Optimization', () => {
     expect(client.messages.some(({ isBinary }) => isBinary)).toBe(false)
   })
 
-  test('Asynchronous Writing: a closed connection is a false, not an error', async () => {
+  test('Asynchronous Writing: on a closed connection, the result is false, not an error', async () => {
     let tell!: (taken: boolean) => void
     const taken = new Promise<boolean>((resolve) => {
       tell = resolve
@@ -63,7 +63,7 @@ describe('Performance Optimization', () => {
     })
     const [ann, bob] = await Promise.all([connect(ws('/ws')), connect(ws('/ws'))])
     for (const client of [ann, bob]) {
-      // Both are in the pool once each has heard of itself.
+      // Both are in the pool once each has got the message about itself.
       client.socket.send('hello')
       while ((await client.next()) !== 'hello');
     }

@@ -1,13 +1,13 @@
 const TICK = 100
-/** To everybody each half second, to each room each second, both in turn with the ticks. */
+/** To all clients every half second, to each room every second, alternating with the ticks. */
 const TICKS_PER_ALL = 5
 const TICKS_PER_ROUND = 10
 const TICKS_PER_HEAVY = 2
-/** Every so many messages are long enough to be compressed. */
+/** One in this many messages is long enough to be compressed. */
 const LONG_EVERY = 10
 const SHORT = 'x'.repeat(60)
 const LONG = 'a longer message, as a page of a chat may have it; '.repeat(40)
-/** The room of those who do not read what they asked for. */
+/** The room of the clients that do not read its messages. */
 const HEAVY_ROOM = 'heavy'
 const HEAVY = 'y'.repeat(256 * 1024)
 
@@ -34,7 +34,7 @@ export class Broadcasts {
     clearInterval(this.#timer)
   }
 
-  /** The numbers that the next broadcasts to all and to this room have. */
+  /** The numbers of the next broadcasts to all clients and to this room. */
   next(room) {
     return `${this.#all} ${this.#rooms.find(({ name }) => name === room)?.number ?? 0}`
   }

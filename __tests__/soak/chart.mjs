@@ -22,7 +22,7 @@ const PANELS = [
   { title: 'Event-loop delay, p99 of each second (ms)', lines: [['delay', '#bf8700', ({ delay }) => delay]] }
 ]
 
-/** At most so many points, each the highest of its share. */
+/** Reduces points to at most this many, each the highest of its share. */
 function thinned(values, most = 400) {
   const share = Math.max(1, Math.ceil(values.length / most))
   return Array.from({ length: Math.ceil(values.length / share) }, (_, i) =>
@@ -30,7 +30,7 @@ function thinned(values, most = 400) {
   )
 }
 
-/** A round number at or over a value. */
+/** A round number that is not below a value. */
 function ceiling(value) {
   const unit = 10 ** Math.floor(Math.log10(Math.max(1, value)))
   return Math.ceil(value / unit) * unit

@@ -9,7 +9,7 @@ const HOSTILE_EVERY = 10
 const dice = new Dice(seed)
 const url = `ws://127.0.0.1:${port}`
 
-/** What this process has seen. */
+/** The results of this process. */
 const report = {
   rooms,
   isEnding: false,
@@ -49,7 +49,7 @@ async function runHonest() {
 async function runHostile() {
   report.counts.hostile++
   await hostile(port, dice.pick(HOSTILE_KINDS), dice)
-  // One that is refused at once shall not come back a thousand times a second.
+  // A client that is refused at once must not come back a thousand times a second.
   await sleep(dice.between(50, 500), undefined, { ref: false })
 }
 
@@ -62,7 +62,7 @@ async function fill(slot) {
   while (!report.isEnding)
 }
 
-/** Everybody who is there stays, so that each of them must be told 1001. */
+/** All connected clients stay, so that each of them must get 1001. */
 async function end() {
   report.isEnding = true
   for (const client of honest) client.stay()
@@ -81,6 +81,6 @@ process.on('message', (command) => {
 })
 process.on('disconnect', () => process.exit())
 const slots = Array.from({ length: connections }, (_, slot) => ({ isHostile: isHostile(slot), done: fill(slot) }))
-// The hostile ones are not waited for: some of them never notice that they were dropped.
+// Does not wait for the hostile clients: some of them never notice that they were dropped.
 await Promise.all(slots.filter((slot) => !slot.isHostile).map(({ done }) => done))
 process.send({ summary: summary() })

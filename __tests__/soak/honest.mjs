@@ -1,12 +1,12 @@
 import { WebSocket } from 'ws'
 import { Ledger } from './ledger.mjs'
 
-/** How a client leaves: asks the server to close, closes by itself once it has all its echoes, or is suddenly gone. */
+/** How a client leaves: asks the server to close, closes by itself once it has all its echoes, or drops the connection. */
 const WAYS = ['bye', 'bye', 'bye', 'leave', 'leave', 'drop']
 const EXPECTED = { bye: 1000, leave: 1000, drop: 1006, stay: 1001 }
 const TEXT = 'what somebody types into a chat '
 
-/** One well-behaved connection, which checks all that it gets. */
+/** One well-behaved connection, which checks every message it gets. */
 export class Honest {
   #dice
   #way = 'stay'
@@ -27,7 +27,7 @@ export class Honest {
     return !this.#ledger.isJoined || this.#way !== 'stay'
   }
 
-  /** Lives until it leaves, which is after `life` milliseconds, or is closed. */
+  /** Lives until it leaves after `life` milliseconds, or is closed. */
   run(url, life) {
     const options = { perMessageDeflate: this.#dice.chance(0.2) }
     this.#socket = new WebSocket(`${url}/soak?room=room-${this.#dice.integer(0, this.#report.rooms - 1)}`, options)
@@ -39,7 +39,7 @@ export class Honest {
     })
   }
 
-  /** From now on it does not leave by itself. */
+  /** From now on, it no longer leaves by itself. */
   stay() {
     clearTimeout(this.#life)
     this.#life = undefined
@@ -57,7 +57,7 @@ export class Honest {
     if (!this.#report.isEnding) this.#life = setTimeout(() => this.#leave(), life)
   }
 
-  /** One to three messages, and after a while again. */
+  /** Sends one to three messages, and more after a while. */
   #say() {
     for (let left = this.#dice.integer(1, 3); left > 0; left--) {
       this.#socket.send(`echo ${this.#ledger.nextEcho()} ${TEXT.repeat(this.#dice.chance(0.05) ? 100 : 1)}`)
@@ -76,7 +76,7 @@ export class Honest {
   #closed(code) {
     clearTimeout(this.#talk)
     clearTimeout(this.#life)
-    // What was under way when the server or the client was suddenly gone did not have to be answered.
+    // Messages in flight when the server or the client vanished need not have been answered.
     if (this.#way === 'bye' || this.#way === 'leave') this.#ledger.left()
     const mustBeToldLast = this.#way === 'bye' || this.#way === 'stay'
     const isAsExpected = code === EXPECTED[this.#way] && (this.#way !== 'stay' || this.#report.isEnding)

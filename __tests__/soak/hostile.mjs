@@ -7,7 +7,7 @@ function frame(opcode, payload, { fin = true, isMasked = true, length = payload.
   head[1] = (isMasked ? 0x80 : 0) | (length < 126 ? length : length < 65_536 ? 126 : 127)
   if (head.length === 4) head.writeUInt16BE(length, 2)
   if (head.length === 10) head.writeBigUInt64BE(BigInt(length), 2)
-  // A mask of zeros is a mask, and changes nothing.
+  // A mask of zeros is valid, and changes nothing.
   return isMasked ? Buffer.concat([head, Buffer.alloc(4), payload]) : Buffer.concat([head, payload])
 }
 
@@ -37,7 +37,7 @@ const HUGE = [
   () => Buffer.concat(Array.from({ length: 40 }, (_, i) => frame(i === 0 ? 2 : 0, text(4096), { fin: false })))
 ]
 
-/** Writes again and again, faster than anybody may, and not so fast that there is no time left for the others. */
+/** Writes repeatedly: faster than allowed, but slow enough to leave time for the other clients. */
 function flood(socket, bytes) {
   const more = () => {
     if (socket.writable) socket.write(bytes, () => setTimeout(more, 100))
@@ -45,15 +45,15 @@ function flood(socket, bytes) {
   more()
 }
 
-/** What each kind does once its handshake is through. */
+/** What each kind does after its handshake. */
 const KINDS = {
-  /** Gets its broadcasts and reads none. */
+  /** Is sent broadcasts, and reads none of them. */
   deaf: (socket) => socket.pause(),
-  /** Reads nothing of a room that sends much. */
+  /** Joins a busy room, and reads nothing. */
   glutton: Object.assign((socket) => socket.pause(), { path: '/soak?room=heavy' }),
-  /** Reads nothing of what its handler writes for it alone. */
+  /** Reads none of the messages that its own handler writes. */
   hog: Object.assign((socket) => socket.pause(), { path: '/pour' }),
-  /** Sends, and does not read what comes back. */
+  /** Sends messages, and does not read the echoes. */
   chatterer: (socket) => {
     socket.pause()
     flood(socket, Buffer.concat(Array.from({ length: 20 }, () => frame(1, text(2_000)))))
@@ -64,19 +64,19 @@ const KINDS = {
     socket.write(bytes.subarray(0, dice.integer(1, bytes.length - 1)), () => socket.resetAndDestroy())
   },
   broken: (socket, dice) => void socket.write(dice.pick(BROKEN)(dice)),
-  /** Ends its side only, and never answers a close frame. */
+  /** Ends only its own side, and never answers a close frame. */
   halfOpen: (socket) => void socket.end(),
   pingFlood: (socket) => flood(socket, Buffer.concat(Array.from({ length: 150 }, () => frame(9, text(20))))),
   huge: (socket, dice) => void socket.write(dice.pick(HUGE)(dice)),
   /** Sends a part of the handshake: see `begin`. */
   cutHandshake: () => {},
-  /** Sends the handshake and is gone before the answer: see `begin`. */
+  /** Sends the handshake and disconnects before the answer: see `begin`. */
   vanish: () => {}
 }
 
 export const HOSTILE_KINDS = Object.keys(KINDS)
 
-/** How long those wait who only end when they give up; longer than the server's deadlines. */
+/** After this time a hostile client gives up by itself; it is longer than the server's deadlines. */
 const PATIENCE = [3_000, 25_000]
 
 function begin(socket, kind, dice) {
@@ -86,7 +86,7 @@ function begin(socket, kind, dice) {
   if (kind === 'vanish') setImmediate(() => socket.resetAndDestroy())
 }
 
-/** Lives until the server drops it, or its patience ends. */
+/** Lives until the server drops it or it gives up. */
 export function hostile(port, kind, dice) {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: kind === 'halfOpen' })
   socket.on('error', () => {})

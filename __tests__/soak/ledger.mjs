@@ -1,7 +1,7 @@
 /**
- * What one honest connection must get. The server numbers its broadcasts to all, and those to each room; it says with "joined"
- * which numbers come next, and with "last" which would have come next. In between every number must come, once and in order;
- * so must every echo.
+ * The messages that one honest connection must get. The server numbers its broadcasts to all clients and to each room. Its
+ * "joined" says which numbers come next, and its "last" says which would have come next. In between, every number must come
+ * once and in order, and so must every echo.
  */
 export class Ledger {
   #expected
@@ -12,10 +12,10 @@ export class Ledger {
   delivered = 0
   lost = 0
   outOfOrder = 0
-  /** What was wrong, in words; the first few are enough. */
+  /** Descriptions of the first few errors. */
   notes = []
 
-  /** How many of the echoes are still to come. */
+  /** The number of echoes that are still missing. */
   get pending() {
     return this.#sent - this.#echoed
   }
@@ -35,7 +35,7 @@ export class Ledger {
     else this.#wrong('outOfOrder', 1, `an unknown message "${text.slice(0, 40)}"`)
   }
 
-  /** The client closes by itself: it may only have got all the echoes. */
+  /** The client closes by itself: by then, it must have got all its echoes. */
   left() {
     this.#mustBeEchoed()
   }
@@ -56,7 +56,7 @@ export class Ledger {
   #compare(kind, number, expected) {
     if (number > expected)
       this.#wrong('lost', number - expected, `${kind}: ${expected} to ${number - 1} did not come before ${number}`)
-    // A number that was passed over comes late, any other comes twice: both are wrong in the same way.
+    // A skipped number comes late, and any other comes twice: both count as the same error.
     if (number < expected || Number.isNaN(number))
       this.#wrong('outOfOrder', 1, `${kind}: ${number} came where ${expected} was due`)
   }
@@ -72,7 +72,7 @@ export class Ledger {
     this.#compare('room', room, this.#expected.room)
   }
 
-  /** To be called where everything that was sent must have come back. */
+  /** Call this when every sent message must have been echoed. */
   #mustBeEchoed() {
     if (this.pending > 0) this.#wrong('lost', this.pending, `echo: ${this.pending} did not come back`)
   }

@@ -6,10 +6,10 @@ const root = join(import.meta.dirname, '..', '..')
 const USAGE =
   'node __tests__/soak/run.mjs [--seconds 600] [--connections 5000] [--seed n] [--svg bench/results/soak.svg]'
 const SABOTAGES = ['lose', 'twice', 'leak']
-/** What a process has open beside its connections, with some room. */
+/** The files that a process has open besides its connections, with some reserve. */
 const OTHER_FILES = 200
 
-/** The options of the command line; throws an error that says what is wrong with them. */
+/** The options of the command line; throws a descriptive error if they are invalid. */
 export function readOptions(args) {
   const { values } = parseArgs({
     args,
@@ -18,7 +18,7 @@ export function readOptions(args) {
       connections: { type: 'string', default: '5000' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       svg: { type: 'string', default: join(root, 'bench', 'results', 'soak.svg') },
-      // For the proof that the checks see something: the server loses or repeats messages, or holds memory.
+      // To prove that the checks work: the server loses or repeats messages, or leaks memory.
       sabotage: { type: 'string' }
     }
   })
@@ -34,9 +34,9 @@ function wholeNumber(name, value) {
   return Number(value)
 }
 
-/** Throws where the operating system lets a process have too few sockets. */
+/** Throws if the operating system allows a process too few sockets. */
 export function assertEnoughFiles(connections) {
-  // Node raises its soft limit to the hard one, and a shell started from here has inherited that.
+  // Node raises its soft limit to the hard limit, and a shell started from here inherits that.
   const limit = execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }).trim()
   const needed = connections + OTHER_FILES
   if (limit === 'unlimited' || Number(limit) >= needed) return

@@ -9,7 +9,7 @@ export function randomFrom(seed) {
   }
 }
 
-/** The same, with what the clients ask of it. */
+/** The same generator, with the methods that the clients need. */
 export class Dice {
   constructor(seed) {
     this.random = randomFrom(seed)

@@ -9,12 +9,12 @@ import { assertEnoughFiles, readOptions } from './options.mjs'
 import { checksOf } from './verdict.mjs'
 
 const SHUTDOWN_TIMEOUT = 10_000
-/** How long a process may take to say something before it is taken for dead. */
+/** A process that sends no message for this long counts as dead. */
 const PATIENCE = 60_000
 const MIB = 1024 * 1024
 const children = []
 
-/** Starts a process of the test; `next` waits for a message of it that has this key. */
+/** Starts a process of the test; `next` waits for a message from it with this key. */
 function start(file, options, execArgv = []) {
   const child = fork(join(import.meta.dirname, file), [JSON.stringify(options)], { execArgv })
   children.push(child)
@@ -41,7 +41,7 @@ function next(child, key) {
 
 async function startClients(port, { connections, seconds, seed, rooms }) {
   const processes = Math.max(1, Math.min(4, Math.ceil(connections / 2_500)))
-  // Everybody has come after a tenth of the time, and nobody stays for more than a third of it.
+  // All clients are connected after a tenth of the time, and none stays for more than a third of it.
   const shared = {
     port,
     rooms,
@@ -77,7 +77,7 @@ function printLine(sample, progress) {
   process.stdout.write(`${line.join(' | ')}\n`)
 }
 
-/** Lets it run for its time and collects the samples. */
+/** Lets the test run for its time, and collects the samples. */
 async function soak(server, clients, seconds) {
   const samples = []
   const from = performance.now()
@@ -92,7 +92,7 @@ async function soak(server, clients, seconds) {
   return samples
 }
 
-/** Closes the server while everybody is talking. */
+/** Closes the server while all clients are sending. */
 async function finish(server, clients) {
   const staying = clients.map((client) => {
     const answer = client.next('staying')
@@ -132,7 +132,7 @@ async function main() {
   const options = { ...readOptions(process.argv.slice(2)), rooms: 10, shutdownTimeout: SHUTDOWN_TIMEOUT }
   assertEnoughFiles(options.connections)
   options.rooms = Math.max(1, Math.min(50, Math.floor(options.connections / 20)))
-  // A collection stops the server for a moment: some hundred of them are enough.
+  // A collection stops the server for a moment: a few hundred of them are enough.
   options.gcEvery = Math.max(1, Math.floor(options.seconds / 120))
   const server = start('server.mjs', options, ['--expose-gc'])
   const clients = await startClients(await server.next('port'), options)

@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 
 const REQUESTS = new Set(['WriteWrap', 'ShutdownWrap'])
 
-/** Measures the server's process each second. */
+/** Measures the server's process every second. */
 export class Sampler {
   opened = 0
   #app
@@ -14,7 +14,7 @@ export class Sampler {
   #timer
   #leaked = []
 
-  /** @param gcEvery how many seconds lie between two collections. */
+  /** @param gcEvery the seconds between two collections. */
   constructor(app, gcEvery) {
     this.#app = app
     this.#gcEvery = gcEvery
@@ -30,7 +30,7 @@ export class Sampler {
     this.#delay.disable()
   }
 
-  /** For the proof that a leak is seen. */
+  /** Leaks memory, to prove that a leak is detected. */
   leak(data) {
     this.#leaked.push(Array.from({ length: 200 }, () => data.toString()))
   }
@@ -43,13 +43,13 @@ export class Sampler {
     const sockets = await promisify((callback) => this.#app.server.getConnections(callback))()
     const resources = process.getActiveResourcesInfo()
     const handles = resources.length
-    // Writes that are under way, to clients that do not read: they come and go with these.
+    // Pending writes to clients that do not read: they come and go with these clients.
     const requests = resources.filter((name) => REQUESTS.has(name)).length
     this.#delay.reset()
     return { delay, rss, heap: this.#heap, isCollected, sockets, handles, requests, opened: this.opened }
   }
 
-  /** A pause that the measured program is not to blame for does not count as delay. */
+  /** A pause that the measured program did not cause does not count as delay. */
   #collect() {
     this.#delay.disable()
     globalThis.gc()

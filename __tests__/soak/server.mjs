@@ -4,7 +4,7 @@ import { Broadcasts } from './broadcasts.mjs'
 import { Sampler } from './sampler.mjs'
 
 const options = JSON.parse(process.argv[2])
-// A copy of dist may be given, to go on while another one is built.
+// Takes a copy of dist, so that the run can go on during another build.
 const { default: blazeWs } = await import(process.env.SOAK_DIST ?? '../../dist/esm/index.js')
 
 const faults = []
@@ -13,10 +13,10 @@ for (const event of ['unhandledRejection', 'uncaughtException']) {
 }
 process.on('warning', (warning) => faults.push(`warning: ${warning.stack}`))
 
-/** Only what a client must not be able to cause. */
+/** Logs only errors that a client must not be able to cause. */
 const logged = []
 const logger = { level: 'error', stream: { write: (line) => void (logged.length < 20 && logged.push(line.trim())) } }
-// Without it, a request that was begun and is never finished keeps Node's HTTP server, and so app.close(), waiting.
+// Without this, an unfinished request keeps Node's HTTP server waiting, and so app.close().
 const app = Fastify({ logger, forceCloseConnections: true })
 await app.register(blazeWs, {
   config: {
@@ -32,7 +32,7 @@ await app.register(blazeWs, {
 const broadcasts = new Broadcasts(app.wsHub, options)
 const sampler = new Sampler(app, options.gcEvery)
 
-/** Says good-bye in the same breath: nothing can come between these numbers and the close frame. */
+/** Sends the last numbers; the handler returns at once, so no broadcast comes between them and the close frame. */
 function finish(ws, room) {
   void ws.writeText(`last ${broadcasts.next(room)}`).catch(() => {})
 }
@@ -50,7 +50,7 @@ app.webSocket('/soak', async (ws) => {
   if (ws.context().isShuttingDown()) finish(ws, room)
 })
 
-/** Sends for as long as it is taken: only deadlines can end this where the client does not read. */
+/** Sends until the connection ends: if the client does not read, only deadlines can end this. */
 app.webSocket('/pour', async (ws) => {
   const chunk = 'x'.repeat(32 * 1024)
   for (;;) await ws.writeText(chunk)
@@ -71,5 +71,5 @@ process.send({ port: app.server.address().port })
 broadcasts.start()
 sampler.start((sample) => process.send({ sample: { ...sample, ...app.wsHub.stats(), faults: faults.length } }))
 
-// Whoever started this is gone.
+// The parent process is gone.
 process.on('disconnect', () => setTimeout(() => process.exit(), 20_000).unref())

@@ -12,7 +12,7 @@ beforeAll(() => ensureDist(), 60_000)
 
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** Runs the soak test; resolves with its exit code and all that it said. */
+/** Runs the soak test; resolves with its exit code and output. */
 async function soak(...args: string[]): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
     const child = execFile(
@@ -29,7 +29,7 @@ test(
   `${seconds} s with 300 connections in churn, a tenth of them hostile: nothing lost, nothing left behind`,
   async () => {
     const { code, output } = await soak('--seconds', String(seconds), '--connections', '300', '--seed', '1')
-    // The report says what is wrong; the code only that something is.
+    // The report names the failed check; the exit code only says that there is one.
     expect(output.split('\n').filter((line) => line.includes('FAIL'))).toEqual([])
     expect({ code, output }).toMatchObject({ code: 0 })
     expect(readFileSync(svg, 'utf8')).toMatch(/^<svg [^]*<\/svg>\n$/)
@@ -42,7 +42,7 @@ test.each([
   ['twice', 'honest clients got everything once and in order'],
   ['leak', 'the heap did not grow']
 ])(
-  'the checks see a server that goes wrong: %s',
+  'the checks detect a faulty server: %s',
   async (sabotage, check) => {
     const { code, output } = await soak('--seconds', '8', '--connections', '60', '--seed', '2', '--sabotage', sabotage)
     expect(code).toBe(1)

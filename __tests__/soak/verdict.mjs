@@ -1,4 +1,4 @@
-/** The slope of a line through points, by least squares. */
+/** The slope of the line through points, by least squares. */
 export function slopeOf(points) {
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
   const [x, y] = [mean(points.map((point) => point[0])), mean(points.map((point) => point[1]))]
@@ -9,12 +9,12 @@ export function slopeOf(points) {
 const MIB = 1024 * 1024
 const average = (values) => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
 
-/** How much heap may seem to be gained over the second half: what is held is not the same for all who are connected. */
+/** How much the heap may appear to grow over the second half: connections do not all hold the same amount. */
 const HEAP_NOISE = { bytes: 3 * MIB, share: 0.05 }
-/** Timers come and go: one that is being closed has one, and how many there are depends on the hostile. */
+/** Timers come and go: each closing connection has one, and their number depends on the hostile clients. */
 const HANDLE_NOISE = { count: 10, share: 0.02 }
 
-/** The heap without what it holds for those who are connected, whose number goes up and down. */
+/** The heap without the part held for the connections, whose number goes up and down. */
 function heapLine(samples) {
   const perSocket = Math.max(0, slopeOf(samples.map(({ sockets, heap }) => [sockets, heap])))
   return (sample) => [sample.time, sample.heap - perSocket * sample.sockets]
@@ -35,7 +35,7 @@ export function growthOf(samples) {
   return { slope, gained: slope * time, limit, handles, handleLimit }
 }
 
-/** All that was asserted: each with its name, whether it holds, and what was seen. */
+/** All checks: each with its name, its result, and the observed values. */
 export function checksOf({ samples, clients, staying, closed, exit, took, shutdownTimeout }) {
   const { slope, gained, limit, handles, handleLimit } = growthOf(samples)
   const sum = (key) => clients.reduce((total, client) => total + client[key], 0)

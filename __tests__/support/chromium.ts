@@ -11,7 +11,7 @@ const ARGUMENTS = [
   '--no-first-run'
 ]
 
-/** The path of `chromium`; undefined where it is not on the PATH. */
+/** The path of `chromium`; undefined if it is not on the PATH. */
 export function findChromium(): string | undefined {
   const candidates = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'chromium'))
   return candidates.find((path) => {
@@ -24,7 +24,7 @@ export function findChromium(): string | undefined {
   })
 }
 
-/** `describe`, or one that is skipped where there is no browser: `whySkipped`, put behind the name, tells the reason. */
+/** `describe`, or `describe.skip` if there is no browser; append `whySkipped` to the name to tell the reason. */
 export const describeInBrowser = findChromium() === undefined ? describe.skip : describe
 
 export const whySkipped =

@@ -18,7 +18,7 @@ function isFresh(): boolean {
   return existsSync(built) && statSync(built).mtimeMs > newest(join(root, 'src'))
 }
 
-/** Builds `dist` where it is older than the sources: for tests that run the package in a process of its own. */
+/** Builds `dist` if it is older than the sources, for tests that run the package in a separate process. */
 export function ensureDist(): void {
   // Jest runs test files in parallel, and one build is enough.
   for (let waited = 0; ; waited += 100) {

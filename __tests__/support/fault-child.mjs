@@ -4,14 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 
 const { config = {}, shutdown = {}, logger, forceCloseConnections } = JSON.parse(process.argv[2] ?? '{}')
-// A copy of dist may be given, to go on while another one is built.
+// Takes a copy of dist, so that the tests can go on during another build.
 const { default: blazeWs } = await import(process.env.SOAK_DIST ?? '../../dist/esm/index.js')
 
 const faults = []
 for (const event of ['uncaughtException', 'unhandledRejection'])
   process.on(event, (error) => faults.push(`${event}: ${error?.stack}`))
 
-/** A destination of the log that works until it is told not to. */
+/** A log destination that works until it is told to fail. */
 const log = { isBroken: false, failed: 0 }
 const destinations = {
   throws: () => ({
@@ -57,12 +57,12 @@ app.addHook('onClose', async () => clearInterval(traffic))
 
 const commands = {
   report() {},
-  /** Holds the event loop up. */
+  /** Blocks the event loop. */
   block({ time }) {
     const end = performance.now() + time
     while (performance.now() < end);
   },
-  /** Sets the clock of the wall: `new Date()` and `Date.now()` alike. */
+  /** Sets the wall clock: both `new Date()` and `Date.now()`. */
   clock({ offset }) {
     const RealDate = commands.RealDate ?? Date
     commands.RealDate = RealDate

@@ -4,16 +4,16 @@ import { join } from 'node:path'
 import type { BlazeWsOptions, HubStats } from '../../src/index.ts'
 
 export interface FaultOptions extends BlazeWsOptions {
-  /** Where the log goes to; without it there is none. */
+  /** The destination of the log; without it, nothing is logged. */
   logger?: 'throws' | 'full'
   /** Fastify's option of this name. */
   forceCloseConnections?: boolean
-  /** How many files the process may have open. */
+  /** The limit of open files of the process. */
   files?: number
 }
 
 export interface FaultReport {
-  /** How many messages were begun to be worked at. */
+  /** The number of messages that the handler has started to process. */
   busy: number
   faults: string[]
   failedLogs: number
@@ -24,7 +24,7 @@ export interface FaultReport {
 const CHILD = join(__dirname, 'fault-child.mjs')
 const running = new Set<ChildProcess>()
 
-/** A server in a process of its own, to which one can do harm. */
+/** A server in a separate process, which tests can harm. */
 export class FaultServer {
   readonly process: ChildProcess
   readonly exited: Promise<unknown[]>
@@ -50,7 +50,7 @@ export class FaultServer {
     return `ws://127.0.0.1:${this.port}${path}`
   }
 
-  /** Sends a command; resolves with what the server says when it has carried it out. */
+  /** Sends a command; resolves with the server's answer once it is carried out. */
   async ask(name: string, options: object = {}): Promise<FaultReport> {
     const answer = this.#message<FaultReport>(name)
     this.process.send({ name, ...options })
@@ -69,7 +69,7 @@ export class FaultServer {
   }
 }
 
-/** Ends what is left: call it in `afterEach`. */
+/** Ends the servers that are still running: call it in `afterEach`. */
 export async function endFaultServers(): Promise<void> {
   const left = [...running].filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)
   running.clear()

@@ -1,4 +1,4 @@
-// A server in a process of its own, whose memory is measured. Run as: node --expose-gc memory-child.mjs
+// A server in a separate process, so that its memory can be measured. Run as: node --expose-gc memory-child.mjs
 import Fastify from 'fastify'
 import blazeWs from '../../dist/esm/index.js'
 
@@ -9,7 +9,7 @@ let idle = 0
 let open = 0
 const MIB = 1024 * 1024
 
-/** What is held after a collection; the memory of buffers is given back a little later than the buffers. */
+/** The memory held after a collection; the memory of buffers is freed a little later than the buffers. */
 async function used() {
   globalThis.gc()
   await new Promise((resolve) => setTimeout(resolve, 20))
@@ -58,7 +58,7 @@ for (const [name, run] of Object.entries(scenarios)) {
     ws.signal.addEventListener('abort', () => open--)
     await run(ws)
     if (process.connected) process.send({ done: name })
-    // Stays, so that what is held for it can be seen.
+    // The connection stays open, so that the memory held for it can be measured.
     await new Promise((resolve) => (gate.done = resolve))
   }
   app.webSocketWithConfig(`/${name}`, handler, { writeTimeout: 0, readTimeout: 0 })

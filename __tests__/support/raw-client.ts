@@ -34,13 +34,13 @@ export function clientFrame(
 
 const open = new Set<RawClient>()
 
-/** Drops the clients that are still there. */
+/** Drops the clients that are still connected. */
 export function dropRawClients(): void {
   for (const client of open) client.socket.destroy()
   open.clear()
 }
 
-/** A client on a bare TCP socket, for what a well-behaved client would never do. */
+/** A client on a bare TCP socket, for things that a well-behaved client never does. */
 export class RawClient {
   readonly socket: Socket
   #chunks: Buffer[] = []
@@ -80,7 +80,7 @@ export class RawClient {
     await new Promise<void>((resolve) => this.#wake.push(resolve))
   }
 
-  /** Sends an opening handshake and whatever shall come with it in the same segment. */
+  /** Sends an opening handshake, with more bytes in the same segment if given. */
   handshake(
     path: string,
     headers: Record<string, string> = {},
@@ -115,7 +115,7 @@ export class RawClient {
     return { status: Number(statusLine.split(' ')[1]), headers }
   }
 
-  /** Opens a WebSocket connection; throws where the answer is not 101. */
+  /** Opens a WebSocket connection; throws if the answer is not 101. */
   async open(path: string, headers?: Record<string, string>, behind?: Buffer): Promise<this> {
     this.handshake(path, headers, behind)
     const { status } = await this.head()
@@ -123,7 +123,7 @@ export class RawClient {
     return this
   }
 
-  /** The next bytes as they came, for what a parser would hide. */
+  /** The next bytes as received, for details that a parser would hide. */
   async bytes(count: number): Promise<Buffer> {
     while (this.#bytes.length < count) await this.#more()
     const bytes = this.#bytes.subarray(0, count)
@@ -140,7 +140,7 @@ export class RawClient {
     }
   }
 
-  /** The close code of the next close frame; frames before it are passed over. */
+  /** The close code of the next close frame; earlier frames are skipped. */
   async closeCode(): Promise<number> {
     for (;;) {
       const { opcode, payload } = await this.frame()
@@ -168,7 +168,7 @@ export class RawClient {
 
   /** Ends the connection with a TCP reset. */
   reset(): void {
-    // Node cannot reset a socket whose own FIN is on its way: the handle stays, and the process spins where it should exit.
+    // Node cannot reset a socket whose own FIN is in flight: the handle stays, and the process spins instead of exiting.
     if (this.socket.writableEnded) this.socket.destroy()
     else this.socket.resetAndDestroy()
   }

@@ -18,7 +18,7 @@ export interface TestServer {
   ws(path: string): string
   /** http:// address of a path. */
   http(path: string): string
-  /** What was logged so far. */
+  /** The lines logged so far. */
   logs: LogLine[]
 }
 
@@ -26,13 +26,13 @@ const open: FastifyInstance[] = []
 
 export interface TestServerOptions extends BlazeWsOptions {
   fastify?: FastifyServerOptions
-  /** What the application registers before the plugin. */
+  /** Registers things on the application before the plugin. */
   before?: (app: FastifyInstance) => unknown
   /** The address to listen on. */
   host?: string
 }
 
-/** Starts a real server on a free port of loopback; `closeServers` closes it. */
+/** Starts a real server on a free loopback port; `closeServers` closes it. */
 export async function startServer(
   setUp: (app: FastifyInstance) => void | Promise<void>,
   { fastify, before, host = '127.0.0.1', ...options }: TestServerOptions = {}
@@ -55,19 +55,19 @@ export async function startServer(
   }
 }
 
-/** Closes what `startServer` started: call it in `afterEach`. */
+/** Closes the servers that `startServer` started: call it in `afterEach`. */
 export async function closeServers(): Promise<void> {
   dropRawClients()
   await Promise.all(open.splice(0).map((app) => app.close()))
 }
 
-/** A message as a client got it. */
+/** A message as received by a client. */
 export interface Received {
   data: string
   isBinary: boolean
 }
 
-/** A `ws` client that keeps what it gets. */
+/** A `ws` client that keeps the messages it gets. */
 export class TestClient {
   readonly socket: WebSocket
   readonly messages: Received[] = []
@@ -91,12 +91,12 @@ export class TestClient {
     for (const wake of this.#waiting.splice(0)) wake()
   }
 
-  /** Waits until a condition about this client holds, looking after each of its events. */
+  /** Waits until a condition about this client holds; checks after each of its events. */
   async until(condition: () => boolean): Promise<void> {
     while (!condition()) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 
-  /** The text of the next message that was not taken yet; throws where the connection closes before it comes. */
+  /** The text of the next message that was not taken yet; throws if the connection closes first. */
   async next(): Promise<string> {
     await this.until(() => this.messages.length > 0 || this.closed !== undefined)
     const message = this.messages.shift()
@@ -111,7 +111,7 @@ export class TestClient {
   }
 }
 
-/** Connects a client; rejects with the server's HTTP answer where it refuses. */
+/** Connects a client; rejects with the server's HTTP answer if it refuses. */
 export async function connect(url: string, protocols?: string[], options?: ClientOptions): Promise<TestClient> {
   const client = new TestClient(url, protocols, options)
   await new Promise<void>((resolve, reject) => {
@@ -121,7 +121,7 @@ export async function connect(url: string, protocols?: string[], options?: Clien
   return client
 }
 
-/** Waits until a condition holds, looking at it now and then: for what no event tells. Fails after ten seconds. */
+/** Polls until a condition holds, for conditions without an event. Fails after ten seconds. */
 export async function eventually(condition: () => boolean | Promise<boolean>, what = 'the condition'): Promise<void> {
   const end = Date.now() + 10_000
   while (!(await condition())) {

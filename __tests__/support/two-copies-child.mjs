@@ -1,4 +1,4 @@
-// Uses both copies of the built package in one process, as an application does that imports it and whose dependency requires it.
+// Uses both copies of the built package in one process, like an application that imports it while a dependency requires it.
 // Run as: node two-copies-child.mjs <scenario> <format of the server: esm or cjs>
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -30,7 +30,7 @@ async function start(copy, setUp, config = {}) {
   return { app, port, connections }
 }
 
-/** A client that is registered, and keeps what it gets from then on. */
+/** A registered client, which keeps the messages it gets from then on. */
 async function join(port) {
   const client = new WebSocket(`ws://127.0.0.1:${port}/ws`)
   const messages = []
@@ -88,7 +88,7 @@ const scenarios = {
     for (const { port } of servers) for (let i = 0; i < 3; i++) clients.push(await join(port))
     const expected = []
     const send = (text) => expected.push(text) && hub.broadcast(text)
-    // Short ones share their frames, long ones are compressed, and one connection has something of its own in between.
+    // Short messages share their frames, long ones are compressed, and one connection gets its own message in between.
     for (let round = 0; round < 20; round++) {
       for (let i = 0; i < 20; i++) assert.equal(send(`${round} ${i}`), 6)
       send(`${round} `.padEnd(5_000, 'long '))
@@ -136,7 +136,7 @@ const scenarios = {
     assert.ok(new own.MemoryEngine() instanceof other.MemoryEngine)
     assert.ok(!(app.wsHub instanceof other.WebSocketConnection))
     assert.ok(!({} instanceof other.WebSocketHub) && !(null instanceof other.WebSocketHub))
-    // A class that an application has derived knows its own objects only.
+    // A class derived by an application recognizes only its own objects.
     class Mine extends other.WebSocketHub {}
     assert.ok(!(app.wsHub instanceof Mine) && new Mine() instanceof Mine && new Mine() instanceof own.WebSocketHub)
     client.close(4001, 'bye')
@@ -167,7 +167,7 @@ const scenarios = {
   },
 
   async brokers() {
-    // The engine that nobody names is the same for both.
+    // Both copies share the default engine.
     const hubs = [
       new own.WebSocketHub({ name: 'shared', broker: own.memoryBroker() }),
       new other.WebSocketHub({ name: 'shared', broker: other.memoryBroker() })

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** The path of a program; undefined where it is not installed. */
+/** The path of a program; undefined if it is not installed. */
 export function findProgram(name: string): string | undefined {
-  // Debian keeps servers in /usr/sbin, which is not on everybody's PATH.
+  // Debian keeps servers in /usr/sbin, which is often not on the PATH.
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']
   return folders
     .map((folder) => join(folder, name))
@@ -53,7 +53,7 @@ export class Daemon {
     for (const wake of this.#waiting.splice(0)) wake()
   }
 
-  /** Waits until it has written something, and gives the match. */
+  /** Waits until the output matches a pattern, and returns the match. */
   async wrote(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       const match = pattern.exec(this.output)
@@ -74,7 +74,7 @@ export class Daemon {
   }
 }
 
-/** Ends what is still running: call it in `afterEach`. */
+/** Ends the programs that are still running: call it in `afterEach`. */
 export async function endDaemons(): Promise<void> {
   await Promise.all(
     [...running].map((daemon) => {

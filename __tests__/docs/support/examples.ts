@@ -5,13 +5,13 @@ import { promisify } from 'node:util'
 import { transformSync } from '@swc/core'
 import { type Block, ROOT } from './markdown.ts'
 
-// How examples are written: a block that calls `Fastify()` is a complete module. Any other stands in the frame that README.md
-// shows first, between the registration of the plugin and `listen`.
+// How examples are written: a block that calls `Fastify()` is a complete module. Any other block is inserted into the first
+// program of README.md, between the registration of the plugin and `listen`.
 const BEFORE =
   "import Fastify from 'fastify'; import blazeWs from 'fastify-blaze-ws'; const app = Fastify(); await app.register(blazeWs)"
 const AFTER = 'await app.listen({ port: 3000 })'
 
-// Of this process alone: tests may run twice at the same time.
+// For this process alone: the tests may run twice at the same time.
 const FOLDER = join(ROOT, 'node_modules', '.cache', `docs-examples-${process.pid}`)
 const TSC = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
 
@@ -44,12 +44,12 @@ export async function writeExamples(blocks: Block[]): Promise<void> {
   await run(process.execPath, [TSC, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(FOLDER, 'lib')])
 }
 
-/** Takes back what `writeExamples` wrote. */
+/** Removes the files that `writeExamples` wrote. */
 export function removeExamples(): void {
   rmSync(FOLDER, { recursive: true, force: true })
 }
 
-/** What the compiler has to say about the examples; `''` where it is content. */
+/** The errors of the compiler about the examples; `''` if there are none. */
 export async function typeErrors(): Promise<string> {
   try {
     await run(process.execPath, [TSC, '--noEmit', '-p', FOLDER], { cwd: ROOT })
@@ -64,7 +64,7 @@ function writeJson(name: string, value: unknown): void {
 }
 
 function sourceOf({ code, line }: Block): string {
-  // What neither has an app nor makes one is a program of its own.
+  // A block that neither uses nor creates an app is a program of its own.
   const isComplete = code.includes('Fastify(') || code.includes('require(') || !/\bapp\b/.test(code)
   const lines = '\n'.repeat(line - 2)
   return isComplete ? `${lines}\n${code}\n` : `${lines}${BEFORE}\n${code}\n${AFTER}\n`
@@ -85,13 +85,13 @@ function runnablePathOf(block: Block): string {
   return pathOf(block).replace(/mts$/, 'mjs')
 }
 
-/** Runs before a program: whatever port it asks for, it gets a free one of loopback. */
+/** Runs before a program: replaces the port it asks for with a free one on loopback. */
 export const PRELOAD = join(__dirname, 'preload.mjs')
 
 export interface ProgramOptions {
   env?: Record<string, string>
   cwd?: string
-  /** Arguments in front of the file. */
+  /** Arguments before the file. */
   execArgv?: string[]
 }
 
@@ -118,7 +118,7 @@ export class Example {
     running.add(this)
   }
 
-  /** Resolves when it listens, or has ended without an error. */
+  /** Resolves when the example listens or has ended without an error. */
   async ready(): Promise<void> {
     const listening = new Promise<undefined>((resolve) => {
       this.#child.once('message', (message: { port: number }) => {
@@ -150,7 +150,7 @@ export class Example {
     return this.#ended
   }
 
-  /** Closes its server: it must then end by itself, and have no error or warning to show. */
+  /** Closes its server: the example must then end by itself, without an error or warning. */
   async close(): Promise<void> {
     running.delete(this)
     if (this.#child.connected) this.#child.send('close')
@@ -162,7 +162,7 @@ export class Example {
 
 const running = new Set<Example>()
 
-/** Starts an example, with what it finds in its environment; `closeExamples` closes it. */
+/** Starts an example with environment variables; `closeExamples` closes it. */
 export function start(block: Block, env: Record<string, string> = {}): Promise<Example> {
   return startFile(runnablePathOf(block), { env })
 }
@@ -174,7 +174,7 @@ export async function startFile(file: string, options: ProgramOptions = {}): Pro
   return example
 }
 
-/** Closes what `start` started: call it in `afterEach`. */
+/** Closes the examples that were started: call it in `afterEach`. */
 export async function closeExamples(): Promise<void> {
   await Promise.all([...running].map((example) => example.close()))
 }

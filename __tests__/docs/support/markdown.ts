@@ -18,7 +18,7 @@ export interface Fence {
   heading: string
   lang: string
   code: string
-  /** The line of the page that its first line of code is on, from 1. */
+  /** The line number, from 1, of its first line of code on the page. */
   line: number
 }
 
@@ -63,7 +63,7 @@ export function fenceBelow(page: string, heading: string, lang: string): Fence {
   return fence
 }
 
-/** The rows of the first table below a heading, without its head; cells are trimmed. */
+/** The rows of the first table below a heading, without the header row; cells are trimmed. */
 export function tableBelow(page: string, heading: string): string[][] {
   const lines = read(page).split('\n')
   const at = lines.findIndex((line) => /^#+ /.test(line) && line.replace(/^#+ /, '') === heading)

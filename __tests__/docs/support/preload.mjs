@@ -1,4 +1,4 @@
-// Runs before an example: whatever port it asks for, it gets a free one of loopback, and says which.
+// Runs before an example: replaces the port it asks for with a free one on loopback, and reports that port.
 import { subscribe } from 'node:diagnostics_channel'
 
 const apps = []

@@ -8,7 +8,7 @@ import { ROOT } from './markdown.ts'
 
 const run = promisify(execFile)
 
-/** What npm would take from the npm that runs the tests. */
+/** The environment without the variables that npm would inherit from the npm that runs the tests. */
 const environment = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD|NODE_ENV)/.test(name))
 )
@@ -19,7 +19,7 @@ const QUIET = {
   npm_config_prefer_offline: 'true'
 }
 
-/** A directory in which somebody who reads README.md does what it says, with this package as it would be published. */
+/** A directory for following README.md step by step, with this package as it would be published. */
 export class Project {
   readonly #folder = mkdtempSync(join(tmpdir(), 'fastify-blaze-ws-reader-'))
   readonly cwd = mkdtempSync(join(this.#folder, 'project-'))
@@ -35,14 +35,14 @@ export class Project {
     this.#tarball = join(this.#folder, filename)
   }
 
-  /** Runs lines of a page in a shell; where they install this package, they get the tarball. */
+  /** Runs lines of a page in a shell; if they install this package, they get the tarball. */
   async sh(lines: string): Promise<string> {
     const script = `set -e\n${lines}`.replaceAll(/(?<=npm install .*)\bfastify-blaze-ws\b/g, this.#tarball)
     const { stdout } = await run('sh', ['-c', script], { cwd: this.cwd, env: { ...environment, ...QUIET } })
     return stdout
   }
 
-  /** Writes a file, and gives its path. */
+  /** Writes a file and returns its path. */
   write(name: string, text: string): string {
     const path = join(this.cwd, name)
     writeFileSync(path, text)
