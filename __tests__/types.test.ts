@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { expectTypeOf } from 'expect-type'
-// It adds to FastifyContextConfig, which takes anything only as long as it is empty.
+// The import adds to FastifyContextConfig, which accepts any key only while it is empty.
 import '@fastify/rate-limit'
 import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
@@ -39,10 +39,10 @@ import blazeWs, {
   type WebSocketRouteOptions
 } from 'fastify-blaze-ws'
 
-// What is asserted here, tsc asserts; Jest only sees that nothing of it throws. What must not compile is marked as an
+// tsc checks these assertions; Jest only checks that nothing throws. Code that must not compile is marked as an
 // expected error, in functions that are never called.
 
-// TypeBox is there in ESM only, which Jest cannot load: its types are all that is needed here.
+// TypeBox is ESM only, and Jest cannot load that: this test needs only its types.
 const Type = {} as typeof TypeBox
 
 interface User {
@@ -89,7 +89,7 @@ test('adding routes', () => {
     app.webSocket('/ws')
     // @ts-expect-error a path is needed
     app.webSocket(handler)
-    // @ts-expect-error options are no handler
+    // @ts-expect-error options are not a handler
     app.webSocket('/ws', { preHandler: async () => {} })
     // @ts-expect-error two handlers
     app.webSocket('/ws', handler, handler)
@@ -97,13 +97,13 @@ test('adding routes', () => {
     app.webSocket('/ws', {}, {})
     // @ts-expect-error the path is a string
     app.webSocket(/ws/, handler)
-    // @ts-expect-error the method is not for the application to choose
+    // @ts-expect-error the application cannot choose the method
     app.webSocket('/ws', handler, { method: 'GET' })
     // @ts-expect-error an option of @fastify/websocket
     app.webSocket('/ws', handler, { websocket: true })
     // @ts-expect-error an option of @fastify/websocket
     app.webSocket('/ws', { wsHandler: () => {} }, handler)
-    // @ts-expect-error configuration is not among the route options
+    // @ts-expect-error configuration is not a route option
     app.webSocket('/ws', handler, { maxMessageSize: 1 })
     // @ts-expect-error an unknown key
     app.webSocketWithConfig('/ws', handler, { maxPayload: 1 })
@@ -227,7 +227,7 @@ test('a type provider types the request by the schema, in handlers and hooks', (
       { maxMessageSize: 1 },
       { schema, onRequest: async ({ query }) => expectTypeOf(query.limit).toEqualTypeOf<number>() }
     )
-    // A schema in its place needs no `as const`.
+    // An inline schema needs no `as const`.
     app.webSocket('/inline', (_ws, request) => expectTypeOf(request.query.limit).toEqualTypeOf<number>(), {
       schema: { querystring: { type: 'object', properties: { limit: { type: 'integer' } }, required: ['limit'] } }
     })
@@ -239,7 +239,7 @@ test('a type provider types the request by the schema, in handlers and hooks', (
       },
       { schema }
     )
-    // A route without a schema, and one with generics of its own.
+    // A route without a schema, and a route with its own generics.
     app.webSocket('/plain', (_ws, request) => expectTypeOf(request.query).toEqualTypeOf<unknown>())
     app.webSocket<{ Querystring: { limit: string } }>('/own', (_ws, request) =>
       expectTypeOf(request.query).toEqualTypeOf<{ limit: string }>()
@@ -249,7 +249,7 @@ test('a type provider types the request by the schema, in handlers and hooks', (
   expect(never).toBeDefined()
 })
 
-test('so does the provider of TypeBox, also in plugins and over several routes', () => {
+test('the TypeBox type provider does the same, also in plugins and across several routes', () => {
   const never = async (plain: FastifyInstance): Promise<void> => {
     const app = plain.withTypeProvider<TypeBoxTypeProvider>()
     const Query = Type.Object({ limit: Type.Integer(), tags: Type.Array(Type.String()) })
@@ -282,7 +282,7 @@ test('so does the provider of TypeBox, also in plugins and over several routes',
   expect(never).toBeDefined()
 })
 
-test('handlers and hooks that were written without a schema fit any instance and any route', () => {
+test('handlers and hooks written without a schema fit any instance and any route', () => {
   const handler: WebSocketHandler = async () => {}
   const auth = async (_request: FastifyRequest, _reply: FastifyReply): Promise<void> => {}
   const never = (plain: FastifyInstance): void => {
@@ -298,7 +298,7 @@ test('handlers and hooks that were written without a schema fit any instance and
   expect(never).toBeDefined()
 })
 
-test('a logger of its own reaches the handlers of its instance', () => {
+test('a custom logger type reaches the handlers of its instance', () => {
   const never = (): void => {
     const loggerInstance = {} as FastifyBaseLogger & { audit(text: string): void }
     Fastify({ loggerInstance }).webSocket('/ws', (_ws, request) => request.log.audit('open'), {
@@ -308,7 +308,7 @@ test('a logger of its own reaches the handlers of its instance', () => {
   expect(never).toBeDefined()
 })
 
-test('config of a route takes what it takes on app.get(), whatever plugins have added to FastifyContextConfig', () => {
+test('config of a route accepts the same as on app.get(), whatever plugins have added to FastifyContextConfig', () => {
   const never = (app: FastifyInstance): void => {
     app.get('/', { config: { team: 'admin' } }, async () => 'x')
     app.webSocket('/ws', () => {}, { config: { team: 'admin' } })
@@ -411,7 +411,7 @@ test('connections', () => {
     void ws.writeText(Buffer.from('x'))
     // @ts-expect-error binary is bytes
     void ws.writeBinary('x')
-    // @ts-expect-error 3 is no type of a message
+    // @ts-expect-error 3 is not a message type
     void ws.writeMessage(3, 'x')
     // @ts-expect-error a timeout is needed
     void ws.closeGracefully()
@@ -421,7 +421,7 @@ test('connections', () => {
   expect(never).toBeDefined()
 })
 
-test('locals are typed by merging, and free otherwise', () => {
+test('locals are typed by declaration merging, and otherwise accept any type', () => {
   const never = (ws: WebSocketConnection): void => {
     ws.setLocal('typedUser', { id: 1, name: 'ann' })
     expectTypeOf(ws.getLocal('typedUser')).toEqualTypeOf<User | undefined>()
@@ -488,7 +488,7 @@ test('the hub', () => {
     for (const event of ['register', 'unregister'] as const)
       hub.on(event, (ws) => expectTypeOf(ws).toEqualTypeOf<WebSocketConnection>())
     hub.presence.on('join', (room, present) => expectTypeOf([room, present]).toExtend<unknown[]>())
-    // What node:events offers for emitters takes a hub.
+    // The helpers of node:events accept a hub.
     void once(hub, 'slow')
     const anything = (): void => {}
     // @ts-expect-error a mistyped event
@@ -507,11 +507,11 @@ test('the hub', () => {
     hub.on('error', anything)
     // @ts-expect-error a mistyped event
     hub.presence.on('jion', anything)
-    // @ts-expect-error clients are sent to with broadcast
+    // @ts-expect-error use broadcast to send to clients
     hub.emit('news')
-    // @ts-expect-error its events are the hub's own
+    // @ts-expect-error only the hub emits its events
     hub.emit('register', ws)
-    // @ts-expect-error its events are its own
+    // @ts-expect-error only presence emits its events
     hub.presence.emit('join', 'room')
     hub.join(ws.id, 'room')
     // @ts-expect-error only a connection can be registered

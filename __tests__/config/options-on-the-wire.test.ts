@@ -4,15 +4,15 @@ import type { WebSocketConfig, WebSocketConnection } from '../../src/index.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer, type TestClient } from '../support/server.ts'
 
-// Each key is set on two routes of one server, and the two are held against each other: what one of them does is what the
-// value does, and no route has the value of the other.
+// Most keys are set to different values on routes of one server. Comparing the routes shows that each value takes effect,
+// and that no route uses the value of another.
 
 afterEach(closeServers)
 
 const KiB = 1024
 const MiB = 1024 * KiB
 
-/** For what shall fill the socket: without it, zeros would be compressed to nothing. */
+/** For data that must fill the socket: compressed, zeros would shrink to almost nothing. */
 const PLAIN = { perMessageDeflate: false }
 
 const echo = async (ws: WebSocketConnection): Promise<void> => {
@@ -22,11 +22,11 @@ const echo = async (ws: WebSocketConnection): Promise<void> => {
 interface Routes {
   port: number
   ws(path: string): string
-  /** The connections by their paths. */
+  /** The connections by route name. */
   connections: Map<string, WebSocketConnection>
 }
 
-/** A server with a route for each configuration; each connection is kept. */
+/** A server with a route for each configuration, which keeps the last connection of each route. */
 async function serve(
   routes: Record<string, Partial<WebSocketConfig>>,
   handler: (ws: WebSocketConnection) => Promise<unknown> = echo
@@ -47,7 +47,7 @@ async function serve(
   return { port, ws, connections }
 }
 
-/** Waits until a number does not change any more: for what stops without telling anyone. */
+/** Waits until a number stops changing, where no event announces it. */
 async function settled(read: () => number): Promise<number> {
   let last = read()
   for (let same = 0; same < 20; same++) {
@@ -58,17 +58,17 @@ async function settled(read: () => number): Promise<number> {
   return last
 }
 
-/** Fills a connection whose client does not read, far beyond what the kernel takes. */
+/** Fills a connection whose client does not read, far beyond the buffers of the kernel. */
 async function stall(ws: WebSocketConnection, client: TestClient): Promise<void> {
   client.socket.pause()
   void ws.writeBinary(Buffer.alloc(32 * MiB))
   await settled(() => ws.bufferedAmount)
 }
 
-/** Compresses well, but not to nothing. */
+/** Compresses well, but not to almost nothing. */
 const text = Array.from({ length: 20_000 }, (_, i) => (Math.imul(i, 2_654_435_761) >>> (i % 7)).toString(36)).join(' ')
 
-test('readBufferSize: with more unread the server stops reading, and nothing is lost', async () => {
+test('readBufferSize: above it the server stops reading, and no message is lost', async () => {
   let release = (): void => {}
   const released = new Promise<void>((resolve) => (release = resolve))
   const count = 512
@@ -91,7 +91,7 @@ test('readBufferSize: with more unread the server stops reading, and nothing is 
   const small = await send('/small')
   const large = await send('/large')
   await eventually(() => large.client.socket.writableLength === 0, 'the server to take 32 MiB')
-  // What it took all the same is in the buffers of the kernel.
+  // The rest that it took is in the buffers of the kernel.
   expect(await settled(small.taken)).toBeLessThan(large.taken() / 2)
   expect(small.client.socket.writableLength).toBeGreaterThan(0)
   release()
@@ -101,7 +101,7 @@ test('readBufferSize: with more unread the server stops reading, and nothing is 
   expect([...received.values()]).toEqual([expected, expected])
 })
 
-test('writeBufferSize: write* waits with more unsent', async () => {
+test('writeBufferSize: writes wait while more bytes are unsent', async () => {
   const message = randomBytes(64 * KiB)
   const { ws, connections } = await serve(
     { small: { writeBufferSize: KiB }, large: { writeBufferSize: 4 * MiB } },
@@ -124,7 +124,7 @@ test('writeBufferSize: write* waits with more unsent', async () => {
   }
 })
 
-test('writeBufferSize: a large one does not make a handler that awaits its writes too slow', async () => {
+test('writeBufferSize: with a large value, a client of a handler that awaits its writes is not closed as too slow', async () => {
   const { ws, connections } = await serve({ huge: { writeBufferSize: 32 * MiB } }, async (ws) => {
     for (let i = 0; i < 80; i++) await ws.writeBinary(Buffer.alloc(MiB))
   })
@@ -136,7 +136,7 @@ test('writeBufferSize: a large one does not make a handler that awaits its write
   expect(client.messages).toHaveLength(80)
 })
 
-test('readTimeout: a silent client is closed with 1008, and 0 waits for ever', async () => {
+test('readTimeout: closes a silent client with 1008, and 0 waits forever', async () => {
   const { ws } = await serve({ short: { readTimeout: 200 }, long: { readTimeout: 60_000 }, never: { readTimeout: 0 } })
   const [short, long, never] = await Promise.all(['/short', '/long', '/never'].map((path) => connect(ws(path))))
   expect(await short?.close()).toMatchObject({ code: 1008 })
@@ -146,7 +146,7 @@ test('readTimeout: a silent client is closed with 1008, and 0 waits for ever', a
   }
 })
 
-test('readTimeout: what trickles in is no progress', async () => {
+test('readTimeout: a trickling message does not reset it', async () => {
   const { port } = await serve({ ws: { readTimeout: 300 } })
   const client = await new RawClient(port).open('/ws')
   const frame = clientFrame(1, 'x'.repeat(10_000))
@@ -158,7 +158,7 @@ test('readTimeout: what trickles in is no progress', async () => {
   client.reset()
 })
 
-test('writeTimeout: a write that is not flushed ends the connection, and 0 waits for ever', async () => {
+test('writeTimeout: a write that is not flushed ends the connection, and 0 waits forever', async () => {
   const outcomes = new Map<string, unknown>()
   const { ws } = await serve({ short: { writeTimeout: 300 }, never: { writeTimeout: 0 } }, async (ws) => {
     const outcome = await ws.writeBinary(Buffer.alloc(32 * MiB)).catch((error: unknown) => error)
@@ -167,7 +167,7 @@ test('writeTimeout: a write that is not flushed ends the connection, and 0 waits
   const [short, never] = [await connect(ws('/short'), [], PLAIN), await connect(ws('/never'), [], PLAIN)]
   short.socket.pause()
   never.socket.pause()
-  await eventually(() => outcomes.has('/short'), 'the write to be given up')
+  await eventually(() => outcomes.has('/short'), 'the write to time out')
   expect(outcomes.get('/short')).toMatchObject({ code: 'FST_BLAZE_WS_CLOSED', closeCode: 1006 })
   expect(outcomes.has('/never')).toBe(false)
   never.socket.resume()
@@ -178,7 +178,7 @@ test('writeTimeout: a write that is not flushed ends the connection, and 0 waits
   expect((await short.close()).code).toBe(1006)
 })
 
-test('pingInterval: pings come at it, and 0 sends none', async () => {
+test('pingInterval: sends pings at this interval, and 0 sends none', async () => {
   const { ws } = await serve({ often: { pingInterval: 50 }, none: { pingInterval: 0 } })
   const [often, none] = [await connect(ws('/often')), await connect(ws('/none'))]
   const pings = { often: 0, none: 0 }
@@ -211,7 +211,7 @@ test('pongTimeout: an unanswered ping drops the connection', async () => {
 describe('maxMessageSize', () => {
   const routes = { small: { maxMessageSize: 1000 }, large: { maxMessageSize: 100_000 } }
 
-  test('in one frame: as long as it is taken, one byte more closes with 1009', async () => {
+  test('in one frame: a message of exactly this size is accepted, one byte more closes with 1009', async () => {
     const { ws } = await serve(routes)
     for (const [path, size] of [
       ['/small', 1000],
@@ -274,23 +274,26 @@ describe('compressionLevel', () => {
     'permessage-deflate; server_max_window_bits=10'
   ]
 
-  test.each(offers)('is negotiated without context takeover on either side, for the offer %j', async (offer) => {
-    const { port } = await serve({ ws: { compressionLevel: 6 }, none: { compressionLevel: 0 } })
-    const extension = async (path: string): Promise<string | undefined> => {
-      const client = new RawClient(port)
-      client.handshake(path, { 'Sec-WebSocket-Extensions': offer })
-      const { status, headers } = await client.head()
-      expect(status).toBe(101)
-      client.reset()
-      return headers.get('sec-websocket-extensions')
+  test.each(offers)(
+    'compression is negotiated without context takeover on either side, for the offer %j',
+    async (offer) => {
+      const { port } = await serve({ ws: { compressionLevel: 6 }, none: { compressionLevel: 0 } })
+      const extension = async (path: string): Promise<string | undefined> => {
+        const client = new RawClient(port)
+        client.handshake(path, { 'Sec-WebSocket-Extensions': offer })
+        const { status, headers } = await client.head()
+        expect(status).toBe(101)
+        client.reset()
+        return headers.get('sec-websocket-extensions')
+      }
+      expect((await extension('/ws'))?.split(/; ?/)).toEqual(
+        expect.arrayContaining(['permessage-deflate', 'server_no_context_takeover', 'client_no_context_takeover'])
+      )
+      expect(await extension('/none')).toBeUndefined()
     }
-    expect((await extension('/ws'))?.split(/; ?/)).toEqual(
-      expect.arrayContaining(['permessage-deflate', 'server_no_context_takeover', 'client_no_context_takeover'])
-    )
-    expect(await extension('/none')).toBeUndefined()
-  })
+  )
 
-  test('is that of the route: 9 is smaller than 1 on the wire, and 0 is plain', async () => {
+  test('applies per route: 9 sends fewer bytes than 1, and 0 sends plain frames', async () => {
     const { port } = await serve(
       { one: { compressionLevel: 1 }, nine: { compressionLevel: 9 }, none: { compressionLevel: 0 } },
       (ws) => ws.writeText(text)
@@ -311,7 +314,7 @@ describe('compressionLevel', () => {
     expect(none.payload.toString()).toBe(text)
   })
 
-  test('every message is a stream of its own: the same text twice is the same bytes twice', async () => {
+  test('every message is its own stream: the same text gives the same bytes', async () => {
     const { port } = await serve({ ws: {} }, async (ws) => {
       await ws.writeText(text)
       await ws.writeText(text)
@@ -322,7 +325,7 @@ describe('compressionLevel', () => {
     client.reset()
   })
 
-  test('a client that does not offer it gets plain frames', async () => {
+  test('a client that does not offer compression gets plain frames', async () => {
     const { port } = await serve({ ws: {} }, (ws) => ws.writeText(text))
     const client = await new RawClient(port).open('/ws')
     const { rsv1, payload } = await client.frame()
@@ -352,7 +355,7 @@ test('compressionThreshold: shorter messages go out plain', async () => {
   expect(await compressed('/byDefault')).toEqual([false, false, false, true, false])
 })
 
-test('checkOrigin is asked for its own route only', async () => {
+test('checkOrigin: applies only to its own route', async () => {
   const { ws } = await serve({
     a: { checkOrigin: (request) => request.headers.origin === 'https://a.example' },
     b: { checkOrigin: async (request) => request.headers.origin === 'https://b.example' }
@@ -364,7 +367,7 @@ test('checkOrigin is asked for its own route only', async () => {
   await expect(open('/b', 'https://a.example')).rejects.toThrow('403')
 })
 
-test("subprotocols: the server's order decides, per route", async () => {
+test("subprotocols: the server's order decides, for each route", async () => {
   const { ws } = await serve({
     a: { subprotocols: ['v2', 'v1'] },
     b: { subprotocols: ['v1', 'v2'] },
@@ -374,7 +377,7 @@ test("subprotocols: the server's order decides, per route", async () => {
   expect([await chosen('/a'), await chosen('/b'), await chosen('/c')]).toEqual(['v2', 'v1', 'v3'])
 })
 
-test('sendQueueSize: so many messages wait, the next one is dropped', async () => {
+test('sendQueueSize: that many messages wait, and the next one is dropped', async () => {
   const { ws, connections } = await serve({ few: { sendQueueSize: 5 }, many: { sendQueueSize: 50 } })
   for (const [path, size] of [
     ['few', 5],
@@ -394,7 +397,7 @@ test('sendQueueSize: so many messages wait, the next one is dropped', async () =
   }
 })
 
-test('slowConsumer: each route has its own policy, in the same hub', async () => {
+test('slowConsumer: each route has its own policy in the same hub', async () => {
   const connections = new Map<string, WebSocketConnection>()
   const policies: Record<string, WebSocketConfig['slowConsumer']> = {
     disconnect: 'disconnect',
@@ -423,7 +426,7 @@ test('slowConsumer: each route has its own policy, in the same hub', async () =>
   }
   for (let i = 1; i <= 20; i++) {
     app.wsHub.broadcast(String(i))
-    // A burst in one turn makes nobody slow.
+    // A burst in one turn would not count as slow.
     await new Promise(setImmediate)
   }
   const rest = async (name: string, last: string): Promise<string[]> => {
@@ -440,7 +443,7 @@ test('slowConsumer: each route has its own policy, in the same hub', async () =>
   expect(app.wsHub.getClientCount()).toBe(3)
 })
 
-test("the plugin's config is the base of every route", async () => {
+test("the plugin's config applies to every route", async () => {
   const { ws, port } = await startServer(
     async (app) => {
       app.webSocket('/plain', echo)
@@ -475,7 +478,7 @@ test("the plugin's config is the base of every route", async () => {
   }
 })
 
-test('an open connection keeps the values of its route while others come and go', async () => {
+test('an open connection keeps the values of its route after a connection of another route closes', async () => {
   const { ws } = await serve({ large: { maxMessageSize: 100_000 }, small: { maxMessageSize: 10 } })
   const large = await connect(ws('/large'))
   const small = await connect(ws('/small'))

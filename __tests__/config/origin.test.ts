@@ -17,7 +17,7 @@ function serve(checkOrigin: WebSocketConfig['checkOrigin'], options?: TestServer
   }, options)
 }
 
-/** The status of a handshake from a page of this origin, which is left out where it is undefined. */
+/** The status of a handshake with this Origin header, which is omitted if undefined. */
 async function status({ ws }: TestServer, origin?: string, headers: Record<string, string> = {}): Promise<number> {
   try {
     const client = await connect(ws('/ws'), [], { headers: { ...headers, ...(origin !== undefined && { origin }) } })
@@ -38,7 +38,7 @@ describe('checkOrigin', () => {
     expect(handler).not.toHaveBeenCalled()
   })
 
-  test('gets the request, behind the hooks, and may be asynchronous', async () => {
+  test('gets the request after the hooks, and may be asynchronous', async () => {
     const server = await startServer((app) => {
       app.decorateRequest('tenant', '')
       app.addHook('preHandler', async (request) => void ((request as unknown as { tenant: string }).tenant = 'acme'))
@@ -53,7 +53,7 @@ describe('checkOrigin', () => {
     expect(await status(server, 'https://evil.example.com')).toBe(403)
   })
 
-  test('that throws or rejects lets nobody in', async () => {
+  test('gives 500 if it throws or rejects', async () => {
     const throws = await serve(() => {
       throw new Error('no')
     })
@@ -64,11 +64,11 @@ describe('checkOrigin', () => {
     expect(await status(rejects)).toBe(500)
   })
 
-  test.each([undefined, null, 1, 'true', {}])('that answers %p, which is not true, lets nobody in', async (answer) => {
+  test.each([undefined, null, 1, 'true', {}])('gives 403 if it returns %p instead of true', async (answer) => {
     expect(await status(await serve(() => answer as never))).toBe(403)
   })
 
-  test('by default allows every origin, and none', async () => {
+  test('by default allows every origin, and clients without one', async () => {
     const server = await startServer((app) => {
       app.webSocket('/ws', async (ws) => void (await ws.readMessage()))
     })
@@ -77,7 +77,7 @@ describe('checkOrigin', () => {
 })
 
 describe('sameOrigin()', () => {
-  test('allows the host the request was sent to, exactly', async () => {
+  test('allows exactly the host that the request was sent to', async () => {
     const server = await serve(sameOrigin())
     const { port } = server
     expect(await status(server, `http://127.0.0.1:${port}`)).toBe(101)
@@ -99,7 +99,7 @@ describe('sameOrigin()', () => {
       expect([origin, await status(server, origin)]).toEqual([origin, 403])
   })
 
-  test('does not mind the case, and knows the default port', async () => {
+  test('ignores case, and treats the default port as omitted', async () => {
     const server = await serve(sameOrigin())
     expect(await status(server, 'HTTP://Example.COM', { host: 'example.com' })).toBe(101)
     expect(await status(server, 'http://example.com:80', { host: 'example.com' })).toBe(101)
@@ -107,7 +107,7 @@ describe('sameOrigin()', () => {
     expect(await status(server, 'http://example.com:8080', { host: 'example.com' })).toBe(403)
   })
 
-  test('behind a proxy goes by the scheme and host of the browser, with trustProxy only', async () => {
+  test('behind a proxy compares with the forwarded scheme and host, but only with trustProxy', async () => {
     const forwarded = { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'chat.example.com' }
     const trusting = await serve(sameOrigin(), { fastify: { trustProxy: true } })
     expect(await status(trusting, 'https://chat.example.com', forwarded)).toBe(101)
@@ -173,7 +173,7 @@ describe('allowOrigins()', () => {
     expect(await status(server, origin)).toBe(expected)
   })
 
-  test('an empty list allows no page', async () => {
+  test('an empty list allows no origin', async () => {
     const server = await serve(allowOrigins([]))
     expect(await status(server, 'https://example.com')).toBe(403)
   })
@@ -201,20 +201,20 @@ describe('allowOrigins()', () => {
     null,
     undefined,
     /example/
-  ])('an entry that is no origin (%p) fails at once, and is named', (entry) => {
+  ])('throws at once for the invalid entry %p, and names the option', (entry) => {
     expect(() => allowOrigins([entry as string])).toThrow(
       expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringContaining('origins') })
     )
   })
 
-  test.each([undefined, 'https://example.com', {}])('a list that is none (%p) fails at once', (origins) => {
+  test.each([undefined, 'https://example.com', {}])('throws at once if the list is not an array (%p)', (origins) => {
     expect(() => allowOrigins(origins as never)).toThrow(
       expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION' })
     )
   })
 })
 
-describe('a refusal is logged', () => {
+describe('logs a refusal', () => {
   const refusals = ({ logs }: TestServer): LogLine[] =>
     logs.filter(({ msg }) => msg.startsWith('websocket refused with 403'))
 
@@ -242,8 +242,8 @@ describe('a refusal is logged', () => {
   })
 
   test.each<[string, WebSocketConfig['checkOrigin'], string]>([
-    ['forgets its return', () => undefined as never, 'undefined'],
-    ['forgets it in a promise', async () => undefined as never, 'undefined'],
+    ['returns undefined', () => undefined as never, 'undefined'],
+    ['resolves with undefined', async () => undefined as never, 'undefined'],
     ['returns another check', () => sameOrigin() as never, 'a function']
   ])('by a check that %s, with a hint', async (_, check, answer) => {
     const server = await serve(check)
@@ -253,7 +253,7 @@ describe('a refusal is logged', () => {
     ])
   })
 
-  test('by a check that says false, without a hint', async () => {
+  test('by a check that returns false, without a hint', async () => {
     const server = await serve(() => false)
     await status(server, 'https://example.com')
     expect(refusals(server)[0]).not.toHaveProperty('hint')
@@ -263,7 +263,7 @@ describe('a refusal is logged', () => {
     ['X-Forwarded-Host', { 'x-forwarded-host': 'chat.example.com' }],
     ['X-Forwarded-Proto', { 'x-forwarded-proto': 'https', host: 'chat.example.com' }],
     ['Forwarded', { forwarded: 'host=chat.example.com;proto=https' }]
-  ])('by sameOrigin behind a proxy that sends %s, with a hint at trustProxy', async (_, headers) => {
+  ])('by sameOrigin behind a proxy that sends %s, with a hint about trustProxy', async (_, headers) => {
     const server = await serve(sameOrigin())
     expect(await status(server, 'https://chat.example.com', headers)).toBe(403)
     expect(refusals(server)).toMatchObject([
@@ -277,10 +277,10 @@ describe('a refusal is logged', () => {
   })
 
   test.each<[string, WebSocketConfig['checkOrigin']]>([
-    ['that answers at once', () => false],
-    ['that answers later', async () => false],
-    ['that answers what is not true', () => 'yes' as never]
-  ])('by a check of the application %s', async (_, checkOrigin) => {
+    ['that returns false', () => false],
+    ['that resolves with false', async () => false],
+    ['that returns a string', () => 'yes' as never]
+  ])('by an application check %s', async (_, checkOrigin) => {
     const server = await serve(checkOrigin)
     await status(server, 'https://evil.example')
     await status(server)
@@ -289,7 +289,7 @@ describe('a refusal is logged', () => {
     expect(refusals(server)[1]).not.toHaveProperty('origin')
   })
 
-  test('once, also where the application has put a check of ours into its own, and not where that allows it', async () => {
+  test('once if the application wraps one of our checks, and not at all if its own check allows the origin', async () => {
     const own = sameOrigin()
     const server = await serve((request) => own(request) || request.headers['x-app'] === 'yes', {
       config: { checkOrigin: () => false }
@@ -299,7 +299,7 @@ describe('a refusal is logged', () => {
     expect(refusals(server)).toHaveLength(1)
   })
 
-  test('on all routes that have the check of the plugin', async () => {
+  test("on all routes that use the plugin's check", async () => {
     const server = await startServer(
       (app) => {
         app.webSocket('/ws', () => {})
@@ -312,7 +312,7 @@ describe('a refusal is logged', () => {
     expect(refusals(server)).toMatchObject([{ allowed: [] }, { allowed: [] }])
   })
 
-  test('in a line of bounded length, on one line', async () => {
+  test('in a single line of limited length', async () => {
     const server = await serve(allowOrigins(Array.from({ length: 500 }, (_, i) => `https://host${i}.example`)))
     await status(server, `https://${'x'.repeat(5_000)}`)
     const [line] = refusals(server)

@@ -5,7 +5,7 @@ import { closeServers, connect, startServer } from '../support/server.ts'
 afterEach(closeServers)
 
 describe('defaultWebSocketConfig()', () => {
-  test('is what the documentation says', () => {
+  test('returns the documented defaults', () => {
     const { checkOrigin, ...values } = defaultWebSocketConfig()
     expect(values).toEqual({
       readBufferSize: 4096,
@@ -33,7 +33,7 @@ describe('defaultWebSocketConfig()', () => {
     expect(checkOrigin({} as never)).toBe(true)
   })
 
-  test('is a new object at each call, that may be changed', async () => {
+  test('returns a new object on each call, which the caller may change', async () => {
     const config = defaultWebSocketConfig()
     config.maxMessageSize = 10
     config.subprotocols.push('mine')
@@ -124,20 +124,20 @@ describe('values', () => {
     }
   }
 
-  test('the table knows every key', () => {
+  test('the table covers every key', () => {
     expect(Object.keys(table).toSorted()).toEqual(Object.keys(defaultWebSocketConfig()).toSorted())
   })
 
   const cases = Object.entries(table)
   test.each(cases.flatMap(([key, { valid }]) => valid.map((value) => [key, value] as const)))(
-    '%s: %p is taken',
+    '%s: %p is accepted',
     (key, value) => {
       expect(() => add({ [key]: value })).not.toThrow()
     }
   )
 
   test.each(cases.flatMap(([key, { invalid, says }]) => invalid.map((value) => [key, value, says] as const)))(
-    '%s: %p is refused, with the key and what is allowed',
+    '%s: %p is refused, with the key and the allowed values',
     (key, value, says) => {
       const expected = expect.objectContaining({
         code: 'FST_BLAZE_WS_INVALID_OPTION',
@@ -160,42 +160,42 @@ describe('values', () => {
   })
 
   test.each(['pingIntervall', 'PingInterval', '__proto__x', 'constructor', 'toString', 'maxPayload'])(
-    'the unknown key %s is refused, with all that are known',
+    'the unknown key %s is refused, with a list of the known keys',
     (key) => {
       expect(() => add({ [key]: 1 })).toThrow(`"config.${key}"`)
       for (const known of Object.keys(table)) expect(() => add({ [key]: 1 })).toThrow(known)
     }
   )
 
-  test('a `__proto__` from JSON is an unknown key, too, and pollutes nothing', () => {
+  test('a `__proto__` from JSON is refused as an unknown key and pollutes nothing', () => {
     expect(() => add(JSON.parse('{ "__proto__": { "maxMessageSize": 1 } }'))).toThrow('__proto__')
     expect(({} as { maxMessageSize?: number }).maxMessageSize).toBeUndefined()
   })
 
-  test.each([null, 1, 'x', true, [], () => {}])('a config that is no object (%p) is refused', (config) => {
+  test.each([null, 1, 'x', true, [], () => {}])('a config that is not an object (%p) is refused', (config) => {
     expect(() => add(config)).toThrow(
       expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION', message: expect.stringContaining('"config"') })
     )
   })
 
-  test('a long value does not fill the error', () => {
-    // 300 characters hold the key, what is allowed and the beginning of the value.
+  test('a long value is shortened in the error', () => {
+    // 300 characters hold the key, the allowed values and the beginning of the value.
     expect(() => add({ slowConsumer: 'x'.repeat(100_000) })).toThrow(/^.{1,300}$/)
   })
 
-  test('undefined counts as left out', () => {
+  test('undefined counts as omitted', () => {
     expect(() => add(Object.fromEntries(Object.keys(table).map((key) => [key, undefined])))).not.toThrow()
     expect(() => add(undefined)).not.toThrow()
   })
 
-  test('a route that was refused is not there', async () => {
+  test('a refused route is not added', async () => {
     expect(() => app.webSocketWithConfig('/refused', () => {}, { maxMessageSize: 0 })).toThrow('config.maxMessageSize')
     expect(app.hasRoute({ method: 'GET', url: '/refused' })).toBe(false)
   })
 })
 
 describe('layers', () => {
-  test("a route's values win over the plugin's, and those over the defaults", async () => {
+  test("a route's values override the plugin's, which override the defaults", async () => {
     const { ws } = await startServer(
       (app) => {
         const answer = (): void => {}
@@ -214,7 +214,7 @@ describe('layers', () => {
     await expect(chosen('/empty')).rejects.toThrow('no subprotocol')
   })
 
-  test('objects given are copied: a change afterwards changes nothing', async () => {
+  test('config objects are copied: a later change has no effect', async () => {
     const config = { maxMessageSize: 10, subprotocols: ['before'] }
     const { ws } = await startServer((app) => {
       app.webSocketWithConfig('/ws', async (ws) => void (await ws.readMessage()), config)
@@ -227,7 +227,7 @@ describe('layers', () => {
     expect((await client.close()).code).toBe(1009)
   })
 
-  test('frozen objects are taken', async () => {
+  test('frozen objects are accepted', async () => {
     const config = Object.freeze({
       subprotocols: Object.freeze(['v1']) as string[],
       slowConsumer: Object.freeze({ coalesce: () => 1 })

@@ -9,12 +9,12 @@ class QuietRoute extends LogController {
   }
 }
 
-/** The routes whose connections have left a line at their end. */
+/** The routes whose connections logged a line when they ended. */
 async function summarized(fastify: FastifyServerOptions): Promise<unknown[]> {
   const gone: string[] = []
   const { ws, logs } = await startServer(
     async (app) => {
-      // Encapsulated instances have the controller of the root.
+      // Encapsulated instances use the controller of the root.
       await app.register(async (scope) => {
         for (const path of ['/quiet', '/other'])
           scope.webSocket(path, (ws) => ws.signal.addEventListener('abort', () => gone.push(path)))
@@ -42,11 +42,11 @@ test.each<[string, FastifyServerOptions, string[]]>([
     []
   ],
   ['a LogController that decides for each route', { logController: new QuietRoute() }, ['/other']]
-])('connections are logged at their end as requests are: %s', async (_, fastify, routes) => {
+])('the end of a connection is logged if requests are: %s', async (_, fastify, routes) => {
   expect(await summarized(fastify)).toEqual(routes)
 })
 
-test('Fastify keeps its LogController where we look for it', () => {
+test('Fastify stores its LogController where we look for it', () => {
   const logController = new LogController()
   const app = Fastify({ logController })
   const symbol = Object.getOwnPropertySymbols(app).find(({ description }) => description === 'fastify.logController')

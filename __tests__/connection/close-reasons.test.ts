@@ -7,12 +7,12 @@ import { closeServers, connect, eventually, startServer, type TestServer } from 
 
 afterEach(closeServers)
 
-// Whoever writes a client sees a close code and a reason, and nothing else of this server.
+// The close code and the reason are all that a client learns about why it was closed.
 
 const hub = new WebSocketHub()
 const deflated = (text: string | Buffer): Buffer => deflateRawSync(text, { finishFlush: 2 }).subarray(0, -4)
 
-/** A server with a route for each way in which a connection is closed. */
+/** A server with a route for each way to close a connection. */
 function serve(): Promise<TestServer> {
   return startServer((app) => {
     const reading = async (ws: WebSocketConnection): Promise<void> => {
@@ -73,7 +73,7 @@ const ROWS: Row[] = [
   ],
   ['/reads', [clientFrame(1, 'x'.repeat(1001))], 1009, 'message too big'],
   ['/reads', [clientFrame(1, deflated(Buffer.alloc(5000)), { rsv: 4 })], 1009, 'message too big'],
-  // What the application closes with without a reason, or the client, has none.
+  // If the application or the client gives no reason, the reason is empty.
   ['/socket', [], 1008, ''],
   ['/reads', [clientFrame(8, Buffer.from([0x03, 0xf0]))], 1008, ''],
   ['/reads', [clientFrame(8)], 1005, '']
@@ -92,7 +92,7 @@ test.each(ROWS)('%s with %p closes with %i %p', async (path, frames, code, reaso
   expect(payload.toString('utf8', 2)).toBe(reason)
 })
 
-test('a server and a hub that shut down say so', async () => {
+test('a server and a hub that shut down give that as the reason', async () => {
   const own = new WebSocketHub()
   const { app, ws } = await startServer((instance) => {
     const waiting = (ws: WebSocketConnection): Promise<void> =>
@@ -107,7 +107,7 @@ test('a server and a hub that shut down say so', async () => {
   expect(await onServer.close()).toEqual({ code: 1001, reason: 'server shutting down' })
 })
 
-test('a client that does not answer a shutdown is dropped, and the log says why', async () => {
+test('a client that does not answer the shutdown is dropped, and the log has the reason', async () => {
   const { app, port, logs } = await startServer(
     (instance) => {
       instance.webSocket('/ws', async (ws) => void (await ws.readMessage()))
@@ -124,7 +124,7 @@ test('a client that does not answer a shutdown is dropped, and the log says why'
   })
 })
 
-test('every reason stands in docs/errors.md', () => {
+test('docs/errors.md lists every reason', () => {
   const page = read('docs/errors.md')
   const reasons = new Set([
     ...ROWS.map((row) => row[3]).filter((reason) => reason !== ''),
@@ -134,7 +134,7 @@ test('every reason stands in docs/errors.md', () => {
   for (const reason of reasons) expect(page).toContain(`\`${reason}\``)
 })
 
-test('a socket of @fastify/websocket closes as it did', async () => {
+test('a socket of @fastify/websocket closes as before, without a reason', async () => {
   const { port } = await startServer((app) => {
     app.get('/plain', { websocket: true }, (socket: WebSocket) => void socket.on('error', () => {}))
   })

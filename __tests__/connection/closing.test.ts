@@ -13,7 +13,7 @@ interface End {
   iterated: number
 }
 
-/** A server that tells how each of its connections has ended, as all parts of it see it. */
+/** A server that reports how its connection ended, as seen by closeInfo, the signal, reads and writes. */
 async function witness(
   act: (ws: WebSocketConnection) => unknown,
   config = {}
@@ -61,7 +61,7 @@ function expectAgreement(end: End, info: { code: number; reason: string; wasClea
 
 const nothing = (): void => {}
 
-test('the peer closes with a code and a reason', async () => {
+test('the client closes with a code and a reason', async () => {
   const { url, end } = await witness(nothing)
   const client = await connect(url)
   client.socket.close(4_321, 'I am done')
@@ -69,28 +69,28 @@ test('the peer closes with a code and a reason', async () => {
   expectAgreement(await end, { code: 4_321, reason: 'I am done', wasClean: true })
 })
 
-test('the peer closes without a code', async () => {
+test('the client closes without a code', async () => {
   const { url, end } = await witness(nothing)
   const client = await connect(url)
   client.socket.close()
   expectAgreement(await end, { code: CloseCode.NoStatusReceived, reason: '', wasClean: true })
 })
 
-test('the peer resets the connection', async () => {
+test('the client resets the connection', async () => {
   const { port, end } = await witness(nothing)
   const client = await new RawClient(port).open('/ws')
   client.reset()
   expectAgreement(await end, { code: CloseCode.AbnormalClosure, reason: '', wasClean: false })
 })
 
-test('the peer ends its side of TCP without a close frame', async () => {
+test('the client ends its side of TCP without a close frame', async () => {
   const { port, end } = await witness(nothing)
   const client = await new RawClient(port).open('/ws')
   client.socket.end()
   expectAgreement(await end, { code: CloseCode.AbnormalClosure, reason: '', wasClean: false })
 })
 
-test('the peer breaks the protocol', async () => {
+test('the client breaks the protocol', async () => {
   const { port, end } = await witness(nothing)
   const client = await new RawClient(port).open('/ws')
   client.socket.write(clientFrame(1, 'not masked', { masked: false }))
@@ -99,7 +99,7 @@ test('the peer breaks the protocol', async () => {
   expectAgreement(await end, { code: 1002, reason: 'protocol error', wasClean: false })
 })
 
-test('we close: what was written goes out first, and the promise resolves at the end', async () => {
+test('close() sends earlier writes first, and its promise resolves when the connection has ended', async () => {
   const { url, end } = await witness(async (ws) => {
     void ws.writeText('x'.repeat(500_000))
     void ws.writeText('last words')
@@ -113,27 +113,27 @@ test('we close: what was written goes out first, and the promise resolves at the
   expectAgreement(await end, { code: 4_000, reason: 'because', wasClean: true })
 })
 
-test('we terminate', async () => {
+test('terminate() ends the connection with 1006', async () => {
   const { url, end } = await witness((ws) => ws.terminate())
   const client = await connect(url)
   expect((await client.close()).code).toBe(1006)
   expectAgreement(await end, { code: 1006, reason: '', wasClean: false })
 })
 
-test('the peer does not answer our close frame: closeGracefully drops it when its time is over', async () => {
+test('closeGracefully() drops a client that does not answer the close frame in time', async () => {
   const { port, end } = await witness((ws) => ws.closeGracefully(50))
   const client = await new RawClient(port).open('/ws')
   expect(await client.closeCode()).toBe(1000)
   expectAgreement(await end, { code: 1000, reason: '', wasClean: false })
 })
 
-test('the peer does not answer our close frame: close waits a bounded time', async () => {
+test('close() waits a limited time for a client that does not answer the close frame', async () => {
   const { port, end } = await witness((ws) => ws.close())
   await new RawClient(port).open('/ws')
   expectAgreement(await end, { code: 1000, reason: '', wasClean: false })
 })
 
-test('a peer that goes on sending behind our close frame is not listened to', async () => {
+test('ignores messages that the client sends after our close frame', async () => {
   const { port, end } = await witness((ws) => void ws.close())
   const client = await new RawClient(port).open('/ws')
   await client.closeCode()
@@ -152,18 +152,21 @@ test.each<[unknown, unknown, ErrorConstructor, RegExp]>([
   [1000.5, '', RangeError, /1000.5 cannot be sent/],
   ['1000', '', TypeError, /"code": must be a number, got string/],
   [1000, 5, TypeError, /"reason": must be a string, got number/]
-])('close(%p, %p) names what is wrong and closes nothing', async (code, reason, kind, message) => {
-  const { url } = await witness(async (ws) => {
-    const error = await ws.close(code as number, reason as string).catch((caught: unknown) => caught)
-    expect(error).toBeInstanceOf(kind)
-    expect((error as Error).message).toMatch(message)
-    expect(ws.isClosed()).toBe(false)
-    await ws.close(4_999)
-  })
-  expect((await (await connect(url)).close()).code).toBe(4_999)
-})
+])(
+  'close(%p, %p) rejects with an error that names the wrong argument, and does not close',
+  async (code, reason, kind, message) => {
+    const { url } = await witness(async (ws) => {
+      const error = await ws.close(code as number, reason as string).catch((caught: unknown) => caught)
+      expect(error).toBeInstanceOf(kind)
+      expect((error as Error).message).toMatch(message)
+      expect(ws.isClosed()).toBe(false)
+      await ws.close(4_999)
+    })
+    expect((await (await connect(url)).close()).code).toBe(4_999)
+  }
+)
 
-test.each([[-1], [Number.NaN], [2 ** 31]])('closeGracefully(%p) is refused', async (timeout) => {
+test.each([[-1], [Number.NaN], [2 ** 31]])('closeGracefully(%p) rejects', async (timeout) => {
   const { url } = await witness(async (ws) => {
     await expect(ws.closeGracefully(timeout)).rejects.toThrow(RangeError)
     await expect(ws.closeGracefully('1' as never)).rejects.toThrow(TypeError)
@@ -172,19 +175,19 @@ test.each([[-1], [Number.NaN], [2 ** 31]])('closeGracefully(%p) is refused', asy
   expect((await (await connect(url)).close()).code).toBe(4_999)
 })
 
-test('a reason is cut to 123 bytes, at the border of a character', async () => {
+test('a reason is cut to 123 bytes at a character boundary', async () => {
   const { url } = await witness((ws) => ws.close(1000, 'ä'.repeat(100)))
   expect((await (await connect(url)).close()).reason).toBe('ä'.repeat(61))
 })
 
-test('closing from the bare socket is known, too', async () => {
+test('closing the bare socket sets closeInfo, too', async () => {
   const { url, end } = await witness((ws) => ws.socket.close(4_100, 'bare'))
   const client = await connect(url)
   expect(await client.close()).toEqual({ code: 4_100, reason: 'bare' })
   expect((await end).info).toMatchObject({ code: 4_100, reason: 'bare' })
 })
 
-test('a signal asked for after the end is aborted', async () => {
+test('the abort reason of the signal has the close code', async () => {
   const { url, end } = await witness(nothing)
   const client = await connect(url)
   client.socket.close(1000)

@@ -4,7 +4,7 @@ import { closeServers, connect, eventually, startServer } from '../support/serve
 
 afterEach(closeServers)
 
-test('each event of a connection reaches all observers once, with its counts', async () => {
+test('each connection event reaches every observer once, with its counts', async () => {
   const seen: unknown[] = []
   let first: WebSocketConnection | undefined
   const { app, ws } = await startServer((server) => {
@@ -42,7 +42,7 @@ test('each event of a connection reaches all observers once, with its counts', a
   expect([await client.next(), await client.next()]).toEqual(['news', 'more news'])
   client.socket.close(1000)
   await client.close()
-  await eventually(() => seen.some((one) => (one as unknown[])[0] === 'closed'), 'the end')
+  await eventually(() => seen.some((one) => (one as unknown[])[0] === 'closed'), 'the connection to end')
   expect(seen).toEqual([
     ['refused', '/stranger', 401],
     'opened',

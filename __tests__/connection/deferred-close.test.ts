@@ -9,16 +9,16 @@ import { cert, key } from '../support/tls.ts'
 
 afterEach(closeServers)
 
-// What came before the peer's close frame, or before a frame that breaks the protocol, is answered before ours is sent.
+// Messages before the client's close frame, or before an invalid frame, are answered before the server's close frame.
 
 const CLOSE_1000 = clientFrame(8, Buffer.from([0x03, 0xe8]))
-/** Longer than any test: where it decides, the test fails. */
+/** Longer than any test: a test that waits for this timeout fails. */
 const LONG = 60_000
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 const texts = (count: number): string[] => Array.from({ length: count }, (_, i) => `message ${i}`)
 const frames = (count: number): Buffer[] => texts(count).map((text) => clientFrame(1, text))
 
-/** A promise with its end in hand. */
+/** A promise and the function that resolves it. */
 function deferred(): { promise: Promise<void>; resolve: () => void } {
   let resolve: () => void = () => {}
   const promise = new Promise<void>((done) => {
@@ -29,7 +29,7 @@ function deferred(): { promise: Promise<void>; resolve: () => void } {
 
 interface Route extends TestServer {
   url: string
-  /** The connections that were opened, in order. */
+  /** All opened connections, in order. */
   connections: WebSocketConnection[]
 }
 
@@ -52,7 +52,7 @@ async function route(
   return { ...server, url: server.ws('/ws'), connections }
 }
 
-/** The texts that a raw client gets until the close frame, and the code of that. */
+/** The texts that a raw client gets before the close frame, and its close code. */
 async function answers(client: RawClient): Promise<{ texts: string[]; code: number }> {
   const got: string[] = []
   for (;;) {
@@ -63,7 +63,7 @@ async function answers(client: RawClient): Promise<{ texts: string[]; code: numb
 }
 
 async function closed(ws: WebSocketConnection | undefined): Promise<WebSocketConnection['closeInfo']> {
-  await eventually(() => ws?.closeInfo !== undefined, 'the end of the connection')
+  await eventually(() => ws?.closeInfo !== undefined, 'the connection to end')
   return ws?.closeInfo
 }
 
@@ -110,7 +110,7 @@ const ECHOES: Record<string, (ws: WebSocketConnection, app: FastifyInstance) => 
 }
 
 describe('a client sends ten messages and closes', () => {
-  test.each(Object.keys(ECHOES))('%s: all answers arrive, each time', async (name) => {
+  test.each(Object.keys(ECHOES))('%s: all answers arrive, in every run', async (name) => {
     const { url, connections } = await route(ECHOES[name] as () => unknown)
     for (let run = 0; run < 10; run++) {
       const client = await connect(url)
@@ -126,7 +126,7 @@ describe('a client sends ten messages and closes', () => {
     ['compressed', { perMessageDeflate: { threshold: 0 } }, {}],
     ['compressed, with a short queue', { perMessageDeflate: { threshold: 0 } }, { readBufferSize: 0 }],
     ['with a short queue', { perMessageDeflate: false }, { readBufferSize: 0 }],
-    ['with answers that are compressed', { perMessageDeflate: { threshold: 0 } }, { compressionThreshold: 0 }]
+    ['with compressed answers', { perMessageDeflate: { threshold: 0 } }, { compressionThreshold: 0 }]
   ])('%s', async (_name, options, config) => {
     const { url } = await route(ECHOES['for await, with work to do'] as () => unknown, config)
     const client = await connect(url, [], options)
@@ -136,7 +136,7 @@ describe('a client sends ten messages and closes', () => {
     expect(client.messages.map(({ data }) => data)).toEqual(texts(100))
   })
 
-  test('with large answers, which the client takes slowly', async () => {
+  test('with large answers that the client reads slowly', async () => {
     const large = randomBytes(300_000).toString('hex')
     const { url } = await route(async (ws) => {
       for await (const _message of ws) await ws.writeText(large)
@@ -160,7 +160,7 @@ describe('a client sends ten messages and closes', () => {
     expect(await closed(connections[0])).toEqual({ code: 1000, reason: '', wasClean: true })
   })
 
-  test('compressed, and ends TCP in the same packet: the handler gets all of them, and closeInfo is that of the close frame', async () => {
+  test('compressed, and ends TCP in the same packet: the handler gets every message, and closeInfo matches the close frame', async () => {
     const { port, connections } = await route(ECHOES['for await'] as () => unknown)
     const client = await new RawClient(port).open('/ws', { 'Sec-WebSocket-Extensions': 'permessage-deflate' })
     const deflate = (text: string): Buffer =>
@@ -195,15 +195,15 @@ describe('a client sends ten messages and closes', () => {
     expect(await answers(client)).toEqual({ texts: texts(10), code: 1000 })
   })
 
-  test('over TCP in one packet, with the opening handshake', async () => {
+  test('in one TCP packet with the opening handshake', async () => {
     const { port } = await route(ECHOES['for await, with work to do'] as () => unknown)
     const client = await new RawClient(port).open('/ws', {}, Buffer.concat([...frames(10), CLOSE_1000]))
     expect(await answers(client)).toEqual({ texts: texts(10), code: 1000 })
   })
 })
 
-describe('while the answers are awaited', () => {
-  /** A client that has sent a message and its close frame, and a handler that has the message and waits for `go`. */
+describe('while the close waits for answers', () => {
+  /** A client that has sent a message and its close frame, and a handler that has read the message and waits for `go`. */
   async function held(
     config: Partial<WebSocketConfig> = {},
     act: (ws: WebSocketConnection) => unknown = () => {}
@@ -217,11 +217,11 @@ describe('while the answers are awaited', () => {
     }, config)
     const client = await new RawClient(server.port).open('/ws')
     client.socket.write(Buffer.concat([clientFrame(1, 'a'), CLOSE_1000]))
-    await eventually(() => server.connections[0]?.session.closeState.isDeferred === true, 'the hold')
+    await eventually(() => server.connections[0]?.session.closeState.isDeferred === true, 'the close to be deferred')
     return { ...server, client, ws: server.connections[0] as WebSocketConnection, go: resolve }
   }
 
-  test('the connection is open for writing, and for the hub', async () => {
+  test('the connection stays open for writes and for the hub', async () => {
     const { client, ws, app, go } = await held()
     expect(ws.isClosed()).toBe(false)
     expect(ws.closeInfo).toBeUndefined()
@@ -244,15 +244,15 @@ describe('while the answers are awaited', () => {
     ['closes', (ws) => ws.close(4000, 'mine')],
     ['closes the bare socket', (ws) => ws.socket.close(4000, 'mine')],
     ['closes gracefully', (ws) => ws.closeGracefully(LONG)],
-    ['asks for more', (ws) => ws.readMessage()],
-    ['asks for more, with a signal', (ws) => ws.readMessage({ signal: new AbortController().signal })],
+    ['reads again', (ws) => ws.readMessage()],
+    ['reads again, with a signal', (ws) => ws.readMessage({ signal: new AbortController().signal })],
     [
       'iterates',
       async (ws) => {
         for await (const _message of ws) throw new Error('nothing is left')
       }
     ]
-  ])('a handler that %s completes the handshake, and the first code stands', async (_what, act) => {
+  ])("if the handler %s, the handshake completes with the client's code", async (_what, act) => {
     const { client, ws, go } = await held({}, async (ws) => {
       void ws.writeText('last words')
       await act(ws)
@@ -269,7 +269,7 @@ describe('while the answers are awaited', () => {
     await expect(client.frame()).rejects.toThrow('ended')
   })
 
-  test('a client that resets the connection ends it at once', async () => {
+  test('the connection ends at once if the client resets it', async () => {
     const { client, ws, go } = await held()
     client.reset()
     expect(await closed(ws)).toEqual({ code: 1000, reason: '', wasClean: false })
@@ -277,7 +277,7 @@ describe('while the answers are awaited', () => {
     go()
   })
 
-  test('a client that floods behind its close frame is not listened to', async () => {
+  test('messages after the close frame of the client are ignored', async () => {
     const { client, ws, go } = await held()
     const flood = Buffer.concat(Array.from({ length: 1_000 }, () => clientFrame(1, 'x'.repeat(1_000))))
     for (let i = 0; i < 20; i++) await new Promise((resolve) => client.socket.write(flood, resolve))
@@ -287,7 +287,7 @@ describe('while the answers are awaited', () => {
     expect((await answers(client)).code).toBe(1000)
   })
 
-  test('closeTimeout is how long it may take; then the close frame goes out, and reads and writes learn it', async () => {
+  test('after closeTimeout the close frame goes out, and reads and writes reject', async () => {
     const read = deferred()
     const { client, ws } = await held({ closeTimeout: 80 }, () => read.promise)
     expect(await answers(client)).toEqual({ texts: [], code: 1000 })
@@ -297,13 +297,13 @@ describe('while the answers are awaited', () => {
     read.resolve()
   })
 
-  test('no ping and no deadline for reads disturb it, and a deadline for the whole connection ends it', async () => {
+  test('pings and readTimeout do not end it early, but maxLifetime does', async () => {
     const { client, ws } = await held({ pingInterval: 10, readTimeout: 50, pongTimeout: 50, maxLifetime: 300 })
     expect(await answers(client)).toEqual({ texts: [], code: 1000 })
     expect(await closed(ws)).toMatchObject({ code: 1000, wasClean: true })
   })
 
-  test('the shutdown waits for it no longer than for other handlers', async () => {
+  test('the shutdown waits only for the grace time, as for other handlers', async () => {
     const { promise, resolve } = deferred()
     const { port, app, connections } = await route(
       async (ws) => {
@@ -323,7 +323,7 @@ describe('while the answers are awaited', () => {
     resolve()
   })
 
-  test('the shutdown lets through what a rate limit holds back', async () => {
+  test('the shutdown releases messages that the rate limit holds back', async () => {
     const { port, app, connections } = await route(
       ECHOES['for await'] as () => unknown,
       { rateLimit: { messages: 0.01, burst: 1 } },
@@ -336,7 +336,7 @@ describe('while the answers are awaited', () => {
     expect(await answers(client)).toEqual({ texts: texts(5), code: 1000 })
   })
 
-  test('a slow client is dropped from the hub as ever, with the first code', async () => {
+  test("the hub still drops a slow client, which keeps the client's close code", async () => {
     const { client, ws, app } = await held({ sendQueueSize: 2, writeBufferSize: 0 })
     client.socket.pause()
     const chunk = 'x'.repeat(1_000_000)
@@ -352,12 +352,12 @@ describe('while the answers are awaited', () => {
   })
 })
 
-describe('a handler that has nothing to answer does not delay the handshake', () => {
+describe('a handler with nothing to answer does not delay the closing handshake', () => {
   test.each<[string, (ws: WebSocketConnection) => unknown]>([
-    ['one that never reads', (ws) => new Promise((resolve) => ws.signal.addEventListener('abort', resolve))],
-    ['one that waits for a message', (ws) => ws.readMessage()],
+    ['it never reads', (ws) => new Promise((resolve) => ws.signal.addEventListener('abort', resolve))],
+    ['it waits for a message', (ws) => ws.readMessage()],
     [
-      'one that gave up waiting',
+      'it gave up waiting',
       async (ws) => {
         await ws.readMessage({ signal: AbortSignal.timeout(10) }).catch(() => {})
         await ws.writeText('gave up')
@@ -373,7 +373,7 @@ describe('a handler that has nothing to answer does not delay the handshake', ()
     expect(await closed(connections[0])).toMatchObject({ code: 4001, wasClean: true })
   })
 
-  test('one that leaves messages unread is waited for as long as closeTimeout says, and can still read them', async () => {
+  test('but if it leaves messages unread, the close waits until closeTimeout, and it can still read them', async () => {
     const read: string[] = []
     const { port, connections } = await route(
       async (ws) => {
@@ -391,13 +391,13 @@ describe('a handler that has nothing to answer does not delay the handshake', ()
   })
 })
 
-describe('valid messages and then one that breaks a rule, in one packet', () => {
+describe('valid messages followed by an invalid one in one packet', () => {
   const deflated = deflateRawSync(Buffer.alloc(100_000), { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
   const COMPRESSED = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
   const config = { maxMessageSize: 1_000, maxFragments: 2 }
 
   test.each<[string, Buffer[], number, Partial<WebSocketConfig>?, Record<string, string>?]>([
-    ['a frame that is not masked', [clientFrame(1, 'x', { masked: false })], 1002],
+    ['an unmasked frame', [clientFrame(1, 'x', { masked: false })], 1002],
     ['a reserved opcode', [clientFrame(3, 'x')], 1002],
     ['text that is not UTF-8', [clientFrame(1, Buffer.from([0xff]))], 1007],
     [
@@ -406,7 +406,7 @@ describe('valid messages and then one that breaks a rule, in one packet', () => 
       1008
     ],
     ['a message that is too large', [clientFrame(1, 'x'.repeat(1_001))], 1009],
-    ['a message that is too large when it is inflated', [clientFrame(2, deflated, { rsv: 4 })], 1009, {}, COMPRESSED],
+    ['a message that is too large after inflation', [clientFrame(2, deflated, { rsv: 4 })], 1009, {}, COMPRESSED],
     ['a message that cannot be inflated', [clientFrame(2, 'no deflate', { rsv: 4 })], 1007, {}, COMPRESSED],
     ['a message over the rate limit', frames(2), 1008, { rateLimit: { messages: 0.01, burst: 10, onLimit: 'close' } }],
     ['too many pings', Array.from({ length: 6 }, () => clientFrame(9)), 1008, { maxControlFrames: 5 }]
@@ -423,7 +423,7 @@ describe('valid messages and then one that breaks a rule, in one packet', () => 
     expect(connections[0]?.session.messagesIn).toBeLessThanOrEqual(11)
   })
 
-  test('a handler that does not come back is waited for as long as closeTimeout says', async () => {
+  test('if the handler does not return, the close waits until closeTimeout', async () => {
     const { promise, resolve } = deferred()
     const { port } = await route(
       async (ws) => {
@@ -439,13 +439,13 @@ describe('valid messages and then one that breaks a rule, in one packet', () => 
   })
 })
 
-describe('closeInfo.wasClean after a message that was refused', () => {
+describe('closeInfo.wasClean after a refused message', () => {
   const deflated = deflateRawSync(Buffer.alloc(3_000_000), { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
   const refused: [string, Buffer, number][] = [
     ['a message that is too large', clientFrame(2, Buffer.alloc(3_000_000)), 1009],
-    ['one with a length of 16 bits', clientFrame(2, Buffer.alloc(60_000)), 1009],
-    ['one that is too large when it is inflated', clientFrame(2, deflated, { rsv: 4 }), 1009],
-    ['one that is not UTF-8', clientFrame(1, Buffer.from([0xff, 0xfe])), 1007]
+    ['a message with a 16-bit length', clientFrame(2, Buffer.alloc(60_000)), 1009],
+    ['a message that is too large after inflation', clientFrame(2, deflated, { rsv: 4 }), 1009],
+    ['a text message that is not UTF-8', clientFrame(1, Buffer.from([0xff, 0xfe])), 1007]
   ]
 
   async function refuse(
@@ -467,14 +467,14 @@ describe('closeInfo.wasClean after a message that was refused', () => {
 
   describe.each(refused)('%s', (_what, frame, code) => {
     test.each([
-      ['true where the client answers', [CLOSE_1000], true],
+      ['true if the client answers', [CLOSE_1000], true],
       [
-        'true where other frames come before the answer',
+        'true if other frames come before the answer',
         [clientFrame(9, 'ping'), clientFrame(2, Buffer.alloc(70_000)), clientFrame(1, 'x'.repeat(300)), CLOSE_1000],
         true
       ],
-      ['false where it only ends TCP', [], false],
-      ['false where it sends what are no frames', [Buffer.alloc(1_000, 0xff), CLOSE_1000], false]
+      ['false if the client only ends TCP', [], false],
+      ['false if the client sends invalid frames', [Buffer.alloc(1_000, 0xff), CLOSE_1000], false]
     ])('%s', async (_expected, answer, wasClean) => {
       const { client, ws, code: got } = await refuse(frame, code === 1009)
       expect(got).toBe(code)
@@ -483,7 +483,7 @@ describe('closeInfo.wasClean after a message that was refused', () => {
     })
   })
 
-  test('a client of ws', async () => {
+  test('true for a client of ws', async () => {
     const { url, connections } = await route(ECHOES['for await'] as () => unknown, { maxMessageSize: 1_000 })
     const client = await connect(url, [], { perMessageDeflate: false })
     client.socket.send(Buffer.alloc(5_000_000))
@@ -491,7 +491,7 @@ describe('closeInfo.wasClean after a message that was refused', () => {
     expect(await closed(connections[0])).toEqual({ code: 1009, reason: 'message too big', wasClean: true })
   })
 
-  test('the rest of the message may come in small pieces, and its frames, too', async () => {
+  test('true if the rest of the message and the later frames arrive in small pieces', async () => {
     const { port, connections } = await route(ECHOES['for await'] as () => unknown, { maxMessageSize: 1_000 })
     const client = await new RawClient(port).open('/ws')
     client.socket.setNoDelay(true)
@@ -502,7 +502,7 @@ describe('closeInfo.wasClean after a message that was refused', () => {
     expect(await closed(connections[0])).toEqual({ code: 1009, reason: 'message too big', wasClean: true })
   })
 
-  test('a message without end is not read for ever', async () => {
+  test('false if the message does not end before closeTimeout', async () => {
     const { port, connections } = await route(ECHOES['for await'] as () => unknown, {
       maxMessageSize: 1_000,
       closeTimeout: 100

@@ -24,7 +24,7 @@ async function open(config: object): Promise<{ client: RawClient; ws: WebSocketC
   return { client, ws: connection as unknown as WebSocketConnection }
 }
 
-test('a client that answers pings stays, however silent it is otherwise', async () => {
+test('a client that only answers pings stays connected', async () => {
   const { ws } = await startServer((app) => {
     app.webSocketWithConfig(
       '/ws',
@@ -41,14 +41,14 @@ test('a client that answers pings stays, however silent it is otherwise', async 
   expect(client.closed).toBeUndefined()
 })
 
-test('a ping that stays unanswered drops the connection', async () => {
+test('drops the connection if a ping is not answered in time', async () => {
   const { client, ws } = await open({ pingInterval: 20, pongTimeout: 80, readTimeout: 0 })
   expect((await client.frame()).opcode).toBe(9)
   await eventually(() => ws.closeInfo !== undefined)
   expect(ws.closeInfo).toEqual({ code: 1006, reason: 'pong timeout', wasClean: false })
 })
 
-test('a client that sends nothing is closed with 1008; a trickling message is nothing', async () => {
+test('closes a client that sends nothing with 1008, even if an unfinished message trickles in', async () => {
   const { client, ws } = await open({ pingInterval: 0, readTimeout: 120 })
   const frame = clientFrame(1, 'x'.repeat(100))
   let sent = 0
@@ -74,7 +74,7 @@ test.each([
   expect(ws.isClosed()).toBe(false)
 })
 
-test('a client that we do not read from is not blamed for what we do not see', async () => {
+test('a client is not timed out while the server does not read from it', async () => {
   const { client, ws } = await open({ pingInterval: 20, pongTimeout: 60, readTimeout: 60, readBufferSize: 100 })
   client.socket.write(Buffer.concat([clientFrame(1, 'stop'), clientFrame(1, 'x'.repeat(500))]))
   await eventually(() => ws.socket.isPaused)
@@ -82,7 +82,7 @@ test('a client that we do not read from is not blamed for what we do not see', a
   expect(ws.isClosed()).toBe(false)
 })
 
-test('a write that is not flushed in time ends the connection, also where the client reads a little now and then', async () => {
+test('a write that is not flushed in time ends the connection, even if the client reads a few bytes', async () => {
   const { client, ws } = await open({ writeTimeout: 150, pingInterval: 0 })
   client.socket.pause()
   const writes: Promise<void>[] = []
@@ -92,7 +92,7 @@ test('a write that is not flushed in time ends the connection, also where the cl
   clearInterval(trickle)
 })
 
-test('without timeouts nothing is dropped', async () => {
+test('drops no connection if all timeouts are 0', async () => {
   const { client, ws } = await open({ writeTimeout: 0, readTimeout: 0, pingInterval: 0, pongTimeout: 0 })
   client.socket.pause()
   for (let i = 0; i < 15; i++) void ws.writeBinary(Buffer.alloc(1024 * 1024))
@@ -100,7 +100,7 @@ test('without timeouts nothing is dropped', async () => {
   expect(ws.isClosed()).toBe(false)
 })
 
-test('pings wait in the queue once, not again and again', async () => {
+test('at most one ping waits in the send queue', async () => {
   const { client, ws } = await open({ writeTimeout: 0, readTimeout: 0, pingInterval: 10, pongTimeout: 0 })
   client.socket.pause()
   while (ws.bufferedAmount === 0) {
@@ -112,26 +112,26 @@ test('pings wait in the queue once, not again and again', async () => {
   expect(ws.bufferedAmount).toBeLessThanOrEqual(before + 2)
 })
 
-test('an event loop that was held up costs no healthy client its connection', async () => {
+test('a blocked event loop does not drop healthy clients', async () => {
   const { client, ws } = await open({ pingInterval: 50, pongTimeout: 300, readTimeout: 300 })
   client.socket.on('data', () => client.socket.write(clientFrame(10)))
   await new Promise((resolve) => setTimeout(resolve, 100))
   const end = Date.now() + 1_200
   while (Date.now() < end) {
-    // Holds everything up.
+    // Blocks the event loop.
   }
   await new Promise((resolve) => setTimeout(resolve, 200))
   expect(ws.isClosed()).toBe(false)
 })
 
-test('the watchdog has one timer for all, and none while there is nothing to watch', () => {
+test('the timer of the scheduler does not keep the process alive', () => {
   const dog = new Scheduler()
   const before = process.getActiveResourcesInfo().length
   const watched = Array.from({ length: 2 }, () => ({ check: () => {}, onLag: () => {} }))
   for (const one of watched) dog.add(one)
   dog.ensurePrecisionFor(0)
   dog.ensurePrecisionFor(1)
-  // Unref'd timers are not among the active resources.
+  // Unref'd timers do not count as active resources.
   expect(process.getActiveResourcesInfo().length).toBe(before)
   for (const one of watched) dog.delete(one)
 })

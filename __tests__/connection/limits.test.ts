@@ -15,7 +15,7 @@ const serve = (config: Partial<WebSocketConfig>, fastify = {}) =>
     fastify
   })
 
-/** The HTTP answer to an upgrade that is refused: status and Retry-After. */
+/** The HTTP answer to a refused upgrade: status and Retry-After. */
 async function refusalOf(port: number, headers: Record<string, string> = {}): Promise<[number, string | undefined]> {
   const client = new RawClient(port)
   client.handshake('/ws', headers)
@@ -24,7 +24,7 @@ async function refusalOf(port: number, headers: Record<string, string> = {}): Pr
 }
 
 describe('maxConnections', () => {
-  test('one more gets 503 with Retry-After, until one has left; other routes are not concerned', async () => {
+  test('over the limit, a client gets 503 with Retry-After until another one leaves; other routes are not affected', async () => {
     const { ws, port } = await serve({ maxConnections: 2 })
     const [first] = [await connect(ws('/ws')), await connect(ws('/ws'))]
     expect(await refusalOf(port)).toEqual([503, '5'])
@@ -41,7 +41,7 @@ describe('maxConnections', () => {
     expect(await refusalOf(port)).toEqual([503, '5'])
   })
 
-  test('many at once: exactly so many get in', async () => {
+  test('admits exactly the limit when many clients connect at once', async () => {
     const { ws } = await serve({ maxConnections: 10 })
     const results = await Promise.allSettled(Array.from({ length: 40 }, () => connect(ws('/ws'))))
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(10)
@@ -49,12 +49,12 @@ describe('maxConnections', () => {
 })
 
 describe('maxConnectionsPerIp', () => {
-  test('one more from the same address gets 429; behind a proxy the address is the client’s', async () => {
+  test('over the limit, an address gets 429; behind a proxy, the address of the client counts', async () => {
     const { ws, port } = await serve({ maxConnectionsPerIp: 2 }, { trustProxy: true })
     const from = (ip: string) => connect(ws('/ws'), [], { headers: { 'x-forwarded-for': ip } })
     for (const ip of ['10.0.0.1', '10.0.0.1', '10.0.0.2', '2001:db8:1:2::1', '2001:db8:1:2:ffff::9']) await from(ip)
     expect(await refusalOf(port, { 'x-forwarded-for': '10.0.0.1' })).toEqual([429, '5'])
-    // The same network of 64 bits, and the same address written in IPv6.
+    // The same /64 network, and the same address written as IPv6.
     expect(await refusalOf(port, { 'x-forwarded-for': '2001:db8:1:2:3:4:5:6' })).toEqual([429, '5'])
     expect(await refusalOf(port, { 'x-forwarded-for': '::ffff:10.0.0.1' })).toEqual([429, '5'])
     await from('2001:db8:1:3::1')
@@ -71,7 +71,7 @@ describe('maxConnectionsPerIp', () => {
     )
   })
 
-  test('without trustProxy a client cannot pretend to be many', async () => {
+  test('without trustProxy, a client cannot fake other addresses', async () => {
     const { ws, port } = await serve({ maxConnectionsPerIp: 1 })
     await connect(ws('/ws'), [], { headers: { 'x-forwarded-for': '10.0.0.1' } })
     expect(await refusalOf(port, { 'x-forwarded-for': '10.0.0.2' })).toEqual([429, '5'])
@@ -95,7 +95,7 @@ describe('maxConnectionsPerIp', () => {
 })
 
 describe('time limits', () => {
-  test('firstMessageTimeout: who says nothing is closed with 1008, also one that only pings; who says something is not', async () => {
+  test('firstMessageTimeout: closes a silent client with 1008, even if it pings, but not one that sends a message', async () => {
     const { ws } = await serve({ firstMessageTimeout: 300, maxLifetime: 0 })
     const [silent, talking, pinging] = await Promise.all([connect(ws('/ws')), connect(ws('/ws')), connect(ws('/ws'))])
     talking.socket.send('hello')
@@ -107,7 +107,7 @@ describe('time limits', () => {
     expect(await talking.next()).toBe('still here')
   })
 
-  test('maxLifetime: closed with 1001 when it is that old, whatever it does', async () => {
+  test('maxLifetime: closes a connection of that age with 1001, even if it is busy', async () => {
     const { ws } = await serve({ maxLifetime: 300 })
     const client = await connect(ws('/ws'))
     const timer = setInterval(() => client.socket.readyState === 1 && client.socket.send('busy'), 20)
@@ -119,7 +119,7 @@ describe('time limits', () => {
 describe('frames', () => {
   const open = async (config: Partial<WebSocketConfig>) => new RawClient((await serve(config)).port).open('/ws')
 
-  test('maxFragments: one more closes with 1008', async () => {
+  test('maxFragments: one more fragment closes with 1008', async () => {
     const client = await open({ maxFragments: 4 })
     const fragment = (opcode: number, fin = false) => clientFrame(opcode, 'x', { fin })
     client.socket.write(Buffer.concat([fragment(1), fragment(0), fragment(0), fragment(0, true)]))
@@ -128,7 +128,7 @@ describe('frames', () => {
     expect(await client.closeCode()).toBe(1008)
   })
 
-  test('maxBufferedChunks: a frame in more pieces closes with 1008', async () => {
+  test('maxBufferedChunks: a frame that arrives in more chunks closes with 1008', async () => {
     const client = await open({ maxBufferedChunks: 8 })
     const frame = clientFrame(1, 'x'.repeat(1000))
     for (let i = 0; i < 200 && !client.isEnded; i++) {
@@ -140,7 +140,7 @@ describe('frames', () => {
 
   test.each([
     ['pings', 9],
-    ['pongs that nobody asked for', 10]
+    ['unsolicited pongs', 10]
   ])('maxControlFrames: a flood of %s closes with 1008', async (_what, opcode) => {
     const client = await open({ maxControlFrames: 50 })
     client.socket.write(Buffer.concat(Array.from({ length: 200 }, () => clientFrame(opcode, ''))))

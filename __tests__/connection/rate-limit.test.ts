@@ -31,18 +31,18 @@ const serve = (rateLimit: RateLimit, handler: Handler, config = {}) =>
 const numbered = (count: number): string[] => Array.from({ length: count }, (_, i) => `message ${i}`)
 
 describe.each(readers)("'pause', read by %s", (_how, handler) => {
-  test('nothing is lost, nothing comes out of order, and it takes its time', async () => {
+  test('delivers every message in order, at the configured rate', async () => {
     const { ws } = await serve({ messages: 100, burst: 10 }, handler, { readBufferSize: 200 })
     const client = await connect(ws('/ws'))
     const start = performance.now()
     for (const text of numbered(60)) client.socket.send(text)
     await client.until(() => client.messages.length >= 60)
     expect(client.messages.map(({ data }) => data)).toEqual(numbered(60))
-    // 50 over the burst at 100 a second.
+    // 50 messages over the burst, at 100 per second.
     expect(performance.now() - start).toBeGreaterThan(400)
   })
 
-  test('what waits when the client leaves is read to its end', async () => {
+  test('reads the waiting messages after the client has left', async () => {
     const got: string[] = []
     const { ws } = await serve({ messages: 0.001, burst: 1 }, async (connection) => {
       await handler({
@@ -60,7 +60,7 @@ describe.each(readers)("'pause', read by %s", (_how, handler) => {
   })
 })
 
-test('bytes: a second message waits until as many bytes have come back; a longer one than the limit is let through', async () => {
+test('bytes: a message larger than the limit passes, and the next one waits until the bytes are refilled', async () => {
   const { ws } = await serve({ messages: 1000, bytes: 20_000 }, (readers[0] as [string, Handler])[1])
   const client = await connect(ws('/ws'))
   const start = performance.now()
@@ -69,7 +69,7 @@ test('bytes: a second message waits until as many bytes have come back; a longer
   expect(performance.now() - start).toBeGreaterThan(1000)
 })
 
-test("'close': 1008, and what was over the limit is not read", async () => {
+test("'close': closes with 1008 and does not read the messages over the limit", async () => {
   const got: string[] = []
   const { ws } = await serve({ messages: 1, burst: 3, onLimit: 'close' }, async (connection) => {
     for await (const { data } of connection) got.push(data.toString())
@@ -80,7 +80,7 @@ test("'close': 1008, and what was over the limit is not read", async () => {
   expect(got).toEqual(numbered(3))
 })
 
-test('a function is told, with the connection, and the message is dropped; where it fails, that is logged and nothing else', async () => {
+test('onLimit: is called with the connection and drops the message; if it throws, the error is only logged', async () => {
   let calls = 0
   const onLimit = (ws: { writeText(text: string): Promise<void> }): void => {
     calls++
@@ -98,7 +98,7 @@ test('a function is told, with the connection, and the message is dropped; where
   expect(client.closed).toBeUndefined()
 })
 
-test('an async function that rejects ends no process', async () => {
+test('onLimit: a rejected promise is logged and does not end the process', async () => {
   const { ws, logs } = await serve(
     { messages: 0.001, burst: 1, onLimit: async () => Promise.reject(new Error('async')) },
     (readers[0] as [string, Handler])[1]
@@ -109,7 +109,7 @@ test('an async function that rejects ends no process', async () => {
   expect(await client.next()).toBe('message 0')
 })
 
-test('a bucket never gives more than its size at once, nor more than its rate over time, and recovers from debt', () => {
+test('a token bucket never exceeds its size at once or its rate over time, and recovers from debt', () => {
   fc.assert(
     fc.property(
       fc.double({ min: 0.1, max: 1000, noNaN: true }),

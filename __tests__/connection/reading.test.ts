@@ -6,7 +6,7 @@ import { closeServers, connect, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 
-/** A promise with its ends in hand. */
+/** A promise and the function that resolves it. */
 function deferred<T = void>(): { promise: Promise<T>; resolve: (value: T) => void } {
   let resolve: (value: T) => void = () => {}
   const promise = new Promise<T>((done) => {
@@ -15,7 +15,7 @@ function deferred<T = void>(): { promise: Promise<T>; resolve: (value: T) => voi
   return { promise, resolve }
 }
 
-test('nothing is lost that came with the handshake or while the handler awaits something else', async () => {
+test('keeps messages that arrive with the handshake or while the handler awaits something else', async () => {
   const got: string[] = []
   const done = deferred()
   const { port } = await startServer((app) => {
@@ -34,7 +34,7 @@ test('nothing is lost that came with the handshake or while the handler awaits s
   expect(got).toEqual(Array.from({ length: 2_000 }, (_, i) => `message ${i}`))
 })
 
-test('messages arrive in order whatever is compressed, fragmented or empty, and however slowly they are read', async () => {
+test('messages arrive in order: compressed, fragmented or empty, and read fast or slowly', async () => {
   const message = fc.record({
     text: fc.string({ maxLength: 3_000 }),
     isBinary: fc.boolean(),
@@ -75,7 +75,7 @@ test('messages arrive in order whatever is compressed, fragmented or empty, and 
   )
 })
 
-test('what had arrived is read before the end is told', async () => {
+test('reads return the messages that had arrived before they report the close', async () => {
   const result = deferred<unknown[]>()
   const { ws } = await startServer((app) => {
     app.webSocketWithConfig(
@@ -104,7 +104,7 @@ test('what had arrived is read before the end is told', async () => {
   expect(error).toMatchObject({ closeCode: 4_001, reason: 'enough', wasClean: true, code: 'FST_BLAZE_WS_CLOSED' })
 })
 
-test('one reader at a time: a second read, also beside for await, is refused and disturbs nothing', async () => {
+test('one reader at a time: a second read, even during for await, is refused and does not disturb the first', async () => {
   const codes: unknown[] = []
   const { ws } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => {
@@ -142,7 +142,7 @@ test('a second for await is refused while the first one waits', async () => {
   expect(await client.next()).toBe('still here')
 })
 
-test('leaving a loop takes nothing away: the next read goes on where it stopped', async () => {
+test('after leaving a for await loop, the next read continues where it stopped', async () => {
   const { ws } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => {
       for await (const { data } of ws) {
@@ -158,7 +158,7 @@ test('leaving a loop takes nothing away: the next read goes on where it stopped'
   expect([await client.next(), await client.next(), await client.next()]).toEqual(['loop 1', 'read 2', 'again 3'])
 })
 
-test('a read that is given up loses no message', async () => {
+test('an aborted read loses no message', async () => {
   const { ws } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => {
       const controller = new AbortController()
@@ -183,7 +183,7 @@ test.each([
   ['', 'FST_BLAZE_WS_INVALID_JSON'],
   ['{"__proto__":{"admin":true}}', 'FST_BLAZE_WS_INVALID_JSON'],
   ['{"constructor":{"prototype":{"admin":true}}}', 'FST_BLAZE_WS_INVALID_JSON']
-])('readJSON refuses %s with 1007 in the error, and the connection goes on', async (text, code) => {
+])('readJSON refuses %s with 1007 in the error, and the connection stays usable', async (text, code) => {
   const { ws } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => {
       const error = await ws.readJSON().catch((reason: { code: string; closeCode: number }) => reason)
@@ -199,7 +199,7 @@ test.each([
   expect(({} as { admin?: boolean }).admin).toBeUndefined()
 })
 
-test('readJSON takes JSON in a binary message and refuses one that is not UTF-8', async () => {
+test('readJSON accepts JSON in a binary message and refuses one that is not UTF-8', async () => {
   const { ws } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => {
       await ws.writeJSON(await ws.readJSON())
@@ -218,7 +218,7 @@ test('readJSON takes JSON in a binary message and refuses one that is not UTF-8'
   expect(await client.next()).toBe('Message is not valid JSON: it is not UTF-8')
 })
 
-test('a handler that keeps up is never paused; one that does not, is, and gets everything all the same', async () => {
+test('the socket is paused only for a handler that cannot keep up, and that handler still gets every message', async () => {
   let isSlow = false
   let total = 0
   let pauses = 0
@@ -251,7 +251,7 @@ test('a handler that keeps up is never paused; one that does not, is, and gets e
   expect(pauses).toBeGreaterThan(0)
 })
 
-test('a read that nobody waits for ends no process', async () => {
+test('an unawaited read that fails does not end the process', async () => {
   const unhandled: unknown[] = []
   const note = (reason: unknown): void => void unhandled.push(reason)
   process.on('unhandledRejection', note)
@@ -274,7 +274,7 @@ test('a read that nobody waits for ends no process', async () => {
   expect(isCloseError(await connection?.readMessage().catch((error: unknown) => error), 1006)).toBe(true)
 })
 
-test('the iterator can be driven by hand', async () => {
+test('the iterator can be used by hand', async () => {
   const { ws } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => {
       const messages = ws[Symbol.asyncIterator]()

@@ -7,7 +7,7 @@ afterEach(closeServers)
 test.each<[string, object]>([
   ['by default', {}],
   ['with a handlerTimeout', { handlerTimeout: 50 }]
-])('request.signal in a handler is aborted when the connection ends, and not before: %s', async (_, options) => {
+])('request.signal in a handler aborts when the connection ends, and not before: %s', async (_, options) => {
   const signals: AbortSignal[] = []
   const { ws, port, app } = await startServer((instance) => {
     instance.webSocket(
@@ -24,7 +24,7 @@ test.each<[string, object]>([
   expect(port).toBeGreaterThan(0)
   const client = await connect(ws('/ws'))
   await client.next()
-  // Longer than the timeout of the handler, which is over with the handshake.
+  // Longer than handlerTimeout, which ends with the handshake.
   await new Promise((resolve) => setTimeout(resolve, 100))
   expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, false])
   expect(new Set(signals).size).toBe(1)
@@ -34,7 +34,7 @@ test.each<[string, object]>([
   expect((await app.inject('/http')).json()).toEqual({ aborted: false })
 })
 
-test('what takes the signal of the request rejects when the client goes, and that is no failure', async () => {
+test('a handler that rejects with the reason of request.signal when the client leaves is not logged as failed', async () => {
   const { ws, logs } = await startServer((app) => {
     app.webSocket('/ws', async (_ws, request) => {
       await new Promise((_resolve, reject) =>
@@ -48,7 +48,7 @@ test('what takes the signal of the request rejects when the client goes, and tha
   expect(logs.filter(({ level }) => level >= 40)).toEqual([])
 })
 
-test('a connection that injectWS makes has it, too', async () => {
+test('request.signal also works for a connection made by injectWS', async () => {
   let signal: AbortSignal | undefined
   const { app } = await startServer((instance) => {
     instance.webSocket('/ws', async (ws, request) => {
@@ -65,7 +65,7 @@ test('a connection that injectWS makes has it, too', async () => {
 test.each<[string, object]>([
   ['by default', {}],
   ['with a handlerTimeout', { handlerTimeout: 5000 }]
-])('a signal that a hook took is aborted when the connection ends, and not before: %s', async (_, options) => {
+])('a request.signal taken in a hook aborts when the connection ends, and not before: %s', async (_, options) => {
   let signal: AbortSignal | undefined
   const { ws } = await startServer((app) => {
     app.webSocket(
@@ -85,38 +85,35 @@ test.each<[string, object]>([
   expect(isCloseError(signal?.reason, 4000)).toBe(true)
 })
 
-test.each(['reset', 'end'] as const)(
-  'a client that leaves (%s) while a hook runs aborts its request',
-  async (leave) => {
-    let signal: AbortSignal | undefined
-    let isOver = false
-    const aborted: string[] = []
-    const { port, logs } = await startServer((app) => {
-      app.addHook('onRequestAbort', async ({ url }) => void aborted.push(url))
-      app.webSocket(
-        '/ws',
-        {
-          preHandler: async (request) => {
-            signal = request.signal
-            await new Promise<void>((resolve) => request.signal.addEventListener('abort', () => resolve()))
-            isOver = true
-          }
-        },
-        () => void aborted.push('handler')
-      )
-    })
-    const client = new RawClient(port)
-    client.handshake('/ws')
-    await eventually(() => signal !== undefined)
-    if (leave === 'reset') client.reset()
-    else client.socket.end()
-    await eventually(() => isOver && aborted.length > 0)
-    expect(aborted).toEqual(['/ws'])
-    expect(logs.filter(({ level }) => level >= 40)).toEqual([])
-  }
-)
+test.each(['reset', 'end'] as const)('a client that leaves (%s) during a hook aborts its request', async (leave) => {
+  let signal: AbortSignal | undefined
+  let isOver = false
+  const aborted: string[] = []
+  const { port, logs } = await startServer((app) => {
+    app.addHook('onRequestAbort', async ({ url }) => void aborted.push(url))
+    app.webSocket(
+      '/ws',
+      {
+        preHandler: async (request) => {
+          signal = request.signal
+          await new Promise<void>((resolve) => request.signal.addEventListener('abort', () => resolve()))
+          isOver = true
+        }
+      },
+      () => void aborted.push('handler')
+    )
+  })
+  const client = new RawClient(port)
+  client.handshake('/ws')
+  await eventually(() => signal !== undefined)
+  if (leave === 'reset') client.reset()
+  else client.socket.end()
+  await eventually(() => isOver && aborted.length > 0)
+  expect(aborted).toEqual(['/ws'])
+  expect(logs.filter(({ level }) => level >= 40)).toEqual([])
+})
 
-test('a client that is refused or stays does not abort its request', async () => {
+test('a refused or connected client does not abort its request', async () => {
   const aborted: string[] = []
   const { ws, logs } = await startServer((app) => {
     app.addHook('onRequestAbort', async ({ url }) => void aborted.push(url))

@@ -7,7 +7,7 @@ import { closeServers, connect, eventually, startServer, type TestServer } from 
 
 afterEach(closeServers)
 
-// `ws.socket` is handed to libraries that know sockets of `ws` and nothing of this package.
+// Applications pass `ws.socket` to libraries that expect a socket of `ws` and do not know this package.
 
 const CLOSE_1000 = clientFrame(8, Buffer.from([0x03, 0xe8]))
 const LONG = 60_000
@@ -20,7 +20,7 @@ interface Route extends TestServer {
   connections: WebSocketConnection[]
 }
 
-/** A route that gives the bare socket to `use` and waits until it is closed. */
+/** A route that passes the bare socket to `use` and waits until the socket closes. */
 async function route(
   use: (socket: WebSocket, ws: WebSocketConnection) => unknown,
   config: Partial<WebSocketConfig> = {}
@@ -62,7 +62,7 @@ const LISTENERS: Record<string, (socket: WebSocket) => void> = {
   addEventListener: (socket) => socket.addEventListener('message', ({ data }) => socket.send(data as Buffer)),
   'addEventListener with an object': (socket) =>
     socket.addEventListener('message', { handleEvent: ({ data }: { data: Buffer }) => socket.send(data) } as never),
-  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- that it works is what is tested
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- this form is under test
   onmessage: (socket) => void (socket.onmessage = ({ data }) => socket.send(data as Buffer)),
   'once, again and again': (socket) => {
     const next = (): void =>
@@ -79,21 +79,21 @@ const LISTENERS: Record<string, (socket: WebSocket) => void> = {
   }
 }
 
-describe.each(Object.keys(LISTENERS))('a listener by %s', (name) => {
+describe.each(Object.keys(LISTENERS))('a listener added with %s', (name) => {
   const use = LISTENERS[name] as (socket: WebSocket) => void
 
   test.each([
     ['', {}, { perMessageDeflate: false }],
     [', compressed', {}, { perMessageDeflate: { threshold: 0 } }],
-    [', with a queue of nothing', { readBufferSize: 0 }, { perMessageDeflate: false }],
-    [', compressed, with a queue of nothing', { readBufferSize: 0 }, { perMessageDeflate: { threshold: 0 } }]
-  ])('gets everything%s, and the end', async (_title, config, options) => {
+    [', with an empty read queue', { readBufferSize: 0 }, { perMessageDeflate: false }],
+    [', compressed, with an empty read queue', { readBufferSize: 0 }, { perMessageDeflate: { threshold: 0 } }]
+  ])('gets every message%s, and the close', async (_title, config, options) => {
     const { url, connections } = await route(use, config)
     const client = await connect(url, [], options)
     const sent = texts(2_000).map((text) => `${text} ${'.'.repeat(50)}`)
     const got = (): string => client.messages.map(({ data }) => data).join('')
     for (const text of sent) client.socket.send(text)
-    // What a stream has buffered when the close frame comes, nobody can know.
+    // How much a stream has buffered when the close frame arrives is not predictable.
     if (name === 'createWebSocketStream') await client.until(() => got().length === sent.join('').length)
     client.socket.close(1000)
     expect((await client.close()).code).toBe(1000)
@@ -102,7 +102,7 @@ describe.each(Object.keys(LISTENERS))('a listener by %s', (name) => {
     expect(connections[0]?.closeInfo).toEqual({ code: 1000, reason: '', wasClean: true })
   })
 
-  test('gets what came before it was there', async () => {
+  test('gets messages that arrived before it was added', async () => {
     const { port } = await route(async (socket) => {
       await new Promise((resolve) => setTimeout(resolve, 30))
       use(socket)
@@ -114,7 +114,7 @@ describe.each(Object.keys(LISTENERS))('a listener by %s', (name) => {
   })
 })
 
-test('a listener gets a Buffer, and whether it is binary; binaryType changes only the form', async () => {
+test('a listener gets a Buffer and the isBinary flag; binaryType changes only the type of the data', async () => {
   const seen: unknown[] = []
   const { url } = await route((socket) => {
     socket.on('message', (data, isBinary) => {
@@ -145,7 +145,7 @@ test('a listener gets a Buffer, and whether it is binary; binaryType changes onl
   ])
 })
 
-test('a connection whose binaryType was set can still be read as ever', async () => {
+test('reads still return Buffers after binaryType is set', async () => {
   const { ws } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => {
       ws.socket.binaryType = 'arraybuffer'
@@ -164,7 +164,7 @@ describe('one reader at a time', () => {
       (error: { code: unknown }) => error.code
     )
 
-  test('while there are listeners reads are refused, also inside of them and while they are paused', async () => {
+  test('reads are refused while there are listeners, even inside a listener or while paused', async () => {
     const { url } = await route(async (socket, ws) => {
       socket.on('message', async () => socket.send(JSON.stringify(['inside', await codeOf(ws.readMessage())])))
       socket.send(
@@ -188,7 +188,7 @@ describe('one reader at a time', () => {
     expect(JSON.parse(await client.next())).toEqual(['inside', refused])
   })
 
-  test('a read that waits when the first listener is added is refused, with an error that says what to do', async () => {
+  test('adding the first listener refuses a waiting read, with an error that says what to do', async () => {
     const { url } = await route(async (socket, ws) => {
       const read = ws.readMessage()
       socket.on('message', (data) => socket.send(`listener ${(data as Buffer).toString()}`))
@@ -209,31 +209,28 @@ describe('one reader at a time', () => {
     ['off', (socket, listener) => void socket.off('message', listener)],
     ['removeListener', (socket, listener) => void socket.removeListener('message', listener)],
     ['removeAllListeners', (socket) => void socket.removeAllListeners()],
-    ['removeAllListeners of messages', (socket) => void socket.removeAllListeners('message')]
-  ])(
-    'when the last listener is gone, by %s, the next message is for reads, and none is lost',
-    async (_name, remove) => {
-      const { port } = await startServer((app) => {
-        app.webSocket('/ws', async (ws) => {
-          const seen: string[] = []
-          await new Promise<void>((resolve) => {
-            const listener = (data?: unknown): void => {
-              seen.push(String(data))
-              if (seen.length < 3) return
-              remove(ws.socket, listener)
-              resolve()
-            }
-            ws.socket.on('message', listener)
-          })
-          for await (const { data } of ws) if (seen.push(data.toString()) === 10) await ws.writeJSON(seen)
+    ["removeAllListeners('message')", (socket) => void socket.removeAllListeners('message')]
+  ])('after %s removes the last listener, reads get the next message, and none is lost', async (_name, remove) => {
+    const { port } = await startServer((app) => {
+      app.webSocket('/ws', async (ws) => {
+        const seen: string[] = []
+        await new Promise<void>((resolve) => {
+          const listener = (data?: unknown): void => {
+            seen.push(String(data))
+            if (seen.length < 3) return
+            remove(ws.socket, listener)
+            resolve()
+          }
+          ws.socket.on('message', listener)
         })
+        for await (const { data } of ws) if (seen.push(data.toString()) === 10) await ws.writeJSON(seen)
       })
-      const client = await new RawClient(port).open('/ws', {}, Buffer.concat(frames(10)))
-      expect(JSON.parse((await client.frame()).payload.toString())).toEqual(texts(10))
-    }
-  )
+    })
+    const client = await new RawClient(port).open('/ws', {}, Buffer.concat(frames(10)))
+    expect(JSON.parse((await client.frame()).payload.toString())).toEqual(texts(10))
+  })
 
-  test('events.once gives one message, and the rest is read', async () => {
+  test('events.once takes one message, and reads get the rest', async () => {
     const { port } = await startServer((app) => {
       app.webSocket('/ws', async (ws) => {
         const [first] = (await once(ws.socket, 'message')) as [Buffer]
@@ -248,7 +245,7 @@ describe('one reader at a time', () => {
     expect(await client.closeCode()).toBe(1000)
   })
 
-  test('a listener that is added and removed at once takes nothing', async () => {
+  test('a listener that is removed right after it was added takes no message', async () => {
     const { url } = await startServer((app) => {
       app.webSocket('/ws', async (ws) => {
         const listener = (): void => {}
@@ -263,7 +260,7 @@ describe('one reader at a time', () => {
 })
 
 describe('pausing', () => {
-  test('while the socket is paused nothing is given out, what is held is bounded, and nothing is lost', async () => {
+  test('a paused socket delivers nothing, buffers a limited amount and loses nothing', async () => {
     let got = 0
     const { url, connections } = await route(
       (socket) => {
@@ -281,7 +278,7 @@ describe('pausing', () => {
       sent++
       if (sent % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
     }
-    // Longer than its deadlines: who is not read from cannot be heard.
+    // Longer than its timeouts: they must not apply while the server does not read from the client.
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     const ws = connections[0] as WebSocketConnection
     expect(got).toBe(0)
@@ -294,7 +291,7 @@ describe('pausing', () => {
     await client.close()
   })
 
-  test('a listener may pause and resume at every message', async () => {
+  test('a listener may pause and resume on every message', async () => {
     const got: string[] = []
     const { port } = await route((socket) => {
       socket.on('message', (data) => {
@@ -312,14 +309,14 @@ describe('pausing', () => {
     expect(got).toEqual(texts(50))
   })
 
-  test('listeners that are paused when the connection breaks get what had arrived before they hear of it', async () => {
+  test('if the connection breaks while paused, listeners get the buffered messages before the close event', async () => {
     const got: string[] = []
     const { port, connections } = await route((socket) => {
       socket.on('message', (data) => got.push((data as Buffer).toString()))
       socket.on('close', (code) => got.push(`closed ${code}`))
       socket.pause()
     })
-    // With the handshake: they are here before the socket can be paused.
+    // Sent with the handshake, so that they arrive before the socket can be paused.
     const client = await new RawClient(port).open('/ws', {}, Buffer.concat(frames(10)))
     await eventually(() => connections[0]?.session.messagesIn === 10)
     expect(got).toEqual([])
@@ -328,7 +325,7 @@ describe('pausing', () => {
     expect(got).toEqual([...texts(10), 'closed 1006'])
   })
 
-  test('closing a socket that is paused does not wait for the pause to end', async () => {
+  test('closing a paused socket does not wait for resume()', async () => {
     const { url, connections } = await route((socket) => {
       socket.on('message', () => {})
       socket.pause()
@@ -339,7 +336,7 @@ describe('pausing', () => {
     expect(connections[0]?.closeInfo).toEqual({ code: 4000, reason: '', wasClean: true })
   })
 
-  test('a stream that is read slowly holds its client back, and gets everything', async () => {
+  test('a slowly read stream applies back-pressure to the client, and gets every message', async () => {
     let total = 0
     const { url } = await route(async (socket) => {
       const stream = createWebSocketStream(socket)
@@ -357,8 +354,8 @@ describe('pausing', () => {
   })
 })
 
-describe('who sends to a client that has left', () => {
-  test('is told so by a CloseError, with the code of the client', async () => {
+describe('sending to a client that has left', () => {
+  test("calls back with a CloseError that has the client's close code", async () => {
     const told: unknown[] = []
     const { url } = await route((socket) => {
       const note = (error?: Error): void => void told.push(error)
@@ -379,7 +376,7 @@ describe('who sends to a client that has left', () => {
   test.each<[string, (client: WebSocket) => void]>([
     ['closes', (client) => client.close()],
     ['vanishes', (client) => client.terminate()]
-  ])('has not failed: a stream to a client that %s', async (_, leave) => {
+  ])('does not log an error for a stream to a client that %s', async (_, leave) => {
     const over = jest.fn()
     const { url, logs } = await startServer((app) => {
       app.webSocket('/ws', async (ws) => pipeline(ticks, createWebSocketStream(ws.socket)).finally(over))
@@ -393,7 +390,7 @@ describe('who sends to a client that has left', () => {
   })
 })
 
-describe('a rate limit holds for listeners, too', () => {
+describe('a rate limit also applies to listeners', () => {
   test('pause', async () => {
     const times: number[] = []
     const { port } = await route((socket) => void socket.on('message', () => times.push(performance.now())), {
@@ -424,7 +421,7 @@ describe('a rate limit holds for listeners, too', () => {
 describe('a listener that fails', () => {
   test.each<[string, (socket: WebSocket) => unknown, string]>([
     [
-      'throws at a message',
+      'throws on a message',
       (socket) =>
         socket.on('message', () => {
           throw new Error('on purpose')
@@ -432,7 +429,7 @@ describe('a listener that fails', () => {
       'message'
     ],
     [
-      'rejects at a message',
+      'rejects on a message',
       (socket) => socket.on('message', async () => Promise.reject(new Error('on purpose'))),
       'message'
     ],
@@ -453,7 +450,7 @@ describe('a listener that fails', () => {
       'message'
     ],
     [
-      'throws what is no error',
+      'throws null',
       (socket) =>
         socket.on('message', () => {
           throw null
@@ -461,7 +458,7 @@ describe('a listener that fails', () => {
       'message'
     ],
     [
-      'throws at a ping',
+      'throws on a ping',
       (socket) =>
         socket.on('ping', () => {
           throw new Error('on purpose')
@@ -469,14 +466,14 @@ describe('a listener that fails', () => {
       'ping'
     ],
     [
-      'throws at a pong',
+      'throws on a pong',
       (socket) =>
         socket.on('pong', () => {
           throw new Error('on purpose')
         }),
       'pong'
     ]
-  ])('it %s: logged once, closed with 1011, and the process goes on', async (_what, use, event) => {
+  ])('it %s: the failure is logged once, and the connection closes with 1011', async (_what, use, event) => {
     const { url, logs, connections } = await route(use)
     const client = await connect(url)
     client.socket.ping()
@@ -489,7 +486,7 @@ describe('a listener that fails', () => {
     expect(logs.filter(({ msg }) => msg === 'a listener of ws.socket failed')).toMatchObject([{ level: 50, event }])
   })
 
-  test('it throws at the close: logged, and other listeners hear of it all the same', async () => {
+  test('it throws on close: the failure is logged, and other listeners still run', async () => {
     const heard: number[] = []
     const { url, logs } = await route((socket) => {
       socket.on('close', () => {
@@ -505,7 +502,7 @@ describe('a listener that fails', () => {
     expect(logs.filter(({ msg }) => msg === 'a listener of ws.socket failed')).toHaveLength(1)
   })
 
-  test('it throws at an error: logged, and the client still gets the code for what it did', async () => {
+  test('it throws on error: the failure is logged, and the client still gets the close code of its own mistake', async () => {
     const { port, logs } = await route((socket) =>
       socket.on('error', () => {
         throw new Error('on purpose')
@@ -516,7 +513,7 @@ describe('a listener that fails', () => {
     expect(logs.filter(({ msg }) => msg === 'a listener of ws.socket failed')).toHaveLength(1)
   })
 
-  test('an event of your own throws where you emit it', async () => {
+  test('it throws on a custom event: emit() throws the error', async () => {
     const { url } = await route((socket) => {
       socket.on('mine', () => {
         throw new Error('on purpose')
@@ -528,7 +525,7 @@ describe('a listener that fails', () => {
   })
 })
 
-test('the other events and the state are those of ws', async () => {
+test('the other events and the state work as in ws', async () => {
   const events: unknown[] = []
   const { url } = await route((socket, ws) => {
     expect(socket.readyState).toBe(socket.OPEN)
@@ -559,7 +556,7 @@ test('the other events and the state are those of ws', async () => {
   ])
 })
 
-test('a client that breaks the protocol: its messages, then the error, then the close', async () => {
+test('after a protocol error, listeners get the earlier messages, then the error, then the close', async () => {
   const events: unknown[] = []
   const { port } = await route((socket) => {
     socket.on('message', (data) => events.push((data as Buffer).toString()))
@@ -577,14 +574,14 @@ test('a client that breaks the protocol: its messages, then the error, then the 
   expect(events).toEqual([...texts(3), 'WS_ERR_EXPECTED_MASK', 1006])
 })
 
-test('the connection closes when its handler settles, whatever listens', async () => {
+test('the connection closes when its handler settles, even if there are listeners', async () => {
   const { ws } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => void ws.socket.on('message', () => {}))
   })
   expect((await (await connect(ws('/ws'))).close()).code).toBe(1000)
 })
 
-test('a listener hears of the shutdown by the signal, and its connection is closed in the end', async () => {
+test('on shutdown, the signal tells listeners first, and then the connection closes', async () => {
   const { url, app, connections } = await route((socket, ws) => {
     socket.on('message', () => {})
     ws.context().shutdownSignal.addEventListener('abort', () => socket.send('good-bye'))
@@ -597,7 +594,7 @@ test('a listener hears of the shutdown by the signal, and its connection is clos
   await end
 })
 
-test.each(['session', 'owner'])('a socket whose application sets its property "%s" works as before', async (name) => {
+test.each(['session', 'owner'])('a socket still works after the application sets its property "%s"', async (name) => {
   const { url, connections } = await route((socket) => {
     Object.assign(socket, { [name]: { user: 'Ada' } })
     socket.on('message', (data) => socket.send(data as Buffer, { binary: false }))

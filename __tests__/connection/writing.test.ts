@@ -12,7 +12,7 @@ import { closeServers, connect, eventually, startServer } from '../support/serve
 
 afterEach(closeServers)
 
-/** A server whose handler hands its connection out and stays. */
+/** A server whose handler passes its connection to the test and keeps it open. */
 async function open(config = {}): Promise<{ port: number; url: string; next: () => Promise<WebSocketConnection> }> {
   const waiting: ((ws: WebSocketConnection) => void)[] = []
   const { port, ws } = await startServer((app) => {
@@ -35,7 +35,7 @@ async function pair(config = {}): Promise<{ client: RawClient; connection: WebSo
   return { client, connection: await opened }
 }
 
-test('all forms of writes arrive, in order with pings', async () => {
+test('all kinds of writes arrive, in order with pings', async () => {
   const { client, connection } = await pair()
   void connection.writeText('text ✓')
   void connection.ping('are you there')
@@ -61,7 +61,7 @@ test('all forms of writes arrive, in order with pings', async () => {
   ])
 })
 
-test.each([0, 1, 125, 126, 65_535, 65_536, 1_000_000])('a payload of %d bytes is framed right', async (length) => {
+test.each([0, 1, 125, 126, 65_535, 65_536, 1_000_000])('a payload of %d bytes is framed correctly', async (length) => {
   const { client, connection } = await pair()
   const payload = Buffer.alloc(length, 'ä')
   const written = connection.writeBinary(payload)
@@ -71,7 +71,7 @@ test.each([0, 1, 125, 126, 65_535, 65_536, 1_000_000])('a payload of %d bytes is
   expect(frame.payload.equals(payload)).toBe(true)
 })
 
-test('writes of one tick leave in one write to the socket', async () => {
+test('all writes of one tick go to the socket in a single write', async () => {
   const { client, connection } = await pair()
   const writes: number[] = []
   const raw = connection.request.raw.socket
@@ -85,7 +85,7 @@ test('writes of one tick leave in one write to the socket', async () => {
   expect(writes).toEqual([16 * 66])
 })
 
-test('the caller may change its bytes once the write has resolved, and those of writeAsync at once', async () => {
+test('the caller may reuse its buffer after a write resolves, and right after writeAsync returns', async () => {
   const { client, connection } = await pair()
   const bytes = Buffer.from('first')
   await connection.writeBinary(bytes)
@@ -96,7 +96,7 @@ test('the caller may change its bytes once the write has resolved, and those of 
   expect((await client.frame()).payload.toString()).toBe('yyyyy')
 })
 
-test('a write waits while the client does not read, and goes on when it does', async () => {
+test('a write waits while the client does not read, and continues when it does', async () => {
   const { client, connection } = await pair({ writeBufferSize: 1024 })
   client.socket.pause()
   let written = 0
@@ -116,7 +116,7 @@ test('a write waits while the client does not read, and goes on when it does', a
   expect(written).toBe(400)
 })
 
-test('writeAsync takes sendQueueSize messages for a client that does not read, and counts what it drops', async () => {
+test('writeAsync queues sendQueueSize messages for a client that does not read, and counts the dropped ones', async () => {
   const { client, connection } = await pair({ sendQueueSize: 8 })
   client.socket.pause()
   const message = Buffer.alloc(64 * 1024)
@@ -125,17 +125,17 @@ test('writeAsync takes sendQueueSize messages for a client that does not read, a
   expect(connection.writeAsync('one more')).toBe(false)
   expect(connection.dropped).toBe(2)
   client.socket.resume()
-  await eventually(() => connection.bufferedAmount === 0, 'the queue being sent')
+  await eventually(() => connection.bufferedAmount === 0, 'the queue to be sent')
   expect(connection.writeAsync('now')).toBe(true)
 })
 
-test('a burst of writeAsync in one tick goes to a client that reads, however small its queue is', async () => {
+test('a burst of writeAsync in one tick reaches a reading client, even if its send queue is small', async () => {
   const { client, connection } = await pair({ sendQueueSize: 4 })
   for (let i = 0; i < 1_000; i++) expect(connection.writeAsync(`message ${i}`)).toBe(true)
   for (let i = 0; i < 1_000; i++) expect((await client.frame()).payload.toString()).toBe(`message ${i}`)
 })
 
-test('more than 16 MiB written without waiting to a client that does not read closes it with 1013', async () => {
+test('closes with 1013 after more than 16 MiB of unawaited writes to a client that does not read', async () => {
   const { client, connection } = await pair({ writeTimeout: 0 })
   client.socket.pause()
   const message = Buffer.alloc(1024 * 1024)
@@ -147,12 +147,12 @@ test('more than 16 MiB written without waiting to a client that does not read cl
   expect(await client.closeCode()).toBe(1013)
 })
 
-test('writes after the close reject with a CloseError that names the code; writeAsync is false', async () => {
+test('after the close, writes reject with a CloseError that has the close code, and writeAsync returns false', async () => {
   const { client, connection } = await pair()
   client.socket.write(clientFrame(8, Buffer.concat([Buffer.from([0x0f, 0xa0]), Buffer.from('bye')])))
   expect(await client.closeCode()).toBe(4000)
   client.socket.end()
-  await eventually(() => connection.closeInfo !== undefined, 'the end')
+  await eventually(() => connection.closeInfo !== undefined, 'the connection to end')
   for (const write of [
     connection.writeText('x'),
     connection.writeJSON(1),
@@ -198,7 +198,7 @@ test.each<[string, (ws: WebSocketConnection) => Promise<void>, RegExp]>([
     (ws) => ws.writeJSON(cycle()),
     /"value": has no JSON form: Converting circular structure to JSON$/
   ]
-])('%s rejects with a TypeError, and the connection goes on', async (_name, write, message) => {
+])('%s rejects with a TypeError, and the connection stays usable', async (_name, write, message) => {
   const { client, connection } = await pair()
   const error = await write(connection).catch((reason: unknown) => reason)
   expect(error).toBeInstanceOf(TypeError)
@@ -207,7 +207,7 @@ test.each<[string, (ws: WebSocketConnection) => Promise<void>, RegExp]>([
   expect((await client.frame()).payload.toString()).toBe('fine')
 })
 
-test('writeJSON rejects with what a toJSON of your own throws', async () => {
+test('writeJSON rejects with the error that a custom toJSON throws', async () => {
   const { connection } = await pair()
   const error = new Error('not for everybody')
   await expect(
@@ -219,7 +219,7 @@ test('writeJSON rejects with what a toJSON of your own throws', async () => {
   ).rejects.toBe(error)
 })
 
-test('writeAsync throws a TypeError for what can never be sent', async () => {
+test('writeAsync throws a TypeError for data that can never be sent', async () => {
   const { connection } = await pair()
   expect(() => connection.writeAsync(5 as never)).toThrow(TypeError)
   expect(() => connection.writeAsync(new Uint8Array([0xc3]))).toThrow(/not UTF-8/)
@@ -227,7 +227,7 @@ test('writeAsync throws a TypeError for what can never be sent', async () => {
   expect(connection.writeAsync(new Uint8Array([0xc3]), BinaryMessage)).toBe(true)
 })
 
-test('control frames take 125 bytes and no more', async () => {
+test('control frames carry at most 125 bytes', async () => {
   const { client, connection } = await pair()
   await connection.ping(Buffer.alloc(125, 1))
   expect((await client.frame()).payload.length).toBe(125)
@@ -240,7 +240,7 @@ test('control frames take 125 bytes and no more', async () => {
   expect([(await client.frame()).opcode, (await client.frame()).opcode]).toEqual([9, 10])
 })
 
-test('pings are answered, and of those of a client that does not read only the newest waits', async () => {
+test('answers pings, and keeps only the newest pong for a client that does not read', async () => {
   const { client, connection } = await pair({ maxControlFrames: 0 })
   client.socket.write(clientFrame(9, 'hello'))
   expect(await client.frame()).toMatchObject({ opcode: 10, payload: Buffer.from('hello') })
@@ -261,7 +261,7 @@ test('pings are answered, and of those of a client that does not read only the n
   }
 })
 
-test('compressed and plain messages keep their order, also where compressing takes its time', async () => {
+test('compressed and plain messages keep their order, even if compression takes a while', async () => {
   const { url, next } = await open({ compressionThreshold: 100 })
   const opened = next()
   const client = await connect(url)
@@ -273,7 +273,7 @@ test('compressed and plain messages keep their order, also where compressing tak
   expect(client.messages.map(({ data }) => data)).toEqual(texts)
 })
 
-test('a window of 256 bytes, which zlib cannot do, is answered by messages without compression', async () => {
+test('sends uncompressed messages if the client asks for a window of 256 bytes, which zlib does not support', async () => {
   const { port, next } = await open({ compressionThreshold: 0 })
   const opened = next()
   const client = await new RawClient(port).open('/ws', {
@@ -284,7 +284,7 @@ test('a window of 256 bytes, which zlib cannot do, is answered by messages witho
   expect(await client.frame()).toMatchObject({ rsv1: false, payload: Buffer.alloc(2_000, 'x') })
 })
 
-test('what is sent on the bare socket comes behind what was written before', async () => {
+test('messages sent on the bare socket keep their order with earlier writes', async () => {
   const { client, connection } = await pair()
   void connection.writeText('first')
   connection.socket.send('second')

@@ -15,12 +15,12 @@ import { closeServers, connect, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 
-// If one of these fails after an update of ws, then ws has moved what src/connection/compression/ws-private.ts reaches for.
+// If one of these fails after an update of ws, ws has moved something that src/connection/compression/ws-private.ts uses.
 
-// oxlint-disable-next-line typescript/no-require-imports -- the version that is installed, for the name
+// oxlint-disable-next-line typescript/no-require-imports -- the installed version, for the name
 const { version } = require('ws/package.json') as { version: string }
 
-/** A plain connection of ws, its stream, and a client that can send anything. */
+/** A plain ws connection, its stream, and a client that can send anything. */
 async function plainConnection(maxPayload = 0): Promise<{ client: RawClient; socket: WebSocket; raw: Socket }> {
   let open: (socket: WebSocket, raw: Socket) => void = () => {}
   const opened = new Promise<{ socket: WebSocket; raw: Socket }>((resolve) => {
@@ -39,8 +39,8 @@ async function plainConnection(maxPayload = 0): Promise<{ client: RawClient; soc
   return { client, ...(await opened) }
 }
 
-describe(`ws ${version} tells how far its closing handshake has got where we expect it`, () => {
-  test('the close frames of both sides', async () => {
+describe(`ws ${version} stores the state of its closing handshake where we expect it`, () => {
+  test('close frames received and sent', async () => {
     const { client, socket } = await plainConnection()
     expect([hasClientEnded(socket), hasSentClose(socket)]).toEqual([false, false])
     client.socket.write(clientFrame(8, Buffer.from([0x03, 0xe8])))
@@ -48,7 +48,7 @@ describe(`ws ${version} tells how far its closing handshake has got where we exp
     expect([hasClientEnded(socket), hasSentClose(socket)]).toEqual([true, true])
   })
 
-  test('ws closes when the error is known, and keeps what it has not looked at', async () => {
+  test('ws closes once the error is known, and keeps the bytes that it has not parsed', async () => {
     const { client, socket } = await plainConnection(100)
     const seen: unknown[] = []
     const close = socket.close.bind(socket)
@@ -59,11 +59,11 @@ describe(`ws ${version} tells how far its closing handshake has got where we exp
     socket.prependListener('error', () => seen.push(bytesAfterLength(socket), Buffer.concat(unparsed(socket)).length))
     client.socket.write(Buffer.concat([clientFrame(2, Buffer.alloc(1_000)), clientFrame(1, 'behind')]))
     expect(await client.closeCode()).toBe(1009)
-    // The head of the large frame, four bytes, is gone; that of the short one is six.
+    // The four header bytes of the large frame are consumed; the short frame has a header of six.
     expect(seen).toEqual([true, 1009, 4 + 1_000, 4 + 1_000 + 6 + 6])
   })
 
-  test('what comes while a message is inflated waits in the receiver', async () => {
+  test('bytes that arrive while a message is inflated wait in the receiver', async () => {
     let waiting = -1
     const { port } = await startServer(
       (app) => {
@@ -90,7 +90,7 @@ describe(`ws ${version} tells how far its closing handshake has got where we exp
     expect(waiting).toBe(2 * (6 + 11))
   })
 
-  test('it ends our side of TCP at the end of the other one, unless it is kept from it', async () => {
+  test('keepHalfOpen stops ws from ending our side of TCP when the client ends its side', async () => {
     const { client, socket, raw } = await plainConnection()
     keepHalfOpen(raw)
     client.socket.allowHalfOpen = true
@@ -103,8 +103,8 @@ describe(`ws ${version} tells how far its closing handshake has got where we exp
   })
 })
 
-describe(`ws ${version} keeps its extensions where we expect them`, () => {
-  test('a negotiated permessage-deflate stands in _extensions, with its parameters', async () => {
+describe(`ws ${version} stores its extensions where we expect them`, () => {
+  test('_extensions has the negotiated permessage-deflate, with its parameters', async () => {
     const { ws } = await startServer(
       (app) => {
         app.register(async (plain) => {
@@ -120,7 +120,7 @@ describe(`ws ${version} keeps its extensions where we expect them`, () => {
     expect(JSON.parse(await (await connect(ws('/plain'), [], { perMessageDeflate: false })).next())).toBeNull()
   })
 
-  test('its receiver keeps the error of a bad frame, before the close and the error event', async () => {
+  test('the receiver has the error of a bad frame before the close and the error event', async () => {
     const seen: unknown[] = []
     const { port } = await startServer((app) => {
       app.get('/plain', { websocket: true }, (socket: WebSocket) => {
@@ -139,7 +139,7 @@ describe(`ws ${version} keeps its extensions where we expect them`, () => {
     expect(seen).toEqual([false, true, 1002, true])
   })
 
-  test('what stands there is called for each compressed frame, and cleaned up', async () => {
+  test('a replaced extension is called for each compressed frame, and cleaned up', async () => {
     const calls: unknown[] = []
     const { ws } = await startServer(
       (app) => {

@@ -7,7 +7,7 @@ import { eventually } from '../support/server.ts'
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void
 
-test('the recipients of a message are not kept once nobody else needs them', async () => {
+test('does not keep the recipients of a message alive', async () => {
   const deduplicator = new Deduplicator()
   let members: WebSocketConnection[] = Array.from({ length: 100 }, () => ({}) as WebSocketConnection)
   const references = members.map((ws) => new WeakRef(ws))
@@ -17,11 +17,11 @@ test('the recipients of a message are not kept once nobody else needs them', asy
   await eventually(() => {
     gc()
     return references.every((reference) => reference.deref() === undefined)
-  }, 'the end of the recipients')
+  }, 'the recipients to be garbage collected')
   expect(deduplicator.addRecipients('a:2', [])).toEqual([])
 })
 
-test('copies of two messages to a great many clients may arrive in turns', () => {
+test('copies of two messages to very many clients may arrive alternately', () => {
   const deduplicator = new Deduplicator()
   const many = Array.from({ length: 40_000 }, () => ({}) as WebSocketConnection)
   const one = {} as WebSocketConnection

@@ -6,7 +6,7 @@ afterEach(closeServers)
 
 const LISTEN = ['on', 'once', 'addListener', 'prependListener', 'prependOnceListener'] as const
 
-/** A hub, or its presence, as JavaScript sees it. */
+/** A hub, or its presence, without its types. */
 type Untyped = EventEmitter & Record<string, (...args: unknown[]) => unknown>
 const hubs: [string, () => Untyped, string, RegExp][] = [
   [
@@ -19,7 +19,7 @@ const hubs: [string, () => Untyped, string, RegExp][] = [
 ]
 
 describe.each(hubs)('%s', (_, make, known, names) => {
-  test.each(LISTEN)('%s refuses a listener for an event that there is not, and says which there are', (method) => {
+  test.each(LISTEN)('%s refuses a listener for an unknown event, and lists the known ones', (method) => {
     const emitter = make()
     for (const event of [
       'mesage',
@@ -52,7 +52,7 @@ describe.each(hubs)('%s', (_, make, known, names) => {
     expect(heard).toBe(0)
   })
 
-  test('what Node does with its emitters works: newListener, removeListener, once and on of node:events', async () => {
+  test('supports newListener, removeListener, and once and on of node:events', async () => {
     const emitter = make()
     const seen: unknown[] = []
     emitter.on('newListener', (event: string) => seen.push(`+${event}`))
@@ -73,13 +73,13 @@ describe.each(hubs)('%s', (_, make, known, names) => {
   })
 })
 
-test('emit names what to call in its place', () => {
+test('the error of emit names the method to call instead', () => {
   const hub = new WebSocketHub() as unknown as Untyped
   expect(() => hub.emit('news', 'hello')).toThrow(/call broadcast\(\)/)
   expect(() => (new WebSocketHub().presence as unknown as Untyped).emit('join', 'room')).toThrow(/call set\(\)/)
 })
 
-test('a hub emits to all who listen, in whatever way, also where one of them rejects', async () => {
+test('every listener gets the event, however it was added and even if another one rejects', async () => {
   const heard: string[] = []
   const { app, ws, logs } = await startServer((instance) => {
     const hub = instance.wsHub

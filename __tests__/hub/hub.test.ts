@@ -4,7 +4,7 @@ import { closeServers, connect, eventually, startServer, type TestClient, type T
 
 afterEach(closeServers)
 
-/** A server whose handler registers its connection under the name in the query and reads until the end. */
+/** A server whose handler registers its connection under the name in the query and reads until the connection ends. */
 async function serve(
   hub?: WebSocketHub,
   config = {}
@@ -35,7 +35,7 @@ function of(byName: Map<string, WebSocketConnection>, name: string): WebSocketCo
   return byName.get(name) as WebSocketConnection
 }
 
-/** The messages each client got, once a last one has reached all. */
+/** The messages that each client got, after a last message has reached all of them. */
 async function drained(hub: WebSocketHub, clients: TestClient[]): Promise<string[][]> {
   hub.broadcast('END')
   await Promise.all(clients.map((client) => client.until(() => client.messages.at(-1)?.data === 'END')))
@@ -47,7 +47,7 @@ async function drained(hub: WebSocketHub, clients: TestClient[]): Promise<string
   )
 }
 
-test('broadcast, to, except and filter reach exactly whom they name, in the same order', async () => {
+test('broadcast with to, except and filter reaches exactly the named recipients, in order', async () => {
   const { hub, byName, join } = await serve()
   const clients = [await join('a'), await join('b'), await join('c')]
   const [a, b, c] = [of(byName, 'a'), of(byName, 'b'), of(byName, 'c')]
@@ -72,7 +72,7 @@ test('broadcast, to, except and filter reach exactly whom they name, in the same
   ])
 })
 
-test('bytes go out as text, or as binary where asked; what cannot be sent throws before anything is', async () => {
+test('sends bytes as text, or as binary if asked; throws before sending anything if the data is invalid', async () => {
   const { hub, join } = await serve()
   const client = await join('a')
   hub.broadcast(Buffer.from('text'))
@@ -96,7 +96,7 @@ test('bytes go out as text, or as binary where asked; what cannot be sent throws
   ])
 })
 
-test('the bytes given to broadcast may change as soon as it has returned', async () => {
+test('the caller may reuse its buffer as soon as broadcast returns', async () => {
   const { hub, join } = await serve()
   const client = await join('a')
   const bytes = Buffer.from('before')
@@ -105,7 +105,7 @@ test('the bytes given to broadcast may change as soon as it has returned', async
   expect(await client.next()).toBe('before')
 })
 
-test('registering and leaving, in any order and any number of times', async () => {
+test('clients can register and leave in any order and any number of times', async () => {
   const other = new WebSocketHub()
   const { hub, byName, join } = await serve()
   const client = await join('a')
@@ -124,7 +124,7 @@ test('registering and leaving, in any order and any number of times', async () =
   hub.unregister(ws)
 })
 
-test('rooms come with their first member and go with their last, also when it only closes', async () => {
+test('a room exists from its first member until its last one leaves or closes', async () => {
   const { hub, byName, join } = await serve()
   const client = await join('a')
   const ws = of(byName, 'a')
@@ -157,7 +157,7 @@ test.each([[''], ['x'.repeat(257)], [5], [null]])(
   }
 )
 
-test('what is no connection is refused by name', () => {
+test('throws an error that names the argument if it is not a connection', () => {
   const hub = new WebSocketHub()
   for (const act of [hub.register, hub.unregister, hub.rooms]) {
     expect(() => act.call(hub, { close: () => {} } as never)).toThrow(
@@ -166,7 +166,7 @@ test('what is no connection is refused by name', () => {
   }
 })
 
-test('events tell who came and went, and a listener that throws disturbs nobody', async () => {
+test('emits register and unregister for each client, even if a listener throws', async () => {
   const { hub, byName, join, logs } = await serve()
   const seen: string[] = []
   for (const event of ['register', 'unregister'] satisfies (keyof HubEvents)[]) {
@@ -194,7 +194,7 @@ test('stats count deliveries and payload bytes', async () => {
   expect(hub.stats()).toEqual({ clients: 2, rooms: 1, messagesSent: 3, bytesSent: 12, drops: 0, slowDisconnects: 0 })
 })
 
-test('shutdown closes with 1001, drops who does not answer in time, and settles run', async () => {
+test('shutdown closes with 1001, drops clients that do not answer in time, and settles run', async () => {
   const hub = new WebSocketHub()
   const { port, join } = await serve(hub)
   const polite = await join('a')
@@ -211,7 +211,7 @@ test('shutdown closes with 1001, drops who does not answer in time, and settles 
   await expect(hub.shutdown('1' as never)).rejects.toThrow(TypeError)
 })
 
-test('wrong options are named', () => {
+test('the error for an invalid option names it', () => {
   expect(() => new WebSocketHub({ slowConsumer: 'wait' as never })).toThrow(/"hub.slowConsumer": must be 'disconnect'/)
   expect(() => new WebSocketHub({ rooms: 1 } as never)).toThrow(/"hub.rooms": is unknown/)
 })
@@ -219,7 +219,7 @@ test('wrong options are named', () => {
 describe('slow consumers', () => {
   const config = { sendQueueSize: 8, writeTimeout: 0 }
 
-  /** A client that stops reading, with its socket full, beside one that reads. */
+  /** A client that has stopped reading and has a full socket, and a second client that reads. */
   async function slowAndFast(slowConsumer: object | string): Promise<
     Omit<Awaited<ReturnType<typeof serve>>, 'ws'> & {
       slow: RawClient
@@ -239,12 +239,12 @@ describe('slow consumers', () => {
       void ws.writeBinary(Buffer.alloc(1024 * 1024))
       await tick()
     }
-    // What comes from here on comes to a socket that has had time to take something.
+    // Later messages meet a socket that has had time to take some data.
     await tick()
     return { ...server, slow, fast, ws, tick }
   }
 
-  /** What a slow client finds once it reads again: the text messages up to the last one, or the close code. */
+  /** The texts that a slow client gets when it reads again, up to the last message or the close code. */
   async function texts(slow: RawClient, last: string): Promise<string[]> {
     slow.socket.resume()
     const all: string[] = []
@@ -256,7 +256,7 @@ describe('slow consumers', () => {
     return all
   }
 
-  test('disconnect: out of the hub, closed with 1013, and the others have noticed nothing', async () => {
+  test('disconnect: removes the slow client from the hub and closes it with 1013; other clients are not affected', async () => {
     const { hub, slow, fast, ws, tick } = await slowAndFast('disconnect')
     const left: unknown[] = []
     hub.on('slow', (connection) => left.push(connection))
@@ -272,7 +272,7 @@ describe('slow consumers', () => {
     expect(ws.isClosed()).toBe(true)
   })
 
-  test('dropNewest: what waits stays, what comes is dropped', async () => {
+  test('dropNewest: keeps queued messages and drops new ones', async () => {
     const { hub, slow, fast, ws, tick } = await slowAndFast('dropNewest')
     let episodes = 0
     hub.on('slow', () => episodes++)
@@ -290,7 +290,7 @@ describe('slow consumers', () => {
     expect(await texts(slow, 'last')).toEqual([...Array.from({ length: 8 }, (_, i) => `message ${i}`), 'last'])
   })
 
-  test('dropOldest: what comes makes place for itself', async () => {
+  test('dropOldest: drops the oldest queued messages to make room for new ones', async () => {
     const { hub, slow, fast, ws, tick } = await slowAndFast('dropOldest')
     for (let i = 0; i < 20; i++) {
       hub.broadcast(`message ${i}`)
@@ -301,7 +301,7 @@ describe('slow consumers', () => {
     expect(await texts(slow, 'message 19')).toEqual(Array.from({ length: 8 }, (_, i) => `message ${i + 12}`))
   })
 
-  test('coalesce: the newest of each key, and the oldest goes where there are too many keys', async () => {
+  test('coalesce: keeps the newest message of each key, and drops the oldest if there are too many keys', async () => {
     const { hub, slow, fast, ws, tick } = await slowAndFast({ coalesce: (data: string) => data.split(':')[0] })
     for (let i = 0; i < 30; i++) {
       hub.broadcast(`${'abc'[i % 3]}:${i}`)
@@ -316,7 +316,7 @@ describe('slow consumers', () => {
     expect(ws.dropped).toBe(29)
   })
 
-  test('a coalesce function that throws is logged once, and the message is treated as one of its own key', async () => {
+  test('coalesce: a function that throws is logged once, and the message is treated as having its own key', async () => {
     const { hub, slow, logs, tick } = await slowAndFast({
       coalesce: () => {
         throw new Error('no key')
@@ -330,7 +330,7 @@ describe('slow consumers', () => {
     expect(logs.filter(({ msg }) => msg.startsWith('coalesce'))).toHaveLength(1)
   })
 
-  test('the policy of the hub stands over that of the route', async () => {
+  test('the policy of the hub overrides the policy of the route', async () => {
     const hub = new WebSocketHub({ slowConsumer: 'dropNewest' })
     const { ws, tick } = await slowAndFast('disconnect')
     hub.register(ws)
@@ -343,7 +343,7 @@ describe('slow consumers', () => {
   })
 
   test.each(['disconnect', 'dropNewest', 'dropOldest'])(
-    '%s: a burst in one tick costs a client that reads nothing',
+    '%s: a client that reads loses nothing in a burst within one tick',
     async (slowConsumer) => {
       const { hub, join } = await serve(undefined, { sendQueueSize: 4, slowConsumer })
       const client = await join('a')
@@ -361,7 +361,7 @@ describe('slow consumers', () => {
   )
 })
 
-test('compressed broadcasts, long and short, arrive as they were and in order, whatever each receiver has agreed to', async () => {
+test('long and short compressed broadcasts arrive intact and in order, whatever compression each recipient negotiated', async () => {
   const { hub, ws, byName } = await serve(undefined, { compressionThreshold: 100 })
   const offers = [false, true, { serverMaxWindowBits: 10 }, { serverMaxWindowBits: 15 }] as const
   const clients = await Promise.all(
@@ -373,7 +373,7 @@ test('compressed broadcasts, long and short, arrive as they were and in order, w
   for (const got of await drained(hub, clients)) expect(got).toEqual(texts)
 })
 
-test('10 000 connections in one hub and 1 000 rooms for one connection', async () => {
+test('a hub handles 10 000 connections, and 1 000 rooms of one connection', async () => {
   const { app, hub, byName, join } = await serve()
   const first = await join('first')
   const ws = of(byName, 'first')
@@ -393,7 +393,7 @@ test('10 000 connections in one hub and 1 000 rooms for one connection', async (
   await eventually(() => hub.getClientCount() === 0)
 }, 120_000)
 
-test('a broadcast to clients of which some are closing or resetting reaches all others', async () => {
+test('a broadcast reaches all other clients while some close or reset', async () => {
   const { hub, port, join } = await serve()
   const healthy = await join('healthy')
   const raw = await Promise.all(Array.from({ length: 20 }, (_, i) => new RawClient(port).open(`/ws?name=${i}`)))
@@ -417,7 +417,7 @@ test.each<[object | string, RegExp]>([
   [{ except: 5 }, /"except": must be the WebSocketConnection/],
   [{ filter: true }, /"filter": must be a function, got true/],
   [{ filter: async () => false }, /"filter": must return a boolean, got an object \(Promise\)/]
-])('a mistake in the options, %p, throws instead of sending to everybody', async (options, message) => {
+])('broadcast with the invalid options %p throws and sends nothing', async (options, message) => {
   const { hub, join } = await serve()
   const client = await join('a')
   expect(() => hub.broadcast('secret', options as never)).toThrow(message)
@@ -428,7 +428,7 @@ test.each<[unknown, RegExp]>([
   [null, /"options": must be an object with keys of local, got null/],
   [{ loca: true }, /"options.loca": is unknown/],
   [{ local: 'true' }, /"local": must be a boolean, got "true"/]
-])('a mistake in the options of disconnect, %p, throws and closes nothing', async (options, message) => {
+])('disconnect with the invalid options %p throws and closes nothing', async (options, message) => {
   const { hub, join } = await serve()
   await join('a')
   expect(() => hub.disconnect(hub.getClients(), 4_000, 'out', options as never)).toThrow(message)

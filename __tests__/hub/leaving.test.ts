@@ -3,7 +3,7 @@ import { closeServers, connect, eventually, startServer } from '../support/serve
 
 afterEach(closeServers)
 
-/** Joins two rooms; gives what the hub said of the rooms at the end, and in which event. */
+/** Joins two rooms and ends the connection; returns its rooms as seen in `finally` and in the `unregister` event. */
 async function leave(
   how: (ws: WebSocketConnection, client: Awaited<ReturnType<typeof connect>>) => unknown
 ): Promise<{ inFinally: string[]; inEvent: readonly string[] }> {
@@ -40,11 +40,11 @@ test.each<[string, Parameters<typeof leave>[0]]>([
   ['a client that is cut off', (_ws, client) => client.socket.terminate()],
   ['a connection that we close', (ws) => ws.close()],
   ['a connection that we drop', (ws) => ws.terminate()]
-])('the rooms of %s are known to the listener of unregister, and in finally', async (_, how) => {
+])('the rooms of %s are still known in the unregister event and in finally', async (_, how) => {
   expect(await leave(how)).toEqual({ inFinally: BOTH, inEvent: BOTH })
 })
 
-test('whoever is taken out of the hub is in no room any more', async () => {
+test('an unregistered connection is in no room', async () => {
   const { app, ws: url } = await startServer((server) => {
     server.webSocket('/', async (ws) => {
       server.wsHub.join(ws, 'a')

@@ -36,7 +36,7 @@ const action = fc.oneof(
   { weight: 1, arbitrary: step('tick') }
 )
 
-/** What a client sees, in order: a line for each message, ping and close frame, with all their bytes in a digest. */
+/** One line for a message, ping or close frame that a client sees, with a digest of its bytes. */
 const line = (kind: string, data: Buffer): string =>
   `${kind} ${data.length} ${createHash('md5').update(data).digest('base64')}`
 
@@ -60,7 +60,7 @@ class Observer {
   }
 }
 
-/** Bytes that compress well, or not at all, and are never the same twice. */
+/** Bytes that compress well or not at all, and differ for each number. */
 function payloadOf(number: number, length: number, isNoise: boolean, isText: boolean): Buffer {
   const start = Buffer.from(`${number}:`)
   if (!isNoise)
@@ -78,7 +78,7 @@ function payloadOf(number: number, length: number, isNoise: boolean, isText: boo
   ])
 }
 
-test('200 receivers, joins, leaves, unicasts, pings, closes, compressed and not: each gets exactly its sequence, byte for byte, and the close frame last', async () => {
+test('each of 200 clients gets exactly its own messages, in order and byte for byte, and the close frame last', async () => {
   const server = await startServer(
     (app) => {
       app.webSocket('/:number', async (ws, request) => {

@@ -27,7 +27,7 @@ async function echoes(socket: WebSocket): Promise<string> {
 describe('a client without an address', () => {
   const path = (): string => join(tmpdir(), `blaze-${process.pid}-${Math.random().toString(36).slice(2)}.sock`)
 
-  test.each(LIMITS)('on a Unix socket, with %j: works, and only maxConnections limits it', async (config) => {
+  test.each(LIMITS)('on a Unix socket, with %j: connects, and only maxConnections limits it', async (config) => {
     const app = Fastify()
     await app.register(blazeWs)
     app.webSocketWithConfig(
@@ -54,7 +54,7 @@ describe('a client without an address', () => {
     await app.close()
   })
 
-  test('on a Unix socket behind a proxy that names the client', async () => {
+  test('on a Unix socket behind a proxy: maxConnectionsPerIp counts the forwarded address', async () => {
     const app = Fastify({ trustProxy: () => true })
     await app.register(blazeWs)
     app.webSocketWithConfig('/ws', echo, { maxConnectionsPerIp: 1 })
@@ -67,7 +67,7 @@ describe('a client without an address', () => {
     await app.close()
   })
 
-  test.each(LIMITS)('injected, with %j: works', async (config) => {
+  test.each(LIMITS)('injected, with %j: connects', async (config) => {
     for (const trustProxy of [false, true]) {
       const app = Fastify({ trustProxy })
       await app.register(blazeWs)
@@ -93,7 +93,7 @@ describe('a client without an address', () => {
     }
   })
 
-  test('gone while a hook runs: nothing is logged as an error, and no place is taken', async () => {
+  test('leaves while a hook runs: no error is logged, and the client does not count towards the limits', async () => {
     let go: () => void = () => {}
     const { port, ws, logs } = await startServer((app) => {
       app.webSocketWithConfig(
@@ -118,7 +118,7 @@ describe('a client without an address', () => {
         await eventually(() => go !== untouched)
         if (leave === 'reset') client.reset()
         else client.socket.end()
-        await eventually(() => client.isEnded, 'the end')
+        await eventually(() => client.isEnded, 'the socket to end')
         go()
         await new Promise((resolve) => setImmediate(resolve))
       }
@@ -129,7 +129,7 @@ describe('a client without an address', () => {
   })
 })
 
-describe('an address as a proxy writes it', () => {
+describe('an address in the format of a proxy', () => {
   const serve = (): ReturnType<typeof startServer> =>
     startServer(
       (app: FastifyInstance) =>
@@ -153,20 +153,20 @@ describe('an address as a proxy writes it', () => {
     ['::ffff:198.51.100.7', '198.51.100.7', '::ffff:198.51.100.8', /198\.51\.100\.7/],
     ['::ffff:c633:6407', '198.51.100.7:1', '::ffff:c633:6408', /c633:6407/],
     ['[::ffff:198.51.100.7]:1', '198.51.100.7:2', '[::ffff:198.51.100.8]:1', /198\.51\.100\.7/]
-  ])('%s and %s are one client, %s another', async (one, same, other, address) => {
+  ])('%s and %s are one client, %s is another', async (one, same, other, address) => {
     const { ws } = await serve()
     expect(await (await open(ws('/ws'), one)).next()).toMatch(address)
     await expect(open(ws('/ws'), same)).rejects.toThrow('429')
     await open(ws('/ws'), other)
   })
 
-  test.each(['unknown', '_hidden', 'not an address', ''])('%j does no harm', async (ip) => {
+  test.each(['unknown', '_hidden', 'not an address', ''])('the invalid address %j causes no error', async (ip) => {
     const { ws, logs } = await serve()
     await open(ws('/ws'), ip)
     expect(logs.filter(({ level }) => level >= 50)).toEqual([])
   })
 
-  test('networks: every spelling of an address has one', () => {
+  test('all spellings of an address map to the same network', () => {
     expect(
       [
         '2001:DB8:1:2:3:4:5:6',
@@ -184,7 +184,7 @@ describe('an address as a proxy writes it', () => {
   })
 })
 
-test('a server whose sockets come from elsewhere (server.emit connection)', async () => {
+test('accepts sockets passed in by server.emit("connection")', async () => {
   const { app } = await startServer(
     (server) => void server.webSocketWithConfig('/ws', echo, { maxConnectionsPerIp: 1 })
   )

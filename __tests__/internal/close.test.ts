@@ -10,7 +10,7 @@ import { closeServers, connect, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 
-/** Runs a handler with one connection and gives what it returned, and how the client saw the end. */
+/** Runs a handler with one connection; returns its result, and the close code and reason that the client got. */
 async function withConnection<T>(
   handler: (ws: WebSocketConnection) => Promise<T>
 ): Promise<{ result: T; code: number; reason: string }> {
@@ -23,7 +23,7 @@ async function withConnection<T>(
   return { result: await result, ...(await client.close()) }
 }
 
-/** What a promise rejects with. */
+/** The error that a promise rejects with. */
 async function rejection(promise: Promise<unknown>): Promise<unknown> {
   try {
     return await promise.then(() => 'it resolved')
@@ -55,7 +55,7 @@ test('the close codes of RFC 6455 and of the IANA registry have names', () => {
 describe('CloseError', () => {
   const error = new CloseError({ code: 1001, reason: 'going', wasClean: true })
 
-  test('says what closed the connection', () => {
+  test('has the code and the reason of the close', () => {
     expect(error).toBeInstanceOf(Error)
     expect(error).toMatchObject({
       name: 'CloseError',
@@ -68,7 +68,7 @@ describe('CloseError', () => {
     expect(error.message).toContain('going')
   })
 
-  test('isCloseError() is true for it, with codes only for one of them', () => {
+  test('isCloseError() is true for it, and with codes only if its code is one of them', () => {
     expect(isCloseError(error)).toBe(true)
     expect(isCloseError(error, 1000, 1001)).toBe(true)
     expect(isCloseError(error, 1000)).toBe(false)
@@ -100,7 +100,7 @@ describe('close(code, reason)', () => {
   )
 
   test.each([0, 1, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_536, -1, 1000.5, NaN, Infinity])(
-    '%p cannot be sent: RangeError that names it, and the connection stays open',
+    '%p cannot be sent: rejects with a RangeError that names it, and the connection stays open',
     async (code) => {
       const { result, code: received } = await withConnection(async (ws) => {
         const error = await rejection(ws.close(code))
@@ -115,7 +115,7 @@ describe('close(code, reason)', () => {
   )
 
   test.each([null, '1000', {}, [1000], 1000n])(
-    'a code that is no number (%p): TypeError that names it',
+    'a code that is not a number (%p) rejects with a TypeError that names it',
     async (code) => {
       const { result } = await withConnection((ws) => rejection(ws.close(code as never)))
       expect(result).toBeInstanceOf(TypeError)
@@ -127,7 +127,7 @@ describe('close(code, reason)', () => {
   )
 
   test.each([null, 42, {}, Buffer.from('why')])(
-    'a reason that is no string (%p): TypeError that names it',
+    'a reason that is not a string (%p) rejects with a TypeError that names it',
     async (reason) => {
       const { result } = await withConnection((ws) => rejection(ws.close(1000, reason as never)))
       expect(result).toBeInstanceOf(TypeError)
@@ -142,9 +142,9 @@ describe('close(code, reason)', () => {
     expect(await withConnection((ws) => ws.close())).toMatchObject({ code: 1000, reason: '' })
   })
 
-  // 123 is what a control frame leaves; the cuts fall in front of, into and behind a character of two, three and four bytes.
+  // A control frame has room for 123 bytes; the cuts fall before, inside and after a character of two, three and four bytes.
   test.each(['x', 'ä', 'x€', '€', '😀', 'x😀', 'xx😀', 'xxx😀', '👩‍👩‍👧'])(
-    'a reason of 200 bytes and more of %j is cut at a character, to 123 bytes at most',
+    'a reason of 200 times %j is cut at a character boundary, to at most 123 bytes',
     async (character) => {
       const reason = character.repeat(200)
       const { reason: received } = await withConnection((ws) => ws.close(4000, reason))
@@ -163,13 +163,13 @@ describe('close(code, reason)', () => {
     }
   )
 
-  test('a lone surrogate in the reason does not make a broken frame', async () => {
+  test('a lone surrogate in the reason is sent as a replacement character', async () => {
     const { code, reason } = await withConnection((ws) => ws.close(4000, 'half \ud83d'))
     expect([code, reason]).toEqual([4000, 'half \uFFFD'])
   })
 })
 
-describe('a close frame of the client', () => {
+describe('a close frame from the client', () => {
   test.each([1000, 1001, 1003, 1007, 1011, 1012, 1014, 3000, 4999])(
     '%i is answered with the same code, and reported',
     async (code) => {
@@ -181,7 +181,7 @@ describe('a close frame of the client', () => {
     }
   )
 
-  test('without a code is answered, and reported as 1005', async () => {
+  test('without a code is answered and reported as 1005', async () => {
     const { port, info } = await serveClose()
     const client = await new RawClient(port).open('/ws')
     client.socket.write(clientFrame(8))
@@ -201,7 +201,7 @@ describe('a close frame of the client', () => {
     }
   )
 
-  test('with a payload of one byte is answered with 1002, with a reason that is not UTF-8 with 1007', async () => {
+  test('with a payload of one byte is answered with 1002, and with a reason that is not UTF-8 with 1007', async () => {
     const { port } = await serveClose()
     for (const [payload, code] of [
       [Buffer.from([3]), 1002],

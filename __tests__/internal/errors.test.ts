@@ -7,7 +7,7 @@ afterEach(closeServers)
 
 const all = Object.entries(errors)
 
-test('every error has a code of its own with the package’s prefix, and its name is that code', () => {
+test('every error has its own code: the prefix of the package and its name', () => {
   expect(all.map(([name, Class]) => [name, new Class('a', 'b').code])).toEqual(
     all.map(([name]) => [name, `FST_BLAZE_WS_${name}`])
   )
@@ -30,7 +30,7 @@ test.each([
   ['INVALID_ARGUMENT', TypeError],
   ['OUT_OF_RANGE', RangeError],
   ['INVALID_JSON', SyntaxError]
-] as const)('%s is of the class that JavaScript has for it', (name, Class) => {
+] as const)('%s is an instance of the matching built-in error class', (name, Class) => {
   expect(new errors[name]('a', 'b')).toBeInstanceOf(Class)
 })
 
@@ -40,15 +40,15 @@ test.each([
   ['UNSUPPORTED_VERSION', 426],
   ['ORIGIN_FORBIDDEN', 403],
   ['SHUTTING_DOWN', 503]
-] as const)('%s answers %i', (name, statusCode) => {
+] as const)('%s has status code %i', (name, statusCode) => {
   expect(new errors[name]().statusCode).toBe(statusCode)
 })
 
-test('a CloseError is one of FST_BLAZE_WS_CLOSED', () => {
+test('a CloseError is an instance of errors.CLOSED', () => {
   expect(new CloseError({ code: 1000, reason: '', wasClean: true })).toBeInstanceOf(errors.CLOSED)
 })
 
-test('an error handler of the application can tell the refusals by their code', async () => {
+test('an error handler of the application can tell refusals apart by their code', async () => {
   const codes: unknown[] = []
   const { ws, http } = await startServer((app) => {
     app.setErrorHandler((error: { code?: string; statusCode?: number }, _request, reply) => {
@@ -62,7 +62,7 @@ test('an error handler of the application can tell the refusals by their code', 
   expect(codes).toEqual(['FST_BLAZE_WS_ORIGIN_FORBIDDEN', 'FST_BLAZE_WS_UPGRADE_REQUIRED'])
 })
 
-test('a second read while one waits rejects with CONCURRENT_READ, and the first is not disturbed', async () => {
+test('a second read while one waits rejects with CONCURRENT_READ and does not disturb the first', async () => {
   const { ws } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => {
       const first = ws.readMessage()

@@ -5,11 +5,11 @@ import { closeServers, connect, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 
-// Fastify fails a start or a close whose hooks take longer than its `pluginTimeout`.
+// Fastify fails a start or a close if its hooks take longer than `pluginTimeout`.
 
 const never = new Promise<never>(() => {})
 
-/** A broker whose engine takes everything and answers nothing; a method in `answers` is that of a memory broker. */
+/** A broker whose engine accepts every call and never answers; the methods in `answers` are those of a memory broker. */
 function silentBroker(...answers: (keyof Broker)[]): Broker {
   const working = memoryBroker()
   const silent = Object.fromEntries(
@@ -24,12 +24,12 @@ function silentBroker(...answers: (keyof Broker)[]): Broker {
   return { ...silent, ...real } as unknown as Broker
 }
 
-describe('a server whose engine does not answer starts', () => {
+describe('a server starts even if its engine does not answer', () => {
   test.each<[string, FastifyServerOptions, (keyof Broker)[]]>([
     ['with a short pluginTimeout', { pluginTimeout: 300 }, ['close']],
-    ['with one just under our own patience', { pluginTimeout: 1_999 }, ['close']],
-    ['with none', { pluginTimeout: 0 }, ['close']],
-    ['where it answers, and takes no subscription', { pluginTimeout: 300 }, ['check', 'publish', 'close']]
+    ['with a pluginTimeout just under our own timeout', { pluginTimeout: 1_999 }, ['close']],
+    ['without a pluginTimeout', { pluginTimeout: 0 }, ['close']],
+    ['if it answers a check, but no subscription', { pluginTimeout: 300 }, ['check', 'publish', 'close']]
   ])('%s', async (_, fastify, answers) => {
     const { app, ws } = await startServer(
       (instance) => {
@@ -47,12 +47,12 @@ describe('a server whose engine does not answer starts', () => {
   })
 })
 
-test('a broker that never closes does not hold up app.close()', async () => {
+test('app.close() does not wait for a broker that never closes', async () => {
   const { app } = await startServer(() => {}, { fastify: { pluginTimeout: 300 }, hub: { broker: silentBroker() } })
   await app.close()
 })
 
-test('app.close() takes the time that shutdown allows, whatever pluginTimeout is, and in the same order', async () => {
+test('app.close() may take as long as shutdown allows, even beyond pluginTimeout, and keeps the order of hooks', async () => {
   const order: string[] = []
   const { app, ws, logs } = await startServer(
     async (instance) => {
@@ -63,7 +63,7 @@ test('app.close() takes the time that shutdown allows, whatever pluginTimeout is
       })
       instance.webSocket('/stuck', () => never)
       instance.addHook('preClose', async () => void order.push('preClose of another'))
-      // It closes a database, say, which handlers still need.
+      // Stands for a hook that closes a database that handlers still need.
       instance.addHook('onClose', async () => {
         const open = await promisify(instance.server.getConnections.bind(instance.server))()
         order.push(`onClose of another, ${open} connections`)

@@ -40,7 +40,7 @@ const remoteOf = async (url: string, headers: Record<string, string>) =>
 
 const warnings = (logs: LogLine[]) => logs.filter(({ level, msg }) => level === 40 && msg.includes('checkOrigin'))
 
-/** What `register` rejects with. */
+/** The error that `register` rejects with. */
 async function registrationError(
   options: unknown,
   before?: (app: FastifyInstance) => unknown
@@ -58,7 +58,7 @@ async function registrationError(
 }
 
 describe('registration', () => {
-  test('decorates the server with the hub and the two ways to add a route', async () => {
+  test('decorates the server with the hub and both methods that add a route', async () => {
     const { app } = await startServer(() => {})
     expect(app.wsHub).toBeInstanceOf(WebSocketHub)
     expect(app.webSocket).toBeInstanceOf(Function)
@@ -66,7 +66,7 @@ describe('registration', () => {
     expect(app.hasPlugin('fastify-blaze-ws')).toBe(true)
   })
 
-  test('children share the hub and get connections of the class that is exported', async () => {
+  test('child instances share the hub and get connections of the exported class', async () => {
     let isOfClass = false
     const { app, ws } = await startServer(async (app) => {
       await app.register(async (child) => {
@@ -83,14 +83,14 @@ describe('registration', () => {
     expect(isOfClass).toBe(true)
   })
 
-  test('twice on the same instance is an error', async () => {
+  test('fails if registered twice on the same instance', async () => {
     const app = Fastify()
     await app.register(blazeWs)
     await expect(app.register(blazeWs).ready()).rejects.toMatchObject({ code: 'FST_BLAZE_WS_ALREADY_REGISTERED' })
     await app.close()
   })
 
-  test('again in a child context is an error, and the other way round', async () => {
+  test('fails if registered again in a child, or in two siblings', async () => {
     const app = Fastify()
     await app.register(blazeWs)
     app.register(async (child) => {
@@ -110,7 +110,7 @@ describe('registration', () => {
     await other.close()
   })
 
-  test('servers of one process know nothing of each other', async () => {
+  test('servers in one process are independent of each other', async () => {
     const [a, b] = await Promise.all(
       [1, 2].map((n) =>
         startServer((app) => {
@@ -123,7 +123,7 @@ describe('registration', () => {
     expect(a?.app.wsHub).not.toBe(b?.app.wsHub)
   })
 
-  test('options may come from a function, and Fastify’s own are passed over', async () => {
+  test('options may come from a function, and Fastify’s own options are ignored', async () => {
     const app = Fastify()
     await app.register(blazeWs, () => ({ config: { maxMessageSize: 10 } }))
     await app.close()
@@ -158,24 +158,24 @@ describe('registration', () => {
     [{ websocket: { options: 1 } }, 'websocket.options', 'object'],
     [{ websocket: { options: { port: 3000 } } }, 'websocket.options.port', "Fastify's server"],
     [{ websocket: { options: { noServer: true } } }, 'websocket.options.noServer', "Fastify's server"]
-  ])('%j: the error names %s and what is allowed', async (options, named, allowed) => {
+  ])('%j: the error names %s and the allowed values', async (options, named, allowed) => {
     const error = await registrationError(options)
     expect(error).toMatchObject({ code: 'FST_BLAZE_WS_INVALID_OPTION' })
     expect(error.message).toContain(`"${named}"`)
     expect(error.message).toContain(allowed)
   })
 
-  test('options that are undefined count as left out', async () => {
+  test('undefined options count as omitted', async () => {
     const options = { config: undefined, shutdown: { grace: undefined }, hub: undefined, websocket: undefined }
     expect((await registrationError(options)).message).toBe('it was registered')
   })
 })
 
-describe('beside @fastify/websocket', () => {
+describe('together with @fastify/websocket', () => {
   test.each([
     ['registered by the application before us', (app: FastifyInstance) => app.register(websocket)],
     ['registered by us', undefined]
-  ])('%s: its routes and ours work side by side', async (_how, before) => {
+  ])('%s: its routes and ours both work', async (_how, before) => {
     const { ws, http } = await startServer(
       async (app) => {
         await app.register(plain)
@@ -197,7 +197,7 @@ describe('beside @fastify/websocket', () => {
     }
   })
 
-  test('options.websocket is passed to it, and touches only its routes', async () => {
+  test('options.websocket is passed to it, and affects only its routes', async () => {
     const errorHandler = jest.fn((_error: Error, socket: WebSocket) => socket.close(1011))
     const { ws } = await startServer(
       async (app) => {
@@ -220,7 +220,7 @@ describe('beside @fastify/websocket', () => {
     expect(await ours.next()).toBe('more than ten bytes')
   })
 
-  test('options.websocket is refused where it would have no effect', async () => {
+  test('options.websocket is refused if it would have no effect', async () => {
     const error = await registrationError({ websocket: { options: {} } }, (app) => app.register(websocket))
     expect(error).toMatchObject({
       code: 'FST_BLAZE_WS_INVALID_OPTION',
@@ -228,7 +228,7 @@ describe('beside @fastify/websocket', () => {
     })
   })
 
-  test("verifyClient of the application's own server holds for its routes", async () => {
+  test("verifyClient of the application's own registration applies to its routes", async () => {
     const { ws } = await startServer(
       async (app) => {
         await app.register(plain)
@@ -244,7 +244,7 @@ describe('beside @fastify/websocket', () => {
     await connect(ws('/plain'), [], { headers: { 'x-ok': '1' } })
   })
 
-  test('its connections are closed with the server, too', async () => {
+  test('its connections also close with the server', async () => {
     const { app, ws } = await startServer(plain)
     const client = await connect(ws('/plain'))
     await app.close()
@@ -253,7 +253,7 @@ describe('beside @fastify/websocket', () => {
 })
 
 describe('injectWS', () => {
-  test('reaches a route without a server that listens', async () => {
+  test('reaches a route without a listening server', async () => {
     const app = Fastify()
     await app.register(blazeWs)
     app.webSocket('/rooms/:room', async (ws, request) => {
@@ -281,7 +281,7 @@ describe('injectWS', () => {
     await app.close()
   })
 
-  test('rejects with the status of a refusal', async () => {
+  test('rejects with the status if the upgrade is refused', async () => {
     const app = Fastify()
     await app.register(blazeWs)
     app.webSocket('/ws', echo, { preHandler: async (_request, reply) => reply.code(401).send() })
@@ -291,42 +291,45 @@ describe('injectWS', () => {
     await app.close()
   })
 
-  test.each([false, true])('has what hooks expect of a request (@fastify/websocket before: %s)', async (isShared) => {
-    const seen: unknown[] = []
-    const app = Fastify({ handlerTimeout: 5000, trustProxy: true })
-    if (isShared) await app.register(websocket)
-    await app.register(blazeWs)
-    app.addHook('onTimeout', (_request, _reply, done) => done())
-    app.addHook('onRequestAbort', (_request, done) => done())
-    app.addHook('preParsing', async (_request, _reply, payload) => {
-      for await (const chunk of payload) seen.push(chunk)
-    })
-    app.addHook('preHandler', async (request) => {
-      seen.push(
-        request.signal.aborted,
-        request.ip,
-        request.host,
-        request.protocol,
-        request.headers['sec-websocket-version']
-      )
-    })
-    app.webSocket('/ws', echo)
-    await plain(app)
-    await app.ready()
-    for (const [path, answer] of [
-      ['/ws', 'hello'],
-      ['/plain', 'plain hello']
-    ] as const) {
-      const client = await app.injectWS(path, { headers: { 'X-Forwarded-For': '192.0.2.1' } })
-      client.send('hello')
-      expect(String((await once(client, 'message'))[0])).toBe(answer)
-      expect(seen.splice(0)).toEqual([expect.any(Boolean), '192.0.2.1', 'localhost:80', 'http', '13'])
-      client.terminate()
+  test.each([false, true])(
+    'gives hooks a complete request (@fastify/websocket registered before: %s)',
+    async (isShared) => {
+      const seen: unknown[] = []
+      const app = Fastify({ handlerTimeout: 5000, trustProxy: true })
+      if (isShared) await app.register(websocket)
+      await app.register(blazeWs)
+      app.addHook('onTimeout', (_request, _reply, done) => done())
+      app.addHook('onRequestAbort', (_request, done) => done())
+      app.addHook('preParsing', async (_request, _reply, payload) => {
+        for await (const chunk of payload) seen.push(chunk)
+      })
+      app.addHook('preHandler', async (request) => {
+        seen.push(
+          request.signal.aborted,
+          request.ip,
+          request.host,
+          request.protocol,
+          request.headers['sec-websocket-version']
+        )
+      })
+      app.webSocket('/ws', echo)
+      await plain(app)
+      await app.ready()
+      for (const [path, answer] of [
+        ['/ws', 'hello'],
+        ['/plain', 'plain hello']
+      ] as const) {
+        const client = await app.injectWS(path, { headers: { 'X-Forwarded-For': '192.0.2.1' } })
+        client.send('hello')
+        expect(String((await once(client, 'message'))[0])).toBe(answer)
+        expect(seen.splice(0)).toEqual([expect.any(Boolean), '192.0.2.1', 'localhost:80', 'http', '13'])
+        client.terminate()
+      }
+      await app.close()
     }
-    await app.close()
-  })
+  )
 
-  test('takes the address of the client from the socket that it is given', async () => {
+  test('uses the client address of the given socket', async () => {
     const app = Fastify()
     await app.register(rateLimit, { max: 1 })
     await app.register(blazeWs)
@@ -380,7 +383,7 @@ describe('injectWS', () => {
 })
 
 describe('while the server closes', () => {
-  /** Begins to close a server that cannot be done before `end`, because a client does not answer the closing handshake. */
+  /** Starts closing a server; it cannot finish before `end`, because a client does not answer the closing handshake. */
   async function closeSlowly({ app, ws }: TestServer): Promise<{ end: () => Promise<void> }> {
     const open = await connect(ws('/open'))
     await open.next()
@@ -404,7 +407,7 @@ describe('while the server closes', () => {
     })
   }
 
-  test('an upgrade whose hook still runs when the close begins gets 503', async () => {
+  test('an upgrade gets 503 if its hook still runs when the close begins', async () => {
     const [hook, release] = [new EventEmitter(), new EventEmitter()]
     const handler = jest.fn()
     const server = await startServer((app) => {
@@ -427,7 +430,7 @@ describe('while the server closes', () => {
     await end()
   })
 
-  test('an upgrade on a connection from before gets 503', async () => {
+  test('an upgrade on a TCP connection opened earlier gets 503', async () => {
     const server = await startServer((app) => {
       addOpenRoute(app)
       app.webSocket('/ws', echo)
@@ -440,7 +443,7 @@ describe('while the server closes', () => {
     await end()
   })
 
-  test('an upgrade on a new connection gets 503 as long as there are connections to wait for', async () => {
+  test('an upgrade on a new TCP connection gets 503 while the server waits for other connections', async () => {
     const server = await startServer((app) => {
       addOpenRoute(app)
       app.webSocket('/ws', echo)
@@ -484,7 +487,7 @@ describe('addresses', () => {
     .flat()
     .some((entry) => entry?.address === '::1')
   const describeIPv6 = hasIPv6 ? describe : describe.skip
-  describeIPv6('of IPv6 (skipped where the machine has no ::1)', () => {
+  describeIPv6('of IPv6 (skipped if the machine has no ::1)', () => {
     test('are [ip]:port', async () => {
       const { port } = await startServer(
         (app) => {
@@ -499,7 +502,7 @@ describe('addresses', () => {
     })
   })
 
-  test('a Unix socket has no addresses, and works', async () => {
+  test('a Unix socket works without addresses', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'ws-'))
     const path = join(directory, 'server.sock')
     const app = Fastify()
@@ -516,7 +519,7 @@ describe('addresses', () => {
   })
 })
 
-test('TLS: wss:// works, and is closed with the server', async () => {
+test('TLS: wss:// works, and closes with the server', async () => {
   const { app, port } = await startServer(
     (app) => {
       app.webSocket('/ws', async (ws) => {
@@ -552,7 +555,7 @@ describe('the warning about origins', () => {
     expect(warnings(logs)).toHaveLength(1)
   })
 
-  test('names the routes that it is about, with their prefixes, in one line of bounded length', async () => {
+  test('names the affected routes, with their prefixes, in one line of limited length', async () => {
     process.env['NODE_ENV'] = 'production'
     const { logs } = await startServer(async (app) => {
       app.webSocket('/a', echo)
@@ -573,7 +576,7 @@ describe('the warning about origins', () => {
     expect(line?.msg.length).toBeLessThan(1_200)
   })
 
-  test('is not logged where every route checks', async () => {
+  test('is not logged if every route checks the origin', async () => {
     process.env['NODE_ENV'] = 'production'
     const { logs } = await startServer(
       (app) => {
@@ -587,7 +590,7 @@ describe('the warning about origins', () => {
     expect([...warnings(logs), ...warnings(other.logs)]).toEqual([])
   })
 
-  test('is not logged elsewhere', async () => {
+  test('is not logged outside production', async () => {
     process.env['NODE_ENV'] = 'test'
     const { logs } = await startServer((app) => {
       app.webSocketWithConfig('/a', echo, defaultWebSocketConfig())
@@ -602,7 +605,7 @@ describe('the warning about origins', () => {
   })
 })
 
-test('a server of its own (serverFactory) is served as well', async () => {
+test('works on a custom server (serverFactory)', async () => {
   const { createServer } = await import('node:http')
   const { ws } = await startServer(
     (app) => {

@@ -10,7 +10,7 @@ afterEach(closeServers)
 const untilGone = (ws: WebSocketConnection): Promise<void> =>
   new Promise((resolve) => ws.signal.addEventListener('abort', () => resolve()))
 
-test('a reply to a message that is being handled goes out, then the close frame', async () => {
+test('replies to messages in progress go out before the close frame', async () => {
   let replying: () => void = () => {}
   const { app, ws } = await startServer((instance) => {
     instance.webSocket('/ws', async (ws) => {
@@ -37,7 +37,7 @@ test('a reply to a message that is being handled goes out, then the close frame'
   await closing
 })
 
-test('a read that waits is woken with 1001 while the connection can still be written to', async () => {
+test('a waiting read rejects with 1001 while the connection still accepts writes', async () => {
   const seen: unknown[] = []
   const { app, ws, logs } = await startServer((instance) => {
     instance.webSocket('/read', async (ws) => {
@@ -59,7 +59,7 @@ test('a read that waits is woken with 1001 while the connection can still be wri
   expect(logs.filter(({ level }) => level >= 40)).toEqual([])
 })
 
-test('code, reason and message of the options; registered with a hub or not', async () => {
+test('uses the code, reason and message of the options, for connections in and outside the hub', async () => {
   const shutdown: ShutdownOptions = { code: 1012, reason: 'restart', message: 'back in a minute', grace: 10 }
   const { app, ws } = await startServer(
     (instance) => {
@@ -82,7 +82,7 @@ test('code, reason and message of the options; registered with a hub or not', as
   }
 })
 
-test('after the grace time handlers are not waited for, after the timeout clients are not', async () => {
+test('stops waiting for handlers after grace, and for clients after timeout', async () => {
   const { app, port } = await startServer((instance) => void instance.webSocket('/ws', () => new Promise(() => {})), {
     shutdown: { grace: 50, timeout: 150 }
   })
@@ -93,7 +93,7 @@ test('after the grace time handlers are not waited for, after the timeout client
   expect(await mute.closeCode()).toBe(1001)
 })
 
-test('a server without connections closes at once, also before it was ready', async () => {
+test('a server without connections closes at once, even before it is ready', async () => {
   const { app } = await startServer(() => {})
   await app.close()
   const unused = Fastify()
@@ -101,7 +101,7 @@ test('a server without connections closes at once, also before it was ready', as
   await unused.close()
 })
 
-test('new upgrades get 503, also those whose hooks still run', async () => {
+test('new upgrades get 503, even if their hooks are still running', async () => {
   let release: () => void = () => {}
   let opened = 0
   let hasBegun = false
@@ -135,7 +135,7 @@ test('new upgrades get 503, also those whose hooks still run', async () => {
   expect(opened).toBe(0)
 })
 
-test('connections that reset during the shutdown do not hold it up', async () => {
+test('connections that reset during the shutdown do not delay it', async () => {
   const { app, port } = await startServer((instance) => void instance.webSocket('/ws', untilGone), {
     shutdown: { grace: 20 }
   })
@@ -152,7 +152,7 @@ test('connections that reset during the shutdown do not hold it up', async () =>
   await closing
 })
 
-test('a plain request on a kept-alive connection gets 503 or an end, never a hanging answer', async () => {
+test('a plain request during the shutdown gets 503 and does not hang', async () => {
   const { app, port } = await startServer((instance) => void instance.webSocket('/ws', untilGone), {
     shutdown: { grace: 50 }
   })

@@ -22,7 +22,7 @@ afterAll(() => {
   process.off('uncaughtException', note)
 })
 
-/** The lines that say that a handler failed. */
+/** The log lines about failed handlers. */
 function failures(logs: LogLine[]): LogLine[] {
   return logs.filter(({ msg }) => msg === 'websocket handler failed')
 }
@@ -76,7 +76,7 @@ test.each<[string, Handler, number, string]>([
     'internal error'
   ],
   [
-    'rejects with a code of its own',
+    'rejects with its own close code',
     async () => {
       throw Object.assign(new Error('not you'), { closeCode: 1008, reason: 'not you' })
     },
@@ -84,7 +84,7 @@ test.each<[string, Handler, number, string]>([
     'not you'
   ],
   [
-    'rejects with a code of an application',
+    'rejects with an application close code',
     async () => {
       throw Object.assign(new Error('x'), { closeCode: 4400 })
     },
@@ -130,7 +130,7 @@ test('bad JSON that the handler does not catch closes with 1007', async () => {
 test.each<[string, (client: RawClient) => void]>([
   ['is reset', (client) => client.reset()],
   ['ends', (client) => void client.socket.end()]
-])('a client that %s is no error of a handler that reads, writes or waits', async (_name, leave) => {
+])('a client that %s does not make a handler that reads, writes or waits fail', async (_name, leave) => {
   let settled = 0
   const handlers: Handler[] = [
     async (ws) => void (await ws.readMessage()),
@@ -166,7 +166,7 @@ test.each<[string, (client: RawClient) => void]>([
   expect(failures(logs)).toEqual([])
 })
 
-test('writes that nobody awaits, before and after the close, end nothing', async () => {
+test('unawaited writes before and after the close cause no unhandled rejection', async () => {
   let connection: WebSocketConnection | undefined
   const { url } = await serve(async (ws) => {
     connection = ws
@@ -185,7 +185,7 @@ test('writes that nobody awaits, before and after the close, end nothing', async
   connection?.terminate()
 })
 
-test('a handler that never returns keeps only its own connection', async () => {
+test('a handler that never returns blocks no other connection', async () => {
   const { port, url } = await serve(() => new Promise(() => {}))
   await connect(url)
   const healthy = await connect(`ws://127.0.0.1:${port}/healthy`)
@@ -193,12 +193,12 @@ test('a handler that never returns keeps only its own connection', async () => {
   expect(await healthy.next()).toBe('echo')
 })
 
-test('a handler that catches the end itself and returns is no error', async () => {
+test('a handler that catches the close and returns is not logged as failed', async () => {
   const { url, logs } = await serve(async (ws) => {
     try {
       await ws.readMessage()
     } catch {
-      // It is gone.
+      // The client has left.
     }
   })
   const client = await connect(url)
@@ -207,7 +207,7 @@ test('a handler that catches the end itself and returns is no error', async () =
   expect(failures(logs)).toEqual([])
 })
 
-test('a failure behind the end of the connection is logged', async () => {
+test('logs a handler that fails after the connection has ended', async () => {
   const { url, logs } = await serve(async (ws) => {
     for await (const _message of ws);
     throw new Error('while tidying up')
@@ -218,7 +218,7 @@ test('a failure behind the end of the connection is logged', async () => {
   expect(failures(logs)[0]).toMatchObject({ err: { message: 'while tidying up' } })
 })
 
-test('state: ids are unique, locals are kept, headers and query are read', async () => {
+test('state: ids are unique, locals are kept, and headers and query are readable', async () => {
   const ids = new Set<string>()
   const { url } = await serve(async (ws) => {
     ids.add(ws.id)

@@ -27,10 +27,10 @@ const answer = (text: string) => (ws: WebSocketConnection) => ws.writeText(text)
 const params = (ws: WebSocketConnection): Promise<void> =>
   ws.writeJSON([ws.request.routeOptions.url, ws.request.params])
 
-/** A hook that leaves its name on the request. */
+/** A hook that adds its name to the trace of the request. */
 const mark = (name: string) => async (request: FastifyRequest) => void (request.trace ??= []).push(name)
 
-/** The status that refuses an upgrade. */
+/** The status that answers an upgrade: 101 if it is accepted. */
 async function refusal(url: string, headers: Record<string, string> = {}): Promise<number> {
   try {
     const client = await connect(url, [], { headers })
@@ -66,7 +66,7 @@ describe('webSocket()', () => {
     expect(await (await connect(ws('/ws'))).next()).toBe('ann')
   })
 
-  test('both return the instance, to be chained', async () => {
+  test('both return the instance, so calls can be chained', async () => {
     const { ws } = await startServer((app) => {
       app.webSocket('/a', echo).webSocketWithConfig('/b', echo).webSocket('/c', {}, echo)
     })
@@ -88,7 +88,7 @@ describe('webSocket()', () => {
     expect((await client.close()).code).toBe(1009)
   })
 
-  test('`this` is the instance the route was added to, in the handler as in a plain one', async () => {
+  test('`this` is the instance of the route, in WebSocket handlers as in plain ones', async () => {
     const { ws, http } = await startServer(async (app) => {
       await app.register(async (child) => {
         child.decorate('greeting', 'hello from the child')
@@ -109,7 +109,7 @@ describe('webSocket()', () => {
     expect(await (await fetch(http('/ws'))).text()).toBe('hello from the child')
   })
 
-  test('the handler gets the request of the upgrade, which is also ws.request', async () => {
+  test('the handler gets the upgrade request, which is also ws.request', async () => {
     let isSame = false
     const { ws } = await startServer((app) => {
       app.webSocket('/rooms/:room', async (ws, request) => {
@@ -149,14 +149,14 @@ describe('webSocket()', () => {
     expect(app.printRoutes()).toContain('ws (GET, HEAD)')
   })
 
-  test('a path that is taken is refused as by Fastify', async () => {
+  test('a duplicate path is refused by Fastify', async () => {
     await startServer((app) => {
       app.webSocket('/ws', echo)
       expect(() => app.webSocket('/ws', echo)).toThrow(expect.objectContaining({ code: 'FST_ERR_DUPLICATED_ROUTE' }))
     })
   })
 
-  test('a route cannot be added once the server listens', async () => {
+  test('a route cannot be added after the server listens', async () => {
     const { app } = await startServer(() => {})
     expect(() => app.webSocket('/late', echo)).toThrow(
       expect.objectContaining({ code: 'FST_ERR_INSTANCE_ALREADY_LISTENING' })
@@ -178,7 +178,7 @@ describe('a handler that fails', () => {
         throw new Error('secret detail')
       }
     ]
-  ])('%s: logged once, closed with 1011, and the client is not told the error', async (_how, handler) => {
+  ])('%s: the error is logged once, and the client gets only 1011', async (_how, handler) => {
     const { ws, logs } = await startServer((app) => {
       app.webSocket('/ws', handler)
     })
@@ -188,18 +188,21 @@ describe('a handler that fails', () => {
     ])
   })
 
-  test.each([undefined, null, 'a string', 42])('throws %p: closed with 1011, and the server lives', async (thrown) => {
-    const { ws } = await startServer((app) => {
-      app.webSocket('/ws', () => {
-        throw thrown
+  test.each([undefined, null, 'a string', 42])(
+    'throws %p: the connection closes with 1011, and the server keeps running',
+    async (thrown) => {
+      const { ws } = await startServer((app) => {
+        app.webSocket('/ws', () => {
+          throw thrown
+        })
+        app.webSocket('/echo', echo)
       })
-      app.webSocket('/echo', echo)
-    })
-    expect((await (await connect(ws('/ws'))).close()).code).toBe(1011)
-    expect(await refusal(ws('/echo'))).toBe(101)
-  })
+      expect((await (await connect(ws('/ws'))).close()).code).toBe(1011)
+      expect(await refusal(ws('/echo'))).toBe(101)
+    }
+  )
 
-  test('an error with a close code of its own closes with it, and with its reason where it has one', async () => {
+  test('an error with its own close code closes with that code, and with its reason if it has one', async () => {
     const { ws } = await startServer((app) => {
       app.webSocket('/plain', () => {
         throw Object.assign(new Error('detail for the log'), { closeCode: 1008 })
@@ -228,7 +231,7 @@ describe('a handler that fails', () => {
     }
   )
 
-  test('that the peer went away is not an error', async () => {
+  test('does not log an error if the client goes away', async () => {
     let failedWith: unknown
     const { ws, logs } = await startServer((app) => {
       app.webSocket('/ws', async (ws) => {
@@ -248,7 +251,7 @@ describe('a handler that fails', () => {
     expect(logs.filter(({ level }) => level >= 40)).toEqual([])
   })
 
-  test('a write that is not awaited and fails ends nothing', async () => {
+  test('unawaited calls that fail do not affect the server', async () => {
     const { ws, logs } = await startServer((app) => {
       app.webSocket('/gone', async (ws) => {
         await ws.readMessage().catch(() => {})
@@ -275,7 +278,7 @@ describe('a handler that fails', () => {
 describe('hooks before the upgrade', () => {
   const kinds = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
 
-  test('all kinds run, of the instance, its parents and the route, in order', async () => {
+  test('all kinds of hooks of the parents, the instance and the route run in order', async () => {
     const { ws } = await startServer(async (app) => {
       for (const kind of kinds) app.addHook(kind as 'onRequest', mark(`root ${kind}`))
       await app.register(async (child) => {
@@ -316,7 +319,7 @@ describe('hooks before the upgrade', () => {
     expect(JSON.parse(Buffer.concat(await response.toArray()).toString())).toEqual({ error: 'who are you?' })
   })
 
-  test('a hook with a callback, one that throws, and one with an error of its own', async () => {
+  test('a hook can pass or fail with a callback, or throw', async () => {
     const { ws } = await startServer((app) => {
       app.webSocket('/callback', echo, {
         preHandler: (_request, _reply, done) => done(Object.assign(new Error('no'), { statusCode: 402 }))
@@ -345,7 +348,7 @@ describe('hooks before the upgrade', () => {
     expect(await refusal(ws('/ws'))).toBe(418)
   })
 
-  test('hooks of one route are not those of another', async () => {
+  test('hooks of one route do not run for another', async () => {
     const { ws } = await startServer(async (app) => {
       await app.register(
         async (api) => {
@@ -360,7 +363,7 @@ describe('hooks before the upgrade', () => {
     expect(await refusal(ws('/chat'))).toBe(101)
   })
 
-  test('the options given are not changed', async () => {
+  test('does not change the given options', async () => {
     const options: WebSocketRouteOptions = Object.freeze({
       preHandler: Object.freeze([async () => {}]) as unknown as [],
       config: Object.freeze({})
@@ -375,7 +378,7 @@ describe('hooks before the upgrade', () => {
 })
 
 describe("Fastify's route options", () => {
-  test('schema: params, query and headers that do not match answer 400, and are coerced where they do', async () => {
+  test('schema: invalid params, query or headers get 400, and valid ones are coerced', async () => {
     const { ws } = await startServer((app) => {
       app.webSocket(
         '/rooms/:id',
@@ -419,7 +422,7 @@ describe("Fastify's route options", () => {
     expect(await refusal(ws('/version'), { 'accept-version': '3.x' })).toBe(404)
   })
 
-  test('config is on the request', async () => {
+  test('config: is available on the request', async () => {
     const { ws } = await startServer((app) => {
       app.webSocket('/ws', async (ws, request) => ws.writeJSON(request.routeOptions.config), {
         config: { role: 'admin' }
@@ -428,7 +431,7 @@ describe("Fastify's route options", () => {
     expect(JSON.parse(await (await connect(ws('/ws'))).next())).toMatchObject({ role: 'admin', url: '/ws' })
   })
 
-  test("logLevel is that of the route's requests", async () => {
+  test('logLevel: applies to the requests of the route', async () => {
     const { ws, logs } = await startServer((app) => {
       app.webSocket('/silent', { logLevel: 'error' }, (ws) => {
         ws.context().log.info('from the handler')
@@ -453,7 +456,7 @@ describe("Fastify's route options", () => {
     expect(await refusal(ws('/files/x.json'))).toBe(404)
   })
 
-  test('prefix: nested groups, and a path that is empty', async () => {
+  test('prefix: works for nested groups and for an empty path', async () => {
     const { ws } = await startServer(async (app) => {
       await app.register(
         async (api) => {
@@ -475,15 +478,15 @@ describe("Fastify's route options", () => {
   })
 })
 
-describe('a request that is no upgrade', () => {
-  test('gets 426 that names the protocol', async () => {
+describe('a request that is not an upgrade', () => {
+  test('gets 426 with the protocol in Upgrade', async () => {
     const { port } = await startServer((app) => {
       app.webSocket('/ws', echo)
     })
     const request = httpRequest({ port, path: '/ws' }).end()
     const [response] = (await once(request, 'response')) as [IncomingMessage]
     expect(response.statusCode).toBe(426)
-    // RFC 9110, 7.8: who sends Upgrade must also send it as an option of Connection.
+    // RFC 9110, 7.8: a sender of Upgrade must also send it as an option of Connection.
     expect(response.headers.upgrade).toBe('websocket')
     expect(response.headers.connection?.toLowerCase()).toContain('upgrade')
     expect(JSON.parse(Buffer.concat(await response.toArray()).toString())).toMatchObject({
@@ -492,7 +495,7 @@ describe('a request that is no upgrade', () => {
     })
   })
 
-  test('is answered by routeOptions.handler where there is one, and the upgrade still works', async () => {
+  test('is answered by routeOptions.handler if there is one, and upgrades still work', async () => {
     const { ws, http } = await startServer((app) => {
       app.webSocket('/both', echo, { handler: async (request) => ({ plain: request.method }) })
       app.webSocket('/reply', { handler: (_request, reply) => void reply.code(201).send('sent') }, echo)
@@ -504,7 +507,7 @@ describe('a request that is no upgrade', () => {
     expect(await client.next()).toBe('x')
   })
 
-  test('HEAD answers as GET without a body', async () => {
+  test('HEAD answers like GET, without a body', async () => {
     const { http } = await startServer((app) => {
       app.webSocket('/ws', echo)
       app.webSocket('/both', echo, { handler: async () => 'twelve bytes' })
@@ -516,7 +519,7 @@ describe('a request that is no upgrade', () => {
     expect([answered.status, answered.headers.get('content-length'), await answered.text()]).toEqual([200, '12', ''])
   })
 
-  test('its hooks run, and checkOrigin does not', async () => {
+  test('runs its hooks, but not checkOrigin', async () => {
     const checkOrigin = jest.fn(() => false)
     const { http } = await startServer((app) => {
       app.webSocketWithConfig(
@@ -532,7 +535,7 @@ describe('a request that is no upgrade', () => {
     expect(checkOrigin).not.toHaveBeenCalled()
   })
 
-  test('other methods are not found, as on any GET route', async () => {
+  test('other methods get 404, as on any GET route', async () => {
     const { http } = await startServer((app) => {
       app.webSocket('/ws', echo)
       app.post('/ws', async () => 'posted')
@@ -541,7 +544,7 @@ describe('a request that is no upgrade', () => {
     expect((await fetch(http('/ws'), { method: 'PUT' })).status).toBe(404)
   })
 
-  test('a 426 leaves the keep-alive connection for the next request', async () => {
+  test('a 426 keeps the keep-alive connection open for the next request', async () => {
     const { port } = await startServer((app) => {
       app.webSocket('/ws', echo)
     })
@@ -558,7 +561,7 @@ describe('a request that is no upgrade', () => {
   })
 })
 
-describe('arguments that make no route', () => {
+describe('invalid route arguments', () => {
   let app: FastifyInstance
   beforeEach(async () => {
     app = Fastify()
@@ -577,7 +580,7 @@ describe('arguments that make no route', () => {
       /handler of \/ws must be a function, got "echo"/
     ],
     [
-      'a generator',
+      'a generator function',
       () => app.webSocket('/ws', async function* () {} as never),
       /handler of \/ws is a generator function/
     ],
@@ -607,7 +610,7 @@ describe('arguments that make no route', () => {
       /"config": must be an object, got 1/
     ],
     [
-      'options.handler that is no function',
+      'options.handler that is not a function',
       () => app.webSocket('/ws', echo, { handler: 1 as never }),
       /options\.handler of \/ws must be a function, got 1/
     ],
