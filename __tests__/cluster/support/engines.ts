@@ -26,10 +26,16 @@ export function describeWith({ isThere, hint }: Installed, name: string, tests: 
   group(isThere ? name : `${name} [skipped: ${hint}]`, () => tests())
 }
 
-/** A port that nobody listens on, below those that systems give to outgoing connections: no one takes it meanwhile by chance. */
+/** Below the ports that systems give to outgoing connections. Jest's workers have different ones. */
+const FIRST_PORT = 10_000 + ((Number(process.env['JEST_WORKER_ID'] ?? 1) - 1) % 4) * 5_500
+const givenPorts = new Set<number>()
+
+/** A port on which no program listens. It is given once: a server that is about to start may not listen yet. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 22_000)
+    const port = FIRST_PORT + Math.floor(Math.random() * 5_500)
+    if (givenPorts.has(port)) continue
+    givenPorts.add(port)
     const server = createServer().listen(port, '127.0.0.1')
     const isFree = await once(server, 'listening').then(
       () => true,
