@@ -166,7 +166,7 @@ export async function startRedisCluster(
   password: string,
   { replicas = 0, settings = [] as string[] } = {}
 ): Promise<Engine[]> {
-  const nodes = await Promise.all(
+  const started = await Promise.allSettled(
     Array.from({ length: 3 * (1 + replicas) }, async () => {
       const bus = `${await freePort()}`
       const cluster = [
@@ -182,6 +182,13 @@ export async function startRedisCluster(
       return Engine.redis('--requirepass', password, '--masterauth', password, ...cluster, ...settings)
     })
   )
+  const nodes = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  const failed = started.find((one) => one.status === 'rejected')
+  if (failed !== undefined) {
+    // An engine that keeps running would keep the tests from ending.
+    await Promise.all(nodes.map((node) => node.close()))
+    throw failed.reason
+  }
   const [first] = nodes as [Engine]
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
   redisCli(first, password, '--cluster', 'create', ...addresses, '--cluster-yes', '--cluster-replicas', `${replicas}`)
