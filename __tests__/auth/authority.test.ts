@@ -31,12 +31,12 @@ describe('ws.expireAt', () => {
     expect(await client.close()).toEqual({ code: 4401, reason: 'expired' })
   })
 
-  test('at once where the time is over', async () => {
+  test('closes at once if the time is already past', async () => {
     const { ws } = await serve((connection) => connection.expireAt(new Date(0)))
     expect((await (await connect(ws('/ws'))).close()).code).toBe(4401)
   })
 
-  test('later again, or Infinity, keeps it open; what is no time is refused', async () => {
+  test('a later call with Infinity keeps the connection open; an invalid time throws', async () => {
     const errors: unknown[] = []
     const { ws } = await serve((connection) => {
       connection.expireAt(Date.now() + 200)
@@ -57,7 +57,7 @@ describe('ws.expireAt', () => {
     expect(errors).toEqual(Array.from({ length: 6 }, () => 'FST_BLAZE_WS_INVALID_ARGUMENT'))
   })
 
-  test('the clock of the token counts: when the wall clock jumps over the time, it is over', async () => {
+  test('closes when the wall clock jumps past the time', async () => {
     const { ws } = await serve((connection) => connection.expireAt(Date.now() + 60_000))
     const client = await connect(ws('/ws'))
     const real = Date.now
@@ -66,7 +66,7 @@ describe('ws.expireAt', () => {
     spy.mockRestore()
   })
 
-  test('a token of @fastify/jwt opens, a fresh one by message extends, without one it ends', async () => {
+  test('works with @fastify/jwt: a fresh token extends the connection, and it closes when the token expires', async () => {
     interface Claims {
       exp: number
     }
@@ -114,18 +114,18 @@ describe('hub.disconnect', () => {
     return { ...server, hub: wsHub, join }
   }
 
-  test('a user is a room: all connections of one user, and nobody else', async () => {
+  test('closes all connections in the room of one user, and no others', async () => {
     const { hub, join } = await serve()
     const [first, second, other] = [await join('42'), await join('42'), await join('43')]
     expect(hub.disconnect('user:42', 4001, 'banned')).toBe(2)
-    // At once: what is broadcast from now on is not for them.
+    // They leave at once: later broadcasts do not reach them.
     expect([hub.getClientCount(), hub.getRooms()]).toEqual([1, ['user:43']])
     for (const client of [first, second]) expect(await client.close()).toEqual({ code: 4001, reason: 'banned' })
     other.socket.send('still here')
     expect(await other.next()).toBe('still here')
   })
 
-  test('several rooms, a filter, connections, all; 1008 where nothing else is said; unknown rooms are nobody', async () => {
+  test('accepts rooms, a filter or connections; the default code is 1008; an unknown room closes none', async () => {
     const { hub, join } = await serve()
     const clients = new Map<string, Awaited<ReturnType<typeof join>>>()
     for (const user of ['a', 'b', 'c', 'd', 'e']) clients.set(user, await join(user))
@@ -142,7 +142,7 @@ describe('hub.disconnect', () => {
     expect(hub.disconnect([])).toBe(0)
   })
 
-  test('a mistake throws before anyone is closed', async () => {
+  test('an invalid argument throws before any connection is closed', async () => {
     const { hub, join } = await serve()
     await join('a')
     for (const target of [undefined, null, 42, {}, '', ['user:a', 42], () => 'yes', async () => true]) {
@@ -166,7 +166,7 @@ describe('request.refuseWebSocket', () => {
   const refuse = async (request: FastifyRequest): Promise<void> => request.refuseWebSocket(4401, 'token expired')
 
   test.each([true, false])(
-    'in checkOrigin, which then says %s: the close code, no handler and no error in the log',
+    'in checkOrigin that returns %s: the client gets the close code, no handler runs and no error is logged',
     async (isAllowed) => {
       let handled = 0
       const { ws, logs } = await startServer((app) => {
@@ -190,7 +190,7 @@ describe('request.refuseWebSocket', () => {
   }
 
   test.each<Hook>(['onRequest', 'preParsing', 'preValidation', 'preHandler'])(
-    'in %s: the client gets the code and the reason, nothing else runs',
+    'in %s: the client gets the code and the reason, and no later hook or handler runs',
     async (hook) => {
       const { ws, app, later, handler, logs } = await serve((app, later, handler) => {
         app.webSocket('/ws', { [hook]: [refuse, later] }, handler)
@@ -203,7 +203,7 @@ describe('request.refuseWebSocket', () => {
     }
   )
 
-  test('in a hook with a callback that calls it nevertheless, and in one that was there before the plugin', async () => {
+  test('in a hook that still calls its callback, and in a hook added before the plugin', async () => {
     const { ws, later } = await serve(
       (app, later, handler) => {
         const hook = (request: FastifyRequest, _reply: unknown, done: () => void): void => {
@@ -225,7 +225,7 @@ describe('request.refuseWebSocket', () => {
     expect(later).not.toHaveBeenCalled()
   })
 
-  test('the subprotocol of the route is chosen, without which a browser would see nothing; headers of hooks are there', async () => {
+  test('selects the subprotocol of the route, so that a browser sees the close code, even if a hook sets headers', async () => {
     const { ws } = await startServer(async (app) => {
       await app.register(cookie)
       const onRequest = async (request: FastifyRequest, reply: { header(name: string, value: string): unknown }) => {
@@ -239,7 +239,7 @@ describe('request.refuseWebSocket', () => {
     expect(await client.close()).toEqual({ code: 1008, reason: '' })
   })
 
-  test('a { websocket: true } route and a path without a route can be refused, too', async () => {
+  test('refuses a { websocket: true } route and a path without a route', async () => {
     const { ws } = await startServer((app) => {
       app.addHook('onRequest', refuse)
       app.get('/plain', { websocket: true }, (socket) => socket.send('welcome'))
@@ -247,7 +247,7 @@ describe('request.refuseWebSocket', () => {
     for (const path of ['/plain', '/nowhere']) expect((await (await connect(ws(path))).close()).code).toBe(4401)
   })
 
-  test('a plain request gets 426, a broken handshake 400, and a code that cannot be sent is a failure of the hook', async () => {
+  test('a plain request gets 426, a broken handshake 400, and an invalid close code 500', async () => {
     const { http, ws, port } = await startServer((app) => {
       app.webSocket('/ws', { onRequest: refuse }, echo)
       app.webSocket('/wrong', { onRequest: async (request) => request.refuseWebSocket(1006) }, echo)
@@ -259,7 +259,7 @@ describe('request.refuseWebSocket', () => {
     await expect(connect(ws('/wrong'))).rejects.toThrow('500')
   })
 
-  test('once the handshake is over it throws; the handler says ws.close()', async () => {
+  test('throws after the handshake', async () => {
     const errors: unknown[] = []
     const { ws } = await startServer((app) => {
       app.webSocket('/ws', async (connection, request) => {
@@ -277,7 +277,7 @@ describe('request.refuseWebSocket', () => {
     expect(errors).toEqual(['FST_BLAZE_WS_NOT_UPGRADING'])
   })
 
-  test('a client that does not close is dropped in time, and app.close() does not wait for it', async () => {
+  test('drops a client that does not close, and app.close() does not wait for it', async () => {
     const { app, port } = await serve(
       (app, _later, handler) => void app.webSocket('/ws', { onRequest: refuse }, handler)
     )

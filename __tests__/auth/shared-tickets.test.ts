@@ -9,7 +9,7 @@ import { closeServers, connect, startServer } from '../support/server.ts'
 import { read } from '../docs/support/markdown.ts'
 import { describeWith, Engine, freePort, REDIS, redisCli } from '../cluster/support/engines.ts'
 
-/** The rules that the documentation asks for. */
+/** The ACL rules from the documentation. */
 const TICKET_RULES = (/needs `(~blaze:ticket:[^`]*)`/.exec(read('docs/security.md'))?.[1] ?? '').split(' ')
 
 afterEach(closeServers)
@@ -17,7 +17,7 @@ afterEach(closeServers)
 let redis: Engine
 const open: (() => unknown)[] = []
 
-describeWith(REDIS, 'what servers share over Redis', () => {
+describeWith(REDIS, 'servers that share a Redis', () => {
   beforeAll(async () => {
     redis = await Engine.redis()
   })
@@ -43,26 +43,29 @@ describeWith(REDIS, 'what servers share over Redis', () => {
     ['ioredis 5', () => ioredis((port) => new Redis5(port))],
     ['node-redis 6', () => node(nodeRedis)],
     ['node-redis 5', () => node(nodeRedis5 as unknown as typeof nodeRedis)]
-  ])('tickets through %s: issued by one, spent at another, once and not for long', async (_, client) => {
-    const store = redisTicketStore({ client: await client() })
-    const [one, other] = [webSocketTickets({ store }), webSocketTickets({ store })]
-    const ticket = await one.issue({ user: 'Ann' })
-    const spent = await Promise.allSettled([other.spend(ticket), one.spend(ticket), other.spend(ticket)])
-    expect(spent.filter(({ status }) => status === 'fulfilled')).toEqual([
-      { status: 'fulfilled', value: { user: 'Ann' } }
-    ])
-    const brief = webSocketTickets({ store, ttl: 1 })
-    const late = await brief.issue('late')
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    await expect(brief.spend(late)).rejects.toMatchObject({ code: 'FST_BLAZE_WS_INVALID_TICKET' })
-    await expect(one.spend(`${ticket.slice(0, -1)}_`)).rejects.toMatchObject({ code: 'FST_BLAZE_WS_INVALID_TICKET' })
-  })
+  ])(
+    'tickets through %s: one server issues a ticket, another spends it, once and before it expires',
+    async (_, client) => {
+      const store = redisTicketStore({ client: await client() })
+      const [one, other] = [webSocketTickets({ store }), webSocketTickets({ store })]
+      const ticket = await one.issue({ user: 'Ann' })
+      const spent = await Promise.allSettled([other.spend(ticket), one.spend(ticket), other.spend(ticket)])
+      expect(spent.filter(({ status }) => status === 'fulfilled')).toEqual([
+        { status: 'fulfilled', value: { user: 'Ann' } }
+      ])
+      const brief = webSocketTickets({ store, ttl: 1 })
+      const late = await brief.issue('late')
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      await expect(brief.spend(late)).rejects.toMatchObject({ code: 'FST_BLAZE_WS_INVALID_TICKET' })
+      await expect(one.spend(`${ticket.slice(0, -1)}_`)).rejects.toMatchObject({ code: 'FST_BLAZE_WS_INVALID_TICKET' })
+    }
+  )
 
   test.each([
     ['ioredis 6', (port: number): Redis | Cluster => new Redis(port)],
     ['ioredis 5', (port: number): Redis | Cluster => new Redis5(port) as unknown as Redis],
     ['an ioredis cluster', (port: number): Redis | Cluster => new Cluster([port], { redisOptions: { password: 'x' } })]
-  ])('tickets through %s: a Redis that is away is reported in time', async (_, make) => {
+  ])('tickets through %s: an unavailable Redis is reported within the timeout', async (_, make) => {
     const client = make(await freePort())
     ;(client as Redis).on('error', () => {})
     open.push(() => client.disconnect())
@@ -74,7 +77,7 @@ describeWith(REDIS, 'what servers share over Redis', () => {
     await expect(tickets.spend('malformed')).rejects.toMatchObject({ code: 'FST_BLAZE_WS_INVALID_TICKET' })
   })
 
-  test('tickets with a user that may do nothing else', async () => {
+  test('tickets work with the documented ACL rules', async () => {
     const rules = ['on', '>secret', ...TICKET_RULES, '+ping', '+info']
     redisCli(redis, '', 'ACL', 'SETUSER', 'tickets', ...rules)
     const client = new Redis(redis.port, { username: 'tickets', password: 'secret' })
@@ -107,7 +110,7 @@ describeWith(REDIS, 'what servers share over Redis', () => {
     await expect(connect(servers[0]!.ws(`/?ticket=${ticket}`))).rejects.toThrow('401')
   })
 
-  test('the rate of upgrades is limited over all servers', async () => {
+  test('the rate limit of upgrades counts across all servers', async () => {
     const client = ioredis()
     const servers = await Promise.all(
       [1, 2].map(() =>
@@ -123,7 +126,7 @@ describeWith(REDIS, 'what servers share over Redis', () => {
     for (const i of [0, 1]) await expect(connect(servers[i]!.ws('/'))).rejects.toThrow('429')
   })
 
-  test('what is no client is named', () => {
+  test('invalid options are named in the error', () => {
     expect(() => redisTicketStore({ client: {} as never })).toThrow(/redisTicketStore.client.*ioredis or node-redis/)
     expect(() => redisTicketStore({ client: new Cluster([1], { lazyConnect: true }), prefx: 'x' } as never)).toThrow(
       /redisTicketStore.prefx/

@@ -11,7 +11,7 @@ const echo = async (ws: WebSocketConnection): Promise<void> => {
   for await (const { type, data } of ws) await ws.writeMessage(type, data)
 }
 
-/** What a server answers to an upgrade. */
+/** The answer of a server to an upgrade request. */
 async function answerTo(
   port: number,
   path: string,
@@ -40,7 +40,7 @@ describe('bearerSubprotocol', () => {
       )
     })
 
-  test('a browser’s token opens; it is neither chosen nor echoed, and nobody logs it', async () => {
+  test('accepts a token from a browser, and neither selects, echoes nor logs it', async () => {
     const { app, ws, port, logs } = await serve()
     const token = app.jwt.sign({ name: 'ann' })
     for (const offer of [
@@ -57,7 +57,7 @@ describe('bearerSubprotocol', () => {
     expect(JSON.stringify(logs)).not.toContain(token.slice(-20))
   })
 
-  test('without one, with a wrong one and with one alone it is refused', async () => {
+  test('refuses a missing token, a wrong token, and a token without another subprotocol', async () => {
     const { app, port } = await serve()
     const token = app.jwt.sign({ name: 'ann' })
     expect((await answerTo(port, '/ws', { 'Sec-WebSocket-Protocol': 'chat' })).status).toBe(401)
@@ -66,7 +66,7 @@ describe('bearerSubprotocol', () => {
     expect((await answerTo(port, '/ws', { 'Sec-WebSocket-Protocol': `bearer.${token}` })).status).toBe(400)
   })
 
-  test('a header that is there stands; another prefix; wrong options', async () => {
+  test('keeps an existing authorization header, accepts another prefix, rejects wrong options', async () => {
     const { app, ws, port } = await serve()
     const good = app.jwt.sign({ name: 'ann' })
     const headers = { authorization: 'Bearer wrong' }
@@ -106,7 +106,7 @@ describe('tickets', () => {
   const issue = async (url: string): Promise<string> =>
     ((await (await fetch(url, { method: 'POST' })).json()) as { ticket: string }).ticket
 
-  test('a ticket opens one connection, and no second one', async () => {
+  test('a ticket opens only one connection', async () => {
     const { ws, http, port } = await serve()
     const ticket = await issue(http('/ticket'))
     expect(ticket).toMatch(/^[\w-]{22}\.[\w-]{43}$/)
@@ -115,7 +115,7 @@ describe('tickets', () => {
     expect((await answerTo(port, `/ws?ticket=${ticket}`)).status).toBe(401)
   })
 
-  test('of many that spend one at once, one gets in', async () => {
+  test('if many clients spend a ticket at once, one gets in', async () => {
     const { http, port } = await serve()
     const ticket = await issue(http('/ticket'))
     const answers = await Promise.all(Array.from({ length: 20 }, () => answerTo(port, `/ws?ticket=${ticket}`)))
@@ -131,12 +131,12 @@ describe('tickets', () => {
     '?ticket=%00',
     `?ticket=${'x'.repeat(22)}.${'y'.repeat(43)}`,
     `?ticket=${'x'.repeat(5000)}`
-  ])('what is no ticket gets 401: %p', async (query) => {
+  ])('a malformed ticket gets 401: %p', async (query) => {
     const { port } = await serve()
     expect((await answerTo(port, `/ws${query}`)).status).toBe(401)
   })
 
-  test('a wrong secret does not open, and spends the ticket', async () => {
+  test('a wrong secret is refused, and spends the ticket', async () => {
     const { http, port } = await serve()
     const ticket = await issue(http('/ticket'))
     const [id] = ticket.split('.')
@@ -144,7 +144,7 @@ describe('tickets', () => {
     expect((await answerTo(port, `/ws?ticket=${ticket}`)).status).toBe(401)
   })
 
-  test('it runs out, also where the store has not forgotten it', async () => {
+  test('a ticket expires even if the store still has it', async () => {
     const { http, port } = await serve({ ttl: 1000 })
     const ticket = await issue(http('/ticket'))
     const real = Date.now
@@ -153,7 +153,7 @@ describe('tickets', () => {
     spy.mockRestore()
   })
 
-  test('a store of one’s own gets no secret, and one that fails is a 500', async () => {
+  test('a custom store never sees the secret, and a failing store gives a 500', async () => {
     const kept = new Map<string, unknown>()
     const inner = memoryTicketStore()
     const store: TicketStore = {
@@ -178,7 +178,7 @@ describe('tickets', () => {
     expect((await answerTo(port, `/ws?ticket=${'x'.repeat(22)}.${'y'.repeat(43)}`)).status).toBe(500)
   })
 
-  test('the memory store is bounded, and lets go of what has run out', () => {
+  test('the memory store is bounded, and drops expired tickets', () => {
     const store = memoryTicketStore({ max: 100 })
     const record = (expiresAt: number) => ({ hash: '', data: '', expiresAt })
     for (let i = 0; i < 1000; i++) void store.put(`${i}`, record(Date.now() + 60_000), 60_000)
@@ -188,7 +188,7 @@ describe('tickets', () => {
   })
 
   test.each([{ ttl: 0 }, { ttl: '1' }, { store: {} }, { store: null }, { parameter: '' }, { secret: 'x' }, null])(
-    'wrong options: %p',
+    'throws for wrong options: %p',
     (options) => {
       expect(() => webSocketTickets(options as never)).toThrow(
         expect.objectContaining({ code: 'FST_BLAZE_WS_INVALID_OPTION' })
@@ -196,7 +196,7 @@ describe('tickets', () => {
     }
   )
 
-  test('what has no JSON form cannot be issued', async () => {
+  test('issue rejects data without a JSON form', async () => {
     for (const data of [undefined, 1n]) {
       await expect(webSocketTickets().issue(data)).rejects.toMatchObject({
         code: 'FST_BLAZE_WS_INVALID_ARGUMENT',
@@ -207,7 +207,7 @@ describe('tickets', () => {
 })
 
 describe('logs', () => {
-  test('one summary line for each connection, at its end, whoever ended it', async () => {
+  test('one summary line for each connection when it closes', async () => {
     const { ws, logs } = await startServer((app) => void app.webSocket('/room/:id', echo))
     const client = await connect(ws('/room/7?token=secret-of-ann'), [], {
       headers: { authorization: 'Bearer secret-of-ann', cookie: 'sid=secret-of-ann' }
@@ -237,7 +237,7 @@ describe('logs', () => {
     expect(JSON.stringify(lines)).not.toContain('secret')
   })
 
-  test('what comes from outside cannot begin a line of its own, and broadcasts count', async () => {
+  test('input from a client cannot start a new log line, and broadcasts count as messages out', async () => {
     const written: string[] = []
     const { ws, app } = await startServer(
       (app) => {
@@ -272,7 +272,7 @@ describe('logs', () => {
     expect(redactUrl(url)).toBe(expected)
   })
 
-  test('redactRequest as the serializer of requests', async () => {
+  test('redactRequest redacts URLs when used as the request serializer', async () => {
     const written: string[] = []
     const stream = { write: (line: string) => void written.push(line) }
     const { ws } = await startServer((app) => void app.webSocket('/ws', echo), {

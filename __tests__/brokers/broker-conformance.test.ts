@@ -31,14 +31,14 @@ describe('in memory', () => {
   conforms({ create: () => memoryBroker({ engine }) })
 })
 
-/** A client that an application would have made, and how it is closed. */
+/** A client as an application makes it. */
 type Client = RedisBrokerOptions['client']
 
-/** The broker's own connections need what the application's have. */
+/** The broker's own connections need the same password as the application's. */
 const password = 'secret'
 const withPassword = ['--requirepass', password, '--masterauth', password]
 
-/** The user that the documentation asks for, and nothing more. */
+/** A user with the documented permissions, and no others. */
 const username = 'hub'
 const rulesOf = (topology: string): string[] => {
   const [, rules = ''] =
@@ -64,10 +64,10 @@ const clusters: [string, (ports: number[]) => Client][] = [
   ['node-redis 5', (ports) => nodeRedis5.createCluster({ rootNodes: ports.map(urlOf), defaults: hub })]
 ]
 
-/** Of each test its own: brokers of different tests do not hear each other. */
+/** A different prefix for each test, so that brokers of different tests do not hear each other. */
 const prefix = (): string => `blaze:${expect.getState().currentTestName}:`
 
-/** What the conformance tests do to Redis servers. */
+/** The faults that the conformance tests cause on Redis servers. */
 function faults(
   nodes: () => Engine[],
   topology: string
@@ -109,7 +109,7 @@ describeWith(REDIS, 'Redis', () => {
       ...faults(() => [redis], 'one server')
     })
 
-    test('a check does not wait for its own message where the subscriber is lost', async () => {
+    test('a check does not wait for its own message if the subscriber is lost', async () => {
       const broker = create()
       const lost = new Promise<Promise<void>>((resolve) =>
         broker.open({ receive() {}, lost: () => resolve(broker.check()) })
@@ -120,7 +120,7 @@ describeWith(REDIS, 'Redis', () => {
       await broker.close()
     })
 
-    test('more channels than a call has arguments are subscribed to at once', async () => {
+    test('subscribes to more channels than a call can take as arguments', async () => {
       const broker = create()
       const channels = Array.from({ length: 130_000 }, (_, i) => `room:${i}`)
       try {
@@ -273,15 +273,15 @@ describeWith(NATS, 'NATS', () => {
     refuseSubscribe: () => refuse('subscribe: { deny: [">"] }')
   })
 
-  /** A broker over a connection, and what it has reported. */
+  /** An open broker, and the errors that it has reported. */
   const opened = async (): Promise<{ broker: Broker; lost: Error[] }> => {
     const [broker, lost] = [await create(), [] as Error[]]
     broker.open({ receive() {}, lost: (error) => lost.push(error) })
     return { broker, lost }
   }
 
-  test('more subscriptions than the server allows are refused, also after an outage', async () => {
-    // It cannot be changed while the server runs.
+  test('subscriptions above the limit of the server are refused, also after an outage', async () => {
+    // The limit cannot be changed while the server runs.
     const restart = async (limits: string): Promise<void> => {
       await nats.signal('SIGKILL')
       nats.write('nats.conf', config({ limits }))
@@ -315,12 +315,12 @@ describeWith(NATS, 'NATS', () => {
     }
   })
 
-  test('credentials that become valid again', async () => {
+  test('recovers when its credentials become valid again', async () => {
     const { broker, lost } = await opened()
     await broker.subscribe(['1'])
     await reload({ secret: 'another' })
     await eventually(() => lost.length > 0, 'the report of the outage')
-    // It has been refused more than once.
+    // Long enough for more than one refused attempt.
     await new Promise((resolve) => setTimeout(resolve, 300))
     await expect(broker.check()).rejects.toMatchObject({ code: 'FST_BLAZE_WS_BROKER_UNAVAILABLE' })
     await reload()
@@ -336,7 +336,7 @@ describeWith(NATS, 'NATS', () => {
   })
 })
 
-describe('clients that cannot be used', () => {
+describe('unsupported clients', () => {
   test.each([
     [
       'a client of node-redis 4',

@@ -5,14 +5,14 @@ import { closeServers, eventually } from '../support/server.ts'
 import { describeWith, Engine, NATS } from '../cluster/support/engines.ts'
 import { startRooms } from '../cluster/support/rooms.ts'
 
-/** What a test has started, and is ended after its servers. */
+/** Clean-up functions, called after the servers are closed. */
 const ending: (() => unknown)[] = []
 afterEach(async () => {
   await closeServers()
   for (const end of ending.splice(0)) await end()
 })
 
-describeWith(NATS, 'hubs over a NATS that refuses', () => {
+describeWith(NATS, 'hubs over a NATS server that refuses', () => {
   const start = async (config: string): Promise<Engine> => {
     const nats = await Engine.nats(config)
     ending.push(() => nats.close())
@@ -32,7 +32,7 @@ describeWith(NATS, 'hubs over a NATS that refuses', () => {
   const user = (permissions: string): string =>
     `authorization { users: [{ user: hub, password: secret, permissions: { ${permissions} } }] }`
 
-  test('messages: it is logged once, each is counted, and a publisher is told', async () => {
+  test('messages: the hub logs it once and counts each message, and a publisher gets an error', async () => {
     const subject = `blaze.${Buffer.from('room:secret').toString('base64url')}`
     const nats = await start(user(`publish: { deny: ["${subject}"] }`))
     const node = await startRooms(await broker(nats))
@@ -40,7 +40,10 @@ describeWith(NATS, 'hubs over a NATS that refuses', () => {
     expect(await node.hub.cluster.ready({ timeout: 5_000 })).toBe(true)
     const { unpublished } = node.hub.cluster.stats()
     for (let i = 0; i < 3; i++) node.hub.to('secret').broadcast('hello')
-    await eventually(() => node.hub.cluster.stats().unpublished === unpublished + 3, 'that they are counted')
+    await eventually(
+      () => node.hub.cluster.stats().unpublished === unpublished + 3,
+      'the count of unpublished messages'
+    )
     expect(
       node.logs.filter(({ level, err }) => level >= 40 && /permissions violation/i.test(JSON.stringify(err)))
     ).toHaveLength(1)
@@ -51,8 +54,8 @@ describeWith(NATS, 'hubs over a NATS that refuses', () => {
     await publisher.to('lobby').broadcast('hello')
   })
 
-  test('subscriptions: the hub is degraded and not ready until there are few enough', async () => {
-    // A node has three of its own, and one for the room of its client.
+  test('subscriptions: the hub is degraded and not ready until it is below the limit', async () => {
+    // A node has three subscriptions of its own, and one for the room of its client.
     const nats = await start(`max_subscriptions: 5\n${user('')}`)
     const node = await startRooms(await broker(nats))
     const events: string[] = []

@@ -21,7 +21,7 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
       let publisher: TestNode
       let listener: TestNode
       let count = 0
-      /** Of each test its own. */
+      /** A different prefix for each test. */
       const prefix = (): string => `blaze:${expect.getState().currentTestName}:`
 
       beforeAll(async () => {
@@ -45,7 +45,7 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
         return Promise.all(CHANNELS.map((channel) => publisher.publish(channel, `${count}`)))
       }
       const hasLast = (): boolean => CHANNELS.every((channel) => listener.texts(channel).at(-1) === `${count}`)
-      /** Publishes all the time, and forgets what is refused, until `act` has ended. */
+      /** Publishes continuously, and ignores refused messages, until `act` has ended. */
       const streaming = async (act: () => Promise<void>): Promise<void> => {
         const stream = setInterval(() => void publishOnAll().catch(() => {}), 5)
         try {
@@ -54,9 +54,9 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
           clearInterval(stream)
         }
       }
-      /** Everything arrives again, and nothing has come twice or behind what was published later. */
+      /** New messages arrive on all channels again, and no message came twice or after a later one. */
       const expectRecovery = async (): Promise<void> => {
-        // The servers of a cluster learn of a change one after the other, so it may be noticed more than once.
+        // The servers of a cluster learn of a change one after the other, so it may be reported more than once.
         const arrives = async (): Promise<boolean> => {
           const reports = listener.lostWith.length
           await Promise.all([checked(publisher), checked(listener)])
@@ -71,7 +71,7 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
           if (!hasLast())
             await eventually(
               async () => (await checked(listener), listener.lostWith.length > reports || hasLast()),
-              'the report of what is missing'
+              'the report of the missing messages'
             )
           return hasLast()
         }
@@ -82,7 +82,7 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
         }
       }
 
-      test('a healthy stream arrives complete and in order', async () => {
+      test('delivers a stream completely and in order if nothing fails', async () => {
         await streaming(() => sleep(500))
         await publishOnAll()
         await until(hasLast, 'the arrival on all channels')
@@ -91,7 +91,7 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
         expect([publisher.lostWith, listener.lostWith]).toEqual([[], []])
       })
 
-      test('slots that move to another server', async () => {
+      test('recovers after slots move to another server', async () => {
         const { masters } = cluster
         await streaming(async () => {
           for (const [i, channel] of CHANNELS.slice(0, 6).entries())
@@ -102,14 +102,14 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
         await expectRecovery()
       })
 
-      test('a slot that moves while nobody asks or says anything', async () => {
+      test('recovers after a slot moves while no message is sent', async () => {
         const [channel] = CHANNELS as [string]
         for (const to of cluster.masters) cluster.move(prefix() + channel, to)
         if (sharded) await until(() => listener.lostWith.length > 0, 'the report of the move')
         await expectRecovery()
       })
 
-      test('masters that hand over to their replicas', async () => {
+      test('recovers after masters hand over to their replicas', async () => {
         const replicas = cluster.servers.filter((server) => !cluster.isMaster(server))
         await streaming(async () => {
           for (const replica of replicas) {
@@ -122,7 +122,7 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
         await expectRecovery()
       })
 
-      test('a master that is killed', async () => {
+      test('recovers after a master is killed', async () => {
         const [victim] = cluster.masters as [Engine]
         const replica = cluster.replicaOf(victim)
         try {
@@ -141,7 +141,7 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
       // Each server has only some of the channels.
       if (!sharded) return
 
-      test('a slot that moves while the subscription to another channel is awaited', async () => {
+      test('recovers if a slot moves while the subscription to another channel is pending', async () => {
         const news = 'news'
         const from = cluster.ownerOf(prefix() + news)
         const [slow, to] = cluster.masters.filter((server) => server !== from) as [Engine, Engine]
@@ -159,7 +159,7 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
           await until(() => lists(from, news), 'the first subscription')
           cluster.move(prefix() + news, to, from)
           await until(() => listener.lostWith.length > 0, 'the report of the move')
-          // A check has subscribed to all that is known when it sends its own message.
+          // Before a check sends its own message, it has subscribed to all known channels.
           await eventually(() => (void listener.broker.check().catch(() => {}), lists(to, 'probe')), 'the check')
         } finally {
           await slow.signal('SIGCONT')
@@ -185,12 +185,12 @@ describeWith(REDIS, 'a Redis Cluster that changes', () => {
         await until(() => listener.texts(news).includes('new'), 'the arrival')
       })
 
-      test('a server that is away when its channels and others are left', async () => {
+      test('keeps its subscriptions if a server is down when all channels are unsubscribed', async () => {
         const [victim] = cluster.masters as [Engine]
         try {
           await victim.signal('SIGKILL')
           await until(() => listener.lostWith.length > 0, 'the report of the loss')
-          // What is refused is as it was before.
+          // A refused call changes nothing.
           await expect(listener.broker.unsubscribe(CHANNELS)).rejects.toThrow(
             'The engine of the broker is not available'
           )

@@ -41,35 +41,32 @@ describeWith(REDIS, 'a server that does not answer', () => {
     await eventually(() => timers() <= before, 'the end of all timers')
   })
 
-  test.each(standalone)(
-    'is given up in the end, and no connection is because it is quiet, through %s',
-    async (_, make) => {
-      const node = new TestNode(redisBroker({ client: make(redis.port) })).open()
-      const reported = async (): Promise<boolean> => {
-        for (let i = 0; i < 170 && node.lostWith.length === 0; i++) await sleep(100)
-        return node.lostWith.length > 0
-      }
-      await node.broker.check()
-      expect(await reported()).toBe(false)
-      await redis.signal('SIGSTOP')
-      const asking = setInterval(() => void node.publish('room', 'x').catch(() => {}), 200)
-      expect(await reported()).toBe(true)
-      clearInterval(asking)
-      await redis.signal('SIGCONT')
-      await checked(node)
-      await node.close()
+  test.each(standalone)('is reported as lost, and a quiet connection is not, through %s', async (_, make) => {
+    const node = new TestNode(redisBroker({ client: make(redis.port) })).open()
+    const reported = async (): Promise<boolean> => {
+      for (let i = 0; i < 170 && node.lostWith.length === 0; i++) await sleep(100)
+      return node.lostWith.length > 0
     }
-  )
+    await node.broker.check()
+    expect(await reported()).toBe(false)
+    await redis.signal('SIGSTOP')
+    const asking = setInterval(() => void node.publish('room', 'x').catch(() => {}), 200)
+    expect(await reported()).toBe(true)
+    clearInterval(asking)
+    await redis.signal('SIGCONT')
+    await checked(node)
+    await node.close()
+  })
 })
 
-describeWith(REDIS, 'questions to a Redis Cluster', () => {
+describeWith(REDIS, 'requests to a Redis Cluster', () => {
   let cluster: RedisCluster
   beforeAll(async () => {
     cluster = await RedisCluster.start()
   })
   afterAll(() => cluster.close())
 
-  /** How many connections there are, besides that of the question itself. */
+  /** The number of connections, without that of the request itself. */
   const connections = (): number =>
     cluster.servers.reduce(
       (sum, server) => sum + cluster.cli(server, 'CLIENT', 'LIST', 'TYPE', 'normal').split('\n').length - 1,
@@ -83,7 +80,7 @@ describeWith(REDIS, 'questions to a Redis Cluster', () => {
       expect((await library.discover()).masters.toSorted()).toEqual(
         cluster.masters.map(({ port }) => `127.0.0.1:${port}`).toSorted()
       )
-    // What is being connected would only be seen later.
+    // A connection that is still being made shows up only later.
     await sleep(200)
     await eventually(() => connections() === 0, 'the end of all connections')
   })
@@ -92,7 +89,7 @@ describeWith(REDIS, 'questions to a Redis Cluster', () => {
 test.each([
   ['node-redis 6', nodeRedis],
   ['node-redis 5', nodeRedis5 as unknown as typeof nodeRedis]
-])('a connection that is closed while it is made through %s is not left behind', async (_, { createClient }) => {
+])('a connection that is closed while connecting through %s does not stay open', async (_, { createClient }) => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -102,7 +99,7 @@ test.each([
   connection.close()
   const [socket] = (await once(server, 'connection')) as [Socket]
   socket.resume()
-  // Its own patience would end later.
+  // Its own connect timeout would end later.
   await eventually(() => socket.closed, 'the end of the connection')
   server.close()
 })

@@ -32,12 +32,12 @@ describeWith(REDIS, 'the check of a path', () => {
     return path
   }
 
-  test('is shared by all who ask at the same time', async () => {
+  test('is shared by simultaneous callers', async () => {
     const path = open(redis, redis)
     await Promise.all([path.check(), path.check()])
   })
 
-  // Servers that do not know each other: no message comes.
+  // Publishes to one server and subscribes at another: no message arrives.
   test.each<[string, (path: Path) => void]>([
     ['the server loses its slot', (path) => path.forget([PROBE])],
     ['the path is closed', (path) => path.close()]
@@ -45,7 +45,7 @@ describeWith(REDIS, 'the check of a path', () => {
     const path = open(redis, other)
     await path.subscribe([PROBE])
     const check = path.check()
-    // The server answers in turn: afterwards, it has taken the message of the check.
+    // The server answers in order: after this, it has accepted the message of the check.
     for (let i = 0; i < 2; i++) await path.publish('any', Buffer.alloc(0))
     act(path)
     await expect(check).rejects.toThrow('Redis ended subscriptions')

@@ -28,7 +28,7 @@ describeWith(REDIS, 'hubs over Redis with sentinels', () => {
     )
     await eventually(
       () => redisCli(sentinel, '', 'SENTINEL', 'REPLICAS', 'main').includes(`${replica.port}`),
-      'the sentinel that knows the replica'
+      'the discovery of the replica by the sentinel'
     )
   })
   afterEach(async () => {
@@ -74,7 +74,7 @@ describeWith(REDIS, 'hubs over Redis with sentinels', () => {
       ['is killed', 'SIGKILL'],
       ['is held up', 'SIGSTOP']
     ] as const)(
-      'a master that %s: they follow the sentinels to its replica, and stay when it is back',
+      'follow the sentinels to the replica when the master %s, and stay there when it is back',
       async (__, signal) => {
         const nodes = [await startNode(Client), await startNode(Client)]
         await Promise.all(nodes.map(({ hub }) => hub.presence.list('room')))

@@ -12,19 +12,19 @@ import { growth } from './support/heap.ts'
 import { startRooms } from './support/rooms.ts'
 
 jest.setTimeout(60_000)
-/** What a test has started, and is ended after its servers. */
+/** Clean-up functions, called after the servers are closed. */
 const ending: (() => unknown)[] = []
 afterEach(async () => {
   await closeServers()
   for (const end of ending.splice(0)) await end()
 })
 
-/** More than the tables of limited size hold, which are full after the first time. */
+/** More than the bounded tables hold, so that they are full after the first round. */
 const COUNT = 10_000
-/** By so many bytes for each round the heap may differ by chance; what stays of a round has more. */
+/** Bytes per round by which the heap may differ by chance; a leak takes more. */
 const CHANCE = 30
 
-/** Rooms that come and go, people, questions, waiters and messages, while the engine is away: nothing of them stays. */
+/** Opens and leaves rooms, sets presence, and sends requests and messages while the engine is away: memory must not grow. */
 async function expectFlatMemory(broker: Broker, leave: () => Promise<unknown>): Promise<void> {
   const { hub, join } = await startRooms(broker)
   await join('lobby')
@@ -33,7 +33,7 @@ async function expectFlatMemory(broker: Broker, leave: () => Promise<unknown>): 
     const room = `room${i}`
     hub.presence.set(ws, room, i)
     void hub.presence.list(room).catch(() => {})
-    // The client would keep it.
+    // The test client would keep the message in memory.
     hub.to(room).broadcast('hello', { except: ws })
     hub.leave(ws, room)
     void hub.cluster.ready({ timeout: 20 })
@@ -44,7 +44,7 @@ async function expectFlatMemory(broker: Broker, leave: () => Promise<unknown>): 
   const growths: number[] = []
   for (let i = 0; i < 3; i++) growths.push(await growth(COUNT, (j) => round(i * COUNT + j)))
   expect(hub.cluster.stats().isDegraded).toBe(true)
-  // What leaks does so each time.
+  // A leak shows up in every round.
   expect(Math.min(...growths.slice(1))).toBeLessThan(COUNT * CHANCE)
 }
 
@@ -58,7 +58,7 @@ describeWith(REDIS, 'Redis', () => {
     ['node-redis 5', (port) => nodeRedis5.createClient(urlOf(port))]
   ]
 
-  // A server that is frozen refuses nothing.
+  // A frozen server refuses no connections.
   const frozen = standalone.filter(([library]) => library.endsWith('6'))
   const outages: (readonly ['SIGKILL' | 'SIGSTOP', string, (port: number) => RedisBrokerOptions['client']])[] = []
   for (const [library, make] of standalone) outages.push(['SIGKILL', library, make])

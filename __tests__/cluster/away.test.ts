@@ -5,7 +5,7 @@ import { growth } from './support/heap.ts'
 
 afterEach(closeServers)
 
-/** A memory broker whose engine can be taken away. */
+/** A memory broker whose engine can be made unavailable. */
 function awayBroker(): { broker: Broker; setAway: (isAway: boolean) => void } {
   const broker = memoryBroker({ engine: new MemoryEngine() })
   let isAway = false
@@ -37,11 +37,11 @@ function awayBroker(): { broker: Broker; setAway: (isAway: boolean) => void } {
 const COUNT = 20_000
 
 test.each([
-  ['rooms that were opened and left', 'presence'],
+  ['rooms that are opened and left', 'presence'],
   ['calls of list', 'list'],
   ['waiters of ready', 'ready']
 ] as const)(
-  'while the engine is away, %s are released as they are while it is there',
+  'while the engine is away, %s use no more memory than while it is available',
   async (_, what) => {
     const { broker, setAway } = awayBroker()
     const { app, ws: url } = await startServer(
@@ -67,11 +67,11 @@ test.each([
       ready: () => hub.cluster.ready({ timeout: 20 })
     }
     const round = rounds[what]
-    // Warm up: code and tables of the engine grow once.
+    // Warm-up: compiled code and tables grow once.
     await growth(COUNT, round)
     const there = await growth(COUNT, round)
     setAway(true)
-    // Something is missing now, so that there is something to wait for.
+    // This subscription is missing now, so that ready has something to wait for.
     hub.join(ws, 'missing')
     const away = await growth(COUNT, (i) => round(i + COUNT))
     expect(await hub.cluster.ready({ timeout: 1 })).toBe(false)

@@ -16,7 +16,7 @@ async function startNodes(
 }
 
 describe('broadcasts', () => {
-  test('reach the clients of all nodes, as what they were sent', async () => {
+  test('reach the clients of all nodes, with their type and content unchanged', async () => {
     const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
     const [here, there] = await Promise.all([a.join('x'), b.join('x')])
     expect(a.hub.broadcast('text')).toBe(1)
@@ -35,7 +35,7 @@ describe('broadcasts', () => {
     expect(b.hub.stats()).toMatchObject({ messagesSent: 4, bytesSent: 20 })
   })
 
-  test('to rooms reach their members on all nodes, each once', async () => {
+  test('to rooms reach each member once, on all nodes', async () => {
     const [a, b, c] = (await startNodes(3)) as [RoomServer, RoomServer, RoomServer]
     const [x, y, both] = await Promise.all([b.join('x'), b.join('y'), b.join('x')])
     const bothHere = b.hub.getClients('x').find(({ id }) => id === both.id)
@@ -58,7 +58,7 @@ describe('broadcasts', () => {
     expect(b.hub.cluster.stats()).toMatchObject({ missed: 0, duplicates: 0, rejected: 0 })
   })
 
-  test('leave out whom they are to leave out, on any node', async () => {
+  test('skip the excepted connections on any node', async () => {
     const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
     const [here, there, other] = await Promise.all([a.join('x'), b.join('x'), b.join('x')])
     const [ws] = a.hub.getClients()
@@ -71,7 +71,7 @@ describe('broadcasts', () => {
     expect(await upTo(other, 'end')).toEqual(['not there', 'not here', 'neither', 'end'])
   })
 
-  test('stay here where they are local or have a filter, which is said once', async () => {
+  test('stay on this node if they are local or have a filter, which is logged once', async () => {
     const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
     const [here, there] = await Promise.all([a.join('x'), b.join('x')])
     a.hub.broadcast('local', { local: true })
@@ -84,7 +84,7 @@ describe('broadcasts', () => {
     expect(() => a.hub.broadcast('x', { local: 'yes' as never })).toThrow(/local/)
   })
 
-  test('of one node arrive in its order, and what is too long stays here and is counted', async () => {
+  test('of one node arrive in order, and a message that is too long stays on its node and is counted', async () => {
     const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
     const there = await b.join('x')
     for (let i = 0; i < 500; i++) a.hub.broadcast(`${i}`, i % 2 === 0 ? {} : { to: 'x' })
@@ -99,7 +99,7 @@ describe('broadcasts', () => {
     expect(() => a.hub.to(names).broadcast('x')).toThrow(RangeError)
   })
 
-  test('of a slow consumer on another node are coalesced there by what they say', async () => {
+  test('to a slow consumer on another node are coalesced there', async () => {
     const engine = new MemoryEngine()
     const keys: unknown[] = []
     const server = await startServer(rooms, {
@@ -118,7 +118,7 @@ describe('broadcasts', () => {
   })
 })
 
-test('disconnect closes the members of rooms on all nodes, and connections and filters here', async () => {
+test('disconnect closes room members on all nodes, but acts only on this node for a filter or with local', async () => {
   const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
   const [here, there, kept] = await Promise.all([a.join('user:42'), b.join('user:42'), b.join('user:43')])
   expect(a.hub.disconnect('user:42', 4403, 'banned')).toBe(1)
@@ -130,7 +130,7 @@ test('disconnect closes the members of rooms on all nodes, and connections and f
 })
 
 describe('the cluster', () => {
-  test('answers for all nodes', async () => {
+  test('gives the clients and rooms of all nodes', async () => {
     const [a, b, c] = (await startNodes(3)) as [RoomServer, RoomServer, RoomServer]
     await Promise.all([a.join('x'), b.join('x'), b.join('y')])
     const { nodes, missing } = await c.hub.cluster.nodes()
@@ -149,7 +149,7 @@ describe('the cluster', () => {
     expect(names.toSorted()).toEqual(['x', 'y'])
   })
 
-  test('gives all rooms, also where they do not fit in one message', async () => {
+  test('lists all rooms even if they do not fit in one message', async () => {
     const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
     await b.join('x')
     const [ws] = b.hub.getClients()
@@ -157,11 +157,11 @@ describe('the cluster', () => {
     expect((await a.hub.cluster.getRooms()).rooms).toHaveLength(2_501)
   })
 
-  test('names the nodes that do not answer, and forgets them after their lease', async () => {
+  test('lists nodes that do not answer as missing, and forgets them after their lease', async () => {
     const engine = new MemoryEngine()
     const [a, b] = (await startNodes(2, { engine, lease: 500 })) as [RoomServer, RoomServer]
     await a.hub.cluster.nodes()
-    // It is there, and hears nothing any more, as a process that hangs.
+    // It is known to the others but sends nothing any more, like a process that hangs.
     const [deaf] = (await startNodes(1, { engine, lease: 500 })) as [RoomServer]
     const { id } = deaf.hub.cluster
     await eventually(async () => (await b.hub.cluster.nodes()).nodes.some((node) => node.id === id))
@@ -174,7 +174,7 @@ describe('the cluster', () => {
     await expect(a.hub.cluster.nodes({ timeout: -1 })).rejects.toThrow(/timeout/)
   })
 
-  test('is asked in vain when the hub has shut down, but not for ever', async () => {
+  test('gives empty answers, and does not hang, after the hub has shut down', async () => {
     const [a, b] = (await startNodes(2)) as [RoomServer, RoomServer]
     await a.hub.cluster.nodes()
     await a.hub.shutdown(0)
@@ -185,7 +185,7 @@ describe('the cluster', () => {
     await eventually(async () => (await b.hub.cluster.nodes()).nodes.length === 1)
   })
 
-  test('is of one where there is no broker', async () => {
+  test('has one node if there is no broker', async () => {
     const { app } = await startServer(rooms)
     expect(app.wsHub.cluster.id).toBe('')
     expect(await app.wsHub.cluster.nodes()).toMatchObject({ nodes: [{ clients: 0, rooms: 0 }], missing: [] })
@@ -195,7 +195,7 @@ describe('the cluster', () => {
   })
 })
 
-/** Loses all messages of a node, as if its process had died. */
+/** Drops all messages of a node, as if its process had died. */
 function silence(engine: MemoryEngine, id: string): void {
   const publish = engine.publish.bind(engine)
   jest.spyOn(engine, 'publish').mockImplementation((channel, message) => {
@@ -203,7 +203,7 @@ function silence(engine: MemoryEngine, id: string): void {
   })
 }
 
-test('a node subscribes to the rooms of its clients alone, and leaves them a while after the last', async () => {
+test('a node subscribes only to the rooms of its clients, and unsubscribes a while after the last client left', async () => {
   const engine = new MemoryEngine()
   const subscribed: string[] = []
   const [subscribe, unsubscribe] = [engine.subscribe.bind(engine), engine.unsubscribe.bind(engine)]
@@ -216,7 +216,7 @@ test('a node subscribes to the rooms of its clients alone, and leaves them a whi
   const client = await a.join('x')
   client.socket.close()
   await eventually(() => a.hub.getClientCount() === 0)
-  // Who comes back soon costs the engine nothing.
+  // A client that comes back soon causes no call to the engine.
   const again = await a.join('x')
   again.socket.close()
   expect(subscribed.filter((channel) => channel.startsWith('room:'))).toEqual(['room:x'])
@@ -229,7 +229,7 @@ test('a node ignores its own messages if its engine delivers them to it', async 
   const engine = new MemoryEngine()
   const publish = engine.publish.bind(engine)
   let echoes = 0
-  // Without the sender, the engine cannot leave it out.
+  // Without the sender, the engine cannot skip it.
   jest.spyOn(engine, 'publish').mockImplementation((channel, message) => {
     echoes++
     return publish(channel, message)
@@ -250,7 +250,7 @@ test('a node ignores its own messages if its engine delivers them to it', async 
   expect(client.messages).toEqual([])
 })
 
-test('what is no message of a node is counted, and nobody notices', async () => {
+test('a malformed message is counted, and has no other effect', async () => {
   const engine = new MemoryEngine()
   const [a, b] = (await startNodes(2, { engine })) as [RoomServer, RoomServer]
   const client = await b.join('x')
@@ -284,24 +284,24 @@ test('what is no message of a node is counted, and nobody notices', async () => 
   expect(await client.next()).toBe('still well')
 })
 
-describe('what a hub demands of its options', () => {
+describe('hub options', () => {
   test.each([
     [{ broker: {} }, /hub.broker.*redisBroker/],
     [{ broker: memoryBroker(), lease: 10 }, /hub.lease/],
     [{ logger: {} }, /hub.logger/],
     [{ brokr: 1 }, /hub.brokr.*allowed are slowConsumer, broker, lease, logger/]
-  ])('%#', async (hub, message) => {
+  ])('are checked at startup (%#)', async (hub, message) => {
     await expect(startServer(rooms, { hub: hub as never })).rejects.toThrow(message)
   })
 
-  test('a broker serves one hub', async () => {
+  test('reject a broker that another hub uses', async () => {
     const broker = memoryBroker()
     await startServer(rooms, { hub: { broker } })
     await expect(startServer(rooms, { hub: { broker } })).rejects.toMatchObject({ code: 'FST_BLAZE_WS_BROKER_IN_USE' })
   })
 })
 
-/** A broker whose engine can be taken away. */
+/** A broker whose engine can be made unavailable. */
 class FragileBroker {
   readonly inner: Broker
   error: Error | undefined
@@ -352,7 +352,7 @@ class FragileBroker {
 }
 
 describe('while the engine is away', () => {
-  test('local delivery goes on, what could not be published is counted, and it is said once', async () => {
+  test('local delivery goes on, unpublished messages are counted, and the outage is logged once', async () => {
     const engine = new MemoryEngine()
     const broker = new FragileBroker(engine)
     const a = await startServer(rooms, { hub: { broker } })
@@ -363,7 +363,7 @@ describe('while the engine is away', () => {
     broker.fail(new Error('the plug is out'))
     expect(await degraded).toEqual([new Error('the plug is out')])
     for (let i = 0; i < 10; i++) expect(a.app.wsHub.broadcast(`${i}`)).toBe(1)
-    // Someone comes to a room of its own meanwhile, and others do not wait for it.
+    // A client enters a new room during the outage, and delays no other client.
     const late = await connect(a.ws('/late'))
     await eventually(() => a.app.wsHub.getClientCount('late') === 1)
     expect(await a.app.wsHub.cluster.getClientCount()).toEqual({ count: 2, missing: [b.hub.cluster.id] })
@@ -383,7 +383,7 @@ describe('while the engine is away', () => {
     ).toEqual(['the engine of the broker canno', 'the engine of the broker is ba'])
   })
 
-  test('a slow engine holds up nobody, and no more waits for it than it should', async () => {
+  test('a slow engine delays no local delivery, and the messages that wait for it are limited', async () => {
     const engine = new MemoryEngine()
     const broker = new FragileBroker(engine)
     const { app, ws } = await startServer(rooms, { hub: { broker } })
@@ -392,13 +392,13 @@ describe('while the engine is away', () => {
     broker.isSlow = true
     const megabyte = 'x'.repeat(1024 * 1024)
     for (let i = 0; i < 20; i++) app.wsHub.broadcast(megabyte, { to: 'nobody' })
-    // Sixteen mebibytes are under way, less the frames around them.
+    // 16 MiB may wait, including the envelopes, so that 15 of the messages fit.
     expect(app.wsHub.cluster.stats()).toMatchObject({ unpublished: 5 })
     expect(app.wsHub.broadcast('hi')).toBe(1)
     expect(await client.next()).toBe('hi')
   })
 
-  test('a listener that fails is logged, and disturbs nobody', async () => {
+  test('a failing listener is logged, and has no other effect', async () => {
     const broker = new FragileBroker(new MemoryEngine())
     const { app, logs } = await startServer(rooms, { hub: { broker } })
     app.wsHub.on('degraded', () => {
@@ -413,7 +413,7 @@ describe('while the engine is away', () => {
     expect(app.wsHub.cluster.stats().isDegraded).toBe(false)
   })
 
-  test('an engine that refuses messages or subscriptions is complained about once', async () => {
+  test('refused messages or subscriptions are logged once', async () => {
     const broker = new FragileBroker(new MemoryEngine())
     const { app, ws, logs } = await startServer(rooms, { hub: { broker } })
     const client = await connect(ws('/x'))
@@ -436,7 +436,7 @@ describe('while the engine is away', () => {
     expect(said).toEqual(['NOPERM: a message has reache', 'NOPERM: the engine of the br'])
   })
 
-  test('a server starts without it', async () => {
+  test('a server starts without the engine', async () => {
     const broker = new FragileBroker(new MemoryEngine())
     broker.fail(new Error('not there'))
     const { app, ws, logs } = await startServer(rooms, { hub: { broker } })

@@ -7,17 +7,17 @@ import { Proxy } from './support/proxy.ts'
 jest.setTimeout(90_000)
 afterEach(endClusters)
 
-/** The time in which delivery must be complete again, once the engine is back; twice that on a machine that does other things. */
+/** How soon delivery must be complete again after the engine is back; a busy machine may take twice as long. */
 const RECOVERY = 2_000
 
 type EngineName = NodeOptions['engine']
 
-/** Numbers of one node's messages in a room, as a client has heard them. */
+/** The numbers of one node's messages that a client has received. */
 function numbersOf(member: Member, from: string): number[] {
   return member.heard.filter((one) => one.from === from).map(({ number }) => number)
 }
 
-/** True where every number is greater than the one before. */
+/** True if every number is greater than the one before. */
 function isOrdered(numbers: number[]): boolean {
   return numbers.every((number, i) => i === 0 || number > (numbers[i - 1] as number))
 }
@@ -27,7 +27,7 @@ interface Scene {
   members: Member[]
 }
 
-/** Two nodes, three clients on each in one room, and noise from both. */
+/** Two nodes with three clients each in one room, and steady broadcasts from both. */
 async function setUp(engine: EngineName, port: number): Promise<Scene> {
   const nodes = await Promise.all([0, 1].map(() => ClusterProcess.start({ engine, port })))
   const members = await Promise.all([0, 1, 0, 1, 0, 1].map((i) => Member.connect(nodes[i]!, `c${i}${Math.random()}`)))
@@ -43,7 +43,7 @@ async function makeNoise(nodes: ClusterProcess[]): Promise<void> {
   await Promise.all(nodes.map((node, i) => node.ask('noise', { room: 'room', name: `n${i}`, every: 5 })))
 }
 
-/** What holds after any outage: everybody gets everything again, in order, and what was lost is counted. */
+/** After any outage, all clients get all new messages in order, and the lost messages are counted. */
 async function expectRecovery({ nodes, members }: Scene, backAt: number): Promise<void> {
   await eventually(async () =>
     (await Promise.all(nodes.map((node) => node.report()))).every(
@@ -51,7 +51,7 @@ async function expectRecovery({ nodes, members }: Scene, backAt: number): Promis
     )
   )
   const took = Date.now() - backAt
-  // From here on nothing is missing.
+  // From here on, no message may be missing.
   const since = nodes.map(({ sent }) => sent['room'] ?? 0)
   await sleep(300)
   await Promise.all(nodes.map((node) => node.ask('quiet')))
@@ -69,7 +69,7 @@ async function expectRecovery({ nodes, members }: Scene, backAt: number): Promis
     expect(faults).toEqual([])
     expect(events.filter((event) => event === 'degraded' || event === 'recovered')).toEqual(['degraded', 'recovered'])
     expect(cluster).toMatchObject({ rejected: 0, duplicates: 0 })
-    // Clients of one node get all of its own; those of the other have missed what one of the two has counted.
+    // Clients of a node get all of its messages; clients of the other node miss only messages that a node has counted.
     const other = nodes[1 - i] as ClusterProcess
     const [here, there] = [members[i]!, members[1 - i]!].map((member) => numbersOf(member, `n${i}`).length) as [
       number,
@@ -90,21 +90,21 @@ describe.each<[string, EngineName]>([
   ['Redis through node-redis', 'node-redis'],
   ['NATS', 'nats']
 ])('%s', (_, name) => {
-  describeWith(name === 'nats' ? NATS : REDIS, 'an engine', () => {
+  describeWith(name === 'nats' ? NATS : REDIS, 'delivery', () => {
     let engine: Engine
     beforeEach(async () => {
       engine = await (name === 'nats' ? Engine.nats() : Engine.redis())
     })
     afterEach(() => engine.close())
 
-    test('that is killed and started again: local delivery goes on meanwhile', async () => {
+    test('goes on locally while the engine is killed, and recovers after its restart', async () => {
       const scene = await setUp(name, engine.port)
       await engine.signal('SIGKILL')
       const [member] = scene.members as [Member]
       await eventually(async () => (await scene.nodes[0]!.report()).cluster.isDegraded)
       const before = numbersOf(member, 'n0').length
       await eventually(() => numbersOf(member, 'n0').length > before + 50, 'local delivery')
-      // Who comes meanwhile to a room of this node gets what is said here, and after the outage what is said elsewhere.
+      // A client that joins during the outage gets this node's messages at once, and those of other nodes after the outage.
       const late = await Member.connect(scene.nodes[0]!)
       const joined = late.join('room')
       await eventually(() => late.heard.length > 0)
@@ -114,7 +114,7 @@ describe.each<[string, EngineName]>([
       await expectRecovery(scene, backAt)
     })
 
-    test('that is held up for ten seconds', async () => {
+    test('recovers after the engine is frozen for ten seconds', async () => {
       const scene = await setUp(name, engine.port)
       await engine.signal('SIGSTOP')
       await sleep(10_000)
@@ -124,7 +124,7 @@ describe.each<[string, EngineName]>([
       await expectRecovery(scene, Date.now())
     })
 
-    test('whose connections are cut', async () => {
+    test('recovers after all connections to the engine are cut', async () => {
       const proxy = await Proxy.start(engine.port)
       const scene = await setUp(name, proxy.port)
       const cutAt = Date.now()
@@ -143,7 +143,7 @@ describeWith(REDIS, 'a node', () => {
   afterEach(() => engine.close())
   const port = (): number => engine.port
 
-  test('that is killed: who was with it is no longer present, and others do not notice', async () => {
+  test('that is killed: its clients leave presence, and delivery between the other nodes goes on', async () => {
     const { nodes, members } = await setUp('ioredis', port())
     const dying = await ClusterProcess.start({ engine: 'ioredis', port: port() })
     const ghost = await Member.connect(dying, 'ghost')
@@ -151,7 +151,7 @@ describeWith(REDIS, 'a node', () => {
     await eventually(async () => (await nodes[0]!.ask<string[]>('list', { room: 'room' })).includes('ghost'))
     dying.signal('SIGKILL')
     for (const node of nodes) {
-      await eventually(async () => (await node.report()).events.includes('leave ghost'), 'the end of the ghost')
+      await eventually(async () => (await node.report()).events.includes('leave ghost'), 'the leave event of the ghost')
       expect(await node.ask<string[]>('list', { room: 'room' })).toHaveLength(6)
       await eventually(async () => (await node.others()).length === 2)
     }
@@ -165,7 +165,7 @@ describeWith(REDIS, 'a node', () => {
     for (const node of nodes) expect((await node.report()).faults).toEqual([])
   })
 
-  test('that joins under load gets everything from then on', async () => {
+  test('that joins under load gets every message from then on', async () => {
     const { nodes } = await setUp('ioredis', port())
     const joining = await ClusterProcess.start({ engine: 'ioredis', port: port() })
     const member = await Member.connect(joining, 'new')
@@ -180,7 +180,7 @@ describeWith(REDIS, 'a node', () => {
     expect((await joining.ask<string[]>('list', { room: 'room' })).length).toBe(7)
   })
 
-  test('that cannot hear for a moment does not go on believing in who has gone meanwhile', async () => {
+  test('whose connection was cut for a moment drops clients that left meanwhile', async () => {
     const proxy = await Proxy.start(port())
     const [deaf, other] = [
       await ClusterProcess.start({ engine: 'ioredis', port: proxy.port }),
@@ -196,12 +196,12 @@ describeWith(REDIS, 'a node', () => {
     await eventually(async () => (await other.report()).clients === 0)
     await eventually(async () => (await deaf.report()).events.includes('recovered'))
     for (const node of [deaf, other])
-      await eventually(async () => (await names(node)).join() === 'stays', 'that only one is left')
+      await eventually(async () => (await names(node)).join() === 'stays', 'the list with one client')
     expect((await deaf.report()).faults).toEqual([])
     proxy.close()
   })
 
-  test('that hangs for longer than its lease is back when it goes on', async () => {
+  test('that hangs for longer than its lease is back when it resumes', async () => {
     const { nodes } = await setUp('ioredis', port())
     const [a, b] = nodes as [ClusterProcess, ClusterProcess]
     expect(await a.ask<string[]>('list', { room: 'room' })).toHaveLength(6)
@@ -211,7 +211,7 @@ describeWith(REDIS, 'a node', () => {
     await eventually(async () => (await a.ask<string[]>('list', { room: 'room' })).length === 6, 'its return')
     await eventually(
       async () => (await b.ask<string[]>('list', { room: 'room' })).length === 6,
-      'that it still knows the others'
+      'the list with the clients of both nodes'
     )
     expect((await b.report()).faults).toEqual([])
   })

@@ -24,13 +24,13 @@ const envelope: fc.Arbitrary<Envelope> = fc.constantFrom(...Object.values(Kind))
   })
 )
 
-test('what is encoded is decoded, to the byte', () => {
+test('decode gives back every encoded message unchanged', () => {
   fc.assert(
     fc.property(envelope, (message) => {
       const bytes = encode(message)
       expect(decode(bytes)).toEqual(message)
       expect(originOf(bytes)).toBe(message.origin)
-      // Other kinds of bytes than a Buffer, from somewhere in the middle.
+      // A view into the middle of a Uint8Array instead of a Buffer.
       const padded = new Uint8Array(bytes.length + 3)
       padded.set(bytes, 2)
       expect(decode(padded.subarray(2, -1))).toEqual(message)
@@ -38,7 +38,7 @@ test('what is encoded is decoded, to the byte', () => {
   )
 })
 
-test('no bytes make the decoder throw, and what it lets pass is sound', () => {
+test('no input makes the decoder throw, and every decoded message is valid', () => {
   const mutated = fc
     .tuple(envelope, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 8 }), fc.nat(60))
     .map(([message, changes, cut]) => {
@@ -52,7 +52,7 @@ test('no bytes make the decoder throw, and what it lets pass is sound', () => {
       if (message === undefined) return
       expect(Object.values(Kind)).toContain(message.kind)
       for (const one of message.ids) expect(one.length).toBeGreaterThan(0)
-      // What clients would have to fail at: text that is none, and codes that no close frame may carry.
+      // Clients would fail on invalid UTF-8 and on invalid close codes.
       const isText = message.kind === Kind.Text || message.kind === Kind.Node
       expect(isText ? isUtf8(message.payload) : true).toBe(true)
       expect(message.kind === Kind.Disconnect ? closeOf(message.payload) : {}).toBeDefined()
@@ -62,8 +62,8 @@ test('no bytes make the decoder throw, and what it lets pass is sound', () => {
   )
 })
 
-describe('numbers', () => {
-  test('what is missing is counted, what comes twice or late is told', () => {
+describe('sequence numbers', () => {
+  test('missing messages are counted, duplicate and late messages are detected', () => {
     const numbering = new SequenceNumbers()
     const messages = Array.from({ length: 10 }, () => ({ origin: 'a', ...numbering.next('x') }))
     const arrivals = new SequenceTracker()
@@ -81,7 +81,7 @@ describe('numbers', () => {
     expect(arrivals.isNew('x', messages[3]!)).toBe(true)
   })
 
-  test('a channel that was forgotten in between begins anew, and nothing counts as missing', () => {
+  test('a forgotten channel starts again, and no message counts as missing', () => {
     const numbering = new SequenceNumbers()
     const first = { origin: 'a', ...numbering.next('x') }
     for (let i = 0; i < 20_000; i++) numbering.next(`other ${i}`)
@@ -96,10 +96,10 @@ describe('numbers', () => {
     expect(arrivals.missed).toBe(0)
   })
 
-  test('nothing grows for ever', () => {
+  test('the tracker is bounded', () => {
     const arrivals = new SequenceTracker()
     for (let i = 0; i < 100_000; i++) arrivals.isNew('x', { origin: `${i}`, generation: 1, sequence: 1 })
-    // The oldest are forgotten.
+    // It forgets the oldest entries.
     expect(arrivals.isNew('x', { origin: '0', generation: 1, sequence: 1 })).toBe(true)
     expect(arrivals.isNew('x', { origin: '99999', generation: 1, sequence: 1 })).toBe(false)
   })

@@ -16,7 +16,7 @@ async function twoNodes(broker: () => Broker): Promise<Nodes> {
 }
 
 function tests(broker: () => Broker): void {
-  test('a broadcast to ids reaches these connections, here and elsewhere, each once, and nobody else', async () => {
+  test('a broadcast to ids reaches only these connections, each once, on this node and others', async () => {
     const [a, b] = await twoNodes(broker)
     const [here, there, bystander, other] = await Promise.all([a.join('x'), b.join('x'), b.join('x'), a.join('y')])
     a.hub.to(there.id).broadcast('for one elsewhere')
@@ -76,7 +76,7 @@ function tests(broker: () => Broker): void {
     await publisher.close()
   })
 
-  test('a named hub has its own', async () => {
+  test('a named hub reaches its connections on another node by id', async () => {
     const [, b] = await twoNodes(broker)
     const client = await b.join('x')
     const [one, two] = ['feed', 'feed'].map((name) => new WebSocketHub({ broker: broker(), name })) as [
@@ -92,7 +92,7 @@ function tests(broker: () => Broker): void {
   })
 }
 
-describe('ids in the place of rooms, over memory', () => {
+describe('ids as targets, over memory', () => {
   let engine: MemoryEngine
   beforeEach(() => {
     engine = new MemoryEngine()
@@ -100,7 +100,7 @@ describe('ids in the place of rooms, over memory', () => {
   tests(() => memoryBroker({ engine }))
 })
 
-describeWith(REDIS, 'ids in the place of rooms, over Redis', () => {
+describeWith(REDIS, 'ids as targets, over Redis', () => {
   let engine: Engine
   let client: Redis
   beforeAll(async () => {
@@ -140,11 +140,11 @@ describe('an id', () => {
     expect(await other.next()).toBe('end')
   })
 
-  test('is no name of a room: nobody can listen to what is meant for another', async () => {
+  test('cannot be joined as a room: a client gets no messages for the id of another', async () => {
     const { hub, join } = await startRooms(memoryBroker())
     const [victim, own] = [await join('x'), await join('x')]
     const ws = hub.getClients(own.id)[0]!
-    // Its own is no secret to it, and reaches it anyway.
+    // A connection may join its own id: it gets those messages anyway.
     expect([hub.join(ws, own.id), hub.join(own.id, own.id), hub.rooms(ws)]).toEqual([true, true, ['x']])
     hub.leave(ws, own.id)
     hub.to(own.id).broadcast('by its own id')
@@ -175,7 +175,7 @@ describe('an id', () => {
     )
   })
 
-  test('of another node joins nothing if its request cannot be sent', async () => {
+  test('of another node joins no room if the request cannot be sent', async () => {
     const broker = memoryBroker({ engine: new MemoryEngine() })
     const hub = new WebSocketHub({ name: 'feed', broker })
     await hub.cluster.ready()
@@ -186,12 +186,12 @@ describe('an id', () => {
     expect(hub.join(NOBODY, 'room')).toBe(false)
   })
 
-  test('that is none is named in the error', async () => {
+  test('that is malformed is quoted in the error', async () => {
     const hub = new WebSocketHub()
     expect(() => hub.join('lobby', 'room')).toThrow('must be a connection or the id of one, got "lobby"')
   })
 
-  test('of a UUID is none: a room can have one for its name', async () => {
+  test('is more than a UUID: a room may have a UUID as its name', async () => {
     const { hub, join } = await startRooms(memoryBroker())
     const room = '3b241101-e2bb-4255-8caf-4136c566a962'
     const client = await join(room)

@@ -18,7 +18,7 @@ import { type RoomServer, startRooms, upTo } from './support/rooms.ts'
 
 afterEach(closeServers)
 
-/** A memory broker whose node can be given what the engine would never send. */
+/** A memory broker that can give its node messages that the engine would never send. */
 function leakyBroker(engine: MemoryEngine): { broker: Broker; receive: BrokerNode['receive'] } {
   const broker = memoryBroker({ engine })
   const open = broker.open.bind(broker)
@@ -41,7 +41,7 @@ const messageOf = (kind: Kind, payload: string): Buffer =>
     payload: Buffer.from(payload)
   })
 
-describe('a message that cannot be placed goes to no one', () => {
+describe('a message without a valid target reaches no client', () => {
   test.each([
     '',
     'al',
@@ -69,7 +69,7 @@ describe('a message that cannot be placed goes to no one', () => {
     expect(await upTo(client, 'end')).toEqual(['end'])
   })
 
-  test('of a publisher that names no room', async () => {
+  test('from a publisher that names no room', async () => {
     const engine = new MemoryEngine()
     const node = await startRooms(memoryBroker({ engine }))
     const client = await node.join('x')
@@ -88,7 +88,7 @@ describe('a message that cannot be placed goes to no one', () => {
 })
 
 describe('hubs over one engine', () => {
-  test('do not hear each other: the one of the server, and two with names', async () => {
+  test('receive only messages for their own name', async () => {
     const engine = new MemoryEngine()
     const [a, b] = await Promise.all([startRooms(memoryBroker({ engine })), startRooms(memoryBroker({ engine }))])
     const hubs = ['one', 'two', 'one'].map((name) => new WebSocketHub({ broker: memoryBroker({ engine }), name }))
@@ -125,12 +125,12 @@ describe('hubs over one engine', () => {
     }
   )
 
-  test('a publisher for a name that cannot be one is refused', () => {
+  test('a publisher with an invalid hub name is refused', () => {
     expect(() => createPublisher(memoryBroker(), { hub: 'a:b' })).toThrow('hub')
     expect(() => createPublisher(memoryBroker(), { hubs: 'a' } as never)).toThrow('hubs')
   })
 
-  test('end with the server that owns them', async () => {
+  test('shut down with the server that owns them', async () => {
     const broker = memoryBroker({ engine: new MemoryEngine() })
     const close = jest.spyOn(broker, 'close')
     const { app } = await startServer(() => {}, { before: () => undefined })
@@ -150,7 +150,7 @@ describe('hubs over one engine', () => {
 
 type Client = RedisBrokerOptions['client']
 
-describeWith(REDIS, 'the settings of a client do not touch our channels', () => {
+describeWith(REDIS, 'a keyPrefix of the client does not change the channels', () => {
   const password = 'secret'
   const keyPrefix = 'app:'
 
@@ -196,7 +196,7 @@ describeWith(REDIS, 'the settings of a client do not touch our channels', () => 
         (ports) => new Cluster(ports, { lazyConnect: true, redisOptions: { password, keyPrefix } })
       ],
       [
-        'ioredis 6, beside them',
+        'ioredis 6, next to redisOptions',
         (ports) => new Cluster(ports, { lazyConnect: true, keyPrefix, redisOptions: { password } })
       ],
       [
@@ -204,7 +204,7 @@ describeWith(REDIS, 'the settings of a client do not touch our channels', () => 
         (ports) => new Cluster5(ports, { lazyConnect: true, redisOptions: { password, keyPrefix } })
       ],
       [
-        'ioredis 5, beside them',
+        'ioredis 5, next to redisOptions',
         (ports) => new Cluster5(ports, { lazyConnect: true, keyPrefix, redisOptions: { password } })
       ],
       [

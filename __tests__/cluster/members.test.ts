@@ -8,14 +8,14 @@ function membersAt(time: number, ...ids: string[]): Members {
   return members
 }
 
-test('who is not heard for a lease has gone', () => {
+test('a node that is silent for its lease counts as gone', () => {
   const members = membersAt(0, 'a', 'b')
   members.renew('b', LEASE, 500)
   members.expire(LEASE)
   expect(members.ids()).toEqual(['b'])
 })
 
-test('while a node is held up, no lease ends', () => {
+test('the time that this node was paused does not count against a lease', () => {
   const members = membersAt(0, 'a')
   members.onLag(5_000, 5_100)
   members.expire(5_900)
@@ -24,9 +24,9 @@ test('while a node is held up, no lease ends', () => {
   expect(members.ids()).toEqual([])
 })
 
-test('what was waiting when a node was held up counts as heard now, and for no more than a lease', () => {
+test('messages read after a pause renew a lease, and no longer', () => {
   const members = membersAt(0, 'a')
-  // Node reads sockets first, and then looks at timers.
+  // After a pause, Node.js reads sockets before it runs timers.
   members.renew('a', LEASE, 5_100)
   members.onLag(5_000, 5_100)
   members.expire(6_100)

@@ -7,7 +7,7 @@ TEXT = 1
 
 
 def envelope(kind, payload, origin=bytes(8)):
-    """A message for everybody on a channel; it is not counted, so generation, sequence and id are 0."""
+    """A message to all subscribers of a channel; it is not numbered, so generation, sequence and id are 0."""
     return struct.pack(">BBBx8sIIIHH", 0xFB, 1, kind, origin, 0, 0, 0, 0, 0) + payload
 
 

@@ -10,7 +10,7 @@ import { startRooms, upTo } from './support/rooms.ts'
 afterEach(closeServers)
 
 describe('a publisher', () => {
-  test('reaches everybody, or rooms, on all nodes', async () => {
+  test('reaches all clients, or the members of rooms, on all nodes', async () => {
     const engine = new MemoryEngine()
     const nodes = await Promise.all([1, 2].map(() => startRooms(memoryBroker({ engine }))))
     const [x, y, other] = (await Promise.all([nodes[0]!.join('x'), nodes[1]!.join('y'), nodes[1]!.join('x')])) as [
@@ -31,7 +31,7 @@ describe('a publisher', () => {
     await publisher.close()
   })
 
-  test('says what is wrong', async () => {
+  test('rejects invalid arguments', async () => {
     const publisher = createPublisher(memoryBroker())
     await expect(publisher.broadcast(5 as never)).rejects.toThrow(TypeError)
     await expect(publisher.broadcast(Uint8Array.of(255))).rejects.toThrow(/UTF-8/)
@@ -50,7 +50,7 @@ describe('a publisher', () => {
   })
 })
 
-test('a broker is for one hub or one publisher', async () => {
+test('a broker serves one hub or one publisher', async () => {
   const broker = memoryBroker()
   await startRooms(broker)
   expect(() => createPublisher(broker)).toThrow(expect.objectContaining({ code: 'FST_BLAZE_WS_BROKER_IN_USE' }))
@@ -70,7 +70,7 @@ describeWith(REDIS, 'over Redis', () => {
   })
   afterAll(() => redis.close())
 
-  test('a publisher needs no hub, and nothing keeps its process alive', async () => {
+  test('a publisher works without a hub', async () => {
     const node = await startRooms(redisBroker({ client: new Redis(redis.port, { lazyConnect: true }) }))
     const client = await node.join('x')
     const publisher = createPublisher(redisBroker({ client: new Redis(redis.port, { lazyConnect: true }) }))
@@ -79,7 +79,7 @@ describeWith(REDIS, 'over Redis', () => {
     await publisher.close()
   })
 
-  test('a publisher says where Redis is not there', async () => {
+  test('a publisher reports an unavailable Redis', async () => {
     const publisher = createPublisher(redisBroker({ client: new Redis(await freePort(), { lazyConnect: true }) }))
     await expect(publisher.broadcast('x')).rejects.toMatchObject({
       code: 'FST_BLAZE_WS_BROKER_UNAVAILABLE',
@@ -89,7 +89,7 @@ describeWith(REDIS, 'over Redis', () => {
     await publisher.close()
   })
 
-  test('a publisher waits for what is on its way if the message is too long for another channel', async () => {
+  test('a publisher waits for the send to one channel if the message is too long for another', async () => {
     const publisher = createPublisher(redisBroker({ client: new Redis(await freePort(), { lazyConnect: true }) }))
     const longest = 'x'.repeat(16 * 1024 * 1024 - 28)
     const id = '0123456789ab-01234567-89ab-4cde-8f01-23456789abcd'
@@ -99,14 +99,14 @@ describeWith(REDIS, 'over Redis', () => {
     await publisher.close()
   })
 
-  test('another language can publish, too', async () => {
+  test('a program in another language can publish', async () => {
     const node = await startRooms(redisBroker({ client: new Redis(redis.port, { lazyConnect: true }) }))
     const [x, y] = await Promise.all([node.join('café'), node.join('y')])
     const python = (...args: string[]): string =>
       execFileSync('python3', [join(__dirname, 'publisher.py'), `${redis.port}`, ...args])
         .toString()
         .trim()
-    // Redis says how many nodes have got it.
+    // Redis answers with the number of nodes that received the message.
     expect(python('café', 'bonjour')).toBe(':1')
     expect(python('nobody', 'hello?')).toBe(':0')
     expect(python('*', 'everybody')).toBe(':1')

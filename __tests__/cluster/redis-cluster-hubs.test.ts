@@ -10,7 +10,7 @@ jest.setTimeout(60_000)
 
 const ROOMS = Array.from({ length: 30 }, (_, i) => `room${i}`)
 
-/** One of two nodes, with a client that is in all rooms. */
+/** One of two nodes, with one client, which is in all rooms. */
 interface Node {
   server: RoomServer
   client: TestClient
@@ -28,7 +28,7 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
     ])('with %s channels', (__, sharded) => {
       let nodes: [Node, Node]
       let count = 0
-      /** Of each test its own. */
+      /** A different prefix for each test. */
       const prefix = (): string => `blaze:${expect.getState().currentTestName}:`
 
       beforeAll(async () => {
@@ -42,7 +42,7 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
         await eventually(async () => (await nodes[0].server.hub.cluster.nodes()).nodes.length === 2, 'both nodes')
         for (const { server, connection } of nodes) for (const room of ROOMS) server.hub.join(connection, room)
         for (const { server } of nodes) await server.hub.cluster.ready()
-        // A node tracks a room from here on.
+        // From here on, each node tracks the presence of all rooms.
         await Promise.all(nodes.flatMap(({ server }) => ROOMS.map((room) => server.hub.presence.list(room))))
         setPresence()
         await expectDelivery()
@@ -57,13 +57,13 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
         return { server, client, connection: server.hub.getClients()[0] as WebSocketConnection, events }
       }
 
-      /** Each node says in all rooms who it is, and how often all have said so. */
+      /** Each node broadcasts its index, the room and a count to all rooms. */
       const sayInAll = (): void => {
         count++
         for (const [i, { server }] of nodes.entries())
           for (const room of ROOMS) server.hub.to(room).broadcast(`${i} ${room} ${count}`)
       }
-      /** The numbers that a client has got of a node in a room. */
+      /** The counts that a client has received from a node in a room. */
       const numbersOf = ({ client }: Node, from: number, room: string): number[] => {
         const start = `${from} ${room} `
         return client.messages
@@ -92,20 +92,20 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
       const isDegraded = ({ server }: Node): boolean => server.hub.cluster.stats().isDegraded
       const reports = (): number => nodes[0].events.length + nodes[1].events.length
 
-      /** What is said in all rooms arrives on both nodes, as soon as no node says otherwise, and both agree on who is there. */
+      /** Once no node is degraded, messages to all rooms arrive on both nodes, and both agree on presence. */
       const expectDelivery = async (): Promise<void> => {
-        // The servers of a cluster learn of a change one after the other, so it may be noticed more than once.
+        // The servers of a cluster learn of a change one after the other, so it may be reported more than once.
         const arrives = async (): Promise<boolean> => {
           await eventually(() => !nodes.some(isDegraded), 'the recovery')
           const before = reports()
           sayInAll()
           for (let i = 0; i < 100 && !haveAll(); i++) await sleep(5)
-          if (!haveAll()) await eventually(() => reports() > before || haveAll(), 'the report of what is missing')
+          if (!haveAll()) await eventually(() => reports() > before || haveAll(), 'the report of the missing messages')
           return haveAll()
         }
         await eventually(arrives, 'the arrival in all rooms')
         setPresence()
-        await eventually(agree, 'that both nodes agree')
+        await eventually(agree, 'the same presence on both nodes')
         for (const node of nodes) {
           for (const from of [0, 1]) {
             for (const room of ROOMS) {
@@ -115,7 +115,7 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
           }
         }
       }
-      /** Each outage of a node has an end, and there was one at least on these. */
+      /** Every outage was followed by a recovery, and these nodes had at least one. */
       const expectReports = (reporting: readonly Node[]): void => {
         for (const { events } of reporting) expect(events.slice(0, 2)).toEqual(['degraded', 'recovered'])
         for (const { events } of nodes)
@@ -130,7 +130,7 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
         }
       }
 
-      test('a healthy stream arrives complete, and nothing of it counts as missing or as a duplicate', async () => {
+      test('deliver a stream completely, with no message missing or duplicated, if nothing fails', async () => {
         await streaming(() => sleep(300))
         await expectDelivery()
         for (const node of nodes) {
@@ -141,7 +141,7 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
         expect(reports()).toBe(0)
       })
 
-      test('subscribers that are cut', async () => {
+      test('recover after their subscribers are cut', async () => {
         await streaming(async () => {
           for (const server of cluster.servers) cluster.cli(server, 'CLIENT', 'KILL', 'TYPE', 'pubsub')
           await eventually(() => nodes.every(({ events }) => events.includes('recovered')), 'the recovery')
@@ -150,19 +150,19 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
         expectReports(nodes)
       })
 
-      test('slots that move to another server', async () => {
+      test('recover after slots move to another server', async () => {
         const { masters } = cluster
         await streaming(async () => {
           for (const [i, room] of ROOMS.slice(0, 6).entries())
             cluster.move(`${prefix()}room:${room}`, masters[i % 3] as Engine)
-          // Classic channels are on all servers.
+          // Classic channels do not depend on slots.
           await eventually(() => !sharded || nodes.every(({ events }) => events.includes('recovered')), 'the recovery')
         })
         await expectDelivery()
         expectReports(sharded ? nodes : [])
       })
 
-      test('a master that is killed', async () => {
+      test('recover after a master is killed', async () => {
         const victim = cluster.masters.find(
           (server) => cluster.cli(server, 'CLIENT', 'LIST', 'TYPE', 'pubsub') !== ''
         ) as Engine
@@ -175,14 +175,14 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
             await eventually(() => nodes.every((node) => !isDegraded(node)), 'the recovery')
           })
           await expectDelivery()
-          // A node that uses two others of the servers need not notice.
+          // A node that is connected to other servers need not notice.
           expectReports(sharded ? nodes : nodes.filter(({ events }) => events.length > 0))
         } finally {
           await victim.start()
         }
       })
 
-      test('a master that was held up, and passes on what it has taken when others have gone on', async () => {
+      test('get no late or duplicate messages when a frozen master resumes after a failover', async () => {
         const victim = cluster.masters.find(
           (server) => cluster.cli(server, 'CLIENT', 'LIST', 'TYPE', 'pubsub') !== ''
         ) as Engine
@@ -195,7 +195,7 @@ describeWith(REDIS, 'hubs over a Redis Cluster that changes', () => {
             await eventually(() => nodes.every((node) => !isDegraded(node)), 'the recovery')
             await sleep(300)
             await victim.signal('SIGCONT')
-            await eventually(() => !cluster.isMaster(victim), 'the end of the former master')
+            await eventually(() => !cluster.isMaster(victim), 'the demotion of the former master')
           })
           await expectDelivery()
         } finally {

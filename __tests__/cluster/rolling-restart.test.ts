@@ -8,16 +8,16 @@ afterEach(endClusters)
 
 const CLIENTS = 60
 
-/** One connection of a client, from when it was told that it gets everything until its end. */
+/** One connection of a client, from the confirmation of its join until it closes. */
 interface Session {
   readonly heard: readonly Heard[]
-  /** Of each publisher, what it had been seen to have sent before. */
+  /** For each publisher, how many messages it had sent before, as far as known. */
   readonly since: Record<string, number>
-  /** How it ended; undefined where it has not. */
+  /** The close code; undefined while it is open. */
   code?: number
 }
 
-/** A client that comes back at once, to any node that is up. */
+/** A client that reconnects at once, to any node that is up. */
 class Returning {
   readonly sessions: Session[] = []
   readonly #pick: () => ClusterProcess
@@ -30,7 +30,7 @@ class Returning {
     this.#sent = sent
   }
 
-  /** Resolves when it is connected for the first time. */
+  /** Resolves when the client is connected for the first time. */
   async connect(): Promise<void> {
     const member = await Member.connect(this.#pick()).catch(() => undefined)
     if (member === undefined) return this.#isDone ? undefined : this.connect()
@@ -54,7 +54,7 @@ class Returning {
   }
 }
 
-/** What a session should have heard, and has not. */
+/** The messages that a session should have received and has not. */
 function faultsOf({ heard, since, code }: Session, final: Record<string, number>): string[] {
   const faults: string[] = []
   const last: Record<string, number> = {}
@@ -78,7 +78,7 @@ describeWith(REDIS, 'a rolling restart of three nodes under load', () => {
   })
   afterAll(() => redis.close())
 
-  test('no process fails, and every broadcast that was sent while a client was connected has reached it', async () => {
+  test('no process fails, and every client gets all broadcasts sent while it was connected', async () => {
     const start = async (name: string): Promise<ClusterProcess> => {
       const node = await ClusterProcess.start({ engine: 'ioredis', port: redis.port })
       names.set(node, name)
@@ -114,7 +114,7 @@ describeWith(REDIS, 'a rolling restart of three nodes under load', () => {
     await Promise.all(up.map((node) => node.ask('quiet')))
     const faults = (): string[] =>
       clients.flatMap(({ sessions }) => sessions.flatMap((session) => faultsOf(session, sent())))
-    await eventually(() => faults().length === 0, 'that everybody has got everything').catch(() => {})
+    await eventually(() => faults().length === 0, 'the arrival of all broadcasts').catch(() => {})
     expect(faults().slice(0, 10)).toEqual([])
     expect(
       Math.min(...clients.map(({ sessions }) => sessions.reduce((sum, { heard }) => sum + heard.length, 0)))

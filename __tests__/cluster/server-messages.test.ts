@@ -19,7 +19,7 @@ async function servers(count: number): Promise<Server[]> {
 }
 
 describe('a message to the other servers', () => {
-  test('reaches those who listen to its name, in order, with its sender, and not the sender', async () => {
+  test('reaches listeners to its name on the other servers, in order and with its sender', async () => {
     const [a, b, c] = (await servers(3)) as [Server, Server, Server]
     const got: unknown[] = []
     for (const { cluster } of [a, b, c])
@@ -38,7 +38,7 @@ describe('a message to the other servers', () => {
     }
   })
 
-  test('does not reach clients, other hubs, or listeners that were taken off', async () => {
+  test('does not reach clients, other hubs, or removed listeners', async () => {
     const engine = new MemoryEngine()
     const [a, b] = await Promise.all([startRooms(memoryBroker({ engine })), startRooms(memoryBroker({ engine }))])
     const named = new WebSocketHub({ broker: memoryBroker({ engine }), name: 'feed' })
@@ -60,7 +60,7 @@ describe('a message to the other servers', () => {
     await named.shutdown(0)
   })
 
-  test('is logged if a listener throws or rejects; the others get it', async () => {
+  test('still reaches other listeners if one throws or rejects, which is logged', async () => {
     const [a, b] = (await servers(2)) as [Server, Server]
     const got: unknown[] = []
     b.cluster.on('x', () => {
@@ -75,7 +75,7 @@ describe('a message to the other servers', () => {
     expect(failures()).toEqual([expect.objectContaining({ message: 'x' }), expect.objectContaining({ message: 'x' })])
   })
 
-  test('is checked before anything is sent', async () => {
+  test('is validated before it is sent', async () => {
     const hub = new WebSocketHub()
     const { cluster } = hub
     for (const name of ['', 'x'.repeat(257)]) expect(() => cluster.send(name)).toThrow(RangeError)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import type { Broker } from '../../src/index.ts'
 import { Subscriptions } from '../../src/cluster/subscriptions.ts'
 
-/** An engine whose answers come when the test says so, and may be refusals. */
+/** An engine that answers when the test tells it to, and may refuse. */
 class SlowEngine {
   readonly subscribed = new Set<string>()
   readonly #waiting: ((fails: boolean) => void)[] = []
@@ -24,7 +24,7 @@ class SlowEngine {
     })
   }
 
-  /** Answers the oldest question. */
+  /** Answers the oldest call. */
   async answer(fails: boolean): Promise<void> {
     this.#waiting.shift()?.(fails)
     await settled()
@@ -38,7 +38,7 @@ class SlowEngine {
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 const LINGER = 2_000
 
-test('whatever comes and goes, and whatever the engine refuses: in the end it gets what is needed, and nothing else', async () => {
+test('after random changes and refusals, the engine has exactly the needed subscriptions', async () => {
   const step = fc.oneof(
     fc.record({ do: fc.constantFrom('need', 'release'), channel: fc.constantFrom('a', 'b', 'c') }),
     fc.record({ do: fc.constant('answer'), fails: fc.boolean() }),
@@ -66,7 +66,7 @@ test('whatever comes and goes, and whatever the engine refuses: in the end it ge
           needed.set(channel, Math.max(0, users + (one.do === 'need' ? 1 : -1)))
         }
         await settled()
-        // Nobody is told that a channel is in force which is not.
+        // ready must not resolve for a channel that the engine does not have.
         const isReady = await Promise.race([subscriptions.ready('a').then(() => true), settled().then(() => false)])
         const isRelied = isReady && (needed.get('a') ?? 0) > 0
         expect(isRelied ? engine.subscribed.has('a') : true).toBe(true)
@@ -84,7 +84,7 @@ test('whatever comes and goes, and whatever the engine refuses: in the end it ge
   )
 })
 
-test('who comes back soon costs the engine nothing, and a refused end leaves everything as it was', async () => {
+test('a channel that is needed again soon costs no call, and a refused unsubscribe keeps the subscription', async () => {
   const engine = new SlowEngine()
   const errors: string[] = []
   const left: string[] = []
@@ -106,11 +106,11 @@ test('who comes back soon costs the engine nothing, and a refused end leaves eve
   subscriptions.need('a')
   await engine.answer(true)
   await subscriptions.ready('a')
-  // But what was learned from it before is not believed any more.
+  // But the state learned from it before is dropped.
   expect([errors, left, [...engine.subscribed]]).toEqual([['refused'], ['a'], ['a']])
 })
 
-test('a channel that is left before the engine has it is forgotten, and a waiter that gives up is told so', async () => {
+test('a channel released before the engine confirms it is forgotten, and a waiter that times out gets false', async () => {
   const engine = new SlowEngine()
   const left: string[] = []
   const subscriptions = new Subscriptions(engine.broker, {
@@ -122,7 +122,7 @@ test('a channel that is left before the engine has it is forgotten, and a waiter
   await settled()
   expect(await Promise.all([subscriptions.ready('a', 1), subscriptions.ready(undefined, 1)])).toEqual([false, false])
   const late = subscriptions.ready(undefined, 3_600_000)
-  // While the engine is asked, nothing can be forgotten but what was learned.
+  // While a call is pending, only the state learned from the channel is dropped, not the channel.
   subscriptions.release('a', 0)
   expect([left, subscriptions.has('a')]).toEqual([['a'], true])
   await engine.answer(true)
@@ -131,7 +131,7 @@ test('a channel that is left before the engine has it is forgotten, and a waiter
   expect([left, subscriptions.has('b'), await late]).toEqual([['a', 'a', 'b'], false, true])
 })
 
-test('what arrives until the engine has confirmed the end is forgotten, too', async () => {
+test('the state of a channel is dropped again when the engine confirms the unsubscribe', async () => {
   const engine = new SlowEngine()
   const left: string[] = []
   const subscriptions = new Subscriptions(engine.broker, {
@@ -149,7 +149,7 @@ test('what arrives until the engine has confirmed the end is forgotten, too', as
   expect([left, subscriptions.has('a')]).toEqual([['a'], false])
 })
 
-test('the end of it all lets nobody wait', async () => {
+test('after close, no call to ready waits', async () => {
   const subscriptions = new Subscriptions(new SlowEngine().broker, {
     isAway: () => false,
     onFailed: () => {},
@@ -164,7 +164,7 @@ test('the end of it all lets nobody wait', async () => {
   await subscriptions.ready()
 })
 
-test('an engine that does not answer is asked once it does, and for no channel that came and went meanwhile', async () => {
+test('when an engine is back, it is asked only for channels that are still needed', async () => {
   const engine = new SlowEngine()
   let isAway = true
   const subscriptions = new Subscriptions(engine.broker, {

@@ -10,12 +10,12 @@ const CLIENTS = 300
 const ROOMS = Array.from({ length: 20 }, (_, i) => `room${i}`)
 const ROUNDS = 20
 
-/** What a client is owed of a room while it is in it: all of each node, from the first after it had come. */
+/** The messages that a client must get while it is in a room: all of each node, from the first after its join. */
 interface Stay {
   readonly room: string
-  /** By node, how many had been asked for when it had come: the next must be heard at the latest. */
+  /** For each node, how many broadcasts had been requested at the join: the client must get at least all later ones. */
   readonly since: Record<string, number>
-  /** Where in what was heard it begins and ends. */
+  /** The start and end of the stay, as positions in the received messages. */
   readonly begin: number
   end: number
 }
@@ -50,7 +50,7 @@ class Wanderer {
     else await this.leave([...this.member.rooms][0] as string)
   }
 
-  /** What is wrong with what it has heard; `final` is how many messages there were for each room and node. */
+  /** The faults in the received messages; `final` is the number of messages for each room and node. */
   faults(final: Record<string, Record<string, number>>): string[] {
     const { heard } = this.member
     const faults: string[] = []
@@ -110,7 +110,7 @@ async function traffic(engine: 'ioredis' | 'node-redis' | 'nats', port: number, 
     'that everybody has got the last message'
   ).catch(() => {})
   expect(faults().slice(0, 10)).toEqual([])
-  // Each client is in two rooms of twenty, or so.
+  // Each client is in about two of twenty rooms.
   expect(members.reduce((sum, { heard }) => sum + heard.length, 0)).toBeGreaterThan(broadcasts * CLIENTS * 0.05)
   const reports = await Promise.all(nodes.map((node) => node.report()))
   expect(reports.map((report) => report.faults)).toEqual([[], [], []])
@@ -132,9 +132,9 @@ describeWith(REDIS, 'three nodes and 300 clients over Redis', () => {
   })
   afterAll(() => redis.close())
 
-  test('100 000 broadcasts: everybody gets those of its rooms, once, in the order of each publisher', () =>
+  test('100 000 broadcasts: each client gets those of its rooms once, in the order of each publisher', () =>
     traffic('ioredis', redis.port, 102_000))
-  test('and through node-redis', () => traffic('node-redis', redis.port, 30_000))
+  test('the same with 30 000 broadcasts through node-redis', () => traffic('node-redis', redis.port, 30_000))
 })
 
 describeWith(NATS, 'three nodes and 300 clients over NATS', () => {
@@ -144,6 +144,6 @@ describeWith(NATS, 'three nodes and 300 clients over NATS', () => {
   })
   afterAll(() => nats.close())
 
-  test('30 000 broadcasts: everybody gets those of its rooms, once, in the order of each publisher', () =>
+  test('30 000 broadcasts: each client gets those of its rooms once, in the order of each publisher', () =>
     traffic('nats', nats.port, 30_000))
 })

@@ -1,13 +1,13 @@
-// A random walk of three nodes over each engine: clients come, go, join, leave and send while nodes are killed and held up, and
-// the engine and its connections fail. Whenever it is over, all nodes must agree with the clients within one lease, and what
-// is sent then must arrive. At no time may a message reach anyone it was not sent to, or twice, or out of order.
+// A random walk of three nodes over each engine: clients come, go, join, leave and send while nodes are killed and frozen, and
+// the engine and its connections fail. After each storm, all nodes must agree with the clients within one lease, and new
+// messages must arrive. At no time may a message reach the wrong client, arrive twice, or arrive out of order.
 //
-// A failure tells its seed. More and longer walks:
+// A failure reports its seed. More and longer walks:
 //
 //   WALK_SECONDS=120 WALK_SEEDS=20 WALK_SEED=1 npx jest __tests__/cluster/walk.test.ts -t memory
 //
-// WALK_SECONDS is the time of each walk, WALK_SEEDS their number on each engine, WALK_SEED the first seed. WALK_TRACE names a file
-// for the steps of all walks, also of those in which nothing was wrong.
+// WALK_SECONDS is the length of each walk, WALK_SEEDS the number of walks on each engine, WALK_SEED the first seed. WALK_TRACE
+// names a file for the steps of all walks, including those without faults.
 import { ensureDist } from '../support/dist.ts'
 import { describeWith, type Installed, NATS, REDIS } from './support/engines.ts'
 import type { WalkEngine } from './support/walk/engine.ts'

@@ -11,7 +11,7 @@ import { Proxy } from '../cluster/support/proxy.ts'
 import { type RoomServer, startRooms } from '../cluster/support/rooms.ts'
 
 jest.setTimeout(60_000)
-/** What a test has started, and is ended behind its servers. */
+/** Clean-up functions, called after the servers are closed. */
 const ending: (() => unknown)[] = []
 afterEach(async () => {
   await closeServers()
@@ -23,12 +23,12 @@ const LEASE = 5_000
 
 interface Scene {
   nodes: RoomServer[]
-  /** Makes all nodes change something in all rooms. */
+  /** Makes all nodes change their presence in all rooms. */
   change(info: number): void
   agree(): boolean
 }
 
-/** Nodes with one client each, which is present in all rooms; one of them comes and goes. */
+/** Nodes with one client each, which is in all rooms; `change` sets or removes its presence. */
 async function setUp(brokers: readonly Broker[]): Promise<Scene> {
   const nodes = await Promise.all(brokers.map((broker) => startRooms(broker, { lease: LEASE })))
   await Promise.all(nodes.map((node) => node.join('lobby')))
@@ -50,22 +50,22 @@ async function setUp(brokers: readonly Broker[]): Promise<Scene> {
       (answer) => answer.nodes.length === nodes.length
     )
   )
-  // A node tracks a room from here on, whether anybody is there or not.
+  // From here on, each node tracks all rooms, also empty ones.
   await Promise.all(nodes.flatMap(({ hub }) => ROOMS.map((room) => hub.presence.list(room))))
   change(0)
   await eventually(() => agree() && nodes[0]!.hub.presence.known('room1').length > 0)
   return { nodes, change, agree }
 }
 
-/** All agree again, one lease after the fault is over, at the latest. */
+/** All nodes agree again within one lease after the fault is over. */
 async function expectAgreement({ agree }: Scene): Promise<void> {
   const overAt = performance.now()
-  await eventually(agree, 'that all nodes agree')
+  await eventually(agree, 'the same presence on all nodes')
   expect(performance.now() - overAt).toBeLessThan(LEASE * 1.5)
 }
 
 describeWith(NATS, 'NATS', () => {
-  test('a route between two servers that is cut for less than the lease', async () => {
+  test('nodes agree again after the route between two servers was cut for less than the lease', async () => {
     const [route, ...ports] = await Promise.all([freePort(), freePort(), freePort(), freePort()])
     const proxy = await Proxy.start(route)
     const server = (port: number, cluster: number, ...more: string[]): Engine =>
@@ -117,7 +117,7 @@ describeWith(REDIS, 'a Redis Cluster', () => {
       )
     })
 
-  test('whose subscribers are cut', async () => {
+  test('whose subscribers were cut: nodes agree again', async () => {
     const scene = await setUp([broker(), broker(), broker()])
     for (let i = 1; i <= 4; i++) {
       for (const { port } of engines) ask(port, 'CLIENT', 'KILL', 'TYPE', 'pubsub')
@@ -127,7 +127,7 @@ describeWith(REDIS, 'a Redis Cluster', () => {
     await expectAgreement(scene)
   })
 
-  test('of which one master is killed and started again', async () => {
+  test('with a master that was killed and restarted: nodes agree again', async () => {
     const scene = await setUp([broker(), broker(), broker()])
     const [engine] = engines as [Engine]
     await engine.signal('SIGKILL')

@@ -11,7 +11,7 @@ const LEASE = 2_000
 
 interface Node extends LossyBroker {
   hub: WebSocketHub
-  /** Its only client, which is present in the rooms that a test says. */
+  /** The first client of the node. */
   ws: WebSocketConnection
   /** Connects another client. */
   guest(): Promise<WebSocketConnection>
@@ -36,7 +36,7 @@ async function startNode(engine: MemoryEngine, lease = LEASE): Promise<Node> {
   return Object.assign(lossy, { hub, ws: await guest(), guest })
 }
 
-/** Nodes that know each other and are all in these rooms, where nobody is present. */
+/** Nodes that know each other, with a client in each of these rooms, without presence. */
 async function startCluster(count: number, rooms: readonly string[], lease?: number): Promise<Node[]> {
   const engine = new MemoryEngine()
   const nodes = await Promise.all(Array.from({ length: count }, () => startNode(engine, lease)))
@@ -48,7 +48,7 @@ async function startCluster(count: number, rooms: readonly string[], lease?: num
   return nodes
 }
 
-/** What a node knows of a room, in an order that does not depend on who was heard first. */
+/** The presence that a node knows of a room, in an order that does not depend on arrival. */
 function known({ hub }: Node, room: string): string[] {
   const sorted = hub.presence.known(room).toSorted((a, b) => (a.key < b.key ? -1 : 1))
   return sorted.map(({ key, info, connections }: Present) => JSON.stringify([key, info, connections.toSorted()]))
@@ -58,14 +58,14 @@ function agree(nodes: readonly Node[], rooms: readonly string[]): boolean {
   return rooms.every((room) => new Set(nodes.map((node) => known(node, room).join())).size === 1)
 }
 
-/** All agree, and it has taken one lease at most. */
+/** All nodes agree within one lease. */
 async function expectAgreement(nodes: readonly Node[], rooms: readonly string[], lease = LEASE): Promise<void> {
   const lostAt = performance.now()
-  await eventually(() => agree(nodes, rooms), 'that all nodes agree')
+  await eventually(() => agree(nodes, rooms), 'the same presence on all nodes')
   expect(performance.now() - lostAt).toBeLessThan(lease * 1.25)
 }
 
-/** Loses the next message like this, and resolves when it is lost. */
+/** Drops the next matching message, and resolves when it is dropped. */
 function loseOne(node: LossyBroker, isIt: (message: OnTheWay) => boolean): Promise<void> {
   return new Promise((resolve) => {
     node.decide = (message) => {
@@ -79,8 +79,8 @@ function loseOne(node: LossyBroker, isIt: (message: OnTheWay) => boolean): Promi
 
 const isType = (type: string) => (message: OnTheWay) => message.control?.type === type
 
-describe('one message that is lost in a quiet room', () => {
-  test('who has come is seen', async () => {
+describe('if one message is lost in a quiet room', () => {
+  test('a new presence is still seen', async () => {
     const nodes = (await startCluster(2, ['tea'])) as [Node, Node]
     const lost = loseOne(nodes[1], isType('present'))
     nodes[0].hub.presence.set(nodes[0].ws, 'tea', 1, { key: 'Ann' })
@@ -90,7 +90,7 @@ describe('one message that is lost in a quiet room', () => {
     expect(known(nodes[1], 'tea')).toHaveLength(1)
   })
 
-  test('who has gone is gone, and what has changed is changed', async () => {
+  test('a removal or an update still takes effect', async () => {
     const nodes = (await startCluster(2, ['tea', 'milk'])) as [Node, Node]
     const [{ hub, ws }, other] = nodes
     const events: string[] = []
@@ -110,7 +110,7 @@ describe('one message that is lost in a quiet room', () => {
     expect(events).toEqual(['join tea Ann', 'join milk Ann', 'leave tea Ann', 'update milk Ann'])
   })
 
-  test('the next message in the room shows the gap, and the node asks at once', async () => {
+  test('the next message in the room reveals the gap, and the node sends a request at once', async () => {
     // No heartbeat comes within the time of the test.
     const nodes = (await startCluster(2, ['tea'], 3_600_000)) as [Node, Node]
     nodes[0].hub.to('tea').broadcast('hello')
@@ -122,11 +122,11 @@ describe('one message that is lost in a quiet room', () => {
     expect(known(nodes[1], 'tea')).toHaveLength(1)
   })
 
-  test('who was there before a node has watched the room is seen', async () => {
+  test('a presence set before the node watched the room is seen', async () => {
     const nodes = (await startCluster(2, [], 500)) as [Node, Node]
     const [{ hub, ws }, other] = nodes
     hub.presence.set(ws, 'tea', 1, { key: 'Ann' })
-    // It has learned what is elsewhere.
+    // The other node has learned the digests of rooms that it does not watch.
     await eventually(() => other.heard.filter(isType('alive')).length > 6)
     void loseOne(other, isType('snapshot'))
     other.hub.join(other.ws, 'tea')
@@ -135,7 +135,7 @@ describe('one message that is lost in a quiet room', () => {
     expect(known(other, 'tea')).toHaveLength(1)
   })
 
-  test('each part of what is said of a large room may be lost', async () => {
+  test('the room is repaired, whichever part of a large snapshot was lost', async () => {
     for (const lose of [
       ({ control }: OnTheWay) => control?.type === 'snapshot' && control.isFirst,
       ({ control }: OnTheWay) => control?.type === 'snapshot' && !control.isFirst && !control.isLast,
@@ -158,7 +158,7 @@ describe('one message that is lost in a quiet room', () => {
   }, 60_000)
 })
 
-test('a node that hears nothing for less than its lease, or that nobody hears, agrees with the others afterwards', async () => {
+test('a node that was cut off for less than its lease agrees with the others afterwards', async () => {
   const rooms = Array.from({ length: 40 }, (_, i) => `room${i}`)
   const nodes = await startCluster(3, rooms)
   const [deaf, ...others] = nodes as [Node, Node, Node]
@@ -179,7 +179,7 @@ test('a node that hears nothing for less than its lease, or that nobody hears, a
 }, 20_000)
 
 test.each([1, 2, 3, 4])(
-  'whatever is lost, comes twice or late: in the end all agree (%i)',
+  'all nodes agree after random messages were lost, duplicated or delayed (%i)',
   async (seed) => {
     const next = random(seed)
     const rooms = ['a', 'b', 'c', 'd', 'e']
@@ -199,7 +199,7 @@ test.each([1, 2, 3, 4])(
       else hub.leave(ws, room)
       if (i % 10 === 0) await sleep(5)
     }
-    // From here on all of them watch all rooms.
+    // From here on, all nodes watch all rooms.
     for (const { hub, ws } of nodes) for (const room of rooms) hub.join(ws, room)
     for (const node of nodes)
       for (const room of rooms) if (node !== nodes[0] || room !== 'a') node.hub.presence.set(node.ws, room, 'end')
@@ -211,7 +211,7 @@ test.each([1, 2, 3, 4])(
   20_000
 )
 
-test('nodes whose clocks are a minute apart believe what was set last', async () => {
+test('nodes whose clocks are a minute apart keep the latest change', async () => {
   const nodes = (await startCluster(2, ['tea'])) as [Node, Node]
   const wall = Date.now
   const set = ({ hub, ws }: Node, info: string, ahead: number): void => {
@@ -225,7 +225,7 @@ test('nodes whose clocks are a minute apart believe what was set last', async ()
   }
 })
 
-test('a hostile time does not keep nodes from hearing each other', async () => {
+test('entries with a hostile time do not block later changes', async () => {
   const nodes = (await startCluster(2, ['tea'])) as [Node, Node]
   const [a, b] = nodes
   const entries = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER + 1, 1e15, -1, 0.5, '1'].map((since, i) => ({
@@ -243,7 +243,7 @@ test('a hostile time does not keep nodes from hearing each other', async () => {
   }
 })
 
-test('what would poison a prototype on other nodes is refused here', async () => {
+test('set refuses info that could poison a prototype on other nodes', async () => {
   const [{ hub, ws }] = (await startCluster(1, ['tea'])) as [Node]
   for (const json of ['{"__proto__":1}', '[{"__proto__":{"a":1}}]', '{"constructor":{"prototype":1}}']) {
     expect(() => hub.presence.set(ws, 'tea', JSON.parse(json))).toThrow(
@@ -252,7 +252,7 @@ test('what would poison a prototype on other nodes is refused here', async () =>
   }
 })
 
-test('while all is well nobody asks, whichever rooms a node watches and however much changes', async () => {
+test('without faults, nodes send no requests, however many rooms they watch or change', async () => {
   const rooms = Array.from({ length: 300 }, (_, i) => `room${i}`)
   const nodes = (await startCluster(2, rooms, 500)) as [Node, Node]
   const [a, b] = nodes
@@ -263,7 +263,7 @@ test('while all is well nobody asks, whichever rooms a node watches and however 
     const until = beats() + count
     await eventually(() => beats() >= until)
   }
-  // It learns once what is elsewhere, then it does not ask again.
+  // It learns the digests of unwatched rooms once, then sends no more requests.
   await beat(6)
   a.heard.length = 0
   for (let i = 0; i < 20; i++) {
@@ -271,7 +271,7 @@ test('while all is well nobody asks, whichever rooms a node watches and however 
     await beat(1)
   }
   expect(a.heard.filter(isAsked)).toEqual([])
-  // What is no longer watched is elsewhere, too.
+  // The same after it stops watching rooms.
   for (const room of rooms.slice(100)) b.hub.leave(b.ws, room)
   await sleep(2_500)
   await beat(4)
@@ -279,13 +279,13 @@ test('while all is well nobody asks, whichever rooms a node watches and however 
   expect(agree(nodes, rooms.slice(0, 100))).toBe(true)
 }, 30_000)
 
-test('a room is not said again and again while it is being said', async () => {
+test('a snapshot is not requested again while its parts still arrive', async () => {
   const engine = new MemoryEngine()
   const [a, b] = [await startNode(engine, 500), await startNode(engine, 500)]
   const guests = await Promise.all(Array.from({ length: 300 }, () => a.guest()))
   for (const ws of guests) a.hub.presence.set(ws, 'tea', 'x'.repeat(8_000))
   await eventually(async () => (await b.hub.cluster.nodes()).nodes.length === 2)
-  // Each part takes a while, all of them longer than a lease.
+  // Each part is delayed; all of them together take longer than a lease.
   b.decide = ({ control }) => ({ copies: 1, ...(control?.type === 'snapshot' && { delay: 300 }) })
   b.hub.join(b.ws, 'tea')
   await b.hub.presence.list('tea')
@@ -295,18 +295,18 @@ test('a room is not said again and again while it is being said', async () => {
   expect(parts()).toBeLessThanOrEqual(6)
 }, 20_000)
 
-test('the first list is complete, even if the answer overtakes what it is about', async () => {
+test('the first list is complete even if the answer overtakes the snapshot', async () => {
   const [a, b, c] = (await startCluster(3, [])) as [Node, Node, Node]
   for (const room of ['tea', 'milk']) a.hub.presence.set(a.ws, room, null, { key: 'Ann' })
   await c.hub.presence.list('tea')
   b.decide = ({ control }) => ({ copies: 1, ...(control?.type === 'snapshot' && { delay: 200 }) })
   expect((await b.hub.presence.list('tea')).map(({ key }) => key)).toEqual(['Ann'])
-  // It does not wait longer for what is lost.
+  // It does not wait longer for a lost snapshot.
   c.decide = ({ control }) => ({ copies: control?.type === 'snapshot' ? 0 : 1 })
   expect(await c.hub.presence.list('milk')).toEqual([])
 })
 
-test('who comes while a node says that nobody is there is in the first list, even if he is heard of before', async () => {
+test('the first list includes a presence that is set before a late answer says that the room is empty', async () => {
   const [a, b] = (await startCluster(2, [])) as [Node, Node]
   // The answer, on another channel, is late.
   b.decide = ({ channel }) => ({ copies: 1, ...(channel.startsWith('node:') && { delay: 200 }) })
@@ -316,7 +316,7 @@ test('who comes while a node says that nobody is there is in the first list, eve
   expect((await listed).map(({ key }) => key)).toEqual(['Ann'])
 })
 
-test('a node that has left does not come back when something that it said before comes late', async () => {
+test('a node that has left does not come back when one of its earlier messages arrives late', async () => {
   const [a, b] = (await startCluster(2, ['tea'])) as [Node, Node]
   a.hub.presence.set(a.ws, 'tea', null, { key: 'Ann' })
   await eventually(() => known(b, 'tea').length === 1)
@@ -328,7 +328,7 @@ test('a node that has left does not come back when something that it said before
   expect(known(b, 'tea')).toEqual([])
 })
 
-test('a node of a version that knows no digests tells everything when something is missing', async () => {
+test('a node of an older version without digests sends a full snapshot when a message was lost', async () => {
   const nodes = (await startCluster(2, ['tea', 'milk'])) as [Node, Node]
   const [{ hub, ws }, other] = nodes
   const { presence } = hub

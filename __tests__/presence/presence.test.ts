@@ -13,7 +13,7 @@ import { closeServers, connect, eventually, startServer, type TestClient } from 
 
 afterEach(closeServers)
 
-/** `/:room?name=Ann` is there as Ann; a text changes the mood. */
+/** A client of `/:room?name=Ann` is present as Ann; a text message changes its mood. */
 function presence(app: FastifyInstance): void {
   app.webSocket('/:room', async (ws) => {
     const room = ws.context().param('room')
@@ -27,7 +27,7 @@ function presence(app: FastifyInstance): void {
 
 interface Node {
   hub: WebSocketHub
-  /** What `join`, `leave` and `update` have said. */
+  /** The `join`, `leave` and `update` events so far. */
   events: string[]
   enter(room: string, name: string): Promise<TestClient>
   list(room: string): Promise<string[]>
@@ -69,7 +69,7 @@ describe.each([
     }
   ]
 ])('%s', (_, start) => {
-  test('everybody who is in a room is listed, once for each key, with what is known of them', async () => {
+  test('list gives each key in a room once, with its info and connections', async () => {
     const [a, b] = (await start()) as [Node, Node]
     await Promise.all([a.enter('tea', 'Ann'), b.enter('tea', 'Bob'), b.enter('tea', 'Ann'), a.enter('coffee', 'Eve')])
     for (const { list } of [a, b]) {
@@ -83,17 +83,17 @@ describe.each([
     expect(bob).toEqual({ key: 'Bob', info: { name: 'Bob' }, connections: [expect.any(String)] })
   })
 
-  test('who comes, goes and changes is told, each key once', async () => {
+  test('join, update and leave events come once for each key', async () => {
     const [a, b] = (await start()) as [Node, Node]
     const eve = await a.enter('tea', 'Eve')
-    // Events tell what has changed since.
+    // After the first list, events report changes.
     expect([await a.list('tea'), await b.list('tea')]).toEqual([['Eve 1'], ['Eve 1']])
     const [ann, again] = [await b.enter('tea', 'Ann'), await b.enter('tea', 'Ann')]
     await eventually(() => a.events.includes('join tea Ann'))
     ann.socket.send(' is glad')
     await eventually(() => a.events.includes('update tea Ann is glad'))
     ann.socket.close()
-    // The other connection of hers has not said that she is glad.
+    // Her other connection has not set this mood.
     await eventually(() => a.events.at(-1) === 'update tea Ann')
     again.socket.close()
     await eventually(() => a.events.includes('leave tea Ann'))
@@ -109,7 +109,7 @@ describe.each([
     await eventually(async () => (await b.list('tea')).length === 0)
   })
 
-  test('presence ends with membership, or by itself', async () => {
+  test('presence ends when it is removed or when the connection leaves the room', async () => {
     const [a, b] = (await start()) as [Node, Node]
     const [ann] = await Promise.all([a.enter('tea', 'Ann'), b.enter('tea', 'Bob')])
     await eventually(async () => (await b.list('tea')).length === 2)
@@ -125,7 +125,7 @@ describe.each([
   })
 })
 
-test('who is on another node is known to one that comes later, and gone with their node', async () => {
+test('a node that starts later knows clients on other nodes, and sees them leave when their node closes', async () => {
   const engine = new MemoryEngine()
   const [a, b] = [await startNode(engine), await startNode(engine)]
   await a.enter('tea', 'Ann')
@@ -140,7 +140,7 @@ test('who is on another node is known to one that comes later, and gone with the
   for (const { list } of [b, c]) expect(await list('tea')).toEqual(['Bob 1', 'Eve 1'])
 })
 
-test('who comes at the same time as others misses none of them', async () => {
+test('clients that join at the same time all see each other', async () => {
   const engine = new MemoryEngine()
   const servers = await Promise.all(
     [1, 2].map(() =>
@@ -162,11 +162,11 @@ test('who comes at the same time as others misses none of them', async () => {
   for (const client of clients)
     await eventually(
       () => new Set(client.messages.map(({ data }) => data)).size === 20,
-      'that everybody knows everybody'
+      'the arrival of all names at each client'
     )
 })
 
-test('a connection that takes the place of another makes nobody think that someone has left', async () => {
+test('a connection that replaces another with the same key causes no leave event for the key', async () => {
   const engine = new MemoryEngine()
   const [a, b] = [await startNode(engine), await startNode(engine)]
   await b.enter('tea', 'Bob')
@@ -185,7 +185,7 @@ test('a connection that takes the place of another makes nobody think that someo
   expect(b.events).toEqual(['leave tea Eve'])
 })
 
-test('who only listens in a room is told who comes on another node, too', async () => {
+test('a node with only a listening client in a room gets join events from other nodes', async () => {
   const engine = new MemoryEngine()
   const { app: a } = await startServer(
     (app) =>
@@ -199,7 +199,7 @@ test('who only listens in a room is told who comes on another node, too', async 
   )
   const { port } = a.server.address() as { port: number }
   await (await connect(`ws://127.0.0.1:${port}/`)).next()
-  // Whether it begins to listen before or after its clients come.
+  // Here the client joins before the listener is added; below, after it.
   const events: string[] = []
   a.wsHub.presence.on('join', (room, { key }) => events.push(`${room} ${key}`))
   const b = await startNode(engine)
@@ -214,7 +214,7 @@ test('who only listens in a room is told who comes on another node, too', async 
   await eventually(() => events.includes('coffee Bob'))
 })
 
-test('to change what is known of someone is not to change who that is', async () => {
+test('setting info without a key keeps the key', async () => {
   const { app, ws } = await startServer(presence)
   await connect(ws('/tea?name=Ann')).then((client) => client.next())
   const [ann] = app.wsHub.getClients() as [WebSocketConnection]
@@ -223,7 +223,7 @@ test('to change what is known of someone is not to change who that is', async ()
   expect(() => app.wsHub.presence.set(ann, 'tea', 1, { keys: 'x' } as never)).toThrow(/options.keys/)
 })
 
-test('more than fits in one message arrives, too', async () => {
+test('list is complete even if the room does not fit in one message', async () => {
   const engine = new MemoryEngine()
   const [a, b] = [await startNode(engine), await startNode(engine)]
   const clients = await Promise.all(Array.from({ length: 250 }, (_, i) => a.enter('tea', `guest${i}`)))
@@ -232,7 +232,7 @@ test('more than fits in one message arrives, too', async () => {
   await eventually(async () => (await b.list('tea')).length === 0)
 })
 
-test('where much is to be said it is said in parts, between which people come, change and go', async () => {
+test('a snapshot in several parts is correct even if clients join, change and leave between them', async () => {
   const engine = new MemoryEngine()
   const [a, b] = [await startNode(engine), await startNode(engine)]
   const guests = await Promise.all(Array.from({ length: 600 }, (_, i) => a.enter('tea', `guest${i}`)))
@@ -241,7 +241,7 @@ test('where much is to be said it is said in parts, between which people come, c
   const moods = (hub: WebSocketHub): number =>
     hub.presence.known<{ mood?: string }>('tea').filter(({ info }) => info.mood !== undefined).length
   await eventually(() => moods(a.hub) === 600)
-  // Twice at once costs no more than once, and is no less complete.
+  // Two simultaneous lists are both complete.
   const listed = Promise.all([b.list('tea'), b.list('tea')])
   const first = guests.slice(0, 100)
   const last = guests.slice(500)
@@ -250,12 +250,12 @@ test('where much is to be said it is said in parts, between which people come, c
   await eventually(() => a.hub.presence.known('tea').length === 500)
   await a.enter('tea', 'Late')
   await listed
-  // B goes on listening for a while after its last question.
+  // B keeps tracking the room for a while after its last list.
   await eventually(async () => (await b.list('tea')).length === 501)
-  await eventually(() => isDeepStrictEqual(known(b.hub), known(a.hub)), 'that both know the same')
+  await eventually(() => isDeepStrictEqual(known(b.hub), known(a.hub)), 'the same presence on both nodes')
 })
 
-test('what cannot be said of someone throws, and what does not make a node breaks nothing', async () => {
+test('set rejects invalid arguments, and malformed notices from other nodes have no effect', async () => {
   const engine = new MemoryEngine()
   const { app, ws } = await startServer(presence, { hub: { broker: memoryBroker({ engine }) } })
   await connect(ws('/tea?name=Ann')).then((client) => client.next())
@@ -280,7 +280,7 @@ test('what cannot be said of someone throws, and what does not make a node break
   expect(await one.list('tea')).toMatchObject([{ key: 'Ann' }])
 })
 
-test('who has not heard the beginning of what is said in parts does not take the rest for all', async () => {
+test('ignores snapshot parts whose first part was missed', async () => {
   const engine = new MemoryEngine()
   const { app, ws } = await startServer(presence, { hub: { broker: memoryBroker({ engine }) } })
   await connect(ws('/tea?name=Ann')).then((client) => client.next())
@@ -308,7 +308,7 @@ function control(message: object): Buffer {
   })
 }
 
-test('a listener that fails is logged, and disturbs nobody', async () => {
+test('a failing listener is logged, and has no other effect', async () => {
   const { app, ws, logs } = await startServer(presence)
   app.wsHub.presence.on('join', () => {
     throw new Error('clumsy')
@@ -322,14 +322,14 @@ test('a listener that fails is logged, and disturbs nobody', async () => {
   await eventually(() => logs.filter(({ msg }) => msg.includes('listener')).length === 2)
 })
 
-describe('a listener that lets a connection back in', () => {
+describe('a leave listener that joins the connection again', () => {
   async function startWithOne(): Promise<{ hub: WebSocketHub; client: TestClient; ws: WebSocketConnection }> {
     const { hub, enter } = await startNode()
     const client = await enter('game', 'Ann')
     return { hub, client, ws: hub.getClients()[0]! }
   }
 
-  test('when it leaves the room: it is a member again, until it closes', async () => {
+  test('after it left a room: it stays a member until it closes', async () => {
     const { hub, client, ws } = await startWithOne()
     hub.presence.once('leave', (room) => void hub.join(ws, room))
     hub.leave(ws, 'game')
@@ -339,7 +339,7 @@ describe('a listener that lets a connection back in', () => {
     expect(hub.getRooms()).toEqual([])
   })
 
-  test('when it is unregistered: the hub forgets it when it closes', async () => {
+  test('after it was unregistered: the hub forgets it when it closes', async () => {
     const { hub, client, ws } = await startWithOne()
     hub.presence.once('leave', () => void hub.join(ws, 'lobby'))
     hub.unregister(ws)
@@ -350,7 +350,7 @@ describe('a listener that lets a connection back in', () => {
   })
 })
 
-test('what a listener broadcasts during a broadcast comes after it, for everybody', async () => {
+test('a broadcast from a listener during another broadcast arrives after it at every client', async () => {
   const { app, ws, port } = await startServer(
     (server) => {
       server.webSocket('/', async (connection) => {
@@ -374,7 +374,7 @@ test('what a listener broadcasts during a broadcast comes after it, for everybod
   })
   let count = 0
   while (departures.length === 0) {
-    // Something of its own, so that the last one gets each message apart from the first.
+    // A message of its own, so that the last client does not share its writes with the first.
     void app.wsHub.getClients()[2]?.writeText('own')
     app.wsHub.to('tea').broadcast(`${++count}`.padEnd(256 * 1024))
     await eventually(() => first.messages.length >= count && last.messages.length >= 2 * count, 'the arrival')

@@ -30,7 +30,7 @@ const step = fc.oneof(
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
-/** Each node has connections of its own, and no two connections of the cluster have the same id. */
+/** Applies a step; prefixes ids with the node, because connection ids are unique in a cluster. */
 function apply(roster: Roster, one: Step): Change[] {
   const own = (entry: PresenceEntry): PresenceEntry => ({ ...entry, id: one.node + entry.id })
   if (one.do === 'set') return roster.set(one.node, own(one.entry))
@@ -39,12 +39,12 @@ function apply(roster: Roster, one: Step): Change[] {
     : roster.replace(one.node, one.entries.map(own))
 }
 
-/** What one node says, with nothing left out. */
+/** All entries of one node. */
 function entriesOf(roster: Roster, node: string): PresenceEntry[] {
   return roster.idsOf(node).map((id) => roster.entryOf(node, id) as PresenceEntry)
 }
 
-/** What a roster shows, in no order. */
+/** The contents of a roster, in a fixed order. */
 function shown(roster: Roster): unknown[] {
   return roster
     .list()
@@ -52,7 +52,7 @@ function shown(roster: Roster): unknown[] {
     .toSorted((x, y) => (x.key < y.key ? -1 : 1))
 }
 
-test('the hash of what a node says depends on that alone, however it came about, and the sums count it', () => {
+test('the hash of a node depends only on its entries, not on their history, and the reported changes add up to it', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const counted = new Map(NODES.map((node) => [node, 0]))
@@ -71,7 +71,7 @@ test('the hash of what a node says depends on that alone, however it came about,
   )
 })
 
-test('rosters with equal hashes show the same, and what one has missed shows in its hash', () => {
+test('rosters with equal hashes have equal contents, and a missed change shows in the hash', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(step, fc.boolean()), { maxLength: 40 }), (steps) => {
       const [all, some] = [new Roster(), new Roster()]
@@ -82,7 +82,7 @@ test('rosters with equal hashes show the same, and what one has missed shows in 
       for (const node of NODES) {
         const isEqual = JSON.stringify(sortedEntries(all, node)) === JSON.stringify(sortedEntries(some, node))
         expect(some.hashOf(node) === all.hashOf(node)).toBe(isEqual)
-        // What anti-entropy does: it replaces what is different.
+        // As anti-entropy does, replace the entries that differ.
         if (!isEqual) some.replace(node, entriesOf(all, node))
       }
       expect(shown(some)).toEqual(shown(all))
@@ -94,7 +94,7 @@ function sortedEntries(roster: Roster, node: string): PresenceEntry[] {
   return entriesOf(roster, node).toSorted((x, y) => (x.id < y.id ? -1 : 1))
 }
 
-test('who listens to what changes knows what the roster shows', () => {
+test('the reported changes add up to the contents of the roster', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const roster = new Roster()
@@ -111,7 +111,7 @@ test('who listens to what changes knows what the roster shows', () => {
   )
 })
 
-test('an entry in another room, of another time or with other info has another hash', () => {
+test('the hash of an entry depends on its room, id, key, info and time', () => {
   const one = { id: '1', key: 'Ann', info: { a: 1 }, since: 1 }
   const hashes = [
     [hashOfRoom('tea'), one],
@@ -127,7 +127,7 @@ test('an entry in another room, of another time or with other info has another h
   expect(new Set(hashes).size).toBe(hashes.length)
 })
 
-test('a digest is read as it was written, and what is none is not read', () => {
+test('sumsOf reads a digest back as it was written, and rejects an invalid one', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(BUCKETS - 1), fc.integer()), { maxLength: 20 }), (sums) => {
       const digest = new Digest()
@@ -142,7 +142,7 @@ test('a digest is read as it was written, and what is none is not read', () => {
 describe('the clock', () => {
   afterEach(() => jest.restoreAllMocks())
 
-  test('is later than all it has given or heard, however far apart the clocks of the machines are', () => {
+  test('gives times later than all it has given or heard, however far apart the clocks of the machines are', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.nat(2), fc.nat(2)), { maxLength: 40 }),
@@ -166,17 +166,17 @@ describe('the clock', () => {
     )
   })
 
-  test('is not driven to its end by a time that no machine shows', () => {
+  test('ignores absurd times, so that it cannot be exhausted', () => {
     const clock = new LogicalClock()
     for (const time of [Number.MAX_SAFE_INTEGER, Number.MAX_VALUE, Infinity, NaN, 1e15]) clock.hear(time)
     expect(clock.next()).toBeLessThanOrEqual(Date.now())
-    // Step by step, neither.
+    // It cannot be exhausted in small steps either.
     for (let i = 0; i < 1_000; i++) clock.hear(clock.next() + 365 * 24 * 3_600_000)
     expect(clock.next()).toBeLessThan(Date.now() + 101 * 365 * 24 * 3_600_000)
   })
 })
 
-test('a snapshot in which a part is missing is not taken for all', () => {
+test('a snapshot with a missing part does not replace the entries of a node', () => {
   const room = new PresenceRoom('tea', Promise.resolve(), new LogicalClock(), new Digests())
   const said = (id: string): PresenceEntry[] => [{ id, key: id, info: null, since: 1 }]
   const part = (id: string, isFirst: boolean, isLast: boolean): unknown =>

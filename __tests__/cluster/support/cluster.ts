@@ -26,7 +26,7 @@ export class ClusterProcess {
   readonly child: ChildProcess
   readonly exited: Promise<unknown[]>
   readonly #answers = new Map<number, (result: unknown) => void>()
-  /** What it has broadcast to each room, as of its last answer. */
+  /** The number of its broadcasts to each room, as of its last answer. */
   sent: Record<string, number> = {}
   port = 0
   #lastId = 0
@@ -66,7 +66,7 @@ export class ClusterProcess {
     return node
   }
 
-  /** Is never answered where the process has ended: `exited` tells that. */
+  /** Never settles if the process has ended; `exited` reports that. */
   ask<T = void>(name: string, options: object = {}): Promise<T> {
     const id = ++this.#lastId
     if (this.child.connected) this.child.send({ id, command: name, ...options }, () => {})
@@ -85,7 +85,7 @@ export class ClusterProcess {
     this.child.kill(signal)
   }
 
-  /** Closes it; gives its exit code. Throws where it has had errors that nobody caught. */
+  /** Closes the process and gives its exit code. Throws if it had uncaught errors. */
   async close(): Promise<unknown> {
     running.delete(this)
     if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode
@@ -96,7 +96,7 @@ export class ClusterProcess {
   }
 }
 
-/** Ends what is left: call it in `afterEach`. */
+/** Ends all remaining processes; call it in `afterEach`. */
 export async function endClusters(): Promise<void> {
   await Promise.all(
     [...running].map(async (node) => {
@@ -115,7 +115,7 @@ export interface Heard {
   number: number
 }
 
-/** A client that keeps what it hears, as numbers of messages. */
+/** A client that keeps the numbers of the messages it receives. */
 export class Member {
   readonly socket: WebSocket
   readonly heard: Heard[] = []

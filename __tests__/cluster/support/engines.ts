@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually } from '../../support/server.ts'
 
-/** Whether a program is there, and what to do where it is not. */
+/** Whether a program is installed, and a hint for when it is not. */
 export interface Installed {
   isThere: boolean
   hint: string
@@ -20,7 +20,7 @@ function installed(program: string): Installed {
   return { isThere, hint: `${program} is not installed: apt-get install ${program}` }
 }
 
-/** A group of tests that needs a program; where it is missing, they are skipped, and their group says what to install. */
+/** A group of tests that needs a program. If it is missing, the tests are skipped, and the group name says what to install. */
 export function describeWith({ isThere, hint }: Installed, name: string, tests: () => void): void {
   const group = isThere ? describe : describe.skip
   group(isThere ? name : `${name} [skipped: ${hint}]`, () => tests())
@@ -78,7 +78,7 @@ export class Engine {
     return engine
   }
 
-  /** Tells where sentinels of `master` stand. */
+  /** Starts a sentinel of `master`. */
   static async sentinel(master: Engine, ...settings: string[]): Promise<Engine> {
     const engine = new Engine('redis-server', await freePort(), (port, folder) => [
       `${folder}/sentinel.conf`,
@@ -125,7 +125,7 @@ export class Engine {
     }
   }
 
-  /** `SIGKILL` ends it as a power failure would; `SIGSTOP` and `SIGCONT` hold it up. */
+  /** `SIGKILL` ends it as a power failure would; `SIGSTOP` freezes it, and `SIGCONT` resumes it. */
   async signal(signal: NodeJS.Signals): Promise<void> {
     const running = this.#process
     if (running === undefined) return
@@ -161,7 +161,7 @@ export function redisCli({ port }: Engine, password: string, ...command: string[
   )
 }
 
-/** A Redis Cluster of three masters, and as many replicas of each, ready to be used. */
+/** A Redis Cluster of three masters, each with the given number of replicas, ready for use. */
 export async function startRedisCluster(
   password: string,
   { replicas = 0, settings = [] as string[] } = {}
@@ -196,7 +196,7 @@ export async function startRedisCluster(
   return nodes
 }
 
-/** Waits until all nodes of a cluster say that it is there. */
+/** Waits until all nodes of a cluster report that it is available. */
 export async function clusterIsReady(nodes: readonly Engine[], password: string): Promise<void> {
   const isReady = (node: Engine): boolean => redisCli(node, password, 'cluster', 'info').includes('cluster_state:ok')
   await eventually(() => nodes.every(isReady), 'the cluster')

@@ -4,12 +4,12 @@ import { runInNewContext } from 'node:vm'
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void
 
-/** Rooms that were left stay subscribed to for two seconds. */
+/** Subscriptions to rooms without members linger for two seconds. */
 const LINGER = 2_800
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** How many bytes of heap so many rounds of something leave behind, once what lingers is over. */
+/** The bytes of heap that so many rounds leave behind after the lingering subscriptions have ended. */
 export async function growth(count: number, round: (i: number) => unknown): Promise<number> {
   const before = await heap()
   for (let i = 0; i < count; i++) {

@@ -6,11 +6,11 @@ import { decodeMessage } from '../../../src/cluster/wire/protocol.ts'
 export interface OnTheWay {
   channel: string
   origin: string
-  /** What nodes say to each other; undefined for a broadcast. */
+  /** The message between nodes; undefined for a broadcast. */
   control: ReturnType<typeof decodeMessage>
 }
 
-/** What happens to a message: it arrives so many times, after so many milliseconds. */
+/** The fate of a message: how many copies arrive, and after how many milliseconds. */
 export interface Fate {
   copies: number
   delay?: number
@@ -18,13 +18,13 @@ export interface Fate {
 
 export interface LossyBroker {
   broker: Broker
-  /** Decides what happens to what is sent to this node. Nothing is lost unless a test says so. */
+  /** Decides the fate of each message to this node. By default, no message is lost. */
   decide: (message: OnTheWay) => Fate
-  /** What has arrived. */
+  /** The messages that have arrived. */
   heard: (OnTheWay & { bytes: number })[]
 }
 
-/** A memory broker that loses, repeats and delays what is sent to its node. */
+/** A memory broker that loses, repeats and delays messages to its node. */
 export function lossyBroker(engine: MemoryEngine): LossyBroker {
   const broker = memoryBroker({ engine })
   const lossy: LossyBroker = { broker, decide: () => ({ copies: 1 }), heard: [] }

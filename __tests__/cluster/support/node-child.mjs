@@ -42,7 +42,7 @@ hub.on('recovered', () => events.push('recovered'))
 hub.presence.on('join', (room, { key }) => events.push(`join ${key}`))
 hub.presence.on('leave', (room, { key }) => events.push(`leave ${key}`))
 
-/** `+room` joins, `-room` leaves; either is answered when it is in force. `=room` is a broadcast to it from here. */
+/** `+room` joins and `-room` leaves, answered once in effect. `=room` broadcasts to the room from this node. */
 app.webSocket('/', async (ws) => {
   const name = ws.context().query('name')
   await ws.writeText('hello')
@@ -57,7 +57,7 @@ app.webSocket('/', async (ws) => {
   }
 })
 
-/** What this node has broadcast to each room. */
+/** The number of this node's broadcasts to each room. */
 const sent = new Map()
 
 const commands = {
@@ -90,7 +90,7 @@ const commands = {
   quiet: () => clearInterval(commands.timer),
   close: () => app.close()
 }
-// Up to the last moment, there may be something to say.
+// The node may have messages to report up to the last moment.
 app.addHook('onClose', async () => clearInterval(commands.timer))
 
 process.on('message', async ({ id, command, ...options }) => {

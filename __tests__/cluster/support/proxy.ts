@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { createServer, connect as connectTo, type Socket } from 'node:net'
 import { freePort } from './engines.ts'
 
-/** Picks one of so many. */
+/** Picks an index below the given count. */
 type Pick = (count: number) => number
 
-/** Stands between clients and a server, and can cut and hold up connections. */
+/** A proxy between clients and a server that can cut and freeze connections. */
 export class Proxy {
   readonly port: number
   readonly #sockets = new Set<Socket>()
@@ -54,7 +54,7 @@ export class Proxy {
     for (const socket of this.#one(pick)) socket.resetAndDestroy()
   }
 
-  /** Passes nothing on over one connection until the function that it gives is called. */
+  /** Freezes one connection until the returned function is called. */
   holdOne(pick: Pick): () => void {
     const connection = this.#one(pick)
     for (const socket of connection) socket.pause()

@@ -19,7 +19,7 @@ export const CLUSTER_CLIENTS: [string, (ports: number[]) => RedisBrokerOptions['
   ['node-redis 5', (ports) => nodeRedis5.createCluster({ rootNodes: ports.map(urlOf), defaults: { password } })]
 ]
 
-/** Three masters with a replica each, and what an operator or a fault does to them. */
+/** Three masters with a replica each, and the operations and faults that the tests apply to them. */
 export class RedisCluster {
   readonly servers: readonly Engine[]
 
@@ -51,7 +51,7 @@ export class RedisCluster {
     return this.cli(server, 'ROLE').startsWith('master')
   }
 
-  /** Waits until all servers agree, and each replica has what its master has. */
+  /** Waits until all servers agree, and each replica is in sync with its master. */
   async isHealthy(): Promise<void> {
     const isInSync = (server: Engine): boolean =>
       this.isMaster(server) || this.cli(server, 'INFO', 'replication').includes('master_link_status:up')
@@ -76,16 +76,16 @@ export class RedisCluster {
     for (const server of [to, from]) this.cli(server, 'CLUSTER', 'SETSLOT', `${slot}`, 'NODE', this.#idOf(to))
   }
 
-  /** Has a replica take the place of its master, which is there. */
+  /** Makes a replica take the place of its running master. */
   async handOver(replica: Engine): Promise<void> {
-    // Under load, the servers may give up on it; then it has to be asked for again.
+    // Under load, the servers may abort the failover; then it has to be requested again.
     for (let i = 0; !this.isMaster(replica); i++) {
       if (i % 150 === 0) this.cli(replica, 'CLUSTER', 'FAILOVER')
       await sleep(20)
     }
   }
 
-  /** Has a replica take the place of its master, which is away. The cluster would come to it by itself, some seconds later. */
+  /** Makes a replica take the place of its unavailable master. The cluster would do so by itself some seconds later. */
   async takeOver(replica: Engine): Promise<void> {
     this.cli(replica, 'CLUSTER', 'FAILOVER', 'TAKEOVER')
     await eventually(() => this.cli(replica, 'CLUSTER', 'INFO').includes('cluster_state:ok'), 'the failover')

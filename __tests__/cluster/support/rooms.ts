@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Broker, WebSocketHub } from '../../../src/index.ts'
 import { connect, startServer, type TestClient, type TestServer, type TestServerOptions } from '../../support/server.ts'
 
-/** A route whose clients join a room, and are told their id when they get everything that is said there. */
+/** A route whose clients join a room, and get their id once they receive all messages to the room. */
 export function rooms(app: FastifyInstance): void {
   app.webSocket('/:room', async (ws) => {
     app.wsHub.join(ws, ws.context().param('room'))
@@ -14,7 +14,7 @@ export function rooms(app: FastifyInstance): void {
 
 export interface RoomServer extends TestServer {
   hub: WebSocketHub
-  /** Connects a client to a room; gives it with its id. */
+  /** Connects a client to a room; resolves to the client with its id. */
   join(room: string): Promise<TestClient & { id: string }>
 }
 
@@ -28,7 +28,7 @@ export async function startRooms(broker: Broker, hub: TestServerOptions['hub'] =
   return { ...server, hub: server.app.wsHub, join }
 }
 
-/** The texts that a client has got, up to and with the last. */
+/** The texts that a client has received, up to and including `last`. */
 export async function upTo(client: TestClient, last: string): Promise<string[]> {
   const texts: string[] = []
   while (texts.at(-1) !== last) texts.push(await client.next())

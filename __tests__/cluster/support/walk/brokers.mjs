@@ -1,9 +1,9 @@
-// Makes the brokers of a walk's nodes. What is closed with a node is added to `closing`.
+// Makes the brokers of a walk's nodes. Clean-up functions of a node are added to `closing`.
 import { MemoryNetwork } from './memory-network.mjs'
 
 const network = new MemoryNetwork()
 
-/** By engine: gives a function that makes a broker; a node calls it for its hub and for its publisher. */
+/** For each engine: gives a function that makes a broker; a node calls it for its hub and for its publisher. */
 export const brokers = {
   async memory({ name }) {
     return () => network.broker(name)
@@ -55,7 +55,7 @@ function redis() {
   return import('../../../../dist/esm/redis.js')
 }
 
-/** What the walk does to the network of nodes in memory. */
+/** The operations of the walk on the network of nodes in memory. */
 export const networkCommands = {
   weather: ({ loss, delay }) => network.weather(loss, delay),
   hold: ({ name }) => network.hold(name),

@@ -7,19 +7,19 @@ import { ROOMS, type Traffic } from './traffic.ts'
 import { type View, wrongIn, wrongPresence } from './view.ts'
 import { LEASE } from './walk.ts'
 
-/** How long nodes may take to connect to an engine that is there again, and to notice that a connection is dead, in milliseconds. */
+/** How long nodes may take to reconnect to an engine that is back, and to notice a dead connection, in milliseconds. */
 const RECOVERY = 10_000
-/** On top of the lease: nodes look around eight times per lease, and this process is one of many on its machine. */
+/** Added to the lease: nodes check each other eight times per lease, and the machine runs many processes. */
 const GRACE = 1_000
 /** How long a message may take, in milliseconds. */
 const ARRIVAL = 5_000
 
-/** What must be true when nothing fails any more. */
+/** The checks that must pass once all faults are over. */
 export class Calm {
   readonly #nodes: Nodes
   readonly #traffic: Traffic
   readonly #trace: Trace
-  /** How often everything may be sent. */
+  /** How many times the test messages may be sent. */
   readonly #attempts: number
 
   /** `learnsLate` is that of the engine. */
@@ -45,7 +45,7 @@ export class Calm {
     await this.#expectArrival()
   }
 
-  /** True if it comes true in so many milliseconds. */
+  /** True if the condition comes true within so many milliseconds. */
   async #within(time: number, condition: () => Promise<boolean>): Promise<boolean> {
     const end = performance.now() + time
     while (!(await condition())) {
@@ -55,7 +55,7 @@ export class Calm {
     return true
   }
 
-  /** What is wrong in the last attempt: with some engines, the first ones show nodes that a channel has moved. */
+  /** The faults of the last attempt: with some engines, nodes only learn from the first attempts that a channel has moved. */
   async #repeated(find: () => Promise<string[]>): Promise<string[]> {
     let wrong = await find()
     for (let attempt = 1; attempt < this.#attempts && wrong.length > 0; attempt++) {
@@ -98,7 +98,7 @@ export class Calm {
     return wrong.flat()
   }
 
-  /** Everything that is sent now arrives. */
+  /** Checks that all messages sent from now on arrive. */
   async #expectArrival(): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       const before = await this.#unpublished()
@@ -110,7 +110,7 @@ export class Calm {
     }
   }
 
-  /** How many messages the nodes could not publish, as they say. */
+  /** How many messages the nodes report as unpublished. */
   async #unpublished(): Promise<number> {
     const views = await Promise.all(
       this.#nodes.all.map(({ process, name }) => process.ask<View>('view', { name, rooms: [] }))
@@ -124,7 +124,7 @@ export class Calm {
     return [...broadcasts, ...(await Promise.all(this.#nodes.all.map((node) => this.#published(node, targets)))).flat()]
   }
 
-  /** Waits for messages; tells which do not come. */
+  /** Waits for messages; gives those that do not arrive. */
   async #lost(messages: readonly Message[]): Promise<string[]> {
     let lost: string[] = []
     await this.#within(ARRIVAL, async () => {
@@ -140,7 +140,7 @@ export class Calm {
     return lost
   }
 
-  /** What a publisher sends. It learns from what is refused that something has changed, and tries again. */
+  /** Sends from a publisher, which may learn of a change only from a refused message, and tries again. */
   async #published(node: Node, targets: (string[] | null)[]): Promise<Message[]> {
     const messages: Message[] = []
     for (const to of targets) {

@@ -22,7 +22,7 @@ const commands = {
   view: ({ name, rooms }) => nodes.get(name).view(rooms),
   lists: ({ name, rooms }) => nodes.get(name).lists(rooms),
   isReady: ({ name }) => nodes.get(name).isReady(),
-  /** Ends a node in memory without a word. */
+  /** Ends a node in memory without a notice to the others. */
   kill({ name }) {
     networkCommands.cut({ name })
     return nodes.get(name).close()
@@ -45,7 +45,7 @@ process.on('message', async ({ id, command, ...options }) => {
   process.disconnect()
 })
 
-/** The parent has ended without a word. */
+/** The parent has ended without a command to close. */
 function orphaned() {
   process.exit(1)
 }

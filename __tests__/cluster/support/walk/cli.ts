@@ -4,7 +4,7 @@ import type { Engine } from '../engines.ts'
 
 const run = promisify(execFile)
 
-/** Sends a command to a Redis server, which has two seconds for its answer. @throws if that is an error */
+/** Sends a command to a Redis server, which has two seconds to answer. @throws if the answer is an error */
 export async function cli({ port }: Engine, ...command: string[]): Promise<string> {
   const { stdout } = await run('redis-cli', ['-e', '-p', `${port}`, ...command], {
     timeout: 2_000,

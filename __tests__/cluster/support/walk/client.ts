@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws'
 
-/** What a client asks its node to do. */
+/** A request of a client to its node. */
 export interface Operation {
   kind: 'join' | 'leave' | 'set' | 'remove'
   room: string
@@ -8,16 +8,16 @@ export interface Operation {
   key?: string | undefined
 }
 
-/** A broadcast says itself whom it was sent to. */
+/** A broadcast that contains its own targets. */
 export interface Message {
   id: number
-  /** The node or publisher that sent it, and the how-manieth of it this is. */
+  /** The node or publisher that sent it, and its number among the messages of that sender. */
   from: string
   number: number
   /** The rooms; null for all clients. */
   to: string[] | null
   except: string[]
-  /** The node, if only its own clients get it. */
+  /** The node, if the broadcast is local to it. */
   local?: string | undefined
 }
 
@@ -31,13 +31,13 @@ export interface Presence {
 export interface ClientOptions {
   port: number
   node: string
-  /** All messages of one sender arrive in order, whatever rooms they go to. */
+  /** True if all messages of one sender arrive in order, even across rooms. */
   isOrdered: boolean
   report: (fault: string) => void
 }
 
 /**
- * A client that checks every message. Its node answers each operation at once, so that the client knows at each message which
+ * A client that checks every message. Its node answers each operation at once, so that the client knows for each message which
  * rooms it is in.
  */
 export class WalkClient {
@@ -66,7 +66,7 @@ export class WalkClient {
     return this.id !== '' && !this.isClosed
   }
 
-  /** True while it waits for an answer of its node. */
+  /** True while it waits for an answer from its node. */
   get isWaiting(): boolean {
     return !this.isClosed && (this.id === '' || this.#asked.size > 0)
   }
@@ -83,7 +83,7 @@ export class WalkClient {
     else this.#socket.terminate()
   }
 
-  /** True for a message that it should get. */
+  /** True if the client should get the message. */
   isMeant({ to, except, local }: Message): boolean {
     if (except.includes(this.id) || (local !== undefined && local !== this.node)) return false
     return to === null || to.some((room) => this.rooms.has(room))

@@ -3,28 +3,28 @@ import type { Random } from './random.ts'
 /** Ends a fault that lasts. */
 export type End = () => unknown
 
-/** What a fault may use: chance, and the process of nodes in memory. */
+/** The tools of a fault: random numbers, and commands to the process of the nodes in memory. */
 export interface FaultTools {
   random: Random
   ask: (command: string, options: object) => void
 }
 
-/** Something that goes wrong: at once, or from now on until its end is called. */
+/** A fault: it is over at once, or lasts until its end is called. */
 export type Fault = (tools: FaultTools) => End | void | Promise<End | void>
 
-/** An engine that a walk goes over, and what can go wrong with it. */
+/** The engine of a walk, and its possible faults. */
 export interface WalkEngine {
-  /** What the node at this place is told, to make its brokers. */
+  /** The options from which the node at this place makes its brokers. */
   options(place: number): object
-  /** All messages of one sender stay in order, whatever rooms they go to. */
+  /** True if all messages of one sender stay in order, even across rooms. */
   readonly isOrdered: boolean
   /** True if all nodes are in one process. */
   readonly isShared?: boolean
-  /** True if a node may learn only from a message that is refused that its channel has moved. It counts that as unpublished. */
+  /** True if a node may learn only from a refused message that its channel has moved. It counts that message as unpublished. */
   readonly learnsLate?: boolean
-  /** What is wrong with a single connection, or over at once. */
+  /** Faults of a single connection, and faults that are over at once. */
   readonly cuts: Record<string, Fault>
-  /** What is wrong with the engine itself: one at a time. */
+  /** Faults of the engine itself, one at a time. */
   readonly outages: Record<string, Fault>
   /** Settles when everything works again, after all faults have ended. */
   heal(): Promise<void>

@@ -3,7 +3,7 @@ import type { Proxy } from '../proxy.ts'
 import { cli } from './cli.ts'
 import type { Fault } from './engine.ts'
 
-/** What can happen between nodes and their servers. */
+/** Faults between nodes and their servers. */
 export function proxyCuts(proxies: readonly Proxy[]): Record<string, Fault> {
   return {
     'cut a connection': ({ random }) => random.pick(proxies)?.cutOne((count) => Math.floor(random.next() * count)),
@@ -18,7 +18,7 @@ export function proxyCuts(proxies: readonly Proxy[]): Record<string, Fault> {
   }
 }
 
-/** What can happen to connections to Redis servers. */
+/** Faults of connections to Redis servers. */
 export function redisCuts(servers: readonly Engine[]): Record<string, Fault> {
   const kill =
     (type: string): Fault =>
@@ -29,7 +29,7 @@ export function redisCuts(servers: readonly Engine[]): Record<string, Fault> {
   return { 'kill subscribers': kill('pubsub'), 'kill publishers': kill('normal') }
 }
 
-/** One of these servers is killed, and started again. */
+/** Kills one of these servers, and starts it again. */
 export function killing(servers: readonly Engine[]): Fault {
   return async ({ random }) => {
     const server = random.pick(servers)
@@ -38,7 +38,7 @@ export function killing(servers: readonly Engine[]): Fault {
   }
 }
 
-/** What can happen to the processes of servers: one is killed, or held up. */
+/** Faults of server processes: one is killed or frozen. */
 export function serverOutages(servers: readonly Engine[]): Record<string, Fault> {
   return {
     'kill a server': killing(servers),

@@ -1,4 +1,4 @@
-/** Who is in which room as the events of presence tell it: they must never contradict what `known` says. */
+/** The presence of each room, as presence events report it. It must always match `known`. */
 export class Followed {
   #hub
   #rooms = new Map()
@@ -11,7 +11,7 @@ export class Followed {
     hub.presence.on('leave', (room, present) => this.#changed('leave', room, present, true))
   }
 
-  /** A client is about to enter a room: from the answer of `list` on, events tell what changes. */
+  /** To be called before a client enters a room: after the answer of `list`, events report all changes. */
   entering(room) {
     if (this.#hub.getClientCount(room) === 0) void this.#follow(room)
   }
@@ -29,7 +29,7 @@ export class Followed {
   }
 
   #changed(event, room, { key, info }, isExpected) {
-    // For a while, there are events in a room that the last client has left, and then none.
+    // After the last client has left a room, events go on for a while, and then end.
     if (this.#hub.getClientCount(room) === 0) this.#rooms.delete(room)
     const present = this.#rooms.get(room)?.present
     if (present === undefined) return
@@ -39,7 +39,7 @@ export class Followed {
     else present.set(key, JSON.stringify(info))
   }
 
-  /** Events that cannot be, and rooms where they add up to something else than is known. */
+  /** Impossible events, and rooms whose events do not add up to `known`. */
   faults() {
     for (const room of this.#hub.getRooms()) {
       const present = this.#rooms.get(room)?.present

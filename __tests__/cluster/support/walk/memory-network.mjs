@@ -1,7 +1,7 @@
 import { memoryBroker, MemoryEngine } from '../../../../dist/esm/index.js'
 
 /**
- * Nodes in one process, over memory brokers. Between them, messages can be lost, late, or held up; what arrives stays in order.
+ * Nodes in one process, over memory brokers. Messages between them can be lost, late, or held back; the others stay in order.
  */
 export class MemoryNetwork {
   #engine = new MemoryEngine()
@@ -9,13 +9,13 @@ export class MemoryNetwork {
   #loss = 0
   #delay = 0
 
-  /** How likely it is that a message is lost, and how late one is at most, in milliseconds. */
+  /** Sets the probability that a message is lost, and the maximum delay in milliseconds. */
   weather(loss, delay) {
     this.#loss = loss
     this.#delay = delay
   }
 
-  /** A memory broker whose node, or publisher, is at the end of a line of its own. */
+  /** A memory broker whose messages go through lines of its own, one in each direction. */
   broker(name) {
     const broker = memoryBroker({ engine: this.#engine })
     const [incoming, outgoing] = [this.#line(name), this.#line(name)]
@@ -35,7 +35,7 @@ export class MemoryNetwork {
     return broker
   }
 
-  /** Nothing goes to a node or comes from it, until `resume`. */
+  /** Holds back all messages to and from a node until `resume`. */
   hold(name) {
     for (const line of this.#lines.get(name) ?? []) line.hold()
   }
@@ -44,7 +44,7 @@ export class MemoryNetwork {
     for (const line of this.#lines.get(name) ?? []) line.resume()
   }
 
-  /** Nothing goes to a node or comes from it ever again. */
+  /** Drops all messages to and from a node from now on. */
   cut(name) {
     for (const line of this.#lines.get(name) ?? []) line.cut()
   }
@@ -56,7 +56,7 @@ export class MemoryNetwork {
   }
 }
 
-/** Carries messages in their order. */
+/** Delivers messages in order. */
 class Line {
   #waiting = []
   #isHeld = false

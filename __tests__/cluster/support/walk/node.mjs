@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import blazeWs, { createPublisher } from '../../../../dist/esm/index.js'
 import { Followed } from './followed.mjs'
 
-/** A node of a walk: its clients say in JSON what they want to have done, and the process that it is in says the rest. */
+/** A node of a walk. It takes operations from its clients in JSON, and commands from its process. */
 export class WalkNode {
   #app
   #hub
@@ -28,7 +28,7 @@ export class WalkNode {
     return node
   }
 
-  /** Each answer is written in the turn of what it answers: the client gets it in front of everything that comes later. */
+  /** Writes each answer in the same turn as its operation, so that the client gets it before any later message. */
   async #serve(ws) {
     this.#hub.register(ws)
     ws.writeAsync(JSON.stringify({ hello: ws.id }))
@@ -52,7 +52,7 @@ export class WalkNode {
     this.#hub.broadcastJSON(message, { ...(to && { to }), except, local })
   }
 
-  /** As a process without a hub would; false if the engine does not take it. */
+  /** Publishes as a process without a hub would; resolves to false if the engine refuses the message. */
   publish({ message, to, except }) {
     return this.#publisher.broadcastJSON(message, { ...(to && { to }), except }).then(
       () => true,
@@ -64,13 +64,13 @@ export class WalkNode {
     this.#hub.disconnect(room, 4001, room)
   }
 
-  /** True when it says that all is well, of itself and of all other nodes that it knows. */
+  /** True if the node is ready and not degraded. */
   async isReady() {
     const { cluster } = this.#hub
     return (await cluster.ready({ timeout: 100 })) && !cluster.stats().isDegraded
   }
 
-  /** What this node knows: of the cluster, by asking, and of its own rooms. */
+  /** The view of this node: the cluster, by requests, and its own rooms. */
   async view(rooms) {
     const { cluster, presence } = this.#hub
     const [nodes, all, total, ...counts] = await Promise.all([
@@ -91,7 +91,7 @@ export class WalkNode {
     }
   }
 
-  /** Who is in these rooms, whether clients of this node are there or not. */
+  /** The presence lists of these rooms, with or without clients of this node. */
   async lists(rooms) {
     return Object.fromEntries(await Promise.all(rooms.map(async (room) => [room, await this.#hub.presence.list(room)])))
   }

@@ -11,7 +11,7 @@ export interface Node {
   isFrozen: boolean
 }
 
-/** The nodes of a walk. Each has a place, where another follows after it was killed. */
+/** The nodes of a walk. Each has a place, and after it was killed another node takes that place. */
 export class Nodes {
   readonly all: Node[] = []
   readonly #engine: WalkEngine
@@ -28,7 +28,7 @@ export class Nodes {
     if (engine.isShared === true) this.#shared = new WalkProcess(trace)
   }
 
-  /** Starts a node, in this place. */
+  /** Starts a node in this place. */
   start(place: number): void {
     const name = `node${++this.#count}`
     const node: Node = { name, process: this.#shared ?? new WalkProcess(this.#trace), port: undefined, isFrozen: false }
@@ -49,7 +49,7 @@ export class Nodes {
     await Promise.all(this.#starting)
   }
 
-  /** Those that can be spoken to. */
+  /** The nodes that are listening and not frozen. */
   get running(): Node[] {
     return this.all.filter(({ port, isFrozen }) => port !== undefined && !isFrozen)
   }
@@ -79,7 +79,7 @@ export class Nodes {
     await Promise.all([...new Set(this.all.map(({ process }) => process))].map((process) => process.close()))
   }
 
-  /** Makes commands for the one process of all nodes. */
+  /** Sends a command to the shared process of all nodes, if there is one. */
   ask(command: string, options: object): void {
     void this.#shared?.ask(command, options)
   }

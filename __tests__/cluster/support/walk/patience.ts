@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** How long an engine may take until all of it works again, in milliseconds. */
+/** How long an engine may take until it works completely again, in milliseconds. */
 const PATIENCE = 60_000
 
-/** Waits until it is true of an engine; one that does not answer yet may reject. */
+/** Waits until a condition of an engine is true. It may reject while the engine does not answer yet. */
 export async function patiently(condition: () => Promise<boolean>, what: string): Promise<void> {
   const end = performance.now() + PATIENCE
   while (!(await condition().catch(() => false))) {

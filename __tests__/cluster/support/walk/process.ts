@@ -10,7 +10,7 @@ interface Answer {
 }
 
 interface Step {
-  /** What has happened. */
+  /** The step to add to the trace. */
   step: string
 }
 

@@ -1,4 +1,4 @@
-/** Chance that is the same for the same seed (mulberry32). */
+/** Random numbers that are the same for the same seed (mulberry32). */
 export class Random {
   #state: number
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed >>> 0
   }
 
-  /** From 0 up to, and without, 1. */
+  /** A number from 0 (inclusive) to 1 (exclusive). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0
     let value = this.#state
@@ -23,12 +23,12 @@ export class Random {
     return min + this.next() * (max - min)
   }
 
-  /** One of these; undefined if there are none. */
+  /** A random element; undefined if the list is empty. */
   pick<T>(list: readonly T[]): T | undefined {
     return list[Math.floor(this.next() * list.length)]
   }
 
-  /** So many of these, or all. */
+  /** Up to `count` random elements. */
   some<T>(list: readonly T[], count: number): T[] {
     return list.toSorted(() => this.next() - 0.5).slice(0, count)
   }

@@ -1,7 +1,7 @@
-/** How many of the last steps are told. */
+/** How many of the last steps are reported. */
 const STEPS = 120
 
-/** What has been done in a walk, and what was wrong. */
+/** The steps and faults of a walk. */
 export class Trace {
   readonly faults: string[] = []
   readonly #steps: string[] = []
@@ -17,12 +17,12 @@ export class Trace {
     this.step(`!!! ${what}`)
   }
 
-  /** What has been done last. */
+  /** The last steps. */
   toString(): string {
     return this.#steps.join('\n')
   }
 
-  /** @throws if something was wrong */
+  /** @throws if there were faults */
   assertNone(title: string): void {
     if (this.faults.length > 0)
       throw new Error([`${title}:`, ...this.faults.slice(0, 20), '', 'The last steps:', ...this.#steps].join('\n'))

@@ -7,7 +7,7 @@ export const ROOMS = Array.from({ length: 12 }, (_, i) => `room${i}`)
 const KEYS = ['ann', 'bob', 'cid', 'dan', undefined]
 const MAX_CLIENTS = 15
 
-/** What clients and applications do: they come and go, say who is there, and send. */
+/** The actions of clients and applications: they connect and close, join and leave, set presence, and send. */
 export class Traffic {
   readonly #random: Random
   readonly #nodes: Nodes
@@ -30,7 +30,7 @@ export class Traffic {
     return this.#clients
   }
 
-  /** True if all clients have got the answers that they wait for. */
+  /** True if no client waits for an answer. */
   get isSettled(): boolean {
     return this.clients.every(({ isWaiting }) => !isWaiting)
   }
@@ -55,14 +55,14 @@ export class Traffic {
     else this.#send(node, this.#target(), random.chance(0.1) ? [client.id] : [])
   }
 
-  /** Sends a message from a node to rooms, or to all. */
+  /** Sends a message from a node to rooms or to all clients. */
   broadcast({ name, process }: Node, to: string[] | null, except: string[] = [], isLocal = false): Message {
     const message = this.#message(name, to, except, isLocal ? name : undefined)
     void process.ask('broadcast', { name, message, to, except, local: isLocal })
     return message
   }
 
-  /** Sends a message from the publisher of a node; undefined if the engine does not take it. */
+  /** Sends a message from the publisher of a node; undefined if the engine refuses it. */
   async publish({ name, process }: Node, to: string[] | null, except: string[] = []): Promise<Message | undefined> {
     const message = this.#message(`${name}/publisher`, to, except)
     return (await process.ask<boolean>('publish', { name, message, to, except })) === true ? message : undefined

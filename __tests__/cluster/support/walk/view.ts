@@ -1,7 +1,7 @@
 import type { ClusterStats, Present } from '../../../../src/index.ts'
 import type { WalkClient } from './client.ts'
 
-/** What a node knows. */
+/** The view of a node on its cluster. */
 export interface View {
   stats: ClusterStats
   missing: string[]
@@ -9,15 +9,15 @@ export interface View {
   rooms: string[]
   clients: number
   counts: Record<string, number>
-  /** Of the rooms that the node has clients in. */
+  /** For the rooms in which the node has clients. */
   presence: Record<string, Present[]>
   faults: string[]
 }
 
-/** Sets within so many milliseconds of each other count as simultaneous: the clocks of nodes may be so far ahead. */
+/** Presence set within so many milliseconds counts as simultaneous: the clocks of nodes may differ by that much. */
 const SIMULTANEOUS = 50
 
-/** What is wrong in a node's view. */
+/** The errors in a node's view. */
 export function wrongIn(
   view: View,
   node: string,
@@ -41,7 +41,7 @@ export function wrongIn(
   return [...wrong, ...own.flatMap((room) => wrongPresence(view.presence[room] ?? [], room, clients))]
 }
 
-/** What is wrong in what is known of a room. */
+/** The errors in the known presence of a room. */
 export function wrongPresence(known: readonly Present[], room: string, clients: readonly WalkClient[]): string[] {
   const real = new Map<string, WalkClient[]>()
   for (const client of clients) {

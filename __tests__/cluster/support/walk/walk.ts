@@ -30,7 +30,7 @@ export class Walk {
     this.#calm = new Calm(this.#nodes, this.#traffic, this.#trace, engine.learnsLate)
   }
 
-  /** @throws if something was wrong */
+  /** @throws if there were faults */
   async run(seconds: number, title: string): Promise<void> {
     const end = performance.now() + seconds * 1_000
     try {
@@ -108,7 +108,7 @@ export class Walk {
       const end = await fault?.({ random: this.#random, ask: (command, options) => this.#nodes.ask(command, options) })
       if (end !== undefined) return this.#later(`end of ${name}`, end, over)
     } catch (error) {
-      // What is out cannot be broken.
+      // A fault may fail on a server that is already down.
       this.#trace.step(`${name}: ${(error as Error).message.split('\n').join(' ')}`)
     }
     over()

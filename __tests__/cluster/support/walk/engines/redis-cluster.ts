@@ -43,7 +43,7 @@ async function masters(servers: readonly Engine[]): Promise<Engine[]> {
   return servers.filter((_, i) => roles[i]?.startsWith('master'))
 }
 
-/** Moves a slot as an operator would: first the new owner is told of it, then the former. */
+/** Moves a slot as an operator would: tells the new owner first, then the former one. */
 async function move(slot: number, servers: readonly Engine[], to: Engine): Promise<void> {
   const nodes = await cli(to, 'CLUSTER', 'NODES')
   const owner = nodes.split('\n').find((line) => hasSlot(line, slot)) ?? ''
@@ -71,7 +71,7 @@ function slotsIn(line: string): string[] {
     .filter((range) => !range.startsWith('['))
 }
 
-/** Waits until all servers are there, all replicas follow, and all agree which server has which slot. */
+/** Waits until all servers are up, all replicas follow, and all agree on the owner of each slot. */
 function inSync(servers: readonly Engine[]): Promise<void> {
   return patiently(() => isInSync(servers), 'the cluster')
 }

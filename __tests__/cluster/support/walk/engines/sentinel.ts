@@ -4,7 +4,7 @@ import type { WalkEngine } from '../engine.ts'
 import { killing, redisCuts, serverOutages } from '../faults.ts'
 import { patiently } from '../patience.ts'
 
-/** A Redis server with a replica, and a sentinel that puts one in the place of the other. */
+/** A Redis server with a replica, and a sentinel that swaps them. */
 export async function sentinel(): Promise<WalkEngine> {
   const master = await Engine.redis('--repl-diskless-sync-delay', '0')
   const replica = await Engine.redis('--repl-diskless-sync-delay', '0', '--replicaof', '127.0.0.1', `${master.port}`)
@@ -23,7 +23,7 @@ export async function sentinel(): Promise<WalkEngine> {
       ...redisCuts(servers),
       'hand over to the replica': async () => void (await cli(watch, 'SENTINEL', 'FAILOVER', 'main'))
     },
-    // A sentinel that was held up does nothing for half a minute, so it is only killed.
+    // A sentinel that was frozen does nothing for half a minute, so it is only killed.
     outages: { ...serverOutages(servers), 'kill the sentinel': killing([watch]) },
     heal: () => pair.inSync(),
     close: () => Promise.all([...servers, watch].map((engine) => engine.close()))
@@ -52,7 +52,7 @@ class Pair {
       return false
     const [role, , following, state] = (await cli(other, 'ROLE')).split('\n')
     if (role === 'slave' && following === port && state === 'connected') return true
-    // The sentinel would come to it by itself, half a minute later, and end the connections, too.
+    // The sentinel would do so by itself half a minute later, and end the connections, too.
     await cli(other, 'REPLICAOF', '127.0.0.1', `${port}`)
     for (const type of ['normal', 'pubsub']) await cli(other, 'CLIENT', 'KILL', 'TYPE', type)
     return false
