@@ -8,10 +8,10 @@ const DEFLATE = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
 
 const target = useTarget()
 
-/** Memory beside that of the server at rest. */
+/** The memory that the server holds. */
 const held = async (): Promise<number> => (await target.state()).held
 
-test('a zip bomb: 1 GiB of zeros in 1 MiB closes with 1009, and is never there', async () => {
+test('a zip bomb, 1 GiB of zeros in 1 MiB, closes with 1009 and is never inflated whole', async () => {
   const before = await held()
   const block = deflateRawSync(Buffer.alloc(64 * MIB), { finishFlush: constants.Z_SYNC_FLUSH })
   const bomb = clientFrame(1, Buffer.concat(Array.from({ length: 16 }, () => block)), { rsv: 4 })
@@ -32,7 +32,7 @@ test('100 000 fragments of one byte close with 1008', async () => {
   expect(await client.closeCode()).toBe(1008)
 })
 
-test('fragments that never end, one now and then, are no progress: closed by the read timeout', async () => {
+test('an endless trickle of fragments is closed by the read timeout', async () => {
   const client = await target.open('/short')
   client.socket.write(clientFrame(1, 'x', { fin: false }))
   const timer = setInterval(() => client.isEnded || client.socket.write(clientFrame(0, 'x', { fin: false })), 50)
@@ -40,7 +40,7 @@ test('fragments that never end, one now and then, are no progress: closed by the
   clearInterval(timer)
 })
 
-test('a flood of pings from one that does not read', async () => {
+test('a flood of pings from a client that does not read takes little memory', async () => {
   const before = await held()
   const client = await target.open('/echo')
   client.socket.pause()
@@ -51,7 +51,7 @@ test('a flood of pings from one that does not read', async () => {
   await eventually(() => client.isEnded)
 })
 
-test('one that does not read, while 250 MiB are broadcast: it is dropped, the others get all of it', async () => {
+test('while 250 MiB are broadcast, a client that does not read is dropped and the others get everything', async () => {
   const before = await held()
   const slow = await target.open('/echo')
   slow.socket.pause()
@@ -61,12 +61,12 @@ test('one that does not read, while 250 MiB are broadcast: it is dropped, the ot
   await eventually(async () => (await target.state()).clients === 2)
   await target.tell('broadcast')
   expect((await held()) - before).toBeLessThan(48 * MIB)
-  await eventually(() => got === 250 * MIB, 'all of the broadcast')
-  await eventually(async () => (await target.state()).clients === 1, 'the end of the slow one')
+  await eventually(() => got === 250 * MIB, 'the whole broadcast')
+  await eventually(async () => (await target.state()).clients === 1, 'the end of the slow client')
   fast.socket.terminate()
 }, 60_000)
 
-test('100 000 messages to a handler that is busy: the client waits', async () => {
+test('100 000 messages to a busy handler take little memory: the client waits', async () => {
   const before = await held()
   const client = await target.open('/busy')
   const flood = Buffer.concat(Array.from({ length: 100_000 }, () => clientFrame(1, 'x')))
@@ -74,7 +74,7 @@ test('100 000 messages to a handler that is busy: the client waits', async () =>
   expect((await held()) - before).toBeLessThan(8 * MIB)
 })
 
-test('20 000 messages to a route with a rate limit: all of them are read, at its rate', async () => {
+test('20 000 messages to a rate-limited route are all read, at its rate', async () => {
   const client = await target.open('/limited')
   client.socket.write(Buffer.concat(Array.from({ length: 20_000 }, (_, i) => clientFrame(1, `${i}`))))
   for (let i = 0; i < 20_000; i++) expect((await client.frame()).payload.toString()).toBe(`${i}`)

@@ -13,9 +13,9 @@ async function statusOf(path: string, headers: Record<string, string> = {}): Pro
   )
 }
 
-describe('names of rooms from a client', () => {
+describe('room names from a client', () => {
   test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty', '\u0000', 'a\r\nb', '💥'.repeat(128)])(
-    '%p is a room like any other',
+    '%p is an ordinary room',
     async (name) => {
       const client = await target.open('/room')
       client.socket.write(clientFrame(1, name))
@@ -24,13 +24,13 @@ describe('names of rooms from a client', () => {
     }
   )
 
-  test.each([0, 257, 1_000_000])('one of %p characters is refused with 1008', async (length) => {
+  test.each([0, 257, 1_000_000])('a name of %p characters is refused with 1008', async (length) => {
     const client = await target.open('/room')
     client.socket.write(clientFrame(1, 'x'.repeat(length)))
     expect(await client.closeCode()).toBe(1008)
   })
 
-  test('10 000 rooms of one client are gone with it', async () => {
+  test('10 000 rooms of one client disappear with it', async () => {
     const client = await target.open('/room')
     for (let i = 0; i < 10_000; i++) client.socket.write(clientFrame(1, `room ${i}`))
     for (let i = 0; i < 10_000; i++) await client.frame()
@@ -54,7 +54,7 @@ describe('JSON', () => {
     expect(JSON.parse((await next.frame()).payload.toString())).toEqual({ got: 1, polluted: null })
   })
 
-  test('nested a hundred thousand times', async () => {
+  test('nested a hundred thousand times is refused with 1007', async () => {
     const client = await target.open('/json')
     client.socket.write(clientFrame(1, '['.repeat(100_000)))
     expect(await client.closeCode()).toBe(1007)
@@ -63,7 +63,7 @@ describe('JSON', () => {
 
 describe('headers', () => {
   test.each<[string, Record<string, string>, number[]]>([
-    ['a subprotocol that is not the route’s', { 'Sec-WebSocket-Protocol': '__proto__, constructor, x' }, [101]],
+    ['a subprotocol that the route does not support', { 'Sec-WebSocket-Protocol': '__proto__, constructor, x' }, [101]],
     ['a subprotocol with a line break', { 'Sec-WebSocket-Protocol': 'chat\r\nSet-Cookie: a=b' }, [101]],
     [
       'a thousand subprotocols',
@@ -72,12 +72,16 @@ describe('headers', () => {
     ],
     ['a header of 100 KB', { 'X-Long': 'x'.repeat(100_000) }, [431, 0]],
     ['a header with a null byte', { 'X-Null': 'a\u0000b' }, [400, 0]],
-    ['extensions without end', { 'Sec-WebSocket-Extensions': 'permessage-deflate; '.repeat(500) }, [400]]
+    [
+      'a very long, malformed extension offer',
+      { 'Sec-WebSocket-Extensions': 'permessage-deflate; '.repeat(500) },
+      [400]
+    ]
   ])('%s', async (_what, headers, allowed) => {
     expect(allowed).toContain(await statusOf('/chosen', headers))
   })
 
-  test('nothing that a client sent stands in an answer', async () => {
+  test('an answer repeats no unsupported value from the client', async () => {
     const client = new RawClient(target.port)
     client.handshake('/chosen', {
       'Sec-WebSocket-Protocol': 'evil, chat',
@@ -97,13 +101,13 @@ describe('headers', () => {
     'http://127.0.0.1@evil.example',
     'file://',
     ''
-  ])('a page of another site: Origin %p', async (origin) => {
-    // A header that is empty is no origin at all; the helper leaves it out.
+  ])('refuses a page of another site: Origin %p', async (origin) => {
+    // An empty header is no origin at all, and the helper omits it.
     expect(await statusOf('/origin', { Origin: origin === '' ? ' ' : origin })).toBe(403)
   })
 })
 
-test('logs hold no line that a client wrote, and none of its secrets', async () => {
+test('logs contain no line forged by a client, and none of its secrets', async () => {
   const secret = `secret-${Date.now()}`
   const client = await target.open(`/echo`, {
     Authorization: `Bearer ${secret}`,

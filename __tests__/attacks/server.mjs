@@ -1,4 +1,4 @@
-// The server under attack, in a process of its own. It answers 'state' with what it holds, and 'close' by closing.
+// The server under attack, in its own process. It answers 'state' with its resources, and 'close' by closing.
 import Fastify from 'fastify'
 import blazeWs, { sameOrigin } from '../../dist/esm/index.js'
 
@@ -27,7 +27,7 @@ app.webSocketWithConfig('/origin', echo, { checkOrigin: sameOrigin() })
 app.webSocketWithConfig('/limited', echo, { rateLimit: { messages: 10_000, burst: 100 } })
 app.webSocketWithConfig('/chosen', echo, { subprotocols: ['chat'] })
 const wait = (ws) => new Promise((resolve) => ws.signal.addEventListener('abort', resolve))
-// Nobody reads here: that the client is gone shows when it is written to.
+// This handler never reads, so the loss of a client shows only when the server writes to it.
 app.webSocketWithConfig('/busy', wait, { pingInterval: 200 })
 app.webSocket('/room', async (ws) => {
   for (;;) {
@@ -60,7 +60,7 @@ async function state() {
   }
 }
 
-/** Broadcasts go at the speed of the fastest. */
+/** Broadcasts go at the speed of the fastest client. */
 async function someoneIsFree() {
   do await new Promise((resolve) => setImmediate(resolve))
   while (app.wsHub.getClients().every((ws) => ws.bufferedAmount > 0))

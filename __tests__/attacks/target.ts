@@ -9,7 +9,7 @@ export interface State {
   sockets: number
   clients: number
   rooms: number
-  /** Heap and what is outside of it, in bytes, after a collection. */
+  /** Heap and external memory, in bytes, after a garbage collection. */
   held: number
   handled: number
   waiting: number
@@ -18,7 +18,7 @@ export interface State {
 
 const MIB = 1024 * 1024
 
-/** A server in a process of its own, to be attacked. */
+/** The server under attack, in its own process. */
 export class Target {
   port = 0
   readonly fatal: string[] = []
@@ -32,18 +32,18 @@ export class Target {
       execArgv: ['--expose-gc'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc']
     })
-    // Several questions may wait at the same time.
+    // Several commands may wait for an answer at the same time.
     this.#child.setMaxListeners(0)
     this.#child.on('message', ({ fatal }: { fatal?: string }) => fatal !== undefined && this.fatal.push(fatal))
     const [{ port }] = (await once(this.#child, 'message')) as [{ port: number }]
     this.port = port
-    // Once, so that what is made at the first connection is not counted.
+    // Once, so that memory allocated at the first connection is not counted.
     for (const path of ['/echo', '/json', '/room', '/few']) (await this.open(path)).reset()
     await eventually(async () => (await this.state()).sockets === 0)
     this.#before = await this.state()
   }
 
-  /** An open connection on which anything can be sent. */
+  /** An open connection that can send any bytes. */
   open(path: string, headers: Record<string, string> = {}): Promise<RawClient> {
     return new RawClient(this.port).open(path, headers)
   }
@@ -65,7 +65,7 @@ export class Target {
     return this.tell<State>('state')
   }
 
-  /** It still serves, nobody else was harmed, and what the attack took is given back. */
+  /** Checks that the server still serves, that no other client was harmed, and that it has freed its memory. */
   async hasRecovered(): Promise<void> {
     const client = await connect(this.ws('/echo'))
     client.socket.send('still there?')
@@ -80,7 +80,7 @@ export class Target {
       throw new Error(`the server has not recovered: ${harm}`)
   }
 
-  /** The process ends by itself. */
+  /** Checks that the process ends by itself. */
   async close(): Promise<void> {
     dropRawClients()
     const exited = once(this.#child, 'exit')
@@ -90,7 +90,7 @@ export class Target {
   }
 }
 
-/** One server for all tests of a file; it has to recover from each of them. */
+/** One server for all tests of a file; it has to recover after each test. */
 export function useTarget(): Target {
   const target = new Target()
   beforeAll(() => target.start())

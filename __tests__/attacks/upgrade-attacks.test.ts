@@ -15,7 +15,7 @@ describe('a reset', () => {
     for (const client of clients) client.reset()
   })
 
-  test('while hooks run: no handler runs for those who are gone', async () => {
+  test('while hooks run: no handler runs for the clients that left', async () => {
     const { handled } = await target.state()
     const clients = many(40)
     for (const client of clients) client.handshake('/slow')
@@ -29,7 +29,7 @@ describe('a reset', () => {
     expect((await target.state()).handled).toBe(handled)
   })
 
-  test('right behind the request, and right behind the first frames', async () => {
+  test('right after the request and the start of a frame', async () => {
     for (const client of many(100)) {
       client.socket.once('connect', () => {
         client.handshake('/echo', {}, Buffer.from([0x81, 0x80]))
@@ -38,7 +38,7 @@ describe('a reset', () => {
     }
   })
 
-  test('of an open connection, with all that it can leave half-done', async () => {
+  test('of an open connection, with its frame cut at any byte', async () => {
     const clients = await Promise.all(many(100).map((client) => client.open('/echo')))
     for (const [i, client] of clients.entries())
       client.socket.write(Buffer.from([0x01, 0xfe, 0xff, 0xff, 1, 2, 3, 4]).subarray(0, i % 9))
@@ -47,8 +47,8 @@ describe('a reset', () => {
   })
 })
 
-describe('those who take places', () => {
-  test('upgrades that wait for their hooks are capped, and what is over gets 503', async () => {
+describe('exhausting the limits', () => {
+  test('upgrades waiting for hooks are capped, and the rest get 503', async () => {
     const clients = many(60)
     for (const client of clients) client.handshake('/slow')
     const areFull = eventually(async () => (await target.state()).waiting === 50)
@@ -60,7 +60,7 @@ describe('those who take places', () => {
     for (const client of clients) client.reset()
   })
 
-  test('connections of one address are capped, and what is over gets 429', async () => {
+  test('connections per address are capped, and the rest get 429', async () => {
     const clients = many(40)
     for (const client of clients) client.handshake('/few')
     const statuses = await Promise.all(clients.map(async (client) => (await client.head()).status))
@@ -70,7 +70,7 @@ describe('those who take places', () => {
     ]).toEqual([20, 20])
   })
 
-  test('one byte after the other: everybody else is served meanwhile', async () => {
+  test('clients that send a request byte by byte do not delay the others', async () => {
     const slow = many(50)
     const timer = setInterval(() => {
       for (const { socket } of slow) if (!socket.destroyed) socket.write('G')
@@ -84,7 +84,7 @@ describe('those who take places', () => {
     client.socket.close()
   })
 
-  test('silent sockets are closed where the protocol begins with a message, and half-open ones where nothing comes', async () => {
+  test('closes silent sockets: after the first-message timeout, and after the read timeout', async () => {
     const silent = await Promise.all(many(20).map((client) => client.open('/first')))
     expect(await Promise.all(silent.map((client) => client.closeCode()))).toEqual(
       Array.from({ length: 20 }, () => 1008)
@@ -94,7 +94,7 @@ describe('those who take places', () => {
   })
 })
 
-test('a reconnect storm: 2 000 clients at once, all of them served', async () => {
+test('a reconnect storm of 2 000 clients at once: all are served', async () => {
   const clients = many(2_000)
   await Promise.all(clients.map((client) => client.open('/echo')))
   await eventually(async () => (await target.state()).clients === 2_000)

@@ -5,8 +5,8 @@ import type { WebSocketConnection } from '../../src/index.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer, type TestClient, type TestServer } from '../support/server.ts'
 
-// What a broken or hostile client sends, the answer it gets, and that nobody else notices. An uncaught exception or an
-// unhandled rejection, at any time, fails the test that runs: Jest listens for both on the process.
+// Input from broken or hostile clients gets the right answer and affects no other client. An uncaught exception or an
+// unhandled rejection at any time fails the running test: Jest listens for both on the process.
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -17,11 +17,11 @@ const echo = async (ws: WebSocketConnection): Promise<void> => {
 
 let server: TestServer
 let healthy: TestClient
-/** Where the routes with a slow hook wait, and what they tell. */
+/** The routes with a slow hook emit events here, and wait for `release`. */
 let hook: EventEmitter
 /** Connections of `/kept`. */
 let kept: WebSocketConnection[]
-/** What `/record` read, and then the code it was closed with. */
+/** The messages that `/record` read, and then its close code. */
 let recorded: unknown[]
 
 beforeEach(async () => {
@@ -72,7 +72,7 @@ afterEach(async () => {
   await closeServers()
 })
 
-/** The client that was there before still gets its echo, and a new one can come. */
+/** A client that was connected before still gets its echo, and a new one can connect. */
 async function expectAlive(): Promise<void> {
   const another = await connect(server.ws('/echo'))
   for (const client of [healthy, another]) {
@@ -87,7 +87,7 @@ const open = (path: string, headers?: Record<string, string>): Promise<RawClient
   new RawClient(server.port).open(path, headers)
 const DEFLATE = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
 
-/** Errors that the server logged: a client's fault is none of them. */
+/** Errors that the server logged: a fault of a client must not be among them. */
 const errorsLogged = (): string[] => server.logs.filter(({ level }) => level >= 50).map(({ msg }) => msg)
 
 describe('frames that break the protocol', () => {
@@ -107,16 +107,16 @@ describe('frames that break the protocol', () => {
       clientFrame(opcode, 'x'),
       1002
     ]),
-    ['a continuation of nothing', clientFrame(0, 'x'), 1002],
+    ['a continuation without a message', clientFrame(0, 'x'), 1002],
     [
-      'a new message inside of a fragmented one',
+      'a new message inside a fragmented one',
       Buffer.concat([clientFrame(1, 'a', { fin: false }), clientFrame(1, 'b')]),
       1002
     ],
     ['text that is not UTF-8', clientFrame(1, Buffer.from([0x61, 0xff])), 1007],
     ['an overlong encoding', clientFrame(1, Buffer.from([0xc0, 0xaf])), 1007],
     ['a surrogate in UTF-8', clientFrame(1, Buffer.from([0xed, 0xa0, 0x80])), 1007],
-    ['a character cut at the end', clientFrame(1, Buffer.from([0xe2, 0x82])), 1007],
+    ['a character cut off at the end', clientFrame(1, Buffer.from([0xe2, 0x82])), 1007],
     [
       'text that is not UTF-8 in fragments',
       Buffer.concat([clientFrame(1, Buffer.from([0xe2]), { fin: false }), clientFrame(0, Buffer.from([0x28, 0xa1]))]),
@@ -124,10 +124,10 @@ describe('frames that break the protocol', () => {
     ],
     ['a reason that is not UTF-8', clientFrame(8, Buffer.from([3, 0xe8, 0xff])), 1007],
     ['a message that is too large', clientFrame(2, Buffer.alloc(100 * KiB + 1)), 1009],
-    ['a frame that says to be too large', clientFrame(2, '', { length: 100 * KiB + 1 }), 1009],
-    ['a frame that says to be of 2^53 bytes', clientFrame(2, '', { length: 2 ** 53 }), 1009],
+    ['a frame that claims to be too large', clientFrame(2, '', { length: 100 * KiB + 1 }), 1009],
+    ['a frame that claims 2^53 bytes', clientFrame(2, '', { length: 2 ** 53 }), 1009],
     [
-      'a message too large in fragments',
+      'a message that is too large in fragments',
       Buffer.concat([
         clientFrame(2, Buffer.alloc(60 * KiB), { fin: false }),
         clientFrame(0, Buffer.alloc(60 * KiB), { fin: false })
@@ -145,18 +145,18 @@ describe('frames that break the protocol', () => {
   })
 
   test.each(frames)(
-    '%s: the handler still reads what came before it, then learns the code',
+    '%s: the handler still reads the message before it, then gets the code',
     async (_what, frame, code) => {
       const client = await open('/record')
       client.socket.write(Buffer.concat([clientFrame(1, 'before'), frame]))
       expect(await client.closeCode()).toBe(code)
       client.reset()
-      await eventually(() => recorded.length === 2, 'the handler to see the end')
+      await eventually(() => recorded.length === 2, 'the close in the handler')
       expect(recorded).toEqual(['before', code])
     }
   )
 
-  test('a character that is cut between two fragments is none of that', async () => {
+  test('a character split between two fragments is valid', async () => {
     const client = await open('/echo')
     client.socket.write(
       Buffer.concat([
@@ -170,7 +170,7 @@ describe('frames that break the protocol', () => {
     client.reset()
   })
 
-  test('a flood of pings and of empty fragments', async () => {
+  test('a flood of pings and empty fragments', async () => {
     const client = await open('/echo')
     client.socket.write(Buffer.concat(Array.from({ length: 5_000 }, () => clientFrame(9))))
     client.socket.write(clientFrame(1, '', { fin: false }))
@@ -189,10 +189,10 @@ describe('compressed messages', () => {
     ['random bytes', Buffer.from('f3a1c0ffee00deadbeef0123456789', 'hex')],
     ['a stored block with a wrong length', Buffer.from([0x01, 0x05, 0x00, 0x00, 0x00, 0x61])],
     [
-      'a stream that was begun in a context of before',
+      'a stream that relies on an earlier context',
       deflateRawSync('hello hello hello', { dictionary: Buffer.from('hello hello hello') })
     ]
-  ])('corrupt: %s, 1007', async (_what, payload) => {
+  ])('corrupt: %s closes with 1007', async (_what, payload) => {
     const client = await open('/echo', DEFLATE)
     client.socket.write(clientFrame(1, payload, { rsv: 4 }))
     expect(await client.closeCode()).toBe(1007)
@@ -200,14 +200,14 @@ describe('compressed messages', () => {
     expect(errorsLogged()).toEqual([])
   })
 
-  test('text that is not UTF-8 after inflation: 1007', async () => {
+  test('text that is not UTF-8 after inflation closes with 1007', async () => {
     const client = await open('/echo', DEFLATE)
     client.socket.write(clientFrame(1, deflateRawSync(Buffer.from([0xff, 0xfe])), { rsv: 4 }))
     expect(await client.closeCode()).toBe(1007)
     client.reset()
   })
 
-  test('too large after inflation: 1009, in one frame and in fragments', async () => {
+  test('too large after inflation closes with 1009, in one frame or in fragments', async () => {
     const payload = deflateRawSync(Buffer.alloc(100 * KiB + 1))
     const client = await open('/echo', DEFLATE)
     client.socket.write(clientFrame(2, payload, { rsv: 4 }))
@@ -224,7 +224,7 @@ describe('compressed messages', () => {
     other.reset()
   })
 
-  test('a zip bomb of 64 MiB in 64 KiB, from several clients at once: 1009, and it is never held whole', async () => {
+  test('a zip bomb of 64 MiB in 64 KiB, from several clients at once, closes with 1009 and is never inflated whole', async () => {
     const bomb = clientFrame(2, deflateRawSync(Buffer.alloc(64 * MiB), { level: 9 }), { rsv: 4 })
     const clients = await Promise.all(Array.from({ length: 8 }, () => open('/echo', DEFLATE)))
     const before = process.memoryUsage().rss
@@ -234,7 +234,7 @@ describe('compressed messages', () => {
     for (const client of clients) client.reset()
   })
 
-  test('the reserved bit 1 in a continuation, and in a control frame: 1002', async () => {
+  test('the reserved bit 1 in a continuation or a control frame closes with 1002', async () => {
     const client = await open('/echo', DEFLATE)
     client.socket.write(Buffer.concat([clientFrame(1, 'a', { fin: false }), clientFrame(0, 'b', { rsv: 4 })]))
     expect(await client.closeCode()).toBe(1002)
@@ -267,7 +267,7 @@ describe('JSON', () => {
     '{"\\u005f_proto__":1}'
   ]
 
-  test.each(bad)('%j: a handler that does not care closes with 1007', async (text) => {
+  test.each(bad)('%j: closes with 1007 if the handler does not catch the error', async (text) => {
     const client = await connect(server.ws('/json'))
     client.socket.send(text)
     expect((await client.close()).code).toBe(1007)
@@ -275,7 +275,7 @@ describe('JSON', () => {
     expect(errorsLogged()).toEqual([])
   })
 
-  test.each(bad)('%j: a handler that catches it can go on', async (text) => {
+  test.each(bad)('%j: a handler that catches the error can continue', async (text) => {
     const client = await connect(server.ws('/patient'))
     client.socket.send(text)
     expect(await client.next()).toBe('refused with 1007')
@@ -283,24 +283,27 @@ describe('JSON', () => {
     expect(await client.next()).toBe('{"good":1}')
   })
 
-  test('a binary message that is not UTF-8: 1007', async () => {
+  test('a binary message that is not UTF-8 closes with 1007', async () => {
     const client = await connect(server.ws('/json'))
     client.socket.send(Buffer.from([0x22, 0xff, 0x22]))
     expect((await client.close()).code).toBe(1007)
   })
 
-  test('nested as deep as the size allows: an answer or 1007, and nothing worse', async () => {
+  test('nested as deep as the size allows: gets an answer or 1007, nothing worse', async () => {
     const client = await connect(server.ws('/json'))
     client.socket.send('['.repeat(200_000) + ']'.repeat(200_000))
     const { code } = await client.close()
     expect([1000, 1007, 1011]).toContain(code)
   })
 
-  test.each(['null', '0', '""', 'false', '[]', '{"constructor":1}', '{"prototype":1}'])('%s is JSON', async (text) => {
-    const client = await connect(server.ws('/json'))
-    client.socket.send(text)
-    expect(await client.next()).toBe(text)
-  })
+  test.each(['null', '0', '""', 'false', '[]', '{"constructor":1}', '{"prototype":1}'])(
+    '%s is accepted',
+    async (text) => {
+      const client = await connect(server.ws('/json'))
+      client.socket.send(text)
+      expect(await client.next()).toBe(text)
+    }
+  )
 })
 
 describe('requests', () => {
@@ -313,10 +316,10 @@ describe('requests', () => {
   }
 
   test.each<[string, string, Record<string, string>, string, number]>([
-    ['a version of long ago', '/echo', { 'Sec-WebSocket-Version': '8' }, 'GET', 426],
+    ['an outdated version', '/echo', { 'Sec-WebSocket-Version': '8' }, 'GET', 426],
     ['no version', '/echo', { 'Sec-WebSocket-Version': '' }, 'GET', 426],
     ['no key', '/echo', { 'Sec-WebSocket-Key': '' }, 'GET', 400],
-    ['a key that is none', '/echo', { 'Sec-WebSocket-Key': 'x' }, 'GET', 400],
+    ['an invalid key', '/echo', { 'Sec-WebSocket-Key': 'x' }, 'GET', 400],
     ['Upgrade: h2c', '/echo', { Upgrade: 'h2c' }, 'GET', 426],
     ['Upgrade: websocket, h2c', '/echo', { Upgrade: 'websocket, h2c' }, 'GET', 400],
     ['an upgrade by POST', '/echo', {}, 'POST', 404],
@@ -330,14 +333,14 @@ describe('requests', () => {
     expect(errorsLogged()).toEqual([])
   })
 
-  test('an upgrade to an HTTP route is closed, with or without a good key', async () => {
+  test('an upgrade to an HTTP route is refused or closed', async () => {
     expect(await statusOf('/http', { 'Sec-WebSocket-Key': 'x' })).toBe(400)
     const client = await open('/http')
     expect(await client.closeCode()).toBe(1005)
     client.reset()
   })
 
-  test('bytes that are no HTTP', async () => {
+  test('bytes that are not HTTP', async () => {
     const socket = connectTcp(server.port, '127.0.0.1')
     socket.end(Buffer.from('\u0016\u0003\u0001 not HTTP at all\r\n\r\n'))
     const [answer] = (await once(socket, 'data')) as [Buffer]
@@ -352,7 +355,7 @@ describe('a TCP reset', () => {
     client.handshake('/hook')
     const [socket] = (await once(hook, 'entered')) as [Socket]
     client.reset()
-    // Not by events.once, which rejects at the error that a reset is.
+    // Not with events.once, which rejects because a reset emits an error.
     await new Promise((resolve) => socket.once('close', resolve))
     const left = once(hook, 'left')
     hook.emit('release')
@@ -369,7 +372,7 @@ describe('a TCP reset', () => {
       await new Promise((resolve) => client.socket.write('', resolve))
       client.reset()
     }
-    await eventually(() => kept.every((ws) => ws.closeInfo !== undefined), 'all of them to be closed')
+    await eventually(() => kept.every((ws) => ws.closeInfo !== undefined), 'the close of all connections')
     expect(errorsLogged()).toEqual([])
   })
 
@@ -383,7 +386,7 @@ describe('a TCP reset', () => {
   test('between the handshake and the first frame', async () => {
     const client = await open('/kept')
     client.reset()
-    await eventually(() => kept[0]?.closeInfo !== undefined, 'the connection to be closed')
+    await eventually(() => kept[0]?.closeInfo !== undefined, 'the close of the connection')
     expect(kept[0]?.closeInfo).toEqual({ code: 1006, reason: '', wasClean: false })
     expect(kept[0]?.signal.aborted).toBe(true)
   })
@@ -394,7 +397,7 @@ describe('a TCP reset', () => {
     expect((await client.frame()).payload.toString()).toBe('whole')
     await new Promise((resolve) => client.socket.write(clientFrame(1, 'x'.repeat(100)).subarray(0, bytes), resolve))
     client.reset()
-    await eventually(() => kept[0]?.closeInfo !== undefined, 'the connection to be closed')
+    await eventually(() => kept[0]?.closeInfo !== undefined, 'the close of the connection')
     expect(kept[0]?.closeInfo?.code).toBe(1006)
     expect(errorsLogged()).toEqual([])
   })
@@ -405,22 +408,22 @@ describe('a TCP reset', () => {
     client.socket.write(clientFrame(9, 'here'))
     await client.frame()
     client.reset()
-    await eventually(() => kept[0]?.closeInfo !== undefined, 'the connection to be closed')
+    await eventually(() => kept[0]?.closeInfo !== undefined, 'the close of the connection')
   })
 
-  test('during a large write: the write rejects, and its memory is let go', async () => {
+  test('during a large write: the write rejects and its memory is freed', async () => {
     const client = await open('/large')
     client.socket.write(clientFrame(1, 'go'))
     await once(client.socket, 'data')
     client.reset()
-    await eventually(() => kept[0]?.closeInfo !== undefined, 'the connection to be closed')
+    await eventually(() => kept[0]?.closeInfo !== undefined, 'the close of the connection')
     expect(kept[0]?.bufferedAmount).toBe(0)
     expect(errorsLogged()).toEqual([])
   })
 
   test('in the middle of the closing handshake', async () => {
     const client = await open('/kept')
-    await eventually(() => kept.length === 1, 'the handler to run')
+    await eventually(() => kept.length === 1, 'the start of the handler')
     const closed = kept[0]?.close(4000)
     expect(await client.closeCode()).toBe(4000)
     client.reset()
@@ -428,16 +431,16 @@ describe('a TCP reset', () => {
     expect(kept[0]?.closeInfo).toMatchObject({ code: 4000, wasClean: false })
   })
 
-  test('a half-closed connection is closed on our side, too', async () => {
+  test('a half-closed connection is also closed by the server', async () => {
     const client = await open('/kept')
     client.socket.end()
     await once(client.socket, 'close')
-    await eventually(() => kept[0]?.closeInfo !== undefined, 'the connection to be closed')
+    await eventually(() => kept[0]?.closeInfo !== undefined, 'the close of the connection')
     expect(kept[0]?.closeInfo).toMatchObject({ code: 1006, wasClean: false })
   })
 })
 
-test('TCP resets during the shutdown do not keep it from its end', async () => {
+test('TCP resets during the shutdown do not keep it from ending', async () => {
   const { app, port } = await startServer((app) => {
     app.webSocket('/ws', async (ws) => {
       await ws.writeText('open')
@@ -450,7 +453,7 @@ test('TCP resets during the shutdown do not keep it from its end', async () => {
   const closing = app.close()
   await Promise.all(
     clients.map(async (client, i) => {
-      // Half of them at once, half of them where they should answer the close frame.
+      // Half of them reset at once, half after they have received the close frame.
       if (i % 2 === 0) codes.push(await client.closeCode())
       client.reset()
     })

@@ -5,7 +5,7 @@ import { closeServers, startServer, type TestServer } from '../support/server.ts
 
 afterEach(closeServers)
 
-// Safari 15, Tornado and Mojo promise to compress each message for itself, and refer to earlier ones all the same.
+// Safari 15, Tornado and Mojo promise to compress each message on its own, but still refer to earlier ones.
 
 const OFFER = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
 
@@ -24,7 +24,7 @@ class StubbornClient extends RawClient {
 
 function serve(): Promise<TestServer> {
   return startServer((app) => {
-    // As docs/configuration.md has it.
+    // As in docs/configuration.md.
     app.addHook('onRequest', async ({ raw: { headers } }) => {
       if (/Version\/15\.|OS 15_|Mojolicious/.test(headers['user-agent'] ?? ''))
         delete headers['sec-websocket-extensions']
@@ -39,7 +39,7 @@ function serve(): Promise<TestServer> {
   })
 }
 
-test('a client that keeps its context is closed with a reason that names it', async () => {
+test('a client that keeps its context is closed with a reason that says so', async () => {
   const { port } = await serve()
   const client = await new StubbornClient(port).open('/ws', OFFER)
   for (let i = 0; i < 3; i++) await client.send('the same text again and again')
@@ -55,7 +55,7 @@ test.each([
   'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.6.1 Safari/605.1.15',
   'Mozilla/5.0 (iPhone; CPU iPhone OS 15_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/96.0.4664.53 Mobile/15E148 Safari/604.1',
   'Mojolicious (Perl)'
-])('an onRequest hook agrees on no compression with %s', async (userAgent) => {
+])('an onRequest hook disables compression for %s', async (userAgent) => {
   const { port } = await serve()
   const client = new RawClient(port)
   client.handshake('/ws', { ...OFFER, 'User-Agent': userAgent })
@@ -68,7 +68,7 @@ test.each([
   }
 })
 
-test('others compress as before', async () => {
+test('other clients still use compression', async () => {
   const { port } = await serve()
   const client = new RawClient(port)
   client.handshake('/ws', {

@@ -60,7 +60,7 @@ export class ChatCluster {
     return cluster
   }
 
-  /** The nodes, as they are now: a later line counts for more. */
+  /** The nodes as they are now: a later output line replaces an earlier one. */
   get nodes(): { url: string; pid: number }[] {
     const found = new Map<string, { url: string; pid: number }>()
     for (const [, name = '', url = '', pid] of this.output.matchAll(/^(Node \d): (\S+) {2}\(pid (\d+)\)/gm))
@@ -68,7 +68,7 @@ export class ChatCluster {
     return [...found.values()]
   }
 
-  /** Through the balancer, or of one node. */
+  /** A URL through the balancer, or of one node. */
   http(path: string, node?: number): string {
     return `${node === undefined ? `http://127.0.0.1:${this.port}` : this.nodes[node]!.url}${path}`
   }
@@ -85,14 +85,14 @@ export class ChatCluster {
     })
   }
 
-  /** Ends it as Ctrl+C does; gives its exit code. */
+  /** Ends it as Ctrl+C does; returns its exit code. */
   async close(): Promise<unknown> {
     this.child.kill('SIGINT')
     return (await this.exited)[0]
   }
 }
 
-/** True where somebody listens on this port. */
+/** True if a server listens on this port. */
 export function listens(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connectTo(port, '127.0.0.1')
@@ -110,11 +110,11 @@ export function dropGuests(): void {
   for (const guest of open.splice(0)) guest.client.socket.terminate()
 }
 
-/** A guest who keeps the list of those who are there as a page does. */
+/** A guest that keeps the list of present people, as a page does. */
 export class Guest {
   readonly client: TestClient
   readonly people = new Map<string, string>()
-  /** All that was said to it, of any type, in order. */
+  /** All messages it has received, of any type, in order. */
   readonly heard: Said[] = []
 
   private constructor(client: TestClient) {
@@ -123,7 +123,7 @@ export class Guest {
     open.push(this)
   }
 
-  /** Connects, to the balancer or to one node. */
+  /** Connects to the balancer or to one node. */
   static async connect(
     cluster: ChatCluster,
     node?: number,
@@ -153,7 +153,7 @@ export class Guest {
     this.send({ type: 'message', text, ref: text })
   }
 
-  /** The first message of a type that has these values, whether it has come already or not. */
+  /** The first message of a type with these values, already received or not. */
   async next(type: string, values: Partial<Said> = {}): Promise<Said> {
     const isIt = (said: Said): boolean =>
       said.type === type && Object.entries(values).every(([key, value]) => said[key as keyof Said] === value)
@@ -161,17 +161,17 @@ export class Guest {
     return this.heard.find(isIt)!
   }
 
-  /** Who came and who went, without its own people list. */
+  /** The joins and leaves it has received, apart from its people list. */
   get moves(): string[] {
     return movesAmong(this.heard)
   }
 
-  /** The same of one room, for an operator, who hears of all. */
+  /** The same for one room: an operator receives the moves of all rooms. */
   movesIn(room: string): string[] {
     return movesAmong(this.heard.filter((said) => said.room === room))
   }
 
-  /** Rejects with what the server says, rather than to wait for ever. */
+  /** Rejects with the server's error instead of waiting forever. */
   async #refused(): Promise<never> {
     const { text } = await this.next('error')
     throw new Error(`refused: ${text}`)

@@ -6,12 +6,12 @@ import { ChatServer, send, speak } from './chat-server.ts'
 
 jest.setTimeout(60_000)
 
-describeInBrowser(`the page of the chat${whySkipped}`, () => {
+describeInBrowser(`the chat page${whySkipped}`, () => {
   let server: ChatServer
   let pages: ChatPages
 
   beforeAll(async () => {
-    // Who is silently back must be so however slow the machine is.
+    // Long, so that returns are silent even on a slow machine.
     server = await ChatServer.start({ CHAT_GRACE: '60000' })
     pages = await ChatPages.launch(server.http('/'))
   }, 120_000)
@@ -27,7 +27,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
   })
 
   describe('names', () => {
-    test('a second tab is another guest, and is offered a name that is free', async () => {
+    test('a second tab is another guest, and is offered a free name', async () => {
       const ada = await pages.enter('Ada', 'tabs')
       const second = await pages.open({}, ada.context())
       await eventually(async () => (await second.getByLabel('Your name').inputValue()) === 'Ada 2')
@@ -36,14 +36,14 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       await isOnline(second)
       expect(await second.locator('#enter-error').innerText()).toBe('')
       await eventually(async () => (await people(ada)).join() === 'Ada,Ada 2')
-      // Each goes on as who it was.
+      // Each keeps its name.
       await Promise.all([ada.reload(), second.reload()])
       await Promise.all([isOnline(ada), isOnline(second)])
       expect(await ada.locator('#people [data-self=true] .person').innerText()).toBe('Ada')
       expect(await second.locator('#people [data-self=true] .person').innerText()).toBe('Ada 2')
     })
 
-    test('a suggestion does not overwrite what somebody types', async () => {
+    test('a suggested name does not overwrite typed text', async () => {
       const first = await pages.enter('Slow', 'slow')
       const context = first.context()
       let answer = (): void => {}
@@ -63,11 +63,11 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       expect(await second.getByLabel('Your name').inputValue()).toBe('Quick')
     })
 
-    test('one’s own stands in the list, marked, and nowhere else in the panel', async () => {
+    test("the user's own name is marked in the list and appears nowhere else in the panel", async () => {
       const ada = await pages.enter('Ada', 'own-name')
       expect(await ada.locator('#people [data-self=true]').innerText()).toMatch(/Ada\s+you/)
       expect(await ada.locator('#panel').getByText('Ada', { exact: true }).count()).toBe(1)
-      // The list fills the panel: what is below it stands at the end.
+      // The list fills the panel, so the foot is at its bottom.
       const [panel, foot] = [await ada.locator('#panel').boundingBox(), await ada.locator('.foot').boundingBox()]
       expect(foot!.y + foot!.height).toBeGreaterThan(panel!.y + panel!.height - 30)
       expect(await ada.locator('#node').isHidden()).toBe(true)
@@ -77,7 +77,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
   describe('text', () => {
     const textOf = (page: Page, text: string): Locator => page.locator('.bubble', { hasText: text })
 
-    /** For each line, how far its text is from the left and the right of the bubble's text. */
+    /** For each line, the distances of its text from the left and the right edge of the bubble's text. */
     const gaps = (bubble: Locator): Promise<{ left: number; right: number }[]> =>
       bubble.locator('.line').evaluateAll((lines) =>
         lines.map((line) => {
@@ -92,7 +92,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
         })
       )
 
-    test('each line begins on the side of its own script', async () => {
+    test('each line starts on the side of its own script', async () => {
       const [ada, bob] = [await pages.enter('Ada', 'scripts'), await server.guest('Bob', 'scripts')]
       await speak(
         bob,
@@ -102,10 +102,10 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       await ada.locator('#text').fill('سطر أول\nsecond')
       const measured = await gaps(textOf(ada, 'A line in English'))
       const sides = measured.map(({ left, right }) => (right < 1 ? 'right' : left < 1 ? 'left' : 'neither'))
-      // The longest fills the bubble; of the others, each stands on its own side.
+      // The longest line fills the bubble; each other line is aligned to its own side.
       expect(sides.filter((_, i) => i !== 1)).toEqual(['right', 'right', 'right', 'left', 'right'])
       expect(measured[1]!.left).toBeLessThan(1)
-      // Shorter lines are apart from the other side, so it is no accident.
+      // Shorter lines keep clear of the opposite side, so the alignment is not a coincidence.
       expect(measured[0]!.left).toBeGreaterThan(20)
       expect(measured[4]!.right).toBeGreaterThan(20)
       expect(
@@ -115,7 +115,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       ).toBe('plaintext')
     })
 
-    test('announcements have their direction as well', async () => {
+    test('announcements have their own direction', async () => {
       const ada = await pages.enter('Ada', 'scripts-2')
       await server.post('/broadcast', { message: 'الغداء جاهز\nLunch' })
       await sees(ada, 'الغداء جاهز')
@@ -124,7 +124,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       expect(second!.left).toBeLessThan(1)
     })
 
-    test('names and rooms of either direction stay in their place', async () => {
+    test('names and rooms of either direction do not disturb the text around them', async () => {
       const ada = await pages.enter('Ada', 'غرفة')
       const liat = await server.guest('ליאת (1)', 'غرفة')
       await sees(ada, 'ליאת (1)')
@@ -144,7 +144,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       expect(await ada.locator('#rooms [aria-current] bdi').innerText()).toBe('غرفة')
     })
 
-    test('addresses are links that give nothing away, and nothing else is one', async () => {
+    test('only web addresses become links, which send no referrer', async () => {
       const [ada, bob] = [await pages.enter('Ada', 'links'), await server.guest('Bob', 'links')]
       await speak(bob, 'See https://example.com/a?b=c#d, or javascript:alert(1) <a href="https://evil.example">x</a>')
       await sees(ada, 'See https://example.com')
@@ -160,7 +160,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       )
     })
 
-    test('finds where an address begins and ends', async () => {
+    test('finds the start and the end of an address', async () => {
       const page = await pages.open()
       const linksIn = (text: string): Promise<(string | undefined)[]> =>
         page.evaluate(
@@ -191,7 +191,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
           'http://127.0.0.1'
         ],
         ['https://a.example<script>', 'https://a.example'],
-        // Not links: other schemes, no host, a name that pretends to be one.
+        // Not links: other schemes, no host, a user name that looks like a host.
         ['javascript:alert(1) JAVASCRIPT://a.example/%0aalert(1) data:text/html,x vbscript:x file:///etc/passwd'],
         ['javascript:https://a.example'.replace('https', 'xhttps')],
         ['https:// http://. https://)'],
@@ -200,13 +200,13 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
         ['no links here']
       ]
       for (const [text, ...expected] of cases) expect([text, ...(await linksIn(text))]).toEqual([text, ...expected])
-      // Brackets without end cost no time without end.
+      // Very many brackets take a bounded time.
       const started = performance.now()
       expect(await linksIn(`https://a.example/${'('.repeat(900)}${')'.repeat(1000)}`)).toHaveLength(1)
       expect(performance.now() - started).toBeLessThan(10_000)
     })
 
-    test('a burst is one group with one name and one time, for as long as a few minutes', async () => {
+    test('messages of one person within a few minutes form a group with one name and one time', async () => {
       const [ada, bob] = [await pages.enter('Ada', 'bursts'), await server.guest('Bob', 'bursts')]
       for (const text of ['one', 'two', 'three']) await speak(bob, text)
       await say(ada, 'four')
@@ -224,7 +224,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
         [3, 1, 1],
         [2, 1, 1]
       ])
-      // Whoever listens to one message hears whose it is.
+      // A screen reader announces the author of each message.
       expect(await groups.first().locator('.bubble .sr-only').allInnerTexts()).toEqual(
         ['Bob: ', 'Bob: '].map((text) => text.trim())
       )
@@ -244,7 +244,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
   })
 
   describe('colours', () => {
-    test('people who are here at the same time differ', async () => {
+    test('people who are present together have different colours', async () => {
       const ada = await pages.enter('Ada', 'colours')
       await Promise.all(
         ['Bob', 'Cleo', 'Dan', 'Eve', 'Finn', 'Gus', 'Hal', 'Ida', 'Jo', 'Kim', 'Lou'].map((name) =>
@@ -258,7 +258,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       expect(new Set(colours).size).toBe(12)
     })
 
-    test('of who comes and goes, too, and two alone are easy to tell apart', async () => {
+    test('stay different as people come and go, and clearly so for two people', async () => {
       const page = await pages.open()
       const faults = await page.evaluate(`import('/colours.js').then(({ Colours, PALETTE }) => {
         const faults = []
@@ -292,7 +292,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       expect(faults).toEqual([])
     })
 
-    test.each(['light', 'dark'] as const)('all of them are legible, %s', async (colorScheme) => {
+    test.each(['light', 'dark'] as const)('are all legible, %s', async (colorScheme) => {
       const page = await pages.enter('Ada', 'contrast', { colorScheme })
       const contrasts = (await page.evaluate(`import('/view.js').then(({ avatar, nameOf }) => {
         const channels = (text) => text.match(/[\\d.]+/g).slice(0, 3).map((value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
@@ -311,8 +311,8 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
     })
   })
 
-  describe('what is new', () => {
-    /** Chromium without a window calls every tab visible: the page is told otherwise. */
+  describe('unread messages', () => {
+    /** Headless Chromium calls every tab visible, so this overrides the state that the page sees. */
     async function setHidden(page: Page, isHidden: boolean): Promise<void> {
       await page.evaluate(`(() => {
         Object.defineProperty(document, 'visibilityState', { configurable: true, value: '${isHidden ? 'hidden' : 'visible'}' })
@@ -320,7 +320,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       })()`)
     }
 
-    test('the tab says how much was missed while it was hidden', async () => {
+    test('a hidden tab shows the number of missed messages', async () => {
       const [ada, bob] = [await pages.enter('Ada', 'hidden'), await server.guest('Bob', 'hidden')]
       await speak(bob, 'seen')
       await sees(ada, 'seen')
@@ -331,14 +331,14 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       expect(await ada.title()).toBe('(2) #hidden – Blaze Chat')
       expect(await ada.locator('link[rel=icon]').getAttribute('href')).toBe('icon-unread.svg')
       expect((await fetch(server.http('/icon-unread.svg'))).status).toBe(200)
-      // The line stands in front of what is new, which begins a group of its own.
+      // The line precedes the new messages, which start a group of their own.
       expect(await log(ada)).toMatch(/seen\s+New messages\s+B\s+Bob\s+\d\d:\d\d\s+missed one/)
       await setHidden(ada, false)
       expect(await ada.title()).toBe('#hidden – Blaze Chat')
       expect(await ada.locator('link[rel=icon]').getAttribute('href')).toBe('icon.svg')
     })
 
-    test('whoever has scrolled up stays there, is told how much is new, and gets there with one key', async () => {
+    test('a page that is scrolled up stays there, counts new messages, and jumps to them with one key', async () => {
       const ada = await pages.enter('Ada', 'scrolled', { viewport: { width: 1280, height: 420 } })
       const bob = await server.guest('Bob', 'scrolled')
       for (let i = 0; i < 8; i++) await speak(bob, `line ${i}\n.\n.`)
@@ -363,8 +363,8 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
     })
   })
 
-  describe('who is typing', () => {
-    test('is seen by the others until the message is there, and never by oneself', async () => {
+  describe('typing notices', () => {
+    test('are shown to the others until the message arrives, and never to the author', async () => {
       const [ada, grace] = [await pages.enter('Ada', 'keys'), await pages.enter('Grace', 'keys')]
       await box(grace).pressSequentially('Hel')
       await ada.getByText('Grace is typing').waitFor()
@@ -373,14 +373,14 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       await box(grace).press('Enter')
       await sees(ada, 'Hel')
       expect(await ada.locator('#typing').innerText()).toBe('')
-      // Whoever empties the box has stopped.
+      // Emptying the box ends the notice.
       await box(grace).pressSequentially('x')
       await ada.getByText('Grace is typing').waitFor()
       await box(grace).fill('')
       await eventually(async () => (await ada.locator('#typing').innerText()) === '')
     })
 
-    test('ends by itself, names a few, and is not believed of who is not there', async () => {
+    test('expire, name up to three people, and end when a person leaves', async () => {
       const ada = await pages.enter('Ada', 'keys-2')
       const others = await Promise.all(['Bob', 'Cleo', 'Dan', 'Eve'].map((name) => server.guest(name, 'keys-2')))
       const line = ada.locator('#typing')
@@ -402,7 +402,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
   })
 
   describe('the connection', () => {
-    test('a reload is silent to the others', async () => {
+    test('a reload is silent for the others', async () => {
       const [grace, ada] = [await pages.enter('Grace', 'reload'), await pages.enter('Ada', 'reload')]
       await sees(grace, 'Ada joined')
       const before = await log(grace)
@@ -415,11 +415,11 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       expect(await people(grace)).toEqual(['Ada', 'Grace'])
     })
 
-    test('offline, the page says so, and that its list is an old one; the network brings it back at once', async () => {
+    test('offline, the page says so and marks its list as old; it reconnects at once with the network', async () => {
       const ada = await pages.enter('Ada', 'offline')
       await server.guest('Bob', 'offline')
       await ada.getByText('2 people here').waitFor()
-      // From here on no timer goes off: what comes back comes back because of the event.
+      // From here on no timer fires: only the event can trigger the reconnect.
       await ada.clock.install()
       await ada.clock.pauseAt(Date.now() + 3_600_000)
       await ada.context().setOffline(true)
@@ -433,7 +433,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       expect(await ada.locator('#people-stale').isHidden()).toBe(true)
     })
 
-    test('back at once where somebody looks at the page again, and nobody is announced after a restart', async () => {
+    test('after a restart, the page reconnects at once when it becomes visible, and announces no joins', async () => {
       const [ada, grace] = [await pages.enter('Ada', 'looks'), await pages.enter('Grace', 'looks')]
       await sees(ada, 'Grace joined')
       await ada.clock.install()
@@ -452,7 +452,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       expect(await log(grace)).not.toContain('Ada joined')
     })
 
-    test('the first attempts are quick, the later ones are not, and all are spread', async () => {
+    test('the first attempts are quick, later ones slow down, and all have random delays', async () => {
       const page = await pages.open()
       const delays = (random: number): Promise<number[]> =>
         page.evaluate(
@@ -466,7 +466,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       expect(lowest.at(-1)).toBe(7500)
     })
 
-    test.each([4000, 4001, 1007, 1008, 1009])('after %i it does not come back by itself', async (code) => {
+    test.each([4000, 4001, 1007, 1008, 1009])('does not reconnect by itself after %i', async (code) => {
       const page = await pages.open()
       let connections = 0
       await page.routeWebSocket('**/ws', (socket) => {
@@ -486,7 +486,7 @@ describeInBrowser(`the page of the chat${whySkipped}`, () => {
       await eventually(() => connections === 2)
     })
 
-    test.each([1001, 1006, 1011, 1012, 1013])('after %i it does', async (code) => {
+    test.each([1001, 1006, 1011, 1012, 1013])('reconnects by itself after %i', async (code) => {
       const page = await pages.open()
       let connections = 0
       await page.routeWebSocket('**/ws', (socket) => {

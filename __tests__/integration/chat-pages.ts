@@ -1,7 +1,7 @@
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { launchChromium } from '../support/chromium.ts'
 
-/** Pages of the chat in Chromium, and what goes wrong in them. */
+/** Pages of the chat in Chromium, and the problems in them. */
 export class ChatPages {
   readonly #url: string
   readonly #problems: string[] = []
@@ -16,7 +16,7 @@ export class ChatPages {
     return new ChatPages(url, await launchChromium())
   }
 
-  /** A page of a person of its own, as another context has another storage; or another tab of somebody. */
+  /** A page of a new person with its own storage; or, with a context, another tab of the same person. */
   async open(options: BrowserContextOptions = {}, context?: BrowserContext): Promise<Page> {
     const own =
       context ??
@@ -40,7 +40,7 @@ export class ChatPages {
     return page
   }
 
-  /** Closes all pages; throws where one of them had a problem. */
+  /** Closes all pages; throws if one of them had a problem. */
   async closePages(): Promise<void> {
     await Promise.all(this.#browser.contexts().map((context) => context.close()))
     if (this.#problems.length > 0) throw new Error(`the pages had problems: ${this.#problems.splice(0).join(', ')}`)

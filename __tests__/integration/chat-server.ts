@@ -66,7 +66,7 @@ export class ChatServer {
     await this.start(environment)
   }
 
-  /** `SIGSTOP` holds it up until `SIGCONT`. */
+  /** `SIGSTOP` pauses it until `SIGCONT`. */
   signal(signal: NodeJS.Signals): void {
     this.#child?.kill(signal)
   }
@@ -118,7 +118,7 @@ export async function speak(client: TestClient, text: string): Promise<void> {
   await nextOf(client, 'message')
 }
 
-/** The next message of a type; those of other types before it are passed over, unless they must not come. */
+/** The next message of a type; skips messages of other types, unless they are forbidden. */
 export async function nextOf(client: TestClient, type: string, unwanted: string[] = []): Promise<unknown> {
   for (;;) {
     const message = JSON.parse(await client.next()) as { type: string }

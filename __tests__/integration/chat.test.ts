@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterEach(() => server.dropClients())
 afterAll(() => server.stop())
 
-describe('the server of the chat', () => {
+describe('the chat server', () => {
   test('validates what clients send and answers politely', async () => {
     const client = await server.connect('/ws')
     const refused = async (message: unknown): Promise<string> => {
@@ -42,7 +42,7 @@ describe('the server of the chat', () => {
     )
   })
 
-  test('closes with 1007 on what is no JSON, with 1009 on what is far too long', async () => {
+  test('closes with 1007 on invalid JSON, and with 1009 on a message that is far too long', async () => {
     const first = await server.connect('/ws')
     first.socket.send('{ hello')
     expect(await first.close()).toMatchObject({ code: 1007 })
@@ -51,7 +51,7 @@ describe('the server of the chat', () => {
     expect(await second.close()).toMatchObject({ code: 1009 })
   })
 
-  test('slows down who sends too fast, and hands the message back', async () => {
+  test('slows down a client that sends too fast, and hands its message back', async () => {
     const client = await server.guest('Hasty', 'hurry')
     for (let i = 0; i < 12; i++) send(client, { type: 'message', text: `message ${i}`, ref: `m${i}` })
     expect(await nextOf(client, 'error')).toMatchObject({
@@ -61,13 +61,13 @@ describe('the server of the chat', () => {
     })
   })
 
-  test('ends the connection of who does not stop', async () => {
+  test('disconnects a client that keeps sending too fast', async () => {
     const client = await server.connect('/ws')
     for (let i = 0; i < 200; i++) send(client, { type: 'flood' })
     expect(await client.close()).toEqual({ code: 1008, reason: 'too many refused messages' })
   })
 
-  test('keeps a name for its client, and lets that one take it along to a new connection', async () => {
+  test('keeps a name for its client, which may take it to a new connection', async () => {
     const first = await server.guest('Keeper', 'names', 'my key')
     const watcher = await server.guest('Watcher', 'names')
     const thief = await server.connect('/ws')
@@ -78,7 +78,7 @@ describe('the server of the chat', () => {
     })
     const second = await server.guest('Keeper', 'names', 'my key')
     expect(await first.close()).toEqual({ code: 4000, reason: 'continued elsewhere' })
-    // The others do not notice.
+    // The other guests do not notice.
     await speak(second, 'still here')
     expect(await nextOf(watcher, 'message', ['joined', 'left'])).toMatchObject({
       text: 'still here',
@@ -86,7 +86,7 @@ describe('the server of the chat', () => {
     })
   })
 
-  test('gives newcomers of a room the last messages, and forgets them when it is empty', async () => {
+  test('gives newcomers the last messages of a room, and forgets them when the room is empty', async () => {
     const first = await server.guest('Early', 'archive')
     send(first, { type: 'message', text: 'for the record', ref: 'm1' })
     await nextOf(first, 'message')
@@ -122,11 +122,11 @@ describe('the server of the chat', () => {
     expect(await nextOf(two, 'announcement')).toMatchObject({ text: 'Lunch is ready' })
   })
 
-  test('shows its numbers', async () => {
+  test('reports its numbers', async () => {
     await server.guest('Counted', 'counting')
     const { people, rooms, roomList, nodes, node } = await server.status()
     expect(roomList).toContainEqual({ name: 'counting', members: 1 })
-    // The rooms that keep names count nowhere: what the list shows is what the numbers say.
+    // The rooms that keep names are not counted: the numbers match the list.
     expect(roomList.some(({ name }) => name.includes(':'))).toBe(false)
     expect(rooms).toBe(roomList.length)
     expect(people).toBe(roomList.reduce((sum, { members }) => sum + members, 0))
@@ -140,15 +140,15 @@ describe('the server of the chat', () => {
   })
 })
 
-describe('a grace before somebody has left', () => {
-  // Longer than any test: what is silent here is silent however slow the machine is.
+describe('a grace period before a guest counts as gone', () => {
+  // Longer than any test, so that returns are silent even on a slow machine.
   beforeAll(() => server.restart({ CHAT_GRACE: '60000' }))
   afterAll(() => server.restart())
 
   const gone = (room: string): Promise<void> =>
     eventually(async () => (await server.status()).roomList.find(({ name }) => name === room)?.members === 1)
 
-  test('a return within it is silent, and whoever came meanwhile knows of everybody', async () => {
+  test('a return within it is silent, and newcomers meanwhile still see the guest listed', async () => {
     const watcher = await server.guest('Watcher', 'grace')
     const first = await server.guest('Ada', 'grace', 'her key')
     expect(await nextOf(watcher, 'joined')).toMatchObject({ member: { name: 'Ada' }, quiet: false })
@@ -164,7 +164,7 @@ describe('a grace before somebody has left', () => {
     expect(await nextOf(watcher, 'joined', ['left'])).toMatchObject({ member: { name: 'Ada' }, quiet: true })
   })
 
-  test('somebody else who takes the name is told as somebody else', async () => {
+  test('another client that takes the name is announced as a new guest', async () => {
     const watcher = await server.guest('Watcher', 'impostor')
     const first = await server.guest('Ada', 'impostor', 'her key')
     await nextOf(watcher, 'joined')
@@ -175,7 +175,7 @@ describe('a grace before somebody has left', () => {
     expect(await nextOf(watcher, 'joined')).toMatchObject({ member: { name: 'Ada' }, quiet: false })
   })
 
-  test('whoever leaves on purpose, for good or for another room, has left at once', async () => {
+  test('a guest that leaves on purpose, for good or for another room, is gone at once', async () => {
     const watcher = await server.guest('Watcher', 'farewell')
     const [ada, bob] = [await server.guest('Ada', 'farewell'), await server.guest('Bob', 'farewell')]
     send(ada, { type: 'leave' })
@@ -185,7 +185,7 @@ describe('a grace before somebody has left', () => {
     expect(await nextOf(watcher, 'left')).toMatchObject({ member: { name: 'Bob' } })
   })
 
-  test('what was said stays while somebody may be back', async () => {
+  test('messages are kept while a guest may return', async () => {
     const ada = await server.guest('Ada', 'alone', 'her key')
     await speak(ada, 'note to self')
     ada.socket.terminate()
@@ -195,7 +195,7 @@ describe('a grace before somebody has left', () => {
     expect(await nextOf(again, 'welcome')).toMatchObject({ history: [{ text: 'note to self' }] })
   })
 
-  test('the server stops while it runs, and nothing waits for it', async () => {
+  test('does not delay the stop of the server', async () => {
     const ada = await server.guest('Ada', 'stop')
     ada.socket.terminate()
     await eventually(async () => !(await server.status()).roomList.some(({ name }) => name === 'stop'))
@@ -203,7 +203,7 @@ describe('a grace before somebody has left', () => {
   })
 })
 
-test('the absences are bounded, end in the order they began, and keep no process alive', () => {
+test('absences are bounded, end in the order they began, and do not keep the process alive', () => {
   const program = `
     import { Absences } from '${join(root, 'example-app/absences.js')}'
     const told = []
@@ -228,8 +228,8 @@ test('the absences are bounded, end in the order they began, and keep no process
   expect(stdout).toBe('0,1,2 10000 3 undefined\n0\nshort a,c\n')
 })
 
-describe('who is typing', () => {
-  test('is told to the others in the room, seldom, and never to oneself', async () => {
+describe('typing notices', () => {
+  test('reach the others in the room, at a limited rate, and never the sender', async () => {
     const [ada, bob, mary] = [
       await server.guest('Ada', 'typing'),
       await server.guest('Bob', 'typing'),
@@ -238,7 +238,7 @@ describe('who is typing', () => {
     for (let i = 0; i < 6; i++) send(ada, { type: 'typing', active: true })
     await speak(ada, 'here it is')
     const heard = await typingUntil(bob, 'here it is')
-    // Two at once, and then one every two seconds.
+    // Two at once, then one every two seconds.
     expect(heard).toHaveLength(2)
     expect(heard[0]).toMatchObject({ member: { id: 'ada', name: 'Ada' }, active: true })
     send(ada, { type: 'typing', active: false })
@@ -249,14 +249,14 @@ describe('who is typing', () => {
     expect(mary.messages.map(({ data }) => data).join()).not.toContain('typing')
   })
 
-  test('counts as any other message where there are too many, and is nothing outside a room', async () => {
+  test('count towards the message limit, and have no effect outside a room', async () => {
     const flood = await server.connect('/ws')
     for (let i = 0; i < 200; i++) send(flood, { type: 'typing', active: true })
     expect(await flood.close()).toEqual({ code: 1008, reason: 'too many refused messages' })
   })
 })
 
-test('suggests names that nobody has', async () => {
+test('suggests names that are free', async () => {
   const free = async (like: string): Promise<string> =>
     ((await (await fetch(server.http(`/name?like=${encodeURIComponent(like)}`))).json()) as { name: string }).name
   expect(await free('Somebody new')).toBe('Somebody new')
@@ -273,7 +273,7 @@ test('suggests names that nobody has', async () => {
 })
 
 describe('the admin group', () => {
-  test('a ticket, which only the token gets, opens the feed once', async () => {
+  test('a ticket, issued only for the token, opens the feed once', async () => {
     expect((await server.post('/admin/ticket', {}, {})).status).toBe(401)
     const { ticket } = (await (await server.post('/admin/ticket', {}, authorization)).json()) as { ticket: string }
     await server.connect(`/admin/feed?ticket=${ticket}`)
@@ -283,14 +283,14 @@ describe('the admin group', () => {
     expect((await server.post(`/admin/kick?ticket=${ticket}`, { name: 'Anybody' }, {})).status).toBe(401)
   })
 
-  test('answers 401 without the token, to requests and to upgrades', async () => {
+  test('answers 401 to requests and upgrades without the token', async () => {
     for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: TOKEN }]) {
       expect((await server.post('/admin/kick', { name: 'Anybody' }, headers)).status).toBe(401)
       await expect(connect(server.ws('/admin/feed'), [], { headers })).rejects.toThrow('401')
     }
   })
 
-  test('feeds what happens in all rooms to who has it', async () => {
+  test('sends the events of all rooms to a feed with the token', async () => {
     const feed = await server.connect('/admin/feed', authorization)
     const speaker = await server.guest('Speaker', 'speakers-corner')
     send(speaker, { type: 'message', text: 'overheard', ref: 'm1' })
@@ -300,7 +300,7 @@ describe('the admin group', () => {
     expect(await nextOf(feed, 'announcement')).toMatchObject({ text: 'to all' })
   })
 
-  test('removes somebody', async () => {
+  test('removes a guest', async () => {
     const rowdy = await server.guest('Rowdy', 'pub')
     expect((await server.post('/admin/kick', { name: 'Nobody of that name' }, authorization)).status).toBe(404)
     expect((await server.post('/admin/kick', { name: 'rowdy' }, authorization)).status).toBe(200)
@@ -318,7 +318,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   afterEach(() => pages.closePages())
   afterAll(() => pages?.close())
 
-  test('two chat in a room, a third in another room sees nothing of it', async () => {
+  test('two pages chat in a room, and a page in another room sees none of it', async () => {
     const [ada, grace, mary] = await Promise.all([
       pages.enter('Ada', 'tea'),
       pages.enter('Grace', 'tea'),
@@ -364,7 +364,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     expect(await grace.title()).not.toContain('broken into')
   })
 
-  test('a restart of the server: the pages come back by themselves, what was typed meanwhile is kept', async () => {
+  test('after a restart of the server, pages reconnect by themselves and keep unsent text', async () => {
     const [ada, grace] = await Promise.all([pages.enter('Ada', 'restarts'), pages.enter('Grace', 'restarts')])
     await say(ada, 'before the restart')
     await server.stop()
@@ -386,7 +386,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     expect(await log(ada)).not.toContain('Grace left')
   })
 
-  test('a server that dies: connection lost, and back', async () => {
+  test('after the server is killed, pages show the lost connection and reconnect', async () => {
     const ada = await pages.enter('Ada', 'crashes')
     await server.stop('SIGKILL')
     await ada.getByText('Connection lost, trying again…').waitFor()
@@ -396,9 +396,9 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     expect(await ada.locator('#banner').isHidden()).toBe(true)
   })
 
-  test('a message that the connection did not carry over comes back to the box', async () => {
+  test('an undelivered message returns to the box', async () => {
     const ada = await pages.enter('Ada', 'void')
-    // Stopped, the server takes what is sent, and never answers.
+    // While stopped, the server accepts messages and never answers.
     server.signal('SIGSTOP')
     try {
       await box(ada).fill('into the void')
@@ -411,7 +411,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     await isOnline(ada)
   })
 
-  test('who is removed is told so, and may join again', async () => {
+  test('a removed guest is told so, and may join again', async () => {
     const ada = await pages.enter('Ada', 'exit')
     await server.post('/admin/kick', { name: 'Ada' }, authorization)
     await ada.getByText('An operator removed you from the chat.').waitFor()
@@ -420,7 +420,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     expect(await people(ada)).toEqual(['Ada'])
   })
 
-  test('a name that is taken is refused at the entrance', async () => {
+  test('a taken name is refused on the entrance form', async () => {
     await pages.enter('Ada', 'names-here')
     const other = await pages.open()
     await other.getByLabel('Your name').fill('ada')
@@ -429,7 +429,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     expect(await other.getByLabel('Your name').inputValue()).toBe('ada')
   })
 
-  test('a reload goes on in the same room under the same name', async () => {
+  test('a reload keeps the room and the name', async () => {
     const ada = await pages.enter('Ada', 'reloads')
     const grace = await pages.enter('Grace', 'reloads')
     await say(grace, 'Do not go away')
@@ -439,7 +439,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     expect(await people(ada)).toEqual(['Ada', 'Grace'])
   })
 
-  test('the keyboard is enough', async () => {
+  test('works with the keyboard alone', async () => {
     const page = await pages.open()
     await page.keyboard.type('Ada')
     await page.keyboard.press('Enter')
@@ -470,7 +470,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     expect(await page.locator('#node').isHidden()).toBe(true)
   })
 
-  test('looks as in the documentation', async () => {
+  test('looks like the pictures in the documentation', async () => {
     const others = await Promise.all(['Linus', 'Radia', 'ליאת'].map((name) => server.guest(name, 'launch-day')))
     const desktop = await pages.enter('Ada', 'launch-day', { colorScheme: 'light' })
     const phone = await pages.enter('Grace', 'launch-day', {
@@ -514,14 +514,14 @@ async function showConversation(desktop: Page, phone: Page, others: TestClient[]
   await Promise.all([desktop, phone].map((page) => page.getByText('Radia is typing').waitFor()))
 }
 
-/** Written when it is missing or asked for, so that a test run leaves the working tree as it was. */
+/** Writes the picture only if it is missing or asked for, so that a test run leaves the working tree unchanged. */
 async function picture(page: Page, name: string): Promise<void> {
   const path = join(root, 'docs', name)
   if (existsSync(path) && process.env['UPDATE_SCREENSHOTS'] !== '1') return
   await page.screenshot({ path })
 }
 
-/** The notes about typing that come before a message. */
+/** The typing notices received before a message. */
 async function typingUntil(client: TestClient, text: string): Promise<unknown[]> {
   const heard: unknown[] = []
   for (;;) {

@@ -27,7 +27,7 @@ describePython("Python's websockets (skipped where it is missing: apt-get instal
   test.each([
     ['echo', ['permessage-deflate']],
     ['echo-plain', []]
-  ])('%s: text, binary, 1 MiB, fragments, ping, and its close code', async (scenario, extensions) => {
+  ])('%s: text, binary, 1 MiB, fragments, ping and close code', async (scenario, extensions) => {
     let connection: WebSocketConnection | undefined
     const { ws } = await startServer((app) => {
       app.webSocket('/ws', async (ws) => {
@@ -71,7 +71,7 @@ describePython("Python's websockets (skipped where it is missing: apt-get instal
     expect(await client('closed', ws('/fails'))).toMatchObject({ code: 1011 })
   })
 
-  test('pings of the server are answered', async () => {
+  test("the server's pings are answered", async () => {
     const { ws } = await startServer((app) => {
       app.webSocketWithConfig(
         '/ws',
@@ -87,7 +87,7 @@ describePython("Python's websockets (skipped where it is missing: apt-get instal
     expect(await client('closed', ws('/ws'))).toEqual({ code: 4000, reason: 'answered' })
   })
 
-  test('a subprotocol is agreed on, and a refusal is told', async () => {
+  test('a subprotocol is negotiated, and a refusal reaches the client', async () => {
     const { ws } = await startServer((app) => {
       app.webSocketWithConfig('/ws', () => {}, { subprotocols: ['v2', 'v1'] })
       app.webSocket('/secret', () => {}, { preHandler: async (_request, reply) => reply.code(401).send() })
@@ -114,7 +114,7 @@ describeCurl('curl (skipped where it is missing: apt-get install curl)', () => {
     'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
   ].flatMap((header) => ['--header', header])
 
-  test('426 for a plain GET, and for HEAD', async () => {
+  test('a plain GET or HEAD gets 426', async () => {
     const { http } = await startServer((app) => {
       app.webSocket('/ws', echo)
     })
@@ -126,7 +126,7 @@ describeCurl('curl (skipped where it is missing: apt-get install curl)', () => {
     expect((await curl('--head', http('/ws'))).status).toBe(426)
   })
 
-  test('401 and 403 are whole replies, and the connection ends behind them', async () => {
+  test('401 and 403 are complete replies, and end the connection', async () => {
     const { http } = await startServer((app) => {
       app.webSocket('/token', echo, {
         preHandler: async (_request, reply) =>
@@ -143,7 +143,7 @@ describeCurl('curl (skipped where it is missing: apt-get install curl)', () => {
     expect(JSON.parse(forbidden.body)).toMatchObject({ statusCode: 403, code: 'FST_BLAZE_WS_ORIGIN_FORBIDDEN' })
   })
 
-  test('two requests behind a 426 go over one connection', async () => {
+  test('a request after a 426 reuses the connection', async () => {
     const { http } = await startServer((app) => {
       app.webSocket('/ws', echo)
       app.get('/http', async () => 'ok')

@@ -25,7 +25,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     await engine.close()
   })
 
-  test('two whom the balancer has sent to different nodes see each other, talk, and hear who leaves', async () => {
+  test('guests on different nodes see each other, talk, and see each other leave', async () => {
     const ada = await Guest.join(cluster, 'Ada', 'tea')
     const grace = await Guest.join(cluster, 'Grace', 'tea')
     expect((await Promise.all([cluster.status(0), cluster.status(1)])).map(({ node }) => node.people)).toEqual([1, 1])
@@ -53,7 +53,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     })
     await eventually(() => ada.heard.findLast(({ type }) => type === 'rooms')?.rooms[0]?.members === 2)
 
-    // On either node, a newcomer sees what was said.
+    // On either node, a newcomer gets the last messages.
     for (const node of [0, 1]) {
       const newcomer = await Guest.join(cluster, `Newcomer ${node}`, 'tea', { node })
       expect((await newcomer.next('welcome')).history.map(({ text }) => text)).toEqual(['Hello Grace', 'Hello Ada'])
@@ -63,7 +63,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     expect(ada.moves).toEqual(['Grace joined', 'Newcomer 0 joined', 'Newcomer 1 joined', 'Grace left'])
   })
 
-  test('each guest is told which node it is on, and every node says the same of the whole chat', async () => {
+  test('each guest learns its node, and every node reports the same numbers for the whole chat', async () => {
     const guests = await Promise.all(
       [0, 1, 1].map((node, i) => Guest.join(cluster, `Counted ${i}`, `count ${i}`, { node }))
     )
@@ -72,9 +72,9 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
       'Node 2',
       'Node 2'
     ])
-    await eventually(async () => (await cluster.status(0)).people === 3, 'that the guests of earlier tests are gone')
+    await eventually(async () => (await cluster.status(0)).people === 3, 'the end of the guests of earlier tests')
     const [first, second] = [await cluster.status(0), await cluster.status(1)]
-    // The rooms that keep the names of the guests are in no number.
+    // The rooms that keep the names of the guests are not counted.
     const roomList = [0, 1, 2].map((i) => ({ name: `count-${i}`, members: 1 }))
     for (const status of [first, second])
       expect(status).toMatchObject({ people: 3, rooms: 3, nodes: 2, missing: 0, roomList })
@@ -84,7 +84,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     ])
   })
 
-  test('who is typing is told on the other node, and not to oneself', async () => {
+  test('typing notices reach the other node, and not the sender', async () => {
     const [ada, bob] = [
       await Guest.join(cluster, 'Ada', 'keys', { node: 0 }),
       await Guest.join(cluster, 'Bob', 'keys', { node: 1 })
@@ -97,7 +97,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     expect(ada.heard.some(({ type }) => type === 'typing')).toBe(false)
   })
 
-  test('whoever moves to another node, and leaves nobody behind, has not left', async () => {
+  test('a guest that moves to another node is not reported as left, even if its room on the old node is empty', async () => {
     const feed = await Guest.connect(cluster, 0, '/admin/feed', authorization)
     const first = await Guest.join(cluster, 'Mover', 'moving', { node: 0 })
     first.client.socket.terminate()
@@ -108,13 +108,13 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     expect(feed.moves).not.toContain('Mover left')
   })
 
-  test('of many who come at once, to both nodes, nobody misses anybody', async () => {
+  test('many guests who join both nodes at once all see each other', async () => {
     const names = Array.from({ length: 24 }, (_, i) => `Guest ${i}`)
     const guests = await Promise.all(names.map((name, i) => Guest.join(cluster, name, 'rush', { node: i % 2 })))
-    await eventually(() => guests.every(({ people }) => people.size === names.length), 'everybody in everybody’s list')
+    await eventually(() => guests.every(({ people }) => people.size === names.length), 'every guest in every list')
   })
 
-  test('a name is one guest’s in the whole cluster, who may take it along to another node', async () => {
+  test('a name belongs to one guest in the whole cluster, who may take it to another node', async () => {
     const first = await Guest.join(cluster, 'Keeper', 'names', { node: 0, key: 'mine' })
     const watchers = [
       await Guest.join(cluster, 'Watcher 0', 'names', { node: 0 }),
@@ -134,14 +134,14 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     expect(watchers.map((watcher) => watcher.moves)).toEqual(moves)
   })
 
-  test('of two who want a name at the same moment, on different nodes, one gets it', async () => {
+  test('if two guests on different nodes ask for a name at the same moment, one gets it', async () => {
     for (let i = 0; i < 10; i++) {
       const twins = await Promise.all([0, 1].map((node) => Guest.connect(cluster, node)))
       for (const [node, twin] of twins.entries())
         twin.send({ type: 'join', name: `Twin ${i}`, room: 'twins', key: `key ${node}` })
       const hasLost = ({ client, heard }: Guest): boolean =>
         client.closed?.code === 4002 || heard.some(({ type }) => type === 'error')
-      await eventually(() => twins.some(hasLost), 'that one is refused')
+      await eventually(() => twins.some(hasLost), 'the refusal of one guest')
       const winner = twins.find((twin) => !hasLost(twin))
       await winner?.next('welcome')
       winner?.say('it is me')
@@ -150,7 +150,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     }
   })
 
-  test('what an operator does reaches all nodes', async () => {
+  test("an operator's actions reach all nodes", async () => {
     const { ticket } = (await (await cluster.post('/admin/ticket', {}, authorization, 0)).json()) as { ticket: string }
     const feed = await Guest.connect(cluster, 1, `/admin/feed?ticket=${ticket}`)
     await Guest.join(cluster, 'Quiet one', 'pub', { node: 1 })
@@ -183,7 +183,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     await feed.next('announcement', { text: 'Last orders' })
   })
 
-  test('while the engine is away, each node goes on by itself', async () => {
+  test('while the engine is down, each node works on its own', async () => {
     const [ada, bob, grace] = [
       await Guest.join(cluster, 'Ada', 'storm', { node: 0 }),
       await Guest.join(cluster, 'Bob', 'storm', { node: 0 }),
@@ -206,7 +206,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     expect(grace.heard.some(({ text }) => text === 'anybody?')).toBe(false)
   })
 
-  test('a node that dies takes its guests along, who come back on the other, and is started again', async () => {
+  test('a killed node is restarted, and its guests can rejoin on the other node', async () => {
     const ada = await Guest.join(cluster, 'Ada', 'crash', { node: 0 })
     const [bob, carol] = [
       await Guest.join(cluster, 'Bob', 'crash', { node: 1 }),
@@ -215,7 +215,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     const [, { pid } = { pid: 0 }] = cluster.nodes
     process.kill(pid, 'SIGKILL')
     await Promise.all([bob.client.close(), carol.client.close()])
-    // Through the balancer, before anybody has missed her old connection.
+    // Through the balancer, before any node has noticed the loss of her old connection.
     const again = await Guest.join(cluster, 'Carol', 'crash')
     await eventually(() => cluster.nodes[1]?.pid !== pid, 'the restart')
     expect(cluster.output).toContain('Node 2 has ended with SIGKILL and is started again.\n')
@@ -248,7 +248,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     const sees = (page: Page, text: string): Promise<void> => page.getByRole('log').getByText(text).first().waitFor()
     const people = (page: Page): Promise<string[]> => page.locator('#people .person').allInnerTexts()
 
-    test('two pages chat, and go on chatting when the node of one dies', async () => {
+    test('two pages chat, and reconnect when the node of one is killed', async () => {
       const [ada, grace] = [await enter('Ada'), await enter('Grace')]
       await Promise.all([sees(ada, 'Grace joined'), sees(grace, 'You joined')])
       for (const [page, text] of [
@@ -281,12 +281,12 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
   })
 })
 
-describeWith(REDIS, 'a grace before somebody has left, on two nodes', () => {
+describeWith(REDIS, 'a grace period before a guest counts as gone, on two nodes', () => {
   let engine: Engine
 
   beforeAll(async () => {
     engine = await Engine.redis()
-    // Longer than any test: what is silent here is silent however slow the machine is.
+    // Longer than any test, so that returns are silent even on a slow machine.
     cluster = await ChatCluster.start({ REDIS_URL: `redis://127.0.0.1:${engine.port}`, CHAT_GRACE: '60000' })
   })
 
@@ -298,7 +298,7 @@ describeWith(REDIS, 'a grace before somebody has left, on two nodes', () => {
   const watch = (room: string): Promise<Guest[]> =>
     Promise.all([0, 1].map((node) => Guest.join(cluster, `Watcher ${node}`, room, { node })))
 
-  test('a return on the other node is silent, and whoever came meanwhile knows of everybody', async () => {
+  test('a return on the other node is silent, and newcomers meanwhile still see the guest listed', async () => {
     const watchers = await watch('move')
     const ada = await Guest.join(cluster, 'Ada', 'move', { node: 0 })
     await eventually(() => watchers.every(({ people }) => people.size === 3))
@@ -313,7 +313,7 @@ describeWith(REDIS, 'a grace before somebody has left, on two nodes', () => {
     expect([...watchers, newcomer].flatMap(({ moves }) => moves)).not.toContain('Ada left')
   })
 
-  test('a node that is killed takes nobody away who is back on the other', async () => {
+  test('a guest that is back on another node stays when its old node stops', async () => {
     const ada = await Guest.join(cluster, 'Ada', 'killed', { node: 0 })
     const bob = await Guest.join(cluster, 'Bob', 'killed', { node: 1 })
     await ada.next('joined')
@@ -325,7 +325,7 @@ describeWith(REDIS, 'a grace before somebody has left, on two nodes', () => {
     expect(ada.moves.filter((move) => move === 'Bob left')).toEqual([])
   })
 
-  test('whoever leaves on purpose, for good or for another room, has left at once, on both nodes', async () => {
+  test('a guest that leaves on purpose, for good or for another room, is gone at once on both nodes', async () => {
     const watchers = await watch('farewell')
     const [ada, bob] = [
       await Guest.join(cluster, 'Ada', 'farewell', { node: 0 }),
@@ -339,7 +339,7 @@ describeWith(REDIS, 'a grace before somebody has left, on two nodes', () => {
 })
 
 describeWith(NATS, 'the chat on two nodes, over NATS', () => {
-  test('talks', async () => {
+  test('guests on both nodes talk', async () => {
     const engine = await Engine.nats()
     cluster = await ChatCluster.start({ NATS_URL: `nats://127.0.0.1:${engine.port}` })
     const [ada, grace] = [
@@ -357,15 +357,15 @@ describeWith(NATS, 'the chat on two nodes, over NATS', () => {
 })
 
 describe('the start of the cluster', () => {
-  test('says in one line what is missing', async () => {
-    // Somebody else's engine would do.
+  test('names the missing engine in one line', async () => {
+    // An engine that already runs here would do.
     if ((await listens(6379)) || (await listens(4222))) return
     cluster = await ChatCluster.spawn({ PATH: '/nonexistent' })
     expect((await cluster.exited)[0]).toBe(1)
     expect(cluster.output).toMatch(/^Two nodes need Redis or NATS between them: install .*\n$/)
   })
 
-  test('takes an engine that it starts along when it ends', async () => {
+  test('ends an engine that it has started when it ends', async () => {
     if (!(REDIS.isThere || NATS.isThere) || (await listens(6379)) || (await listens(4222))) return
     cluster = await ChatCluster.start({})
     const port = Number(/^Between them: .*:(\d+)$/m.exec(cluster.output)?.[1])
@@ -376,7 +376,7 @@ describe('the start of the cluster', () => {
   })
 })
 
-test('the balancer takes turns, and passes over a target that refuses', async () => {
+test('the balancer takes turns and skips a target that refuses', async () => {
   const program = `
     import { once } from 'node:events'
     import { createServer, get } from 'node:http'

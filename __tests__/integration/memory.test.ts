@@ -47,7 +47,7 @@ afterEach(async () => {
   await exited
 })
 
-/** Writes until the peer takes no more for a while, or `total` bytes are gone; says how many it took. */
+/** Writes until the peer takes no more for a while, or `total` bytes are sent; returns how many it took. */
 async function pour(client: RawClient, frame: Buffer, total: number): Promise<number> {
   let taken = 0
   while (taken < total) {
@@ -66,7 +66,7 @@ async function pour(client: RawClient, frame: Buffer, total: number): Promise<nu
 
 const MIB = 1024 * 1024
 
-test('200 MiB to a handler that does not read stay outside: the client is held by TCP', async () => {
+test('200 MiB sent to a handler that does not read are held back by TCP', async () => {
   const client = await new RawClient(port).open('/deaf')
   const taken = await pour(client, clientFrame(2, Buffer.alloc(64 * 1024)), 200 * MIB)
   const report = await ask('report')
@@ -75,7 +75,7 @@ test('200 MiB to a handler that does not read stay outside: the client is held b
   client.reset()
 }, 60_000)
 
-test('compressed messages that nobody reads are not inflated ahead', async () => {
+test('compressed messages are not inflated before the handler reads them', async () => {
   const client = await new RawClient(port).open('/deaf', {
     'Sec-WebSocket-Extensions': 'permessage-deflate; client_no_context_takeover'
   })
@@ -134,6 +134,6 @@ test('20 000 connections opened and closed leave nothing behind', async () => {
   expect(report.hub).toMatchObject({ clients: 0, rooms: 0 })
   expect(report.heldMiB).toBeLessThan(2)
   child.send('close')
-  // Nothing of ours keeps the process alive.
+  // The plugin does not keep the process alive.
   expect(await once(child, 'exit')).toEqual([0, null])
 }, 120_000)

@@ -40,7 +40,7 @@ describe('@fastify/jwt', () => {
   }
   const verify = async (request: FastifyRequest): Promise<void> => void (await request.jwtVerify())
 
-  test('a bearer token lets in, and its claims are there for the handler; none or a wrong one gets 401', async () => {
+  test('a valid bearer token gives the handler its claims; a missing or wrong token gets 401', async () => {
     const { app, port, ws } = await startServer(async (app) => {
       await app.register(jwt, { secret: 'a secret of the tests' })
       app.webSocket('/ws', { onRequest: verify }, async (ws, request) => {
@@ -61,7 +61,7 @@ describe('@fastify/jwt', () => {
     expect((await handshake(port, '/ws', { authorization: `Bearer ${expired}` })).statusCode).toBe(401)
   })
 
-  test('in a cookie, as browsers send it, signed with @fastify/cookie; verified in preHandler of a group', async () => {
+  test('a token in a signed cookie, as browsers send it, is verified in the preHandler of a group', async () => {
     const { app, port, ws } = await startServer(async (app) => {
       await app.register(cookie, { secret: 'another secret of the tests' })
       await app.register(jwt, { secret: 'a secret of the tests', cookie: { cookieName: 'token', signed: true } })
@@ -121,14 +121,14 @@ describe('@fastify/rate-limit', () => {
     expect(Number(answers[2]?.headers['retry-after'])).toBeGreaterThan(0)
   })
 
-  test.each(['onRequest', 'preParsing', 'preValidation', 'preHandler'])('in its hook %s', async (hook) => {
+  test.each(['onRequest', 'preParsing', 'preValidation', 'preHandler'])('works in the hook %s', async (hook) => {
     const { port } = await startServer((app) => limited(app, { hook }))
     const answers = []
     for (let i = 0; i < 3; i++) answers.push((await handshake(port, '/ws')).statusCode)
     expect(answers).toEqual([101, 101, 429])
   })
 
-  test("a route's own limit, in its config", async () => {
+  test('a route can have its own limit in its config', async () => {
     const { port } = await startServer(async (app) => {
       await app.register(rateLimit, { global: false })
       app.webSocket('/limited', echo, { config: { rateLimit: { max: 1, timeWindow: 60_000 } } })
@@ -142,7 +142,7 @@ describe('@fastify/rate-limit', () => {
     expect(await statuses('/free')).toEqual([101, 101])
   })
 
-  test('as a hook of the route, by who is logged in', async () => {
+  test('a hook of the route can limit per user', async () => {
     const { port } = await startServer(async (app) => {
       await app.register(rateLimit, { global: false })
       app.webSocket('/ws', echo, {
@@ -155,7 +155,7 @@ describe('@fastify/rate-limit', () => {
   })
 })
 
-test('all of them together, in the order they are added', async () => {
+test('all plugins work together, in the order they are added', async () => {
   const order: string[] = []
   const { app, port, ws } = await startServer(async (app) => {
     await app.register(cookie)

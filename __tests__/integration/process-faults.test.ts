@@ -19,7 +19,7 @@ async function connectMany(count: number, url: string): Promise<TestClient[]> {
   return many
 }
 
-/** The next message that is no broadcast. */
+/** The next message that is not a broadcast. */
 async function answer(client: TestClient): Promise<string> {
   for (;;) {
     const text = await client.next()
@@ -32,12 +32,12 @@ async function echoes(client: TestClient, text: string): Promise<void> {
   expect(await answer(client)).toBe(text)
 }
 
-/** Waits until the server has pinged a client so many times again. */
+/** Waits for this many more pings from the server. */
 async function pings(client: TestClient, count: number): Promise<void> {
   let seen = 0
   const onPing = (): void => void seen++
   client.socket.on('ping', onPing)
-  // Broadcasts come all the time, and so the condition is looked at.
+  // Broadcasts arrive all the time, so the condition is checked often.
   await client.until(() => seen >= count || client.closed !== undefined)
   client.socket.off('ping', onPing)
   expect(client.closed).toBeUndefined()
@@ -46,7 +46,7 @@ async function pings(client: TestClient, count: number): Promise<void> {
 describe('SIGTERM under load', () => {
   const timeout = 8_000
 
-  test('what is in flight is answered, everybody gets 1001, and the process ends by itself in time', async () => {
+  test('requests in flight are answered, every client gets 1001, and the process ends in time', async () => {
     const server = await FaultServer.start({ shutdown: { timeout } })
     const workers = await connectMany(50, server.ws('/work'))
     const talkers = await connectMany(50, server.ws('/echo'))
@@ -63,8 +63,8 @@ describe('SIGTERM under load', () => {
     expect(performance.now() - from).toBeLessThan(timeout)
   })
 
-  // Without that option Node's HTTP server waits for the other half, whatever listens to upgrades.
-  test('with forceCloseConnections, a client that has sent half a request does not hold the end up', async () => {
+  // Without that option, Node's HTTP server waits for the other half, with or without upgrade listeners.
+  test('with forceCloseConnections, a client that has sent half a request does not delay the end', async () => {
     const server = await FaultServer.start({ shutdown: { timeout }, forceCloseConnections: true })
     const [client] = (await connectMany(1, server.ws('/echo'))) as [TestClient]
     new RawClient(server.port).socket.write('GET /echo HTTP/1.1\r\nHost: localhost\r\nConnec')
@@ -77,13 +77,13 @@ describe('SIGTERM under load', () => {
   })
 })
 
-describe('time', () => {
+describe('event loop and clock', () => {
   const config = { pingInterval: 1_000, pongTimeout: 1_500, readTimeout: 2_000 }
 
-  test('an event loop that is blocked for 5 s costs no healthy client its connection', async () => {
+  test('blocking the event loop for 5 s disconnects no healthy client', async () => {
     const server = await FaultServer.start({ config })
     const many = await connectMany(20, server.ws('/echo'))
-    // They live by their pongs alone; some pings are still unanswered when the loop stands still.
+    // Only pongs keep them alive; some pings are still unanswered when the loop is blocked.
     await Promise.all(many.map((client) => pings(client, 1)))
     await server.ask('block', { time: 5_000 })
     await Promise.all(many.map((client) => pings(client, 3)))
@@ -91,7 +91,7 @@ describe('time', () => {
     expect((await server.ask('report')).hub.clients).toBe(20)
   })
 
-  test('while it is blocked in short intervals, too', async () => {
+  test('blocking the event loop in short intervals disconnects no healthy client', async () => {
     const server = await FaultServer.start({ config })
     const many = await connectMany(20, server.ws('/echo'))
     for (let i = 0; i < 12; i++) await server.ask('block', { time: 400 })
@@ -99,7 +99,7 @@ describe('time', () => {
     expect((await server.ask('report')).hub.clients).toBe(20)
   })
 
-  test('a clock that is set forward and back by an hour drops nobody, and heartbeats go on', async () => {
+  test('setting the clock forward and back by an hour disconnects no client and stops no heartbeat', async () => {
     const server = await FaultServer.start({ config })
     const [client] = (await connectMany(1, server.ws('/echo'))) as [TestClient]
     for (const hours of [1, -1, 0]) {
@@ -112,23 +112,23 @@ describe('time', () => {
     }
   })
 
-  test('and one who is gone is found out in spite of it', async () => {
+  test('still notices a client that is gone', async () => {
     const server = await FaultServer.start({ config })
     const mute = await new RawClient(server.port).open('/echo')
     await server.ask('clock', { offset: -3_600_000 })
-    await eventually(() => mute.isEnded, 'the end of a client that answers no ping')
-    // The peer sees its end before the server has emitted it.
-    await eventually(async () => (await server.ask('report')).hub.clients === 0, 'that the hub forgets it')
+    await eventually(() => mute.isEnded, 'the end of the client that answers no ping')
+    // The peer sees the close before the server has emitted it.
+    await eventually(async () => (await server.ask('report')).hub.clients === 0, 'its removal from the hub')
   })
 })
 
-test('without files to open, clients that are there are served, and new ones again when some have left', async () => {
+test('without free file descriptors, connected clients are served, and new ones again after some have left', async () => {
   // Node.js opens many modules at once while the server starts.
   const server = await FaultServer.start({ files: 128 })
   const there: RawClient[] = []
   const isAccepted = async (): Promise<boolean> => {
     const client = new RawClient(server.port)
-    // One that is not accepted at once may be so later: it must not fill the place again.
+    // A connection that is not accepted at once may be accepted later: it must not take the free slot.
     const isOpen = await client.open('/work').then(
       () => true,
       () => false
@@ -154,7 +154,7 @@ async function frameOf(client: RawClient, text: string): Promise<void> {
 }
 
 describe('a log that cannot be written', () => {
-  test.each(['full', 'throws'] as const)('(%s): connections go on, come, and go', async (logger) => {
+  test.each(['full', 'throws'] as const)('(%s): connections still open, work and close', async (logger) => {
     const server = await FaultServer.start({ logger, shutdown: { timeout: 8_000 } })
     const [stays, goes, drops] = (await connectMany(3, server.ws('/echo'))) as [TestClient, TestClient, TestClient]
     await server.ask('breakLog')
@@ -164,7 +164,10 @@ describe('a log that cannot be written', () => {
     goes.socket.close(1000)
     expect(await goes.close()).toMatchObject({ code: 1000 })
     drops.socket.terminate()
-    await eventually(async () => (await server.ask('report')).hub.clients === 1, 'that the hub forgets who has left')
+    await eventually(
+      async () => (await server.ask('report')).hub.clients === 1,
+      'the removal of the lost client from the hub'
+    )
     await echoes(stays, 'still here')
     const [late] = (await connectMany(1, server.ws('/echo'))) as [TestClient]
     await echoes(late, 'a new one')

@@ -1,4 +1,4 @@
-// What testers with bad intentions have found, each as it was: none of it may come back.
+// Bugs found by adversarial testing, each as it was found.
 import { once } from 'node:events'
 import { BinaryMessage, type WebSocketConnection, WebSocketHub } from '../../src/index.ts'
 import { Frame } from '../../src/connection/write/frame.ts'
@@ -55,7 +55,7 @@ async function open(
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-test('over TLS, where the kernel tells late what it took, a client that reads is not called slow', async () => {
+test('over TLS, where writes are confirmed late, a reading client does not count as slow', async () => {
   const { app, port } = await startServer(
     (instance) => {
       instance.webSocket('/ws', async (ws) => {
@@ -74,7 +74,7 @@ test('over TLS, where the kernel tells late what it took, a client that reads is
   expect(app.wsHub.stats().drops).toBe(0)
 })
 
-test('sent frames do not stay in a queue that never becomes empty', () => {
+test('sent frames leave a send queue that never becomes empty', () => {
   const queue = new SendQueue()
   for (let i = 0; i < 100_000; i++) {
     queue.push(new Frame().fill(1, Buffer.from(`${i}`)))
@@ -87,7 +87,7 @@ test('sent frames do not stay in a queue that never becomes empty', () => {
 })
 
 test.each([[true], [false]])(
-  'bytes may change after an awaited write, however large writeBufferSize is (compression: %p)',
+  'bytes may change after an awaited write, even with a large writeBufferSize (compression: %p)',
   async (perMessageDeflate) => {
     const { url } = await open({ writeBufferSize: 1024 * 1024 }, async (ws) => {
       const bytes = Buffer.alloc(40_000)
@@ -103,7 +103,7 @@ test.each([[true], [false]])(
   }
 )
 
-test('a burst that takes time to compress costs no healthy client its connection', async () => {
+test('a burst that is slow to compress does not disconnect a healthy client', async () => {
   const { url, hub, connection } = await open({ sendQueueSize: 4 })
   const client = await connect(url)
   hub.register(await connection)
@@ -112,7 +112,7 @@ test('a burst that takes time to compress costs no healthy client its connection
   expect(client.messages.map(({ data }) => data.slice(20_000))).toEqual(Array.from({ length: 300 }, (_, i) => `${i}`))
 })
 
-test('what is compressed later counts the same from first to last', async () => {
+test('bufferedAmount returns to 0 after delayed compression', async () => {
   const { url, connection } = await open({})
   const client = await connect(url)
   const ws = await connection
@@ -124,7 +124,7 @@ test('what is compressed later counts the same from first to last', async () => 
   await eventually(() => ws.bufferedAmount === 0)
 })
 
-test('a wrong code given to the bare socket throws where it is given', async () => {
+test('closing the underlying socket with an invalid code throws at the call', async () => {
   const { url } = await open({}, async (ws) => {
     void ws.writeText('F'.repeat(30_000))
     expect(() => ws.socket.close(9_999)).toThrow(RangeError)
@@ -135,7 +135,7 @@ test('a wrong code given to the bare socket throws where it is given', async () 
   expect(client.messages.at(-1)?.data).toBe('still open')
 })
 
-test('two steps of an iterator at once reject one of them, and end nothing', async () => {
+test('two concurrent next() calls of an iterator cause no unhandled rejection', async () => {
   const { url } = await open({}, async (ws) => {
     const messages = ws[Symbol.asyncIterator]()
     void messages.next()
@@ -147,7 +147,7 @@ test('two steps of an iterator at once reject one of them, and end nothing', asy
   await client.close()
 })
 
-test('a listener of the hub that is async and rejects ends nothing', async () => {
+test('an async hub listener that rejects causes no unhandled rejection', async () => {
   const { url, hub, connection } = await open({})
   hub.on('register', async () => {
     throw new Error('later')
@@ -157,7 +157,7 @@ test('a listener of the hub that is async and rejects ends nothing', async () =>
   await turn()
 })
 
-test('a handler that throws something which throws when looked at closes with 1011', async () => {
+test('a handler that throws an object with throwing getters closes with 1011', async () => {
   const { url } = await open({}, () => {
     throw new Proxy(
       {},
@@ -171,7 +171,7 @@ test('a handler that throws something which throws when looked at closes with 10
   expect((await (await connect(url)).close()).code).toBe(1011)
 })
 
-test('a write that the slow consumer policy dropped is rejected, not resolved', async () => {
+test('a write dropped by the slow consumer policy rejects', async () => {
   const { port, hub, connection } = await open({ sendQueueSize: 1, writeTimeout: 0 })
   const client = await new RawClient(port).open('/ws')
   const ws = await connection
@@ -190,7 +190,7 @@ test('a write that the slow consumer policy dropped is rejected, not resolved', 
   await expect(important).rejects.toMatchObject({ closeCode: 1013 })
 })
 
-test('a listener that sends a connection away while it joins leaves no room behind', async () => {
+test('a listener that unregisters a connection while it joins leaves no room behind', async () => {
   const { url, hub, connection } = await open({})
   hub.on('register', (ws) => hub.unregister(ws))
   await connect(url)
@@ -198,7 +198,7 @@ test('a listener that sends a connection away while it joins leaves no room behi
   expect(hub.getRooms()).toEqual([])
 })
 
-test('what a listener broadcasts comes behind the broadcast that called it, for everybody', async () => {
+test('a broadcast from a listener follows the broadcast that triggered it, for every recipient', async () => {
   const { url, hub, port } = await open({ sendQueueSize: 1, writeTimeout: 0 }, async (ws) => {
     hubOf.register(ws)
     for await (const _message of ws);
@@ -221,7 +221,7 @@ test('what a listener broadcasts comes behind the broadcast that called it, for 
   expect(first.messages.at(-2)?.data).toBe('left')
 })
 
-test('what is sent past us, on the bare socket, does not block what comes behind it', async () => {
+test('messages sent directly on the underlying socket do not block later writes', async () => {
   const { port, connection } = await open({ writeTimeout: 500 })
   const client = await new RawClient(port).open('/ws')
   const ws = await connection
@@ -236,7 +236,7 @@ test('what is sent past us, on the bare socket, does not block what comes behind
   for (;;) if ((await client.frame()).payload.toString() === 'last') break
 })
 
-test('what waits for its compression counts as unsent', async () => {
+test('messages waiting for compression count as unsent', async () => {
   const { url, connection } = await open({})
   await connect(url)
   const ws = await connection
@@ -248,7 +248,7 @@ test('what waits for its compression counts as unsent', async () => {
 test.each([
   ['ends', (client: TestClient) => client.socket.close(1000)],
   ['resets', (client: TestClient) => client.socket.terminate()]
-])('compressed messages that have arrived are read, also when the client %s meanwhile', async (_name, leave) => {
+])('compressed messages that have arrived are read, even if the client %s meanwhile', async (_name, leave) => {
   let start: () => void = () => {}
   const started = new Promise<void>((resolve) => {
     start = resolve
@@ -273,7 +273,7 @@ test.each([
   await eventually(() => count === 60, `60 messages, ${count} so far`)
 })
 
-test('a close is bounded in time also where writes are not', async () => {
+test('a close is bounded in time even without a writeTimeout', async () => {
   const { port, connection } = await open({ writeTimeout: 0 })
   const client = await new RawClient(port).open('/ws')
   const ws = await connection
@@ -283,7 +283,7 @@ test('a close is bounded in time also where writes are not', async () => {
   expect(ws.closeInfo).toMatchObject({ code: 1000, wasClean: false })
 })
 
-test('one signal may stop the reads of many connections', async () => {
+test('one signal may abort the reads of many connections', async () => {
   const { url } = await open({}, async (ws) => {
     for (let i = 0; i < 20; i++) void ws.readMessage({ signal: ws.context().shutdownSignal }).catch(() => {})
     for (let i = 0; i < 20; i++) ws.signal.addEventListener('abort', () => {})
@@ -297,7 +297,7 @@ test('one signal may stop the reads of many connections', async () => {
   expect((await pings.frame()).opcode).toBe(10)
 })
 
-test('the HTTP response of an upgrade is over with the 101: hooks that trace it learn so', async () => {
+test('the HTTP response of an upgrade closes with the 101, before the handler runs', async () => {
   const seen: string[] = []
   const { ws } = await startServer((instance) => {
     instance.addHook(

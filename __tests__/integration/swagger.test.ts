@@ -29,7 +29,7 @@ test('@fastify/swagger does not list WebSocket routes, with and without a schema
   expect(described).toEqual({ '/http': ['get'] })
 })
 
-test('a route that says so itself is listed', async () => {
+test('a route with hide: false in its schema is listed', async () => {
   const described = await describedBy((app) => {
     app.webSocket('/shown', { schema: { hide: false, summary: 'a chat' } }, () => {})
     app.webSocket('/hidden', { schema: { hide: true } }, () => {})
@@ -42,7 +42,7 @@ test('a route that says so itself is listed', async () => {
   expect(described).toEqual({ '/http': ['get'], '/shown': ['get'] })
 })
 
-test('options and schemas of the caller stay as they are, also where several routes share them', async () => {
+test('options and schemas of the caller are not modified, even if several routes share them', async () => {
   const schema = Object.freeze({
     querystring: Object.freeze({ type: 'object', properties: Object.freeze({ n: Object.freeze({ type: 'integer' }) }) })
   })

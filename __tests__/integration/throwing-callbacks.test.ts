@@ -54,21 +54,24 @@ const GATES: [string, Partial<WebSocketConfig>, WebSocketRouteOptions][] = [
   ['preHandler hook that rejects', {}, { preHandler: failLater }]
 ]
 
-test.each(GATES)('a %s: 500 before the upgrade, logged once; others come and go on', async (_name, config, options) => {
-  const server = await startServer((app) => {
-    addEcho(app, '/echo')
-    addEcho(app, '/gate', config, options)
-  })
-  const before = await connect(server.ws('/echo'))
-  await expect(connect(server.ws('/gate'))).rejects.toThrow('500')
-  await eventually(() => failuresIn(server.logs).length > 0, 'the log line')
-  expect(failuresIn(server.logs)).toHaveLength(1)
-  await echoes(before, 'still here')
-  await echoes(await connect(server.ws('/echo')), 'a new one')
-  expect(server.app.wsHub.getClientCount()).toBe(2)
-})
+test.each(GATES)(
+  'a %s: 500 before the upgrade, logged once; other clients are unaffected',
+  async (_name, config, options) => {
+    const server = await startServer((app) => {
+      addEcho(app, '/echo')
+      addEcho(app, '/gate', config, options)
+    })
+    const before = await connect(server.ws('/echo'))
+    await expect(connect(server.ws('/gate'))).rejects.toThrow('500')
+    await eventually(() => failuresIn(server.logs).length > 0, 'the log line')
+    expect(failuresIn(server.logs)).toHaveLength(1)
+    await echoes(before, 'still here')
+    await echoes(await connect(server.ws('/echo')), 'a new one')
+    expect(server.app.wsHub.getClientCount()).toBe(2)
+  }
+)
 
-/** A server on which a message on /filter is broadcast with a filter that fails for the second it is asked about. */
+/** A server that broadcasts each message of /filter with a filter that fails for its second recipient. */
 async function serveFilter(): Promise<TestServer> {
   return startServer((app) => {
     addEcho(app, '/echo')
@@ -79,7 +82,7 @@ async function serveFilter(): Promise<TestServer> {
   })
 }
 
-test('a hub filter that throws fails for whoever broadcasts; nobody gets the message, and the others go on', async () => {
+test('a hub filter that throws fails the broadcast for its caller: no client gets the message, the others stay connected', async () => {
   const server = await serveFilter()
   const [a, b] = [await connect(server.ws('/echo')), await connect(server.ws('/echo'))]
   const broadcaster = await connect(server.ws('/filter'))

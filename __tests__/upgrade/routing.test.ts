@@ -25,7 +25,7 @@ function addForeign(app: FastifyInstance): void {
   })
 }
 
-describe('with another listener, routes are found as Fastify finds them', () => {
+describe('with another upgrade listener, routes match as in Fastify', () => {
   const serve = (
     setUp: (app: FastifyInstance) => void | Promise<void>,
     fastify: FastifyServerOptions = {},
@@ -39,7 +39,7 @@ describe('with another listener, routes are found as Fastify finds them', () => 
       { fastify, ...(before && { before }) }
     )
 
-  test('paths whose parameters have other names under other versions', async () => {
+  test('paths with different parameter names per version', async () => {
     const { ws, http } = await serve((app) => {
       app.get('/users/:id', { constraints: { version: '1.0.0' } }, () => 'one')
       app.get('/users/:userId', { constraints: { version: '2.0.0' } }, () => 'two')
@@ -50,7 +50,7 @@ describe('with another listener, routes are found as Fastify finds them', () => 
     expect(await (await fetch(http('/users/1'), { headers: { 'accept-version': '2.x' } })).text()).toBe('two')
   })
 
-  test('constraints on the version, the host, and of the application', async () => {
+  test('version, host and custom constraints', async () => {
     const tenant = {
       name: 'tenant',
       storage: () => {
@@ -79,7 +79,7 @@ describe('with another listener, routes are found as Fastify finds them', () => 
     await expect(connect(ws('/tenant'), [], { headers: { 'x-tenant': 'b' } })).rejects.toThrow('socket hang up')
   })
 
-  test('constraints that are looked up asynchronously', async () => {
+  test('asynchronous constraints', async () => {
     const secret = {
       name: 'secret',
       storage: () => {
@@ -110,7 +110,7 @@ describe('with another listener, routes are found as Fastify finds them', () => 
     expect(logs.filter(({ level }) => level >= 40)).toEqual([])
   })
 
-  test('rewriteUrl, once for the request and without a trace of the question', async () => {
+  test('rewriteUrl applies once per request, and the route lookup leaves no trace', async () => {
     const { ws, logs } = await serve(
       (app) => {
         app.decorateRequest('count', 0)
@@ -129,7 +129,7 @@ describe('with another listener, routes are found as Fastify finds them', () => 
     expect(logs.filter(({ msg }) => msg === 'incoming request')).toHaveLength(1)
   })
 
-  test('semicolons, unsafe regular expressions, and parameters longer than usual', async () => {
+  test('semicolons, unsafe regular expressions and long parameters', async () => {
     const { ws } = await serve(
       (app) => {
         app.webSocket('/semicolon', echo)
@@ -145,7 +145,7 @@ describe('with another listener, routes are found as Fastify finds them', () => 
       await expect(connect(ws(path))).rejects.toThrow('socket hang up')
   })
 
-  test('an ordinary route, a wildcard and a 404 handler leave an upgrade to the others, and run no hook for it', async () => {
+  test('ordinary routes, wildcards and 404 handlers leave upgrades to the other listener and run no hooks', async () => {
     const hook = jest.fn(async () => {})
     const { ws, logs } = await serve((app) => {
       app.addHook('onRequest', hook)
@@ -160,7 +160,7 @@ describe('with another listener, routes are found as Fastify finds them', () => 
     expect(logs.filter(({ msg }) => msg === 'incoming request')).toEqual([])
   })
 
-  test('a route inside a wildcard, and one with a prefix', async () => {
+  test('a route under a wildcard, and a prefixed route', async () => {
     const { ws } = await serve(async (app) => {
       app.get('/*', () => 'file')
       app.webSocket('/ws', echo)
@@ -170,7 +170,7 @@ describe('with another listener, routes are found as Fastify finds them', () => 
     expect(await answersTo(ws('/hmr'), 'hello')).toBe('foreign hello')
   })
 
-  test('routes of @fastify/websocket that were added before the plugin', async () => {
+  test('routes of @fastify/websocket added before the plugin', async () => {
     const { ws } = await serve(
       (app) => void app.webSocket('/new', echo).get('/page', () => 'page'),
       {},
@@ -189,7 +189,7 @@ describe('with another listener, routes are found as Fastify finds them', () => 
         })
       }
     )
-    // The first upgrade of all may go anywhere.
+    // The very first upgrade may be for any of them.
     for (const path of ['/hmr', '/old', '/hmr', '/both/1', '/new', '/hmr']) {
       const expected = path === '/hmr' ? 'foreign hello' : path === '/new' ? 'hello' : 'old hello'
       expect(await answersTo(ws(path), 'hello')).toBe(expected)
@@ -197,7 +197,7 @@ describe('with another listener, routes are found as Fastify finds them', () => 
     await expect(connect(ws('/page'))).rejects.toThrow('socket hang up')
   })
 
-  test('the childLoggerFactory of a route and of the application is still the one that is used', async () => {
+  test('the childLoggerFactory of a route or of the application is still used', async () => {
     const factory = (name: string) =>
       function (logger: { child: (bindings: object, options: object) => never }, bindings: object, options: object) {
         return logger.child({ ...bindings, name }, options)
@@ -217,8 +217,8 @@ describe('with another listener, routes are found as Fastify finds them', () => 
   })
 })
 
-describe('nothing is thrown into the event', () => {
-  test('a listener that throws is logged, and the others are called', async () => {
+describe('no error escapes from the upgrade event', () => {
+  test('if a listener throws, the error is logged and the others still run', async () => {
     const { ws, logs } = await startServer((app) => {
       app.webSocket('/ws', echo)
       app.server.on('upgrade', () => {
@@ -233,27 +233,30 @@ describe('nothing is thrown into the event', () => {
     )
   })
 
-  test.each([true, false])('a rewriteUrl that throws or returns no string (other listeners: %s)', async (isForeign) => {
-    const { ws, logs } = await startServer(
-      (app) => {
-        app.webSocket('/ws', echo)
-        if (isForeign) addForeign(app)
-      },
-      {
-        fastify: {
-          rewriteUrl: ({ url = '' }) => {
-            if (url === '/throws') throw new Error('a bug in rewriteUrl')
-            return url === '/number' ? (1 as never) : url
+  test.each([true, false])(
+    'survives a rewriteUrl that throws or returns no string (other listeners: %s)',
+    async (isForeign) => {
+      const { ws, logs } = await startServer(
+        (app) => {
+          app.webSocket('/ws', echo)
+          if (isForeign) addForeign(app)
+        },
+        {
+          fastify: {
+            rewriteUrl: ({ url = '' }) => {
+              if (url === '/throws') throw new Error('a bug in rewriteUrl')
+              return url === '/number' ? (1 as never) : url
+            }
           }
         }
-      }
-    )
-    for (const path of ['/throws', '/number']) await expect(connect(ws(path))).rejects.toThrow(/hang up|ECONNRESET/)
-    expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
-    expect(logs.filter(({ msg }) => msg === 'an upgrade failed')).toHaveLength(isForeign ? 0 : 1)
-  })
+      )
+      for (const path of ['/throws', '/number']) await expect(connect(ws(path))).rejects.toThrow(/hang up|ECONNRESET/)
+      expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
+      expect(logs.filter(({ msg }) => msg === 'an upgrade failed')).toHaveLength(isForeign ? 0 : 1)
+    }
+  )
 
-  test('a client that resets at once, and a malformed request line', async () => {
+  test('survives clients that reset at once and malformed request lines', async () => {
     const { port, ws } = await startServer((app) => {
       app.webSocket('/ws', echo)
       addForeign(app)
@@ -268,7 +271,7 @@ describe('nothing is thrown into the event', () => {
   })
 })
 
-describe('upgrades that nobody answers', () => {
+describe('unanswered upgrades', () => {
   const open = (port: number, path: string, count: number): RawClient[] =>
     Array.from({ length: count }, () => {
       const client = new RawClient(port)
@@ -276,7 +279,7 @@ describe('upgrades that nobody answers', () => {
       return client
     })
 
-  test('get what Fastify answers, after a moment, and a listener that only observes sees all upgrades', async () => {
+  test("get Fastify's answer after a moment; a listener that only observes sees all upgrades", async () => {
     let seen = 0
     const { port, ws } = await startServer((app) => {
       app.webSocket('/ws', echo)
@@ -286,13 +289,13 @@ describe('upgrades that nobody answers', () => {
     })
     const clients = open(port, '/nope', 200)
     for (const client of clients) expect((await client.head()).status).toBe(404)
-    await eventually(() => clients.every(({ isEnded }) => isEnded), 'the end of all')
+    await eventually(() => clients.every(({ isEnded }) => isEnded), 'the end of all clients')
     expect((await (open(port, '/forbidden', 1)[0] as RawClient).head()).status).toBe(401)
     expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
     expect(seen).toBe(202)
   })
 
-  test('do not hold up app.close()', async () => {
+  test('do not delay app.close()', async () => {
     const { app, port } = await startServer((server) => {
       server.webSocket('/ws', echo)
       server.server.on('upgrade', () => {})
@@ -303,7 +306,7 @@ describe('upgrades that nobody answers', () => {
     for (const client of clients) expect((await client.head()).status).toBe(503)
   })
 
-  test('a listener may take its time if it shows that it is at work', async () => {
+  test('a listener that subscribes to the socket may answer late', async () => {
     let answer: (() => void) | undefined
     const { port, http } = await startServer(
       (app) => {
@@ -317,21 +320,21 @@ describe('upgrades that nobody answers', () => {
           answer = () =>
             socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: slow\r\nConnection: Upgrade\r\n\r\n')
         })
-        // Nobody reads these sockets: only the end of the shutdown ends them.
+        // These sockets are never read, so only the shutdown timeout ends them.
       },
       { shutdown: { timeout: 100 } }
     )
     const [client] = open(port, '/slow', 1)
     const [other] = open(port, '/slow', 1)
     await eventually(() => answer !== undefined)
-    // Longer than a listener without such a sign has.
+    // Longer than a listener gets if it has not subscribed.
     await new Promise((resolve) => setTimeout(resolve, 3_000))
     expect([client?.isEnded, other?.isEnded]).toEqual([false, false])
     await fetch(http('/answer'))
     expect((await (other as RawClient).head()).status).toBe(101)
   })
 
-  test('more than a thousand are not kept waiting', async () => {
+  test('beyond a thousand, the oldest are ended', async () => {
     const { port } = await startServer(
       (app) => {
         app.webSocket('/ws', echo)
@@ -340,7 +343,7 @@ describe('upgrades that nobody answers', () => {
       { shutdown: { timeout: 100 } }
     )
     const clients = open(port, '/nope', 1_100)
-    await eventually(() => clients.filter(({ isEnded }) => isEnded).length >= 76, 'the end of the oldest')
+    await eventually(() => clients.filter(({ isEnded }) => isEnded).length >= 76, 'the end of the oldest clients')
     expect(clients.slice(-10).some(({ isEnded }) => isEnded)).toBe(false)
   })
 })
@@ -351,8 +354,8 @@ function connections(app: FastifyInstance): Promise<number> {
   )
 }
 
-describe('what other listeners are shown of our upgrades', () => {
-  test('looks like the socket of a client that has left, and takes everything', async () => {
+describe('the socket that other listeners get for our upgrades', () => {
+  test('looks like that of a client that has left, and accepts every call', async () => {
     const sockets: Duplex[] = []
     const events: string[] = []
     const { ws } = await startServer((app) => {
@@ -384,7 +387,7 @@ describe('what other listeners are shown of our upgrades', () => {
     expect(sockets[0]?.destroyed).toBe(true)
   })
 
-  test('is over with the handshake, also if it was refused', async () => {
+  test('closes after the handshake, even a refused one', async () => {
     let closed = 0
     const { ws } = await startServer((app) => {
       app.webSocket('/ws', echo)
@@ -442,7 +445,7 @@ describe('while a constraint is looked up asynchronously', () => {
     return { ...server, lookups, hooks, connected }
   }
 
-  /** Lets the lookups go on until there is an answer. */
+  /** Continues the lookups until there is an answer. */
   async function statusOf(client: RawClient, lookups: (() => void)[]): Promise<number> {
     let status = 0
     void client.head().then((head) => (status = head.status))
@@ -453,7 +456,7 @@ describe('while a constraint is looked up asynchronously', () => {
     return status
   }
 
-  test('clients that reset run no hook and take no place', async () => {
+  test('clients that reset run no hooks and free their slots', async () => {
     const { app, port, lookups, hooks, connected } = await serve({ maxPendingUpgrades: 3 })
     for (const client of await connected(3)) client.reset()
     await eventually(async () => (await connections(app)) === 0)
@@ -464,7 +467,7 @@ describe('while a constraint is looked up asynchronously', () => {
     expect(hooks).toEqual(['/ws'])
   })
 
-  test('upgrades count for maxPendingUpgrades', async () => {
+  test('upgrades count towards maxPendingUpgrades', async () => {
     const { lookups, hooks, connected } = await serve({ maxPendingUpgrades: 2 })
     const [one, two, three] = (await connected(3)) as [RawClient, RawClient, RawClient]
     expect((await three.head()).status).toBe(503)
@@ -479,7 +482,7 @@ describe('while a constraint is looked up asynchronously', () => {
     await app.close()
   })
 
-  test('the question is no error for frameworkErrors', async () => {
+  test('the route lookup is not reported to frameworkErrors', async () => {
     const errors: unknown[] = []
     const { connected, lookups } = await serve({ frameworkErrors: (error) => void errors.push(error) })
     const [client] = (await connected(1)) as [RawClient]
@@ -488,10 +491,10 @@ describe('while a constraint is looked up asynchronously', () => {
   })
 })
 
-describe('other listeners that are careless', () => {
+describe('careless listeners of other code', () => {
   const answer = (socket: Duplex): void => void socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n')
 
-  test('a rejected promise is logged, and does not end the process', async () => {
+  test('a rejected promise is logged and does not end the process', async () => {
     const { ws, logs } = await startServer((app) => {
       app.webSocket('/ws', echo)
       // oxlint-disable-next-line typescript/no-misused-promises -- that is the point
@@ -503,7 +506,7 @@ describe('other listeners that are careless', () => {
     await eventually(() => logs.some(({ msg }) => msg === 'a listener of the upgrade event failed'))
   })
 
-  test('sockets without a listener for errors do not end the process', async () => {
+  test('sockets without an error listener do not end the process', async () => {
     const { app, port, ws } = await startServer((server) => {
       server.webSocket('/ws', echo)
       server.server.on('upgrade', ({ url }: IncomingMessage, socket: Duplex) => {
@@ -525,7 +528,7 @@ describe('other listeners that are careless', () => {
     expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
   })
 
-  test('a hook that reads the socket does not make a reset end the process', async () => {
+  test('a reset does not end the process if a hook reads the socket', async () => {
     let isReading = false
     const { app, port } = await startServer((server) => {
       server.webSocket(
@@ -541,7 +544,7 @@ describe('other listeners that are careless', () => {
     await eventually(async () => (await connections(app)) === 0)
   })
 
-  test('cannot open a connection while the server closes, which would hold up app.close()', async () => {
+  test('cannot open a connection while the server closes, which would delay app.close()', async () => {
     let finish: (() => void) | undefined
     const { app, port } = await startServer(
       (server) => {
@@ -564,7 +567,7 @@ describe('other listeners that are careless', () => {
 test.each([
   ['an ordinary route', false],
   ['a route of @fastify/websocket', true]
-])('a silent client of %s is dropped when the shutdown has lasted long enough', async (_name, isWebSocket) => {
+])('a silent client of %s is dropped at the shutdown timeout', async (_name, isWebSocket) => {
   const { app, port } = await startServer((server) => void server.get('/it', { websocket: isWebSocket }, () => {}), {
     shutdown: { timeout: 100 }
   })

@@ -26,7 +26,7 @@ interface Answer {
   body: string
 }
 
-/** An ordinary request with headers of your own. */
+/** An ordinary request with the given headers. */
 async function request(url: string, headers: Record<string, string> = {}, body?: string): Promise<Answer> {
   const send = url.startsWith('https') ? httpsRequest : httpRequest
   const sent = send(url, { method: body === undefined ? 'GET' : 'POST', headers, rejectUnauthorized: false }).end(body)
@@ -36,7 +36,7 @@ async function request(url: string, headers: Record<string, string> = {}, body?:
 
 const H2C = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABkAAQAAP__' }
 
-describe('an Upgrade header for another protocol stays a plain request', () => {
+describe('a request with an Upgrade header for another protocol stays a plain request', () => {
   const addRoutes = (app: FastifyInstance): void => {
     app.webSocket('/ws', echo)
     app.get('/page', ({ headers }) => `page for ${headers.upgrade}`)
@@ -59,7 +59,7 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
     expect(await request(http('/ws'), H2C)).toMatchObject({ status: 426 })
   }
 
-  test('over HTTP, and the connection stays open for more', async () => {
+  test('over HTTP, on a connection that stays open', async () => {
     const { http, port } = await startServer(addRoutes)
     await checkPlain(http)
     const client = connectTcp(port, '127.0.0.1')
@@ -77,7 +77,7 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
     client.destroy()
   })
 
-  test('beside another listener, which is asked for anything but h2c', async () => {
+  test('with another listener, which is offered everything except h2c', async () => {
     const seen: unknown[] = []
     const { http, ws } = await startServer((app) => {
       addRoutes(app)
@@ -91,7 +91,7 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
     const mine = httpRequest(http('/page'), { headers: { connection: 'Upgrade', upgrade: 'mine' } }).end()
     const [, socket] = (await once(mine, 'upgrade')) as [IncomingMessage, Socket]
     socket.destroy()
-    // Nobody takes this one, so that it becomes a plain request again, with its body.
+    // No listener takes this one, so it becomes a plain request again, with its body.
     expect(await request(http('/page'), { connection: 'Upgrade', upgrade: 'other' })).toMatchObject({
       status: 200,
       body: 'page for other'
@@ -101,7 +101,7 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
   }, 15_000)
 
   test.each(['other', 'websocket'])(
-    'a POST with a body and Upgrade: %s that no other listener takes',
+    'if it is a POST with a body and Upgrade: %s that no other listener takes',
     async (upgrade) => {
       const { app, http } = await startServer((server) => {
         addRoutes(server)
@@ -121,7 +121,7 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
     15_000
   )
 
-  test('one after the other on a connection, they leave no listeners on its socket', async () => {
+  test('consecutive requests on a connection leave no listeners on its socket', async () => {
     const counts: number[] = []
     const { port } = await startServer((app) => {
       addRoutes(app)
@@ -146,14 +146,14 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
     await checkPlain((path) => `https://127.0.0.1:${port}${path}`)
   })
 
-  test('over HTTPS beside HTTP/2', async () => {
+  test('over HTTPS on an HTTP/2 server', async () => {
     const { port } = await startServer(addRoutes, {
       fastify: { http2: true, https: { cert, key, allowHTTP1: true } } as never
     })
     await checkPlain((path) => `https://127.0.0.1:${port}${path}`)
   })
 
-  test('on a server that listens to every address of localhost', async () => {
+  test('on a server that listens on every address of localhost', async () => {
     const { app, port, ws } = await startServer(addRoutes, { host: 'localhost' })
     for (const { address } of app.addresses() as AddressInfo[]) {
       const host = address.includes(':') ? `[${address}]` : address
@@ -162,7 +162,7 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
     expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
   })
 
-  test('a POST that wants a WebSocket is a POST, and inject() makes no upgrade', async () => {
+  test('a POST that asks for a WebSocket stays a POST, and inject() never upgrades', async () => {
     const { app, http } = await startServer(addRoutes)
     const headers = { connection: 'Upgrade', upgrade: 'websocket', 'content-type': 'text/plain' }
     expect(await request(http('/echo'), headers, 'hello')).toMatchObject({ status: 200, body: 'hello' })
@@ -171,7 +171,7 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
     ).toBe(426)
   })
 
-  test('Node still decides where we expect it to', async () => {
+  test('Node still decides about upgrades where the plugin expects it', async () => {
     const server = createServer()
     const hasCallback = typeof (server as { shouldUpgradeCallback?: unknown }).shouldUpgradeCallback === 'function'
     const decided: boolean[] = []
@@ -186,7 +186,7 @@ describe('an Upgrade header for another protocol stays a plain request', () => {
     server.close()
   })
 
-  test('a shouldUpgradeCallback of the application is respected', async () => {
+  test('respects a shouldUpgradeCallback of the application', async () => {
     const { ws, port } = await startServer(addRoutes, {
       fastify: {
         serverFactory: (handler) => {
@@ -224,7 +224,7 @@ describe('an upgrade with a body', () => {
     ['/nowhere', 404],
     ['/%zz', 400],
     ['/ws', 101]
-  ])('to %s: %i, also if the body never comes, and the server can be closed', async (path, expected) => {
+  ])('to %s gets %i, even if the body never arrives, and the server can close', async (path, expected) => {
     const { app, port, logs } = await startServer(addRoutes)
     for (const body of ['hello', 'he', '']) {
       const client = new RawClient(port)
@@ -236,7 +236,7 @@ describe('an upgrade with a body', () => {
     expect(logs.filter(({ level, msg }) => level >= 50 && msg !== 'a bug in a hook')).toEqual([])
   })
 
-  test('goes on after the body', async () => {
+  test('reads frames after the body', async () => {
     const { port } = await startServer(addRoutes)
     const isBodyRead = Number(process.versions.node.split('.')[0]) >= 26
     const client = new RawClient(port)
@@ -247,7 +247,7 @@ describe('an upgrade with a body', () => {
     expect(await client.closeCode()).toBe(1000)
   })
 
-  test('that resets or hangs while a hook runs touches nobody else', async () => {
+  test('that resets or hangs while a hook runs affects no other client', async () => {
     const { port, ws, logs } = await startServer((app) => {
       addRoutes(app)
       app.webSocket('/slow', echo, { onRequest: () => new Promise((resolve) => setTimeout(resolve, 50)) })
@@ -263,8 +263,8 @@ describe('an upgrade with a body', () => {
   })
 })
 
-describe('one server after another application', () => {
-  /** What an application may not leave behind. */
+describe('a server reused by several applications', () => {
+  /** The traces that an application must not leave behind. */
   const traces = (server: Server) => ({
     upgrade: server.listenerCount('upgrade'),
     connection: server.listenerCount('connection'),
@@ -273,7 +273,7 @@ describe('one server after another application', () => {
     decide: (server as { shouldUpgradeCallback?: unknown }).shouldUpgradeCallback
   })
 
-  test('can have the plugin again, three times, with an unused one between', async () => {
+  test('takes the plugin three times in a row, once without using it', async () => {
     let handler: ((request: unknown, response: unknown) => void) | undefined
     const server = createServer((received, response) => handler?.(received, response))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -304,7 +304,7 @@ describe('one server after another application', () => {
     await new Promise((resolve) => server.close(resolve))
   })
 
-  test('what was put on top of ours is left alone', async () => {
+  test('an emit that wraps ours is left alone', async () => {
     const app = Fastify()
     await app.register(blazeWs)
     const { emit } = app.server
@@ -316,7 +316,7 @@ describe('one server after another application', () => {
   })
 })
 
-describe('a server of its own for @fastify/websocket', () => {
+describe('@fastify/websocket on a server of its own', () => {
   async function withOwnServer(
     isShared: boolean,
     check: (url: string, port: number, app: FastifyInstance, logs: string[]) => Promise<void>
@@ -350,10 +350,10 @@ describe('a server of its own for @fastify/websocket', () => {
     }
   }
 
-  test.each([true, false])('has all limits (registered by the application: %s)', (isShared) =>
+  test.each([true, false])('keeps all limits (registered by the application: %s)', (isShared) =>
     withOwnServer(isShared, async (url, port, app, logs) => {
       expect(await answersTo(url, 'hello')).toBe('hello')
-      // A protection that cannot be given is named.
+      // The log names the protection that is missing.
       expect(logs.some((message) => message.includes('server of its own'))).toBe(isShared)
       const slow = [new RawClient(port), new RawClient(port)]
       for (const client of slow) client.handshake('/slow')
@@ -363,7 +363,7 @@ describe('a server of its own for @fastify/websocket', () => {
             (client) => client.socket.terminate() === undefined && false,
             () => true
           ),
-        'a refusal'
+        'a refused upgrade'
       )
       const refused = new RawClient(port)
       refused.handshake('/ws')
@@ -375,9 +375,9 @@ describe('a server of its own for @fastify/websocket', () => {
             () => true,
             () => false
           ),
-        'a place'
+        'a free slot'
       )
-      // On a server that we do not know, @fastify/websocket stops listening.
+      // On a server unknown to the plugin, @fastify/websocket stops listening.
       if (isShared) return
       void app.close()
       const late = new RawClient(port)
@@ -388,8 +388,8 @@ describe('a server of its own for @fastify/websocket', () => {
   )
 })
 
-describe('no function name matters', () => {
-  test('limits and other listeners are as before if the names were minified', async () => {
+describe('function names do not matter', () => {
+  test('limits and other listeners work with minified names', async () => {
     let seen = 0
     const { ws, port } = await startServer(
       (app) => {
@@ -416,10 +416,10 @@ describe('no function name matters', () => {
     await expect(connect(ws('/ws'))).rejects.toThrow('503')
   })
 
-  test('server.emit that was replaced later: a log line, and both go on', async () => {
+  test('if server.emit is replaced later, this is logged and connections still work', async () => {
     const { ws, logs } = await startServer((app) => {
       app.webSocket('/ws', echo)
-      // As some instrumentation does: it keeps the prototype's emit.
+      // Like some instrumentation: it calls the prototype's emit.
       app.server.emit = function (this: Server, ...args: Parameters<Server['emit']>) {
         return Reflect.apply(Server.prototype.emit, this, args)
       } as never
@@ -429,7 +429,7 @@ describe('no function name matters', () => {
   })
 })
 
-test('an application that removes all upgrade listeners keeps its routes, and no listener after close()', async () => {
+test('an application that removes all upgrade listeners keeps its routes, and has no listener left after close()', async () => {
   const { app, ws, http } = await startServer((instance) => void instance.webSocket('/ws', echo))
   for (let i = 0; i < 2; i++) {
     app.server.removeAllListeners('upgrade')
@@ -441,10 +441,10 @@ test('an application that removes all upgrade listeners keeps its routes, and no
   expect(app.server.listenerCount('upgrade')).toBe(0)
 })
 
-describe('instances that are older than the plugin', () => {
+describe('instances created before the plugin', () => {
   const hello = (socket: { send: (data: string) => void }): void => socket.send('old')
 
-  test('plugins with and without routes: their upgrades and their plain requests work', async () => {
+  test('with or without routes, still serve upgrades and plain requests', async () => {
     const { ws, http } = await startServer((app) => void app.webSocket('/new', echo), {
       before: async (app: FastifyInstance) => {
         await app.register(websocket)
@@ -469,7 +469,7 @@ describe('instances that are older than the plugin', () => {
   })
 
   test.each([true, false])(
-    'can add routes of ours, with hooks that refuse (@fastify/websocket before: %s)',
+    'can add our routes, with hooks that refuse (@fastify/websocket before: %s)',
     async (isShared) => {
       let old: FastifyInstance | undefined
       const { ws } = await startServer(
@@ -500,32 +500,35 @@ describe('instances that are older than the plugin', () => {
     }
   )
 
-  test.each(['before', 'after'])('mercurius, registered %s: queries, subscriptions and our routes', async (order) => {
-    ensureDist()
-    const child = fork(join(__dirname, '..', 'support', 'mercurius-child.mjs'), [order], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc']
-    })
-    const [port] = (await once(child, 'message')) as [number]
-    try {
-      const answer = await fetch(`http://127.0.0.1:${port}/graphql?query={hello}`)
-      expect(await answer.json()).toEqual({ data: { hello: 'world' } })
-      const client = await connect(`ws://127.0.0.1:${port}/graphql`, ['graphql-transport-ws'])
-      client.socket.send(JSON.stringify({ type: 'connection_init' }))
-      expect(JSON.parse(await client.next())).toMatchObject({ type: 'connection_ack' })
-      client.socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: 'subscription { ticks }' } }))
-      expect(JSON.parse(await client.next())).toMatchObject({ type: 'next', payload: { data: { ticks: 1 } } })
-      client.socket.terminate()
-      expect(await answersTo(`ws://127.0.0.1:${port}/ws`, 'hello')).toBe('hello')
-      await expect(connect(`ws://127.0.0.1:${port}/nowhere`)).rejects.toThrow('404')
-      expect(await request(`http://127.0.0.1:${port}/graphql?query={hello}`, H2C)).toMatchObject({ status: 200 })
-    } finally {
-      child.kill('SIGKILL')
+  test.each(['before', 'after'])(
+    'mercurius, registered %s the plugin: queries, subscriptions and our routes work',
+    async (order) => {
+      ensureDist()
+      const child = fork(join(__dirname, '..', 'support', 'mercurius-child.mjs'), [order], {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+      })
+      const [port] = (await once(child, 'message')) as [number]
+      try {
+        const answer = await fetch(`http://127.0.0.1:${port}/graphql?query={hello}`)
+        expect(await answer.json()).toEqual({ data: { hello: 'world' } })
+        const client = await connect(`ws://127.0.0.1:${port}/graphql`, ['graphql-transport-ws'])
+        client.socket.send(JSON.stringify({ type: 'connection_init' }))
+        expect(JSON.parse(await client.next())).toMatchObject({ type: 'connection_ack' })
+        client.socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: 'subscription { ticks }' } }))
+        expect(JSON.parse(await client.next())).toMatchObject({ type: 'next', payload: { data: { ticks: 1 } } })
+        client.socket.terminate()
+        expect(await answersTo(`ws://127.0.0.1:${port}/ws`, 'hello')).toBe('hello')
+        await expect(connect(`ws://127.0.0.1:${port}/nowhere`)).rejects.toThrow('404')
+        expect(await request(`http://127.0.0.1:${port}/graphql?query={hello}`, H2C)).toMatchObject({ status: 200 })
+      } finally {
+        child.kill('SIGKILL')
+      }
     }
-  })
+  )
 })
 
 describe('HTTP/2 and hop-by-hop headers', () => {
-  test('a plain HTTP/2 request to a WebSocket route gets 426 without headers that belong to HTTP/1', async () => {
+  test('a plain HTTP/2 request to a WebSocket route gets 426 without HTTP/1 headers', async () => {
     const { port, app } = await startServer((server) => void server.webSocket('/ws', echo), {
       fastify: { http2: true, https: { cert, key, allowHTTP1: true } } as never
     })
@@ -544,7 +547,7 @@ describe('HTTP/2 and hop-by-hop headers', () => {
     await app.close()
   })
 
-  test('HTTP/2 without TLS', async () => {
+  test('HTTP/2 without TLS gets 426', async () => {
     const { port } = await startServer((server) => void server.webSocket('/ws', echo), {
       fastify: { http2: true } as never
     })
@@ -558,7 +561,7 @@ describe('HTTP/2 and hop-by-hop headers', () => {
   })
 
   test.each(['close', 'Close', 'keep-alive, close'])(
-    'a client that says Connection: %s gets its end',
+    'a request with Connection: %s ends the connection',
     async (connection) => {
       const { port } = await startServer((server) => void server.webSocket('/ws', echo))
       const client = new RawClient(port)
@@ -567,23 +570,23 @@ describe('HTTP/2 and hop-by-hop headers', () => {
       expect([status, headers.get('upgrade')]).toEqual([426, 'websocket'])
       expect(headers.get('connection')).toMatch(/close/)
       expect(headers.get('connection')).toMatch(/upgrade/i)
-      await eventually(() => client.isEnded, 'the end')
+      await eventually(() => client.isEnded, 'the end of the connection')
     }
   )
 
-  test('HTTP/1.0 ends, and HTTP/1.1 goes on', async () => {
+  test('HTTP/1.0 ends the connection, HTTP/1.1 keeps it open', async () => {
     const { port } = await startServer((server) => void server.webSocket('/ws', echo))
     const old = new RawClient(port)
     old.socket.write('GET /ws HTTP/1.0\r\nHost: a\r\n\r\n')
     expect((await old.head()).status).toBe(426)
-    await eventually(() => old.isEnded, 'the end')
+    await eventually(() => old.isEnded, 'the end of the connection')
     const client = new RawClient(port)
     client.socket.write('GET /ws HTTP/1.1\r\nHost: a\r\n\r\n')
     expect((await client.head()).headers.get('connection')).toBe('Upgrade')
     expect(client.isEnded).toBe(false)
   })
 
-  test('a Unix socket serves WebSockets, too', async () => {
+  test('a Unix socket serves WebSockets', async () => {
     const path = join(tmpdir(), `blaze-${process.pid}-${Date.now()}.sock`)
     const app = Fastify()
     await app.register(blazeWs)
@@ -594,7 +597,7 @@ describe('HTTP/2 and hop-by-hop headers', () => {
   })
 })
 
-test('app.routing serves ordinary requests whose response has no socket, as adapters make them', async () => {
+test('app.routing serves requests whose response has no socket, as adapters create them', async () => {
   const served: unknown[] = []
   const { app } = await startServer(
     (server) =>

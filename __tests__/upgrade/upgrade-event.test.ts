@@ -24,7 +24,7 @@ describe('maxPendingUpgrades', () => {
     }).then((server) => ({ ...server, waiting }))
   }
 
-  test('one more gets 503 before any hook runs; when one is through, there is place again', async () => {
+  test('an upgrade over the limit gets 503 before any hook runs; a completed upgrade frees its slot', async () => {
     const { ws, port, waiting } = await serve(2)
     const opened = [0, 1].map(() => once(new TestClient(ws('/slow')).socket, 'open'))
     await eventually(() => waiting.length === 2)
@@ -38,7 +38,7 @@ describe('maxPendingUpgrades', () => {
     expect(await answersTo(ws('/ws'), 'hello')).toBe('hello')
   })
 
-  test('clients that go away while hooks run are no longer counted, and no handler runs for them', async () => {
+  test('clients that leave while hooks run free their slots, and no handler runs for them', async () => {
     const { ws, port, waiting, app, logs } = await serve(3)
     const clients = [0, 1, 2].map(() => new RawClient(port))
     for (const client of clients) client.handshake('/slow')
@@ -52,7 +52,7 @@ describe('maxPendingUpgrades', () => {
           () => true,
           () => false
         ),
-      'a place'
+      'a free slot'
     )
     for (const go of waiting) go()
     await new Promise((resolve) => setImmediate(resolve))
@@ -68,7 +68,7 @@ describe('maxPendingUpgrades', () => {
   })
 })
 
-test('a connectionTimeout drops clients whose hooks hang, and no open connection', async () => {
+test('connectionTimeout drops clients whose hooks hang, but no open connection', async () => {
   const timedOut: string[] = []
   const aborted: boolean[] = []
   const { ws, port, logs } = await startServer(
@@ -96,8 +96,8 @@ test('a connectionTimeout drops clients whose hooks hang, and no open connection
   expect(logs.filter(({ level }) => level >= 40)).toEqual([])
 })
 
-describe('others who listen to upgrades', () => {
-  /** A `ws` server beside Fastify, as many development servers have one; it takes only its own path. */
+describe('other upgrade listeners', () => {
+  /** A `ws` server beside Fastify, as in many development servers; it accepts only its own path. */
   function foreign(app: FastifyInstance, seen: string[]): void {
     const server = new WebSocketServer({ noServer: true })
     app.addHook('preClose', async () => {
@@ -114,7 +114,7 @@ describe('others who listen to upgrades', () => {
   }
 
   test.each(['before', 'after'])(
-    'a listener that was added %s the plugin gets what is not ours, and can do no harm to what is',
+    'a listener added %s the plugin gets all other upgrades and cannot harm ours',
     async (order) => {
       const seen: string[] = []
       const { ws } = await startServer(
@@ -134,12 +134,12 @@ describe('others who listen to upgrades', () => {
       expect(await answersTo(ws('/hmr-status'), 'hello')).toBe('foreign hello')
       expect(await answersTo(ws('/ws/1?x=1'), 'hello')).toBe('hello')
       expect(await answersTo(ws('/plain'), 'hello')).toBe('plain hello')
-      // It sees every upgrade, and destroys what it takes for the socket of ours.
+      // It sees every upgrade; for ours, it destroys only a stand-in for the socket.
       expect(seen).toEqual(['/hmr?v=1', '/hmr-status', '/ws/1?x=1', '/plain'])
     }
   )
 
-  test('where @fastify/websocket was registered by the application, too', async () => {
+  test('work if the application registers @fastify/websocket itself', async () => {
     const seen: string[] = []
     const { ws } = await startServer(
       (app) => {
@@ -153,12 +153,12 @@ describe('others who listen to upgrades', () => {
     expect(seen).toEqual(['/hmr', '/ws'])
   })
 
-  test('without others an unknown path still gets 404', async () => {
+  test('without any, an unknown path still gets 404', async () => {
     const { ws } = await startServer((app) => void app.webSocket('/ws', echo))
     await expect(connect(ws('/nowhere'))).rejects.toThrow('404')
   })
 
-  test('paths are told apart as Fastify does: case, trailing and double slashes, escapes', async () => {
+  test('paths match as in Fastify: case, trailing and double slashes, escapes', async () => {
     const seen: string[] = []
     const { ws } = await startServer(
       (app) => {
@@ -173,7 +173,7 @@ describe('others who listen to upgrades', () => {
     expect(seen).toEqual(['/Case/%C3%A4', '/case/%C3%A4/', '//CASE//%C3%A4?x', '/case/%zz'])
   })
 
-  test('while the server closes, ours are answered with 503', async () => {
+  test('our upgrades get 503 while the server closes', async () => {
     const { app, port } = await startServer((app) => {
       app.webSocket('/ws', echo)
       foreign(app, [])
@@ -188,7 +188,7 @@ describe('others who listen to upgrades', () => {
   })
 
   test.each(['before', 'after'])(
-    '@fastify/http-proxy, registered %s: proxied WebSockets and ours on one server',
+    '@fastify/http-proxy, registered %s the plugin: proxied WebSockets and ours work on one server',
     async (order) => {
       const upstream = await startServer(
         (app) =>
@@ -217,7 +217,7 @@ describe('a Vite development server in the same process', () => {
   let child: ChildProcess
   afterEach(() => child.kill('SIGKILL'))
 
-  test('its page updates go on, and so do our routes', async () => {
+  test('page updates and our routes both work', async () => {
     ensureDist()
     child = fork(join(__dirname, '..', 'support', 'vite-child.mjs'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     const [{ port, token }] = (await once(child, 'message')) as [{ port: number; token: string }]

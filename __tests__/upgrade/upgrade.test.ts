@@ -16,7 +16,7 @@ interface Answer {
   headers: Map<string, string>
 }
 
-/** The answer to a handshake with these headers; an empty one is left out. */
+/** The answer to a handshake with these headers; empty headers are omitted. */
 async function answer(
   port: number,
   headers: Record<string, string> = {},
@@ -29,7 +29,7 @@ async function answer(
   return head
 }
 
-/** The headers of a 101, each with all of its values. */
+/** The headers of a 101, each with all its values. */
 async function headersOf101(port: number, path: string): Promise<NodeJS.Dict<string[]>> {
   const request = httpRequest({
     port,
@@ -46,8 +46,8 @@ async function headersOf101(port: number, path: string): Promise<NodeJS.Dict<str
   return response.headersDistinct
 }
 
-describe('what goes on around the handshake', () => {
-  test('a check of the origin that outlasts handlerTimeout completes no handshake after the 503', async () => {
+describe('around the handshake', () => {
+  test('an origin check that outlasts handlerTimeout completes no handshake after the 503', async () => {
     let answer: (isAllowed: boolean) => void = () => {}
     const handler = jest.fn()
     const { port } = await startServer(
@@ -67,7 +67,7 @@ describe('what goes on around the handshake', () => {
     expect(handler).not.toHaveBeenCalled()
   })
 
-  test('a listener of the response that throws after the 101 costs nobody the connection', async () => {
+  test('a response listener that throws after the 101 does not end the connection', async () => {
     const { ws, logs } = await startServer((app) => {
       app.addHook('onRequest', async (_request, reply) => {
         reply.raw.on('close', () => {
@@ -97,7 +97,7 @@ describe('the handshake', () => {
     expect(headers.has('sec-websocket-extensions')).toBe(false)
   })
 
-  test('takes names and values of headers in any case, and Connection as a list', async () => {
+  test('accepts header names and values in any case, and Connection as a list', async () => {
     const { port } = await startServer(addEcho)
     expect((await answer(port, { Upgrade: 'WebSocket', Connection: 'keep-alive, UPGRADE' })).status).toBe(101)
   })
@@ -109,22 +109,22 @@ describe('the handshake', () => {
     `${'A'.repeat(23)}=`,
     `${'A'.repeat(24)}==`,
     '!'.repeat(22) + '=='
-  ])('Sec-WebSocket-Key %j: 400', async (key) => {
+  ])('refuses Sec-WebSocket-Key %j with 400', async (key) => {
     const { port } = await startServer(addEcho)
     expect((await answer(port, { 'Sec-WebSocket-Key': key })).status).toBe(400)
   })
 
-  test.each(['', '0', '8', '12', '14', 'x', '13, 8'])('Sec-WebSocket-Version %j: 426', async (version) => {
+  test.each(['', '0', '8', '12', '14', 'x', '13, 8'])('refuses Sec-WebSocket-Version %j with 426', async (version) => {
     const { port } = await startServer(addEcho)
     expect((await answer(port, { 'Sec-WebSocket-Version': version })).status).toBe(426)
   })
 
-  test('Upgrade: h2c: a plain request, which gets 426', async () => {
+  test('treats Upgrade: h2c as a plain request, which gets 426', async () => {
     const { port } = await startServer(addEcho)
     expect((await answer(port, { Upgrade: 'h2c' })).status).toBe(426)
   })
 
-  test('an upgrade by POST, to an HTTP route, or to no route makes no WebSocket of ours', async () => {
+  test('an upgrade by POST, to an HTTP route or to no route runs no WebSocket handler', async () => {
     const handler = jest.fn()
     const { port, ws } = await startServer((app) => {
       addEcho(app)
@@ -135,13 +135,13 @@ describe('the handshake', () => {
     expect((await answer(port, {}, { path: '/never', method: 'POST' })).status).toBe(404)
     expect((await answer(port, {}, { path: '/nowhere' })).status).toBe(404)
     expect((await answer(port, {}, { path: '/post', method: 'POST' })).status).not.toBe(101)
-    // As @fastify/websocket does it: accepted, and closed at once.
+    // As in @fastify/websocket: accepted, and closed at once.
     const http = await connect(ws('/http'))
     expect((await http.close()).code).toBe(1005)
     expect(handler).not.toHaveBeenCalled()
   })
 
-  test('a refused handshake is said in the body, as JSON', async () => {
+  test('a refused handshake explains itself in a JSON body', async () => {
     const { port } = await startServer(addEcho)
     const request = httpRequest({
       port,
@@ -156,7 +156,7 @@ describe('the handshake', () => {
     })
   })
 
-  test('frames that come in the same segment as the request are not lost', async () => {
+  test('frames in the same segment as the request are not lost', async () => {
     const { port } = await startServer((app) => {
       app.webSocket('/ws', echo, { preHandler: (_request, _reply, done) => void setImmediate(done) })
     })
@@ -172,7 +172,7 @@ describe('the handshake', () => {
 })
 
 describe('headers of the 101', () => {
-  test('are those that hooks have set, with every value of a list', async () => {
+  test('include those set by hooks, with every value of a list', async () => {
     const { port } = await startServer((app) => {
       app.addHook('onRequest', async (_request, reply) => void reply.header('x-one', 'root'))
       app.webSocket('/ws', echo, {
@@ -190,7 +190,7 @@ describe('headers of the 101', () => {
     })
   })
 
-  test("of one request do not come on another's", async () => {
+  test('never leak from one request to another', async () => {
     const { port } = await startServer((app) => {
       app.webSocket('/:name', echo, {
         preHandler: async (request, reply) => {
@@ -203,7 +203,7 @@ describe('headers of the 101', () => {
     expect(answers.map((headers) => headers['x-name'])).toEqual([['a'], ['b'], ['c']])
   })
 
-  test("cannot break the handshake's own", async () => {
+  test('cannot override those of the handshake', async () => {
     const { port, ws } = await startServer((app) => {
       app.webSocket('/ws', echo, {
         preHandler: async (_request, reply) =>
@@ -239,7 +239,7 @@ describe('headers of the 101', () => {
     expect(await client.next()).toBe('x')
   })
 
-  test('come from @fastify/cookie by reply.header', async () => {
+  test('include a cookie serialized by @fastify/cookie', async () => {
     const { port } = await startServer(async (app) => {
       await app.register(cookie)
       app.webSocket('/ws', echo, {
@@ -252,7 +252,7 @@ describe('headers of the 101', () => {
 })
 
 describe('subprotocols', () => {
-  test('the first of the server that the client offers is chosen', async () => {
+  test("the server's first subprotocol that the client offers is chosen", async () => {
     const { ws } = await startServer((app) => {
       app.webSocketWithConfig('/ws', async (ws) => ws.writeText(ws.protocol), { subprotocols: ['v3', 'v2', 'v1'] })
     })
@@ -261,7 +261,7 @@ describe('subprotocols', () => {
     expect(await client.next()).toBe('v2')
   })
 
-  test('a client that offers none, or none of ours, gets none', async () => {
+  test('a client that offers none, or only unknown ones, gets none', async () => {
     const { port, ws } = await startServer((app) => {
       app.webSocketWithConfig('/ws', async (ws) => ws.writeJSON(ws.protocol), { subprotocols: ['v1'] })
     })
@@ -275,7 +275,7 @@ describe('subprotocols', () => {
     expect((await answer(port, { 'Sec-WebSocket-Protocol': 'v1' })).headers.has('sec-websocket-protocol')).toBe(false)
   })
 
-  test.each(['v1,,v2', ',v1', 'v 1', 'v1,v1'])('an offer that is none (%j): 400', async (offer) => {
+  test.each(['v1,,v2', ',v1', 'v 1', 'v1,v1'])('an invalid offer (%j) gets 400', async (offer) => {
     const { port } = await startServer((app) => {
       app.webSocketWithConfig('/ws', echo, { subprotocols: ['v1'] })
     })
@@ -288,16 +288,13 @@ test.each([
   ['permessage-deflate;', 400],
   ['permessage-deflate; server_max_window_bits=99', 101],
   ['permessage-deflate; x', 101]
-])(
-  'an extension offer that breaks the grammar fails, one that cannot be accepted is declined: %j, %p',
-  async (offer, status) => {
-    const { port } = await startServer(addEcho)
-    expect((await answer(port, { 'Sec-WebSocket-Extensions': offer })).status).toBe(status)
-  }
-)
+])('a malformed extension offer fails, an unacceptable one is declined: %j, %p', async (offer, status) => {
+  const { port } = await startServer(addEcho)
+  expect((await answer(port, { 'Sec-WebSocket-Extensions': offer })).status).toBe(status)
+})
 
-// Plugins add hooks to a route in onRoute, and so behind those that we add.
-test('headers that a preHandler added in an onRoute hook sets come on the 101', async () => {
+// Plugins add hooks to a route in onRoute, and so after ours.
+test('the 101 has the headers set by a preHandler that was added in onRoute', async () => {
   const { port } = await startServer(async (app) => {
     await app.register(rateLimit, { hook: 'preHandler', max: 10 })
     app.webSocket('/ws', echo)
@@ -310,7 +307,7 @@ test('headers that a preHandler added in an onRoute hook sets come on the 101', 
   expect(headers.get('x-ratelimit-remaining')).toBe('9')
 })
 
-test('checkOrigin is asked behind hooks that were added in onRoute: a request over the limit gets 429, not 403', async () => {
+test('checkOrigin runs after hooks added in onRoute: a request over the limit gets 429, not 403', async () => {
   let asked = 0
   const { port } = await startServer(async (app) => {
     await app.register(rateLimit, { hook: 'preHandler', max: 0 })
@@ -329,7 +326,7 @@ test('checkOrigin is asked behind hooks that were added in onRoute: a request ov
 })
 
 // RFC 6455, 4.4 and RFC 9110, 15.5.22: 426 names the version and the protocol.
-test('a wrong version is told which one is spoken', async () => {
+test('a wrong version is answered with the supported one', async () => {
   const { port } = await startServer((app) => {
     app.webSocket('/ws', echo)
   })
@@ -342,8 +339,8 @@ test('a wrong version is told which one is spoken', async () => {
   expect(headers.get('upgrade')).toBe('websocket')
 })
 
-// A plain Fastify route answers 500 here, too.
-test('a header of a hook that would split the response is refused with 500, and the process lives', async () => {
+// A plain Fastify route also answers 500 here.
+test("a hook's header that would split the response gets 500 and does not end the process", async () => {
   const { port } = await startServer((app) => {
     app.webSocket('/ws', () => {}, {
       preHandler: async (_request, reply) => void reply.header('x-echo', 'a\r\nx-injected: 1')
