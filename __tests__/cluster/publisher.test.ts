@@ -109,8 +109,9 @@ describeWith(REDIS, 'over Redis', () => {
     // Redis answers with the number of nodes that received the message.
     expect(python('café', 'bonjour')).toBe(':1')
     expect(python('nobody', 'hello?')).toBe(':0')
+    expect(python(x.id, 'for one')).toBe(':1')
     expect(python('*', 'everybody')).toBe(':1')
-    expect(await upTo(x, 'everybody')).toEqual(['bonjour', 'everybody'])
+    expect(await upTo(x, 'everybody')).toEqual(['bonjour', 'for one', 'everybody'])
     expect(await upTo(y, 'everybody')).toEqual(['everybody'])
   })
 })

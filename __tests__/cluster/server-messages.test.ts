@@ -1,5 +1,6 @@
-import { type Cluster, memoryBroker, MemoryEngine, WebSocketHub } from '../../src/index.ts'
+import { type Broker, type Cluster, memoryBroker, MemoryEngine, WebSocketHub } from '../../src/index.ts'
 import { closeServers, eventually, startServer } from '../support/server.ts'
+import { describeBrokers } from './support/brokers.ts'
 import { startRooms } from './support/rooms.ts'
 
 afterEach(closeServers)
@@ -9,18 +10,23 @@ interface Server {
   lines: Record<string, unknown>[]
 }
 
-async function servers(count: number): Promise<Server[]> {
+/** Makes brokers over one engine. */
+function memoryBrokers(): () => Broker {
   const engine = new MemoryEngine()
+  return () => memoryBroker({ engine })
+}
+
+async function servers(count: number, broker: () => Broker): Promise<Server[]> {
   const started = await Promise.all(
-    Array.from({ length: count }, () => startServer(() => {}, { hub: { broker: memoryBroker({ engine }) } }))
+    Array.from({ length: count }, () => startServer(() => {}, { hub: { broker: broker() } }))
   )
   await Promise.all(started.map(({ app }) => app.wsHub.cluster.ready()))
   return started.map(({ app, logs }) => ({ cluster: app.wsHub.cluster, lines: logs as never }))
 }
 
-describe('a message to the other servers', () => {
+describeBrokers('a message to the other servers', (broker) => {
   test('reaches listeners to its name on the other servers, in order and with its sender', async () => {
-    const [a, b, c] = (await servers(3)) as [Server, Server, Server]
+    const [a, b, c] = (await servers(3, broker)) as [Server, Server, Server]
     const got: unknown[] = []
     for (const { cluster } of [a, b, c])
       cluster.on('changed', (data, from) => void got.push([cluster.id, data, from.node]))
@@ -37,7 +43,9 @@ describe('a message to the other servers', () => {
       ])
     }
   })
+})
 
+describe('a message to the other servers', () => {
   test('does not reach clients, other hubs, or removed listeners', async () => {
     const engine = new MemoryEngine()
     const [a, b] = await Promise.all([startRooms(memoryBroker({ engine })), startRooms(memoryBroker({ engine }))])
@@ -61,7 +69,7 @@ describe('a message to the other servers', () => {
   })
 
   test('still reaches other listeners if one throws or rejects, which is logged', async () => {
-    const [a, b] = (await servers(2)) as [Server, Server]
+    const [a, b] = (await servers(2, memoryBrokers())) as [Server, Server]
     const got: unknown[] = []
     b.cluster.on('x', () => {
       throw new Error('thrown')
