@@ -1,8 +1,8 @@
 import type { DataType } from '../internal/message.ts'
 import type { MembershipNotice, Request, RoomNotice, ServerNotice } from './wire/protocol.ts'
 
-/** What a broadcast of another node is delivered to. */
-export interface Delivery {
+/** A broadcast of another node, for clients of this one. */
+export interface RemoteBroadcast {
   type: DataType
   payload: Buffer
   /** Room names and connection ids; undefined for all clients. */
@@ -15,7 +15,7 @@ export interface Delivery {
 
 /** Does what other nodes ask of the clients of this node. The hub implements it. */
 export interface ClientsListener {
-  deliver(delivery: Delivery): void
+  deliver(broadcast: RemoteBroadcast): void
   disconnect(targets: readonly string[], code: number, reason: string): void
   changeMembership(notice: MembershipNotice): void
 }

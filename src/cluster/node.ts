@@ -88,7 +88,7 @@ export class ClusterNode implements BrokerNode, Scheduled {
     this.id = this.#sender.origin
     this.#receiver = new Receiver(this.id, this.#channels, {
       clients: {
-        deliver: (delivery) => this.#listeners?.clients.deliver(delivery),
+        deliver: (broadcast) => this.#listeners?.clients.deliver(broadcast),
         disconnect: (...args) => this.#listeners?.clients.disconnect(...args)
       },
       onNodeMessage: (channel, node, message) => this.#onNodeMessage(channel, node, message),
@@ -230,7 +230,7 @@ export class ClusterNode implements BrokerNode, Scheduled {
     if (this.#members.hasDeparted(node)) return
     if (message.type === 'alive') this.#onHeartbeat(node, message)
     // Every message shows that its sender is alive, and only members are found dead when they fall silent.
-    else if (!this.#members.has(node)) this.#meet(node, this.lease)
+    else if (!this.#members.has(node)) this.#renew(node, this.lease)
     if (this.#members.has(node)) this.#dispatch(channel, node, message)
   }
 
@@ -264,13 +264,12 @@ export class ClusterNode implements BrokerNode, Scheduled {
   }
 
   #onHeartbeat(node: string, { lease, isNew }: AliveNotice): void {
-    const isFirst = this.#members.renew(node, Math.min(lease || this.lease, MAX_LEASE), now())
+    this.#renew(node, Math.min(lease || this.lease, MAX_LEASE))
     // A new node may not know this one either.
     if (isNew === true) this.#sendHeartbeat(now())
-    if (isFirst) this.#listeners?.presence.onNodeFound(node)
   }
 
-  #meet(node: string, lease: number): void {
+  #renew(node: string, lease: number): void {
     if (this.#members.renew(node, lease, now())) this.#listeners?.presence.onNodeFound(node)
   }
 

@@ -28,10 +28,14 @@ export function assertDisconnectOptions(options: DisconnectOptions): void {
   assertLocal(options.local)
 }
 
-/** Selects the clients of this node to disconnect, each once. */
-export function selectClients(clients: Clients, target: DisconnectTarget): WebSocketConnection[] {
+/** Selects the clients of this node to disconnect, each once. `targets` are the rooms and ids in `target`. */
+export function selectClients(
+  clients: Clients,
+  target: DisconnectTarget,
+  targets: readonly string[]
+): WebSocketConnection[] {
   if (typeof target === 'function') return [...clients.all].filter((ws) => callFilter(target, ws))
-  const selected = new Set(clients.findByTargets(roomsAndIdsIn(target)))
+  const selected = new Set(clients.findByTargets(targets))
   for (const one of [target].flat() as unknown[]) {
     if (typeof one === 'string') continue
     assertDisconnectTarget(one)
@@ -40,7 +44,7 @@ export function selectClients(clients: Clients, target: DisconnectTarget): WebSo
   return [...selected]
 }
 
-/** The rooms and ids to disconnect. Only these can be sent to other nodes. */
+/** The rooms and ids to disconnect; none if the target is a function. Only these can be sent to other nodes. */
 export function roomsAndIdsIn(target: DisconnectTarget): readonly string[] {
   return checkTargets(
     ([target].flat() as unknown[]).filter((one) => typeof one === 'string'),

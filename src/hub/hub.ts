@@ -207,10 +207,10 @@ export class WebSocketHub extends Emitter<HubEvents> {
    * @throws FST_BLAZE_WS_OUT_OF_RANGE if `to` or `except` has more than 1024 entries, or a room name is empty or too long.
    */
   broadcast(data: string | Uint8Array, options: BroadcastOptions = {}): number {
+    assertBroadcastOptions(options)
     const type = options.type ?? TextMessage
     assertDataType(type)
     const message = new PreparedMessage(type, ownCopy(payloadOf(type, data)), data)
-    assertBroadcastOptions(options)
     const targets = targetsFromOptions(options)
     const recipients = selectRecipients(this.#clients, targets, options)
     if (this.#hubCluster !== undefined && options.local !== true)
@@ -247,8 +247,9 @@ export class WebSocketHub extends Emitter<HubEvents> {
   ): number {
     assertSendable(code, reason)
     assertDisconnectOptions(options)
-    const clients = selectClients(this.#clients, target)
-    const remoteTargets = typeof target === 'function' ? [] : this.#clients.targetsOnOtherNodes(roomsAndIdsIn(target))
+    const targets = roomsAndIdsIn(target)
+    const clients = selectClients(this.#clients, target, targets)
+    const remoteTargets = this.#clients.targetsOnOtherNodes(targets)
     if (remoteTargets.length > 0 && options.local !== true)
       this.#hubCluster?.disconnectElsewhere(remoteTargets, code, fitReason(reason))
     for (const ws of clients) {
@@ -342,7 +343,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
         getClientCount: (room) => this.getClientCount(room),
         getRooms: () => this.getRooms(),
         afterBroadcast: (callback) => this.#events.afterBroadcast(callback),
-        deliver: (delivery) => this.#remoteBroadcasts.deliver(delivery),
+        deliver: (broadcast) => this.#remoteBroadcasts.deliver(broadcast),
         disconnect: (targets, code, reason) => this.disconnect(targets, code, reason, { local: true }),
         emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)
       },

@@ -1,4 +1,4 @@
-import type { Delivery } from '../cluster/listeners.ts'
+import type { RemoteBroadcast } from '../cluster/listeners.ts'
 import { PreparedMessage } from '../connection/write/prepared-message.ts'
 import type { Broadcaster } from './broadcaster.ts'
 import type { Clients } from './clients.ts'
@@ -15,7 +15,7 @@ export class RemoteBroadcasts {
     this.#broadcaster = broadcaster
   }
 
-  deliver({ type, payload, targets, excluded, copyId }: Delivery): void {
+  deliver({ type, payload, targets, excluded, copyId }: RemoteBroadcast): void {
     const matching = targets === undefined ? this.#clients.all : this.#clients.findByTargets(targets)
     const recipients = copyId === undefined ? matching : this.#deduplicator.addRecipients(copyId, matching)
     const excludedHere = new Set(excluded.map((id) => this.#clients.findById(id)))

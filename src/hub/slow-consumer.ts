@@ -4,7 +4,7 @@ import type { Coalesce } from '../connection/write/frame.ts'
 import type { PreparedMessage } from '../connection/write/prepared-message.ts'
 
 /** What happened to a broadcast at one recipient. */
-export interface Delivery {
+export interface DeliveryResult {
   /** How many messages were dropped: this one, or older ones that made room for it. */
   dropped: number
   /** True if this message was sent or queued. */
@@ -13,8 +13,8 @@ export interface Delivery {
   isSlow: boolean
 }
 
-const ACCEPTED: Delivery = { dropped: 0, isAccepted: true, isSlow: false }
-const CLOSED: Delivery = { dropped: 0, isAccepted: false, isSlow: false }
+const ACCEPTED: DeliveryResult = { dropped: 0, isAccepted: true, isSlow: false }
+const CLOSED: DeliveryResult = { dropped: 0, isAccepted: false, isSlow: false }
 
 /** The functions that have thrown. Each is logged once: an error for each message would fill the log. */
 const failedCoalesces = new WeakSet<Coalesce>()
@@ -23,7 +23,7 @@ const failedCoalesces = new WeakSet<Coalesce>()
  * Sends a broadcast to one recipient. If its send queue is full, the policy decides which message is dropped, or closes the
  * connection.
  */
-export function deliver(message: PreparedMessage, session: Session, policy: SlowConsumerPolicy): Delivery {
+export function deliver(message: PreparedMessage, session: Session, policy: SlowConsumerPolicy): DeliveryResult {
   const frame = message.frameFor(session.deflate)
   const { writer } = session
   // Only a queued message can be replaced. The socket sends what it has taken.

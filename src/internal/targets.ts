@@ -1,3 +1,4 @@
+import { isConnectionId } from './connection-id.ts'
 import { describe, errors } from './errors.ts'
 import { assertTarget } from './room-name.ts'
 
@@ -5,8 +6,6 @@ import { assertTarget } from './room-name.ts'
 
 /** The most targets that a broadcast can have, and the most connections that it can exclude, with and without a broker. */
 export const MAX_TARGETS = 1_024
-/** The longest id of a connection that is sent to other nodes, in characters. */
-const MAX_ID = 64
 
 /**
  * The targets in the options of a broadcast. Undefined if there is no `to`, which means all connections. A `to` with the value
@@ -34,7 +33,7 @@ export function assertTargetCount(argument: string, list: readonly unknown[]): v
 
 /** The entries that can be ids of connections. Other entries would exclude no connection. */
 export function keepValidIds(ids: readonly string[]): string[] {
-  return ids.filter((id) => id.length > 0 && id.length <= MAX_ID && id.isWellFormed())
+  return ids.filter(isConnectionId)
 }
 
 /** The ids that the options of a broadcast exclude, for callers without connection objects. */
