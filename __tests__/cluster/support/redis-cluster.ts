@@ -6,7 +6,7 @@ import * as nodeRedis5 from 'redis5'
 import { slotOf } from '../../../src/brokers/redis/slot.ts'
 import type { RedisBrokerOptions } from '../../../src/redis.ts'
 import { eventually } from '../../support/server.ts'
-import { clusterIsReady, type Engine, redisCli, startRedisCluster } from './engines.ts'
+import { clusterIsReady, describeWith, type Engine, REDIS, redisCli, startRedisCluster } from './engines.ts'
 
 const password = 'secret'
 const urlOf = (port: number): { url: string } => ({ url: `redis://127.0.0.1:${port}` })
@@ -108,4 +108,39 @@ export class RedisCluster {
         return slot >= first && slot <= last
       })
   }
+}
+
+/** What a group of tests gets: a healthy cluster before each test, and one way to use it. */
+export interface ClusterSetting {
+  /** There from `beforeAll` on. */
+  cluster: RedisCluster
+  readonly sharded: boolean
+  connect(): RedisBrokerOptions['client']
+  /** A different prefix for each test. */
+  prefix(): string
+}
+
+/** Runs tests that change a cluster, through each client, with sharded and with classic channels. Each group has its own cluster. */
+export function describeChangingClusters(name: string, tests: (setting: ClusterSetting) => void): void {
+  describeWith(REDIS, name, () => {
+    describe.each(CLUSTER_CLIENTS)('through %s', (_, make) => {
+      describe.each([
+        ['sharded', true],
+        ['classic', false]
+      ])('with %s channels', (__, sharded) => {
+        const setting: ClusterSetting = {
+          cluster: undefined as never,
+          sharded,
+          connect: () => make(setting.cluster.ports),
+          prefix: () => `blaze:${expect.getState().currentTestName}:`
+        }
+        beforeAll(async () => {
+          setting.cluster = await RedisCluster.start()
+        })
+        afterAll(() => setting.cluster.close())
+        beforeEach(() => setting.cluster.isHealthy())
+        tests(setting)
+      })
+    })
+  })
 }
