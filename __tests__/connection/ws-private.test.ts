@@ -9,13 +9,13 @@ import {
   negotiatedDeflate,
   replaceDeflate,
   unparsed
-} from '../../src/connection/compression/ws-private.ts'
+} from '../../src/connection/ws-private.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 
-// If one of these fails after an update of ws, ws has moved something that src/connection/compression/ws-private.ts uses.
+// If one of these fails after an update of ws, ws has moved something that src/connection/ws-private.ts uses.
 
 // oxlint-disable-next-line typescript/no-require-imports -- the installed version, for the name
 const { version } = require('ws/package.json') as { version: string }

@@ -2,7 +2,7 @@ import { WebSocket } from 'ws'
 import { assertSendable, fitReason } from '../internal/close-codes.ts'
 import { BinaryMessage, type WebSocketMessage } from '../internal/message.ts'
 import type { BinaryType, MessageEmitter } from './read/message-emitter.ts'
-import { hasBadFrame } from './compression/ws-private.ts'
+import { hasBadFrame } from './ws-private.ts'
 
 /** Sends a close frame. Without a code the frame is empty. */
 export type SendClose = (code: number | undefined, reason: string) => void

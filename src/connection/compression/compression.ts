@@ -1,6 +1,6 @@
 import { type DeflateParams, deflateParams } from './deflate.ts'
 import { type CompressedSession, Inflater } from './inflater.ts'
-import { negotiatedDeflate, replaceDeflate } from './ws-private.ts'
+import { negotiatedDeflate, replaceDeflate } from '../ws-private.ts'
 
 /**
  * Sets up the compression that client and server have negotiated, if any. From now on compressed messages of the client are

@@ -4,7 +4,7 @@ import { CloseCode } from '../../internal/close-codes.ts'
 import type { ReadQueue } from '../read/read-queue.ts'
 import type { ServerSocket } from '../socket.ts'
 import { inflate } from './deflate.ts'
-import type { DeflateExtension } from './ws-private.ts'
+import type { DeflateExtension } from '../ws-private.ts'
 
 const EMPTY = Buffer.alloc(0)
 /**
