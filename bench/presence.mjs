@@ -20,7 +20,10 @@ function countingBroker() {
     open({
       lost: (error) => node.lost(error),
       receive(channel, message) {
-        if (network.losesNext && channel.startsWith('room:')) return void (network.losesNext = false)
+        if (network.losesNext && channel.startsWith('room:')) {
+          network.losesNext = false
+          return
+        }
         network.messages++
         network.bytes += message.length
         node.receive(channel, message)
@@ -51,7 +54,10 @@ async function until(condition) {
 const [a, b] = [await startNode(), await startNode()]
 const watch = () => {}
 for (const { wsHub } of [a, b]) wsHub.presence.on('join', watch)
-for (let i = 0; i < CLIENTS; i++) new WebSocket(`ws://127.0.0.1:${(i % 2 ? a : b).server.address().port}/`)
+const clients = Array.from({ length: CLIENTS }, (_, i) => {
+  const { port } = (i % 2 ? a : b).server.address()
+  return new WebSocket(`ws://127.0.0.1:${port}/`)
+})
 await until(() => known(a) === CLIENTS * ROOMS && known(b) === CLIENTS * ROOMS)
 await sleep(2 * LEASE)
 
@@ -59,7 +65,7 @@ const before = { ...network, cpu: process.cpuUsage() }
 await sleep(5 * LEASE)
 const { user, system } = process.cpuUsage(before.cpu)
 const beats = network.messages - before.messages
-console.log(`${known(a)} present, both nodes agree`)
+console.log(`${clients.length} clients, ${known(a)} present, both nodes agree`)
 console.log(`heartbeats: ${beats} in ${5 * LEASE} ms, ${Math.round((network.bytes - before.bytes) / beats)} bytes each`)
 console.log(
   `CPU of both nodes while all is well: ${((user + system) / 1_000 / beats).toFixed(2)} ms for each heartbeat`
