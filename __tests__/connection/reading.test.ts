@@ -1,5 +1,4 @@
 import fc from 'fast-check'
-import type { ServerSocket } from '../../src/connection/socket.ts'
 import { CloseError, isCloseError, type WebSocketConnection, type WebSocketMessage } from '../../src/index.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, startServer } from '../support/server.ts'
@@ -223,13 +222,8 @@ test('the socket is paused only for a handler that cannot keep up, and that hand
   let total = 0
   let pauses = 0
   const { ws } = await startServer((app) => {
-    app.webSocket('/ws', async (ws) => {
-      const socket = ws.socket as ServerSocket
-      const pause = socket.pauseReading.bind(socket)
-      socket.pauseReading = () => {
-        pauses++
-        pause()
-      }
+    app.webSocket('/ws', async (ws, request) => {
+      request.raw.socket.on('pause', () => void pauses++)
       for await (const { data } of ws) {
         total += data.length
         if (isSlow) await new Promise((resolve) => setImmediate(resolve))

@@ -297,7 +297,7 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
 
   /** The negotiated subprotocol; `''` if there is none. */
   get protocol(): string {
-    return this.session.socket.protocol
+    return this.session.protocol
   }
 
   /** How many bytes were written and not yet taken by the kernel. */

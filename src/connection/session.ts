@@ -1,27 +1,31 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
+import { WebSocket } from 'ws'
 import type { WebSocketConfig } from '../config/route-config.ts'
 import { now } from '../internal/clock.ts'
 import { CloseCode, CloseError, type CloseInfo } from '../internal/close-codes.ts'
-import { BinaryMessage, PongMessage, TextMessage, type WebSocketMessage } from '../internal/message.ts'
+import { PongMessage, type WebSocketMessage } from '../internal/message.ts'
 import type { Scheduler } from '../internal/scheduler.ts'
 import { CloseState } from './close-state.ts'
-import { setUpCompression } from './compression/compression.ts'
+import { ClosingHandshake } from './closing-handshake.ts'
+import { deflateFor, type Negotiated } from './compression/compression.ts'
 import type { DeflateParams } from './compression/deflate.ts'
-import type { CompressedSession } from './compression/inflater.ts'
-import { bytesAfterLength, hasClientEnded, hasSentClose, keepHalfOpen, unparsed } from './ws-private.ts'
 import { Heartbeat, type HeartbeatSession } from './heartbeat.ts'
 import { Lifetime } from './lifetime.ts'
-import { CloseFinder } from './read/close-finder.ts'
 import { FloodCounter } from './read/flood-counter.ts'
+import type { FrameError } from './read/frame-error.ts'
+import { FrameReader, type FrameReceiver } from './read/frame-reader.ts'
 import { MessageEmitter } from './read/message-emitter.ts'
 import { type RateLimitedSession, RateLimiter } from './read/rate-limiter.ts'
 import { type MessageSource, ReadQueue } from './read/read-queue.ts'
-import type { SendClose, ServerSocket, SocketSession } from './socket.ts'
+import { ServerSocket, type SocketSession } from './socket.ts'
+import { ownStream, type StreamOwner } from './stream-owner.ts'
 import { type Frame, frameOf } from './write/frame.ts'
-import { closeOnFinish } from './write/stream-state.ts'
 import { MAX_UNSENT, Writer, type WriterSession } from './write/writer.ts'
+
+/** What `onClosed` reports if no close frame came. */
+const NOT_RECEIVED = { code: CloseCode.AbnormalClosure as number, reason: '' }
 
 /** The timers that all connections of a server share. */
 export interface Schedulers {
@@ -46,20 +50,36 @@ export interface SessionServices {
   readonly events: SessionEvents
 }
 
+/** A stream after its opening handshake. */
+export interface OpenStream {
+  readonly stream: Duplex
+  /** The bytes that the client sent after its request. */
+  readonly head: Buffer
+  readonly negotiated: Negotiated
+}
+
 /**
- * One open socket with its parts: the read queue, the writer, the heartbeat and the close state. The session connects them with
- * each other and with `ws`. `WebSocketConnection` is its public side.
+ * One open stream with its parts: the frame reader, the read queue, the writer, the heartbeat and the close state. The session
+ * connects them with each other. `WebSocketConnection` is its public side.
  */
 export class Session
-  implements SocketSession, MessageSource, HeartbeatSession, CompressedSession, RateLimitedSession, WriterSession
+  implements
+    StreamOwner,
+    FrameReceiver,
+    MessageSource,
+    SocketSession,
+    HeartbeatSession,
+    RateLimitedSession,
+    WriterSession
 {
-  readonly socket: ServerSocket
-  /** The stream below the socket. */
   readonly stream: Duplex
   readonly config: WebSocketConfig
   readonly readQueue: ReadQueue
   readonly writer: Writer
   readonly closeState = new CloseState()
+  /** The subprotocol; `''` if there is none. */
+  readonly protocol: string
+  readonly isCompressed: boolean
   /** How to compress messages to the client; undefined if they are not compressed. */
   readonly deflate: DeflateParams | undefined
   /** How many messages to the client were dropped. */
@@ -79,38 +99,38 @@ export class Session
   /** The `onLimit` callback of the rate limit, if it is a function. */
   onLimit: (() => void) | undefined
   readonly #schedulers: Schedulers
+  readonly #reader: FrameReader
   readonly #heartbeat: Heartbeat
   // These are created when first needed: most connections never need them.
   #lifetime: Lifetime | undefined
   /** The rate limit, if a message over it closes the connection. Otherwise the read queue has it. */
   #closingLimiter: RateLimiter | undefined
   #floodCounter: FloodCounter | undefined
-  /** How to close because of a message that could not be inflated. */
-  #badMessage: { code: number; reason: string } | undefined
-  /** Exists once `ws.socket` is used directly. */
+  #handshake: ClosingHandshake | undefined
+  /** Exists once the application has asked for `ws.socket`. */
+  #socket: ServerSocket | undefined
+  /** Exists once `ws.socket` has `message` listeners. */
   #messageEmitter: MessageEmitter | undefined
-  /** Exists once a bad frame was received. */
-  #closeFinder: CloseFinder | undefined
 
   constructor(
-    socket: ServerSocket,
-    stream: Duplex,
+    { stream, head, negotiated }: OpenStream,
     config: WebSocketConfig,
     { schedulers, events }: SessionServices,
     log: FastifyBaseLogger
   ) {
-    this.socket = socket
     this.stream = stream
     this.config = config
     this.log = log
     this.events = events
+    this.protocol = negotiated.protocol
+    this.isCompressed = negotiated.windowBits !== undefined
+    this.deflate = deflateFor(negotiated, config)
     this.#schedulers = schedulers
     this.readQueue = new ReadQueue(this, config.readBufferSize)
+    this.#reader = new FrameReader(this, config, this.isCompressed)
     this.writer = new Writer(stream, config, this)
     this.#heartbeat = new Heartbeat(this)
-    this.deflate = setUpCompression(this)
-    socket.attach(this)
-    closeOnFinish(stream)
+    ownStream(stream, this, head)
     schedulers.deadlines.add(this.#heartbeat)
     this.#setUpLimits()
   }
@@ -133,7 +153,7 @@ export class Session
   close(code: number, reason: string): void {
     if (this.closeState.hasBegun) return
     this.closeState.begin(code, reason)
-    this.#closeSocket()
+    this.#endWrites()
   }
 
   /** Drops what is queued and closes with 1013. Returns how many messages were dropped. */
@@ -142,14 +162,14 @@ export class Session
     this.closeState.begin(CloseCode.TryAgainLater, 'too slow')
     const dropped = this.writer.clear(() => this.closeState.error())
     this.dropped += dropped
-    this.#closeSocket()
+    this.#endWrites()
     return dropped
   }
 
   /** Drops the connection at once. */
   terminate(reason = ''): void {
     this.closeState.begin(CloseCode.AbnormalClosure, reason)
-    this.socket.terminate()
+    this.stream.destroy()
   }
 
   /** Drops further messages. Once all earlier ones were read, reads end with this code. Writes still work. */
@@ -164,82 +184,114 @@ export class Session
     this.#requireLifetime().expireAt(time)
   }
 
-  // ---- For the socket
+  // ---- For the stream
 
-  get messageEmitter(): MessageEmitter {
-    return (this.#messageEmitter ??= new MessageEmitter(this.readQueue, (message, binaryType) =>
-      this.socket.emitMessage(message, binaryType)
-    ))
+  onData(chunk: Buffer): void {
+    this.#reader.read(chunk)
+    if (this.#reader.isInflating) this.stream.pause()
   }
 
-  get queuedBytes(): number {
-    return this.writer.unsentBytes - this.stream.writableLength
+  onEnd(): void {
+    // The handler can still answer a client that has sent a close frame and ended TCP.
+    if (!this.closeState.isClientDone) this.stream.end()
   }
 
-  onClose(code: number | undefined, reason: string, send: SendClose): void {
-    if (this.#badMessage !== undefined) ({ code, reason } = this.#badMessage)
-    const cause = code ?? CloseCode.NoStatusReceived
-    const isByClient = !this.closeState.hasBegun && !this.closeState.isClientDone && hasClientEnded(this.socket)
-    if (isByClient && (this.closeState.isDeferred || this.readQueue.hasUnanswered))
-      return this.#deferClose(cause, reason, true)
-    this.closeState.begin(cause, reason, true)
-    this.#stopReceiving()
-    // The client's close frame must be read even if the application has paused the socket. Messages before it are dropped.
-    if (this.socket.isPaused) this.socket.resumeReading()
-    this.writer.end(
-      () => this.closeState.error(),
-      () => this.#sendClose(send)
-    )
+  onStreamClosed(rest: Buffer | null): void {
+    if (rest !== null) this.#reader.read(rest)
+    this.#reader.finish(() => this.#onClosed())
   }
 
-  beforeSend(): void {
-    this.writer.flush(true)
+  // ---- For the frame reader
+
+  get isFull(): boolean {
+    return this.readQueue.isFull
   }
 
-  onMessage(data: Buffer, isBinary: boolean): void {
+  get unreadBytes(): number {
+    return this.readQueue.unreadBytes
+  }
+
+  onMessage(message: WebSocketMessage): void {
     if (this.closeState.cause !== undefined) return this.#countLateFrame()
     this.#heartbeat.onRead()
     this.messagesIn++
-    this.bytesIn += data.length
+    this.bytesIn += message.data.length
     this.#lifetime?.onMessage()
-    const message: WebSocketMessage = { type: isBinary ? BinaryMessage : TextMessage, data }
     this.events.onMessageIn?.(this, message)
     if (this.#closingLimiter?.tryTake(message) ?? true) this.readQueue.push(message)
     else this.#closeForViolation('rate limit exceeded')
   }
 
-  onPing(data: Buffer): void {
+  onPing(payload: Buffer): void {
     if (this.closeState.cause !== undefined) return this.#countLateFrame()
     this.#heartbeat.onRead()
     this.#countControlFrame()
-    this.writer.pong(frameOf(PongMessage, data))
+    this.writer.pong(frameOf(PongMessage, payload))
+    this.#socket?.callListeners('ping', payload)
   }
 
-  onPong(): void {
+  onPong(payload: Buffer): void {
     if (this.closeState.cause !== undefined) return this.#countLateFrame()
     this.#heartbeat.onPong()
     this.#countControlFrame()
+    this.#socket?.callListeners('pong', payload)
   }
 
-  onError(error: Error): void {
+  onCloseFrame(code: number, reason: string): void {
+    this.#requireHandshake().receive(code, reason)
+    this.#closeForClient(code, reason)
+  }
+
+  onBadFrame(error: FrameError): void {
     this.log.debug({ err: error }, 'client violated the WebSocket protocol')
-    const { code } = error as NodeJS.ErrnoException
-    // Only after these errors is it known where the next frame begins.
-    if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#findClose(bytesAfterLength(this.socket))
-    else if (code === 'WS_ERR_INVALID_UTF8') this.#findClose(0)
+    this.#requireHandshake().endAfterSent()
+    this.#closeForClient(error.closeCode, error.reason)
+    // Later, so that the listeners get all earlier messages first.
+    if (this.#socket !== undefined) process.nextTick(() => this.#socket?.callListeners('error', error))
   }
 
-  onClosed(received: number, reason: string): void {
-    // Usually the end has begun. Not if the client ended TCP while messages before its close frame were still being inflated.
-    this.closeState.begin(received, reason)
-    this.#schedulers.deadlines.delete(this.#heartbeat)
-    if (this.#lifetime !== undefined) this.#schedulers.deadlines.delete(this.#lifetime)
-    const hasReceivedClose = received !== CloseCode.AbnormalClosure || this.#closeFinder?.isFound === true
-    this.closeState.finish(hasReceivedClose && hasSentClose(this.socket))
-    const error = (): CloseError => this.closeState.error()
-    this.readQueue.end(error)
-    this.writer.fail(error)
-    this.#messageEmitter?.finish()
+  onReaderReady(): void {
+    this.#updateFlow()
+  }
+
+  // ---- For the read queue
+
+  pause(): void {
+    this.#updateFlow()
+  }
+
+  resume(): void {
+    this.#reader.resume()
+    this.#updateFlow()
+  }
+
+  onAllAnswered(): void {
+    if (this.closeState.isDeferred) this.closeDeferred()
+  }
+
+  // ---- For `ws.socket`
+
+  get socket(): ServerSocket {
+    return (this.#socket ??= new ServerSocket(this))
+  }
+
+  get messageEmitter(): MessageEmitter {
+    return (this.#messageEmitter ??= new MessageEmitter(this.readQueue, (message, binaryType) =>
+      this.#socket?.emitMessage(message, binaryType)
+    ))
+  }
+
+  get readyState(): 1 | 2 | 3 {
+    if (this.closeState.info !== undefined) return WebSocket.CLOSED
+    return this.closeState.hasBegun || !this.stream.writable ? WebSocket.CLOSING : WebSocket.OPEN
+  }
+
+  get unsentBytes(): number {
+    return this.writer.unsentBytes
+  }
+
+  beforeSend(): void {
+    this.writer.flush(true)
   }
 
   closeError(): Error {
@@ -267,26 +319,12 @@ export class Session
 
   onPause(): void {
     this.messageEmitter.pause()
-    this.socket.pauseReading()
+    this.#updateFlow()
   }
 
   onResume(): void {
     this.#messageEmitter?.resume()
-    if (!this.readQueue.isPaused) this.socket.resumeReading()
-  }
-
-  // ---- For the read queue
-
-  pause(): void {
-    this.socket.pauseReading()
-  }
-
-  resume(): void {
-    if (this.#messageEmitter?.isPaused !== true) this.socket.resumeReading()
-  }
-
-  onAllAnswered(): void {
-    if (this.closeState.isDeferred) this.closeDeferred()
+    this.#updateFlow()
   }
 
   // ---- For the writer
@@ -297,7 +335,7 @@ export class Session
     this.events.onMessagesOut?.(this, messages, bytes)
   }
 
-  // ---- For the rate limit and the compression
+  // ---- For the rate limit
 
   onTokens(): void {
     this.readQueue.retry()
@@ -307,15 +345,10 @@ export class Session
     this.onLimit?.()
   }
 
-  onBadMessage(code: number, reason: string): void {
-    this.#badMessage = { code, reason }
-    this.#findClose(0)
-  }
-
   // ---- For the heartbeat
 
   get isPaused(): boolean {
-    return this.socket.isPaused
+    return this.stream.isPaused()
   }
 
   closeDeferred(): void {
@@ -331,9 +364,16 @@ export class Session
     else this.close(CloseCode.PolicyViolation, reason)
   }
 
+  /** The client has sent a close frame, or a bad frame. Earlier messages are answered first. */
+  #closeForClient(code: number, reason: string): void {
+    if (this.closeState.hasBegun || this.closeState.isClientDone) return
+    if (this.closeState.isDeferred || this.readQueue.hasUnanswered) return this.#deferClose(code, reason, true)
+    this.closeState.begin(code, reason, true)
+    this.#endWrites()
+  }
+
   /** Takes no more messages. Sends our close frame once the handler asks for more or settles, or after `closeTimeout`. */
   #deferClose(code: number, reason: string, isClientDone: boolean): void {
-    if (isClientDone) keepHalfOpen(this.stream)
     const isFirst = !this.closeState.isDeferred
     this.closeState.defer(code, reason, isClientDone)
     if (isFirst) this.#stopReceiving()
@@ -344,30 +384,59 @@ export class Session
     this.#heartbeat.onClosing()
     // Node.js remembers the address of a closed socket only if it was read before.
     void (this.stream as Partial<Socket>).localAddress
+    // The client's close frame must be read. The messages before it are dropped.
+    this.resume()
   }
 
-  #closeSocket(): void {
-    this.#sendClose((code, reason) => this.socket.close(code, reason))
+  /** Sends our close frame after all earlier frames. */
+  #endWrites(): void {
+    this.#stopReceiving()
+    this.writer.end(
+      () => this.closeState.error(),
+      () => {
+        const { code, reason } = this.closeState.cause as CloseInfo
+        this.#requireHandshake().send(code, reason)
+      }
+    )
   }
 
-  #sendClose(send: SendClose): void {
-    const { code, reason } = this.closeState.cause as CloseInfo
-    send(code === CloseCode.NoStatusReceived ? undefined : code, reason)
+  #requireHandshake(): ClosingHandshake {
+    return (this.#handshake ??= new ClosingHandshake(this.stream))
   }
 
-  /** Looks for the client's close frame in the data that `ws` does not parse. Skips this many bytes first. */
-  #findClose(skip: number): void {
-    if (this.#closeFinder !== undefined) return
-    const finder = (this.#closeFinder = new CloseFinder(skip))
-    for (const chunk of unparsed(this.socket)) finder.read(chunk)
-    this.stream.on('data', (chunk: Buffer) => finder.read(chunk))
+  #onClosed(): void {
+    const { code, reason } = this.#handshake?.received ?? NOT_RECEIVED
+    // Usually the end has begun. Not if the client only ended TCP.
+    this.closeState.begin(code, reason)
+    this.#schedulers.deadlines.delete(this.#heartbeat)
+    if (this.#lifetime !== undefined) this.#schedulers.deadlines.delete(this.#lifetime)
+    const hasReceivedClose = this.#handshake?.received !== undefined || this.#reader.hasFoundClose
+    const isComplete = hasReceivedClose && this.#handshake?.hasSent === true
+    this.closeState.finish(isComplete)
+    const error = (): CloseError => this.closeState.error()
+    this.readQueue.end(error)
+    this.writer.fail(error)
+    this.#messageEmitter?.finish()
+    this.#socket?.emitClose(code, reason, isComplete)
+  }
+
+  // ---- Reading from the stream
+
+  #updateFlow(): void {
+    const isHeld =
+      this.readQueue.isPaused ||
+      this.#reader.isInflating ||
+      (this.#messageEmitter?.isPaused === true && !this.closeState.hasBegun) ||
+      this.#floodCounter?.isFlooded === true
+    if (isHeld) this.stream.pause()
+    else this.stream.resume()
   }
 
   // ---- Limits
 
   /** While we wait for the client's close frame, all other frames are dropped, and after too many of them we stop reading. */
   #countLateFrame(): void {
-    if ((this.#floodCounter ??= new FloodCounter()).reachesLateLimit()) this.socket.pauseReading()
+    if ((this.#floodCounter ??= new FloodCounter()).reachesLateLimit()) this.#updateFlow()
   }
 
   #countControlFrame(): void {

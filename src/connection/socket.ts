@@ -1,31 +1,35 @@
+import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
-import { assertSendable, fitReason } from '../internal/close-codes.ts'
+import { assertSendable, CloseCode, fitReason } from '../internal/close-codes.ts'
 import { BinaryMessage, type WebSocketMessage } from '../internal/message.ts'
 import type { BinaryType, MessageEmitter } from './read/message-emitter.ts'
-import { hasBadFrame } from './ws-private.ts'
-
-/** Sends a close frame. Without a code the frame is empty. */
-export type SendClose = (code: number | undefined, reason: string) => void
+import {
+  bufferedBytes,
+  type Data,
+  newSender,
+  type Sender,
+  type SendOptions,
+  setStream,
+  setWasClean,
+  UnconnectedWebSocket
+} from './ws-private.ts'
 
 /** The part of a session that its socket uses. An interface, because the session imports the socket. */
 export interface SocketSession {
-  /** How many bytes wait in the send queue. */
-  readonly queuedBytes: number
+  readonly stream: Duplex
+  readonly protocol: string
+  /** True if permessage-deflate was negotiated. */
+  readonly isCompressed: boolean
+  /** One of the states of `ws`. */
+  readonly readyState: 1 | 2 | 3
+  /** How many bytes were written and not yet taken by the kernel. */
+  readonly unsentBytes: number
   /** Reads for the `message` listeners. */
   readonly messageEmitter: MessageEmitter
-  /**
-   * A closing handshake begins: we close the socket, the application closes it, the client has sent a close frame, or `ws` has
-   * received a bad frame. `send` sends our close frame. It may be called later, after earlier frames were sent.
-   */
-  onClose(code: number | undefined, reason: string, send: SendClose): void
-  /** The application is about to send something on `ws.socket`. */
+  /** The application is about to send something on `ws.socket`: writes what is queued to the stream. */
   beforeSend(): void
-  onMessage(data: Buffer, isBinary: boolean): void
-  onPing(data: Buffer): void
-  onPong(): void
-  onError(error: Error): void
-  /** The socket is closed. `received` and `reason` are those of the client's close frame; 1006 if none came. */
-  onClosed(received: number, reason: string): void
+  close(code: number, reason: string): void
+  terminate(): void
   /** The error for sending on a socket that is closing or closed. */
   closeError(): Error
   /** A `message` listener was added, or the last one was removed. */
@@ -38,58 +42,44 @@ export interface SocketSession {
   onResume(): void
 }
 
-/** The close reasons for bad frames. `ws` gives only a code. */
-const BAD_FRAME: Record<number, string> = {
-  1002: 'protocol error',
-  1007: 'invalid UTF-8',
-  1008: 'too many fragments',
-  1009: 'message too big'
-}
-
-type Data = Parameters<WebSocket['send']>[0]
-type SendOptions = Parameters<WebSocket['send']>[1]
 type Callback = (error?: Error) => void
 type Listener = (this: WebSocket, ...args: unknown[]) => unknown
 
 const BINARY_TYPES: readonly unknown[] = ['nodebuffer', 'arraybuffer', 'fragments', 'blob'] satisfies BinaryType[]
+const NOTHING = Buffer.alloc(0)
 
 /**
- * The socket of `ws`, bound to a session: it reports to the session what comes in, when it is about to close and when the
- * application is about to send. The application can use it like an ordinary socket of `ws`, except that its `message` listeners
- * get what the session reads for them. Without a session it is an ordinary socket.
+ * A connection in the form of a socket of `ws`, for libraries that expect one. It exists only if the application asks for it,
+ * and reads and writes through the session. Its `message` listeners get what the session reads for them.
  */
-export class ServerSocket extends WebSocket {
+export class ServerSocket extends UnconnectedWebSocket {
   // Private, because applications set properties of their own on a socket, such as `session`.
-  #session: SocketSession | undefined
+  readonly #session: SocketSession
+  #sender: Sender | undefined
 
-  /** Binds the socket to its session. */
-  attach(session: SocketSession): void {
+  constructor(session: SocketSession) {
+    super(null, undefined, {})
     this.#session = session
+    setStream(this, session.stream)
   }
 
-  /** The session gets every event before the listeners. That costs less than to be a listener, and cannot be removed. */
-  override emit(event: string | symbol, ...args: unknown[]): boolean {
-    const session = this.#session
-    if (session === undefined) return super.emit(event, ...args)
-    if (event === 'message') session.onMessage(args[0] as Buffer, args[1] as boolean)
-    else if (event === 'ping') session.onPing(args[0] as Buffer)
-    else if (event === 'pong') session.onPong()
-    else if (event === 'error') session.onError(args[0] as Error)
-    else if (event === 'close') session.onClosed(args[0] as number, String(args[1]))
-    else return super.emit(event, ...args)
-    return event === 'message' || this.#callListeners(event, args)
-  }
+  // ---- Events
 
   /** Gives a message to the `message` listeners; a binary one as this type. */
   emitMessage({ type, data }: WebSocketMessage, binaryType: BinaryType): void {
     const isBinary = type === BinaryMessage
-    this.#callListeners('message', [isBinary ? binaryAs(binaryType, data) : data, isBinary])
+    this.callListeners('message', isBinary ? binaryAs(binaryType, data) : data, isBinary)
   }
 
-  /** If a listener fails, the others are still called. `ws` emits events where an error would crash the process. */
-  #callListeners(event: string, args: unknown[]): boolean {
-    if (this.listenerCount(event) === 0) return false
-    const onError = (error: unknown): void => this.#session?.onListenerError(event, error)
+  /** The connection is closed. `code` and `reason` are those of the client's close frame. */
+  emitClose(code: number, reason: string, wasClean: boolean): void {
+    setWasClean(this, wasClean)
+    this.callListeners('close', code, Buffer.from(reason))
+  }
+
+  /** If a listener fails, the others are still called, and the process does not crash. */
+  callListeners(event: string, ...args: unknown[]): void {
+    const onError = (error: unknown): void => this.#session.onListenerError(event, error)
     for (const listener of this.rawListeners(event) as Listener[]) {
       try {
         const result = listener.apply(this, args)
@@ -98,7 +88,6 @@ export class ServerSocket extends WebSocket {
         onError(error)
       }
     }
-    return true
   }
 
   // ---- Listeners. `once`, `addEventListener` and `onmessage` call these methods, too.
@@ -133,103 +122,112 @@ export class ServerSocket extends WebSocket {
   }
 
   #listenersChanged(event: string | symbol): this {
-    if (event === 'message') this.#session?.onListening(this.listenerCount('message') > 0)
+    if (event === 'message') this.#session.onListening(this.listenerCount('message') > 0)
     return this
   }
 
-  // ---- Pausing: `pause` and `resume` are for the application, `pauseReading` and `resumeReading` for the session
+  // ---- Pausing
 
   override pause(): void {
-    if (this.#session === undefined) super.pause()
-    else this.#session.onPause()
+    this.#session.onPause()
   }
 
   override resume(): void {
-    if (this.#session === undefined) super.resume()
-    else this.#session.onResume()
-  }
-
-  /** Reads nothing more from the stream. */
-  pauseReading(): void {
-    super.pause()
-  }
-
-  resumeReading(): void {
-    super.resume()
+    this.#session.onResume()
   }
 
   // ---- Closing and sending
 
-  /**
-   * `ws` calls this, too: with the client's code after its close frame, and with 1002, 1007, 1008 or 1009 after a bad frame.
-   */
   override close(code?: number, reason?: string | Buffer): void {
-    if (this.#session === undefined || this.readyState !== WebSocket.OPEN) return super.close(code, reason)
-    const text = reason === undefined ? this.#reasonFor(code) : reason.toString()
-    // Check here, so that the caller gets the error. `ws` would throw later, when earlier frames have been sent.
+    const text = reason?.toString() ?? ''
     if (code !== undefined) assertSendable(code, text)
-    this.#session.onClose(code, fitReason(text), (...args) => super.close(...args))
+    this.#session.close(code ?? CloseCode.NoStatusReceived, fitReason(text))
   }
 
-  #reasonFor(code: number | undefined): string {
-    return code !== undefined && hasBadFrame(this) ? (BAD_FRAME[code] ?? '') : ''
+  override terminate(): void {
+    this.#session.terminate()
   }
 
-  /**
-   * Never compressed: the application gets exactly the frame that it asked for, and our permessage-deflate cannot compress for
-   * `ws`.
-   */
+  /** Never compressed: the application gets exactly the frame that it asked for. */
   override send(data: Data, callback?: Callback): void
   override send(data: Data, options: SendOptions, callback?: Callback): void
   override send(data: Data, options?: SendOptions | Callback, callback?: Callback): void {
-    this.#session?.beforeSend()
-    if (typeof options === 'function') super.send(data, { compress: false }, this.#withCloseError(options))
-    else super.send(data, { ...options, compress: false }, this.#withCloseError(callback))
-  }
-
-  /** While the socket is closing, `ws` calls back with a plain error. A CloseError tells the application what happened. */
-  #withCloseError(callback: Callback | undefined): Callback | undefined {
-    const session = this.#session
-    if (callback === undefined || session === undefined || this.readyState === WebSocket.OPEN) return callback
-    return (error) => callback(error && session.closeError())
-  }
-
-  #withCloseErrors<Args extends unknown[]>(args: Args): Args {
-    return args.map((arg) => (typeof arg === 'function' ? this.#withCloseError(arg as Callback) : arg)) as Args
+    if (typeof options === 'function') return this.send(data, {}, options)
+    const payload = typeof data === 'number' ? String(data) : data || NOTHING
+    const binary = typeof payload !== 'string'
+    this.#send(callback, (sender) =>
+      sender.send(payload, { binary, ...options, fin: options?.fin ?? true, mask: false, compress: false }, callback)
+    )
   }
 
   override ping(...args: Parameters<WebSocket['ping']>): void {
-    this.#session?.beforeSend()
-    super.ping(...this.#withCloseErrors(args))
+    const { data, callback } = controlArguments(args)
+    this.#send(callback, (sender) => sender.ping(data, false, callback))
   }
 
   override pong(...args: Parameters<WebSocket['pong']>): void {
-    this.#session?.beforeSend()
-    super.pong(...this.#withCloseErrors(args))
+    const { data, callback } = controlArguments(args)
+    this.#send(callback, (sender) => sender.pong(data, false, callback))
   }
 
-  static {
-    // The types of `ws` declare these two as plain properties, and TypeScript allows no accessors to override them.
-    const bufferedAmount = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'bufferedAmount') as {
-      get(this: WebSocket): number
+  /** Calls back with a CloseError if the socket is closing, so that the application learns what has happened. */
+  #send(callback: Callback | undefined, send: (sender: Sender) => void): void {
+    const session = this.#session
+    if (session.readyState !== WebSocket.OPEN) {
+      if (callback !== undefined) process.nextTick(() => callback(session.closeError()))
+      return
     }
+    session.beforeSend()
+    send((this.#sender ??= newSender(session.stream)))
+  }
+
+  // ---- State
+
+  static {
+    // The types of `ws` declare these as plain properties, and TypeScript allows no accessors to override them.
     Object.defineProperties(this.prototype, {
-      bufferedAmount: {
-        get(this: ServerSocket) {
-          return bufferedAmount.get.call(this) + (this.#session?.queuedBytes ?? 0)
-        }
-      },
       binaryType: {
         get(this: ServerSocket) {
-          return this.#session?.messageEmitter.binaryType ?? 'nodebuffer'
+          return this.#session.messageEmitter.binaryType
         },
         set(this: ServerSocket, type: BinaryType) {
-          // Like `ws`, ignore unknown types. Its receiver always makes buffers, which the session needs.
-          if (this.#session !== undefined && BINARY_TYPES.includes(type)) this.#session.messageEmitter.binaryType = type
+          // Like `ws`, ignore unknown types.
+          if (BINARY_TYPES.includes(type)) this.#session.messageEmitter.binaryType = type
         }
-      }
+      },
+      ...getters({
+        readyState: (socket) => socket.#session.readyState,
+        protocol: (socket) => socket.#session.protocol,
+        extensions: (socket) => (socket.#session.isCompressed ? 'permessage-deflate' : ''),
+        isPaused: (socket) => socket.#session.messageEmitter.isPaused,
+        bufferedAmount: (socket) =>
+          socket.#session.unsentBytes + (socket.#sender === undefined ? 0 : bufferedBytes(socket.#sender))
+      })
     })
   }
+}
+
+function getters(get: Record<string, (socket: ServerSocket) => unknown>): PropertyDescriptorMap {
+  return Object.fromEntries(
+    Object.entries(get).map(([name, read]) => [
+      name,
+      {
+        configurable: true,
+        enumerable: true,
+        get(this: ServerSocket) {
+          return read(this)
+        }
+      }
+    ])
+  )
+}
+
+/** The arguments of `ping` and `pong`: data, whether to mask it, and a callback, all optional. */
+function controlArguments(args: unknown[]): { data: Data; callback: Callback | undefined } {
+  const callback = args.find((arg) => typeof arg === 'function') as Callback | undefined
+  const [data] = args
+  if (data === callback) return { data: NOTHING, callback }
+  return { data: typeof data === 'number' ? String(data) : ((data || NOTHING) as Data), callback }
 }
 
 function binaryAs(type: BinaryType, data: Buffer): unknown {

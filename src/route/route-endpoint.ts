@@ -1,11 +1,9 @@
-import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketConfig } from '../config/route-config.ts'
 import { WebSocketConnection } from '../connection/connection.ts'
 import type { ConnectionEvents } from '../connection/events.ts'
 import { shareSignal } from '../connection/request-signal.ts'
-import { Session, type SessionServices } from '../connection/session.ts'
-import type { ServerSocket } from '../connection/socket.ts'
+import { type OpenStream, Session, type SessionServices } from '../connection/session.ts'
 import type { Shutdown } from '../shutdown.ts'
 import { Admission } from '../upgrade/admission.ts'
 import type { Endpoint, OpenConnection } from '../upgrade/upgrade-endpoint.ts'
@@ -50,8 +48,8 @@ export class RouteEndpoint implements Endpoint {
 
   admit(request: FastifyRequest, reply: FastifyReply): OpenConnection {
     const count = this.#admission.admit(request, reply)
-    return (socket, stream) => {
-      const ws = openConnection(this.#services, socket, stream, this.config, request)
+    return (open) => {
+      const ws = openConnection(this.#services, open, this.config, request)
       count(ws)
       this.#runHandler(ws, request)
     }
@@ -97,19 +95,17 @@ export class RefusingEndpoint implements Endpoint {
   }
 
   admit(request: FastifyRequest): OpenConnection {
-    return (socket, stream) =>
-      void openConnection(this.#services, socket, stream, this.config, request).close(this.#code, this.#reason)
+    return (open) => void openConnection(this.#services, open, this.config, request).close(this.#code, this.#reason)
   }
 }
 
 function openConnection(
   services: ServerServices,
-  socket: ServerSocket,
-  stream: Duplex,
+  open: OpenStream,
   config: WebSocketConfig,
   request: FastifyRequest
 ): WebSocketConnection {
-  const session = new Session(socket, stream, config, services, request.log)
+  const session = new Session(open, config, services, request.log)
   const ws = new WebSocketConnection(session, request, services.shutdown)
   shareSignal(request, ws)
   services.shutdown.add(ws)

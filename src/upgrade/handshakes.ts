@@ -1,33 +1,23 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { createHash } from 'node:crypto'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { type ServerOptions, WebSocketServer } from 'ws'
 import type { WebSocketConfig } from '../config/route-config.ts'
-import { ServerSocket } from '../connection/socket.ts'
+import type { Negotiated } from '../connection/compression/compression.ts'
 import { errors } from '../internal/errors.ts'
 import type { Endpoint } from './upgrade-endpoint.ts'
-import { keepValidOffers } from './extension-offers.ts'
+import { acceptDeflate } from './extension-offers.ts'
 import { assertHandshake } from './opening-handshake.ts'
 import { headerLines } from './reply-headers.ts'
+import { chooseProtocol } from './subprotocols.ts'
 import { type Upgrade, upgradeOf } from './upgrade.ts'
 
-/** Turns off the close timer of `ws`: one timer of ours enforces `closeTimeout` for all connections. */
-const NEVER = 2 ** 31 - 1
+/** What a server appends to the client's key (RFC 6455, 1.3). */
+const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
-/** Options of `ws` that are not in its types yet. */
-interface NewerOptions {
-  closeTimeout: number
-  maxFragments: number
-  maxBufferedChunks: number
-}
-
-/**
- * Completes handshakes: everything between the hooks of a route and the 101 response. `@fastify/websocket` has one `ws` server
- * with one set of options for all routes. Here each route configuration has its own `ws` server.
- */
+/** Completes handshakes: everything between the hooks of a route and the 101 response. */
 export class Handshakes {
-  readonly #headers = new WeakMap<IncomingMessage, string[]>()
-  readonly #servers = new Map<WebSocketConfig, WebSocketServer>()
   #isClosed = false
 
   /**
@@ -59,46 +49,54 @@ export class Handshakes {
   complete(endpoint: Endpoint, request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade): void {
     if (this.#isClosed) throw new errors.SHUTTING_DOWN()
     assertHandshake(request.raw, reply)
+    const { lines, negotiated } = answerTo(request.raw.headers, endpoint.config)
     const open = endpoint.admit(request, reply)
-    keepValidOffers(request.raw)
-    this.#headers.set(request.raw, headerLines(reply))
+    lines.push(...headerLines(reply), '\r\n')
     const { raw: response } = reply.hijack()
-    this.#serverFor(endpoint.config).handleUpgrade(request.raw, upgrade.stream, upgrade.head, (socket) => {
-      // Only the request may stay in memory for as long as the connection is open.
-      this.#headers.delete(request.raw)
-      upgrade.removeErrorListener()
-      response.detachSocket(upgrade.stream as Socket)
-      emitClose(response, request)
-      open(socket as ServerSocket, upgrade.stream)
-    })
+    const { stream, head } = upgrade
+    // The client has ended its side already.
+    if (!isOpen(stream)) return void stream.destroy()
+    stream.write(lines.join('\r\n'))
+    prepare(stream)
+    upgrade.removeErrorListener()
+    response.detachSocket(stream as Socket)
+    emitClose(response, request)
+    open({ stream, head, negotiated })
   }
 
   /** Answers upgrades whose hooks are still running with 503. Later upgrades do not get here. */
   close(): void {
     this.#isClosed = true
-    for (const server of this.#servers.values()) server.close()
   }
+}
 
-  #serverFor(config: WebSocketConfig): WebSocketServer {
-    const existing = this.#servers.get(config)
-    if (existing !== undefined) return existing
-    const options: ServerOptions<typeof ServerSocket> & NewerOptions = {
-      noServer: true,
-      clientTracking: false,
-      WebSocket: ServerSocket,
-      autoPong: false,
-      closeTimeout: NEVER,
-      maxPayload: config.maxMessageSize,
-      maxFragments: config.maxFragments,
-      maxBufferedChunks: config.maxBufferedChunks,
-      handleProtocols: (offered) => config.subprotocols.find((name) => offered.has(name)) ?? false,
-      perMessageDeflate: config.compressionLevel > 0 && { serverNoContextTakeover: true, clientNoContextTakeover: true }
-    }
-    const server = new WebSocketServer(options)
-    server.on('headers', (headers, request) => headers.push(...(this.#headers.get(request) ?? [])))
-    this.#servers.set(config, server)
-    return server
-  }
+/** The lines of the 101 response (RFC 6455, 4.2.2), and what was negotiated. */
+function answerTo(headers: IncomingHttpHeaders, config: WebSocketConfig): { lines: string[]; negotiated: Negotiated } {
+  const accept = createHash('sha1')
+    .update(headers['sec-websocket-key'] + GUID)
+    .digest('base64')
+  const lines = [
+    'HTTP/1.1 101 Switching Protocols',
+    'Upgrade: websocket',
+    'Connection: Upgrade',
+    `Sec-WebSocket-Accept: ${accept}`
+  ]
+  const protocol = chooseProtocol(headers['sec-websocket-protocol'], config.subprotocols)
+  if (protocol !== '') lines.push(`Sec-WebSocket-Protocol: ${protocol}`)
+  const deflate = config.compressionLevel > 0 ? acceptDeflate(headers['sec-websocket-extensions']) : undefined
+  if (deflate !== undefined) lines.push(`Sec-WebSocket-Extensions: ${deflate.response}`)
+  return { lines, negotiated: { protocol, windowBits: deflate?.windowBits } }
+}
+
+function isOpen(stream: Duplex): boolean {
+  return stream.readable && stream.writable
+}
+
+/** The connection has its own timeouts, and its writes are already batched. Streams in memory have neither method. */
+function prepare(stream: Duplex): void {
+  if (!(stream instanceof Socket)) return
+  stream.setTimeout(0)
+  stream.setNoDelay()
 }
 
 /** Tells plugins that measure or trace requests that this one is over. Their errors must not affect the open connection. */

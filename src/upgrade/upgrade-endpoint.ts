@@ -1,10 +1,9 @@
-import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketConfig } from '../config/route-config.ts'
-import type { ServerSocket } from '../connection/socket.ts'
+import type { OpenStream } from '../connection/session.ts'
 
 /** Opens a connection after its handshake. It must not throw. */
-export type OpenConnection = (socket: ServerSocket, stream: Duplex) => void
+export type OpenConnection = (open: OpenStream) => void
 
 /** The server's end of a connection: a route's handler, or a refusal that closes the connection at once. */
 export interface Endpoint {

@@ -1,17 +1,17 @@
+import type { WebSocketConfig } from '../../config/route-config.ts'
 import { type DeflateParams, deflateParams } from './deflate.ts'
-import { type CompressedSession, Inflater } from './inflater.ts'
-import { negotiatedDeflate, replaceDeflate } from '../ws-private.ts'
 
-/**
- * Sets up the compression that client and server have negotiated, if any. From now on compressed messages of the client are
- * inflated. Returns how to compress messages to the client; undefined if they are not compressed.
- */
-export function setUpCompression(session: CompressedSession): DeflateParams | undefined {
-  const negotiated = negotiatedDeflate(session.socket)
-  if (negotiated === undefined) return undefined
-  const { compressionLevel: level, compressionThreshold: threshold } = session.config
-  replaceDeflate(session.socket, new Inflater(session))
-  const windowBits = negotiated.server_max_window_bits ?? 15
+/** What client and server have agreed on in the opening handshake. */
+export interface Negotiated {
+  /** The subprotocol; `''` if there is none. */
+  readonly protocol: string
+  /** The window for permessage-deflate (RFC 7692, 7.1.2.1), as an exponent of two; undefined if it is not used. */
+  readonly windowBits: number | undefined
+}
+
+/** How to compress messages to the client; undefined if they are not compressed. */
+export function deflateFor({ windowBits }: Negotiated, config: WebSocketConfig): DeflateParams | undefined {
   // zlib supports no window of 256 bytes, and a server may send any message uncompressed (RFC 7692, 6).
-  return windowBits === 8 ? undefined : deflateParams(level, windowBits, threshold)
+  if (windowBits === undefined || windowBits === 8) return undefined
+  return deflateParams(config.compressionLevel, windowBits, config.compressionThreshold)
 }

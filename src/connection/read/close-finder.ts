@@ -4,8 +4,8 @@ const MASKED = 0x80
 const MIN_HEADER = 6
 
 /**
- * Looks for the client's close frame after a message that was refused, because `ws` parses nothing after an error. It skips
- * payloads without keeping them, and gives up at data that cannot be a frame.
+ * Looks for the client's close frame after a message that was refused. It skips payloads without keeping them, and gives up at
+ * data that cannot be a frame.
  */
 export class CloseFinder {
   /** True once the close frame has come. */

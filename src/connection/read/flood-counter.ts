@@ -9,6 +9,10 @@ export class FloodCounter {
   #second = 0
   #control = 0
   #late = 0
+  /** True once so many frames came while the connection was closing that nothing more is read. */
+  get isFlooded(): boolean {
+    return this.#late >= MAX_LATE_FRAMES
+  }
 
   /** Counts a ping or pong. True if more than `limit` have come within a second. */
   exceedsControlLimit(limit: number): boolean {

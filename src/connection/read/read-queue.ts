@@ -21,8 +21,9 @@ export interface Reader {
 
 /** Where the messages come from: a session. An interface, because the session imports the read queue. */
 export interface MessageSource {
-  /** Too much is unread: read nothing more from the socket. */
+  /** Too much is unread: read nothing more from the stream. */
   pause(): void
+  /** The queue is no longer full. */
   resume(): void
   /** After `stop`: all messages were read, and a reader has asked for the next one. */
   onAllAnswered(): void
@@ -150,9 +151,10 @@ export class ReadQueue {
   /** By now the handler had its chance to read, because its promise continuations run before the end of the tick. */
   endOfTick(): void {
     this.#isCheckScheduled = false
-    if (!this.isFull || this.isPaused) return
-    this.isPaused = true
-    this.#source.pause()
+    if (this.isPaused) return
+    this.isPaused = this.isFull
+    if (this.isPaused) this.#source.pause()
+    else this.#source.resume()
   }
 
   /** In a socket's event, a direct call of `atEndOfTick` would run before the handler's promise continuations. */
@@ -172,11 +174,10 @@ export class ReadQueue {
     while (this.#head < this.#messages.length) {
       const decision = this.limiter?.decide(this.#messages[this.#head] as WebSocketMessage) ?? 'pass'
       if (decision === 'wait') return undefined
+      // Before the shift, which can resume the source: the client's close frame may come next.
+      this.#isAnswering = decision === 'pass'
       const message = this.#shift()
-      if (decision === 'pass') {
-        this.#isAnswering = true
-        return message
-      }
+      if (decision === 'pass') return message
     }
     if (this.#isStopped) this.#source.onAllAnswered()
     return undefined
