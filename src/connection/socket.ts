@@ -22,6 +22,8 @@ export interface SocketSession {
   readonly isCompressed: boolean
   /** One of the states of `ws`. */
   readonly readyState: 1 | 2 | 3
+  /** True while nothing is read from the stream. */
+  readonly isPaused: boolean
   /** How many bytes were written and not yet taken by the kernel. */
   readonly unsentBytes: number
   /** Reads for the `message` listeners. */
@@ -199,7 +201,7 @@ export class ServerSocket extends UnconnectedWebSocket {
         readyState: (socket) => socket.#session.readyState,
         protocol: (socket) => socket.#session.protocol,
         extensions: (socket) => (socket.#session.isCompressed ? 'permessage-deflate' : ''),
-        isPaused: (socket) => socket.#session.messageEmitter.isPaused,
+        isPaused: (socket) => socket.#session.isPaused,
         bufferedAmount: (socket) =>
           socket.#session.unsentBytes + (socket.#sender === undefined ? 0 : bufferedBytes(socket.#sender))
       })

@@ -233,7 +233,7 @@ export class FrameReader {
     const code = payload.length === 0 ? CloseCode.NoStatusReceived : payload.readUInt16BE(0)
     const reason = payload.subarray(2)
     if (payload.length > 0 && !isSendableCloseCode(code))
-      return this.#fail(protocolError('WS_ERR_INVALID_CLOSE_CODE', `invalid status code ${code}`), end)
+      return this.#fail(protocolError('WS_ERR_INVALID_CLOSE_CODE', `invalid status code ${String(code)}`), end)
     if (!isUtf8(reason)) return this.#fail(invalidUtf8(), end)
     this.#end()
     this.#receiver.onCloseFrame(code, reason.toString())
