@@ -10,6 +10,7 @@ import type { Endpoint } from './upgrade-endpoint.ts'
 import { acceptDeflate } from './extension-offers.ts'
 import { assertHandshake } from './opening-handshake.ts'
 import { headerLines } from './reply-headers.ts'
+import { shareHeaders } from './shared-headers.ts'
 import { chooseProtocol } from './subprotocols.ts'
 import { type Upgrade, upgradeOf } from './upgrade.ts'
 
@@ -61,6 +62,7 @@ export class Handshakes {
     upgrade.removeErrorListener()
     response.detachSocket(stream as Socket)
     emitClose(response, request)
+    shareHeaders(request.raw)
     open({ stream, head, negotiated })
   }
 

@@ -5,6 +5,7 @@ import type { FastifyReply } from 'fastify'
 import { StandInSocket } from './stand-in-socket.ts'
 import { asNodeRequest } from './injected-request.ts'
 
+const NO_BYTES = Buffer.alloc(0)
 const upgrades = new WeakMap<IncomingMessage, Upgrade>()
 
 /** The unanswered upgrade of a request; undefined if the request is a plain one, even if it has an `Upgrade` header. */
@@ -33,7 +34,8 @@ export class Upgrade {
   constructor(request: IncomingMessage, stream: Duplex, head: Buffer) {
     this.request = asNodeRequest(request, stream)
     this.stream = stream
-    this.head = head
+    // An empty one would keep the chunk with the request in memory.
+    this.head = head.length === 0 ? NO_BYTES : head
     // Node removes its own error listener before the event. Without one, a client that resets would crash the process.
     stream.on('error', destroy)
     this.#written = bytesWritten(this)

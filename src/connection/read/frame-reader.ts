@@ -55,12 +55,6 @@ export class FrameReader {
   /** Bytes that were not read: an incomplete header or control frame, or what follows when the reader has to wait. */
   #rest: Buffer | undefined
   #message: PartialMessage | undefined
-  /** How many bytes of the current frame's payload are missing, the mask for them, and in how many chunks the others came. */
-  #missing = 0
-  #mask = 0
-  #chunks = 0
-  /** True if the current frame is the last one of its message. */
-  #isFinal = false
   /** Exists after a bad frame, if it is known where the next one begins. */
   #closeFinder: CloseFinder | undefined
   #onFinished: (() => void) | undefined
@@ -109,7 +103,9 @@ export class FrameReader {
     this.#isParsing = true
     let at = 0
     while (at < chunk.length && this.#canRead) {
-      const next = this.#missing > 0 ? this.#readMore(chunk, at) : this.#readFrame(chunk, at)
+      const message = this.#message
+      const next =
+        message !== undefined && message.missing > 0 ? this.#readMore(message, chunk, at) : this.#readFrame(chunk, at)
       if (next === at) break
       at = next
     }
@@ -165,30 +161,23 @@ export class FrameReader {
 
   #readPart(first: number, chunk: Buffer, start: number, length: number): number {
     const message = (this.#message ??= new PartialMessage(opcodeOf(first) as DataType, (first & RSV1) !== 0))
-    message.bytes += length
-    message.frames++
-    this.#missing = length
-    this.#isFinal = (first & FIN) !== 0
-    this.#chunks = 0
+    message.begin(length, (first & FIN) !== 0)
     if (message.frames > this.#limits.maxFragments) return this.#fail(tooManyParts('maxFragments'), start)
-    return this.#readPayload(chunk, start)
+    return this.#readPayload(message, chunk, start)
   }
 
-  #readMore(chunk: Buffer, at: number): number {
-    if (this.#chunks >= this.#limits.maxBufferedChunks) return this.#fail(tooManyParts('maxBufferedChunks'), at)
-    restoreMask(this.#mask)
-    return this.#readPayload(chunk, at)
+  #readMore(message: PartialMessage, chunk: Buffer, at: number): number {
+    if (message.chunks >= this.#limits.maxBufferedChunks) return this.#fail(tooManyParts('maxBufferedChunks'), at)
+    restoreMask(message.mask)
+    return this.#readPayload(message, chunk, at)
   }
 
-  #readPayload(chunk: Buffer, start: number): number {
-    const message = this.#message as PartialMessage
-    const part = unmaskedBytes(chunk, start, Math.min(this.#missing, chunk.length - start))
+  #readPayload(message: PartialMessage, chunk: Buffer, start: number): number {
+    const part = unmaskedBytes(chunk, start, Math.min(message.missing, chunk.length - start))
     const end = start + part.length
-    this.#missing -= part.length
-    this.#chunks++
-    if (!message.add(part)) return this.#fail(invalidUtf8(), end, this.#missing)
-    if (this.#missing > 0) this.#mask = maskAfter(part.length)
-    else if (this.#isFinal) this.#complete(message)
+    if (!message.add(part)) return this.#fail(invalidUtf8(), end, message.missing)
+    if (message.missing > 0) message.mask = maskAfter(part.length)
+    else if (message.isFinal) this.#complete(message)
     return end
   }
 

@@ -5,17 +5,13 @@ import type { ReadQueue, Reader } from './read-queue.ts'
 import { rejected } from '../../internal/promises.ts'
 
 type Result = IteratorResult<WebSocketMessage, undefined>
-
-type Resolve = (result: Result) => void
-type Reject = (error: Error) => void
+type Resolve = (result: Result | Promise<never>) => void
 
 let lastResolve: Resolve
-let lastReject: Reject
 
 /** The executor of all promises here. It needs no closure for each. */
-function keepBoth(resolve: Resolve, reject: Reject): void {
+function keepResolve(resolve: Resolve): void {
   lastResolve = resolve
-  lastReject = reject
 }
 
 const ignore = (): void => {}
@@ -29,7 +25,6 @@ const END: Result = { value: undefined, done: true }
 export class MessageIterator implements AsyncIterableIterator<WebSocketMessage>, Reader {
   readonly #readQueue: ReadQueue
   #resolve: Resolve = ignore
-  #reject: Reject = ignore
 
   constructor(readQueue: ReadQueue) {
     this.#readQueue = readQueue
@@ -39,9 +34,8 @@ export class MessageIterator implements AsyncIterableIterator<WebSocketMessage>,
     const value = this.#readQueue.take()
     if (value !== undefined) return Promise.resolve({ value, done: false })
     if (this.#readQueue.hasReader) return rejected(new errors.CONCURRENT_READ())
-    const promise = new Promise(keepBoth)
+    const promise = new Promise<Result>(keepResolve)
     this.#resolve = lastResolve
-    this.#reject = lastReject
     this.#readQueue.read(this)
     return promise
   }
@@ -59,7 +53,6 @@ export class MessageIterator implements AsyncIterableIterator<WebSocketMessage>,
   }
 
   end(error: Error): void {
-    if (isCloseError(error)) this.#resolve(END)
-    else this.#reject(error)
+    this.#resolve(isCloseError(error) ? END : Promise.reject(error))
   }
 }

@@ -10,6 +10,12 @@ export class PartialMessage {
   bytes = 0
   /** How many frames it has so far. */
   frames = 0
+  // The current frame: how many bytes of its payload are missing, the mask for them, and in how many chunks the others came.
+  missing = 0
+  mask = 0
+  chunks = 0
+  /** True if the current frame is the last one. */
+  isFinal = false
   /** Compressed text can only be checked once it is inflated. */
   readonly #utf8: Utf8Checker | undefined
 
@@ -19,8 +25,19 @@ export class PartialMessage {
     this.#utf8 = type === TextMessage && !isCompressed ? new Utf8Checker() : undefined
   }
 
+  /** The next frame begins, with a payload of this length. */
+  begin(length: number, isFinal: boolean): void {
+    this.bytes += length
+    this.frames++
+    this.missing = length
+    this.chunks = 0
+    this.isFinal = isFinal
+  }
+
   /** Adds a part of the payload. False if it is text that cannot become UTF-8. */
   add(part: Buffer): boolean {
+    this.missing -= part.length
+    this.chunks++
     if (part.length > 0) this.parts.push(part)
     return this.#utf8 === undefined || this.#utf8.take(part)
   }

@@ -46,7 +46,6 @@ export class ReadQueue {
   #end: (() => Error) | undefined
   #isStopped = false
   #isCheckScheduled = false
-  #onDrained: (() => void) | undefined
   /** Decides whether the next message may be read; undefined if there is no rate limit. */
   limiter: RateLimiter | undefined
   /** How many bytes are unread. */
@@ -115,11 +114,6 @@ export class ReadQueue {
   /** True while more than `readBufferSize` is unread. False after `stop`. */
   get isFull(): boolean {
     return this.unreadBytes > this.#readBufferSize && !this.#isStopped
-  }
-
-  /** Calls back once, when everything was read or after `stop`. */
-  onDrained(callback: () => void): void {
-    this.#onDrained = callback
   }
 
   /** Drops further messages. Unread ones can still be read. */
@@ -213,12 +207,8 @@ export class ReadQueue {
   }
 
   #drained(): void {
-    if (this.isPaused) {
-      this.isPaused = false
-      this.#source.resume()
-    }
-    const onDrained = this.#onDrained
-    this.#onDrained = undefined
-    onDrained?.()
+    if (!this.isPaused) return
+    this.isPaused = false
+    this.#source.resume()
   }
 }
