@@ -57,20 +57,26 @@ function machine() {
   return `${cpus().length} × ${cpus()[0].model.trim()}, ${Math.round(Number(memory) / 1024 / 1024)} GiB, Linux ${execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim()}, Node ${process.version}`
 }
 
-export async function writeReport({ results, skipped, notes: others, rounds, isQuick, isWhole }) {
-  const { dependencies } = JSON.parse(readFileSync(join(here, 'package.json'), 'utf8'))
-  const versions = Object.entries(dependencies)
+/** The versions of the libraries. An optional one counts only if it took part. */
+function versionsFor(results) {
+  const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(here, 'package.json'), 'utf8'))
+  const hasUws = results.some(({ medians }) => medians.uws !== undefined)
+  return { ...dependencies, ...(hasUws && optionalDependencies) }
+}
+
+export async function writeReport({ results, notes, rounds, isQuick, isWhole }) {
+  const versions = versionsFor(results)
+  const versionList = Object.entries(versions)
     .map(([name, version]) => `${name} ${version}`)
     .join(', ')
   const table = tableOf(results)
-  const notes = [...skipped].map(([contender, reason]) => `${nameOf(contender)} is left out: ${reason}`).concat(others)
   process.stdout.write(
-    `\n${table}\n\n${machine()}; ${versions}; ${rounds} round${rounds === 1 ? '' : 's'}${isQuick ? ', quick' : ''}\n${notes.join('\n')}\n`
+    `\n${table}\n\n${machine()}; ${versionList}; ${rounds} round${rounds === 1 ? '' : 's'}${isQuick ? ', quick' : ''}\n${notes.join('\n')}\n`
   )
   const report = {
     date: new Date().toISOString().slice(0, 10),
     machine: machine(),
-    versions: dependencies,
+    versions,
     rounds,
     notes,
     results

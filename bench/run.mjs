@@ -1,6 +1,7 @@
 // npm run bench -- [--quick] [--only id,id] [--rounds n] [--contenders name,name]
 // An id also selects all rows that begin with it: `--only cluster` selects every row with more than one node.
 // The servers run on one core, the generator on the other. The contenders take turns, and the medians count.
+import { nameOf } from './names.mjs'
 import { hasRedis } from './processes.mjs'
 import { writeReport } from './report.mjs'
 import { runOne, takesPart } from './run-one.mjs'
@@ -18,8 +19,22 @@ const times = isQuick ? { warmup: 200, duration: 400 } : { warmup: 1000, duratio
 
 const isWanted = ({ id }) => only.length === 0 || only.some((name) => id === name || id.startsWith(`${name}-`))
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
-const skipped = new Map()
-const notes = []
+/** The contenders that cannot run on this machine at all. */
+const skipped = new Set()
+/** What is missing in the results. A set, because each round may find the same. */
+const notes = new Set()
+
+function note(text) {
+  if (notes.has(text)) return
+  notes.add(text)
+  process.stderr.write(`${text}\n`)
+}
+
+function leaveOut(contender, { id }, reason) {
+  if (!reason.includes('cannot be loaded')) return note(`${nameOf(contender)} is left out of ${id}: ${reason}`)
+  skipped.add(contender)
+  note(`${nameOf(contender)} is left out: ${reason}`)
+}
 
 /** The measurements of all contenders, which take turns in each round. */
 async function measure(scenario) {
@@ -32,8 +47,7 @@ async function measure(scenario) {
         measured.set(contender, [...(measured.get(contender) ?? []), result])
       } catch (error) {
         const reason = error.message.split('\n').find((line) => /Error|not found|version/.test(line)) ?? error.message
-        process.stderr.write(`${contender} left out of ${scenario.id}: ${reason}\n`)
-        if (contender === 'uws') skipped.set(contender, reason)
+        leaveOut(contender, scenario, reason)
       }
     }
   }
@@ -61,8 +75,7 @@ const results = []
 for (const wanted of scenarios.filter(isWanted)) {
   const scenario = { ...times, ...wanted, ...(isQuick && wanted.quick) }
   if (scenario.nodes > 1 && !hasRedis) {
-    if (notes.length === 0)
-      notes.push('the rows of more than one node are left out: there is no redis-server (apt-get install redis-server)')
+    note('the rows of more than one node are left out: there is no redis-server (apt-get install redis-server)')
     continue
   }
   const rows = rowsOf(scenario, await measure(scenario))
@@ -75,4 +88,4 @@ for (const wanted of scenarios.filter(isWanted)) {
     )
   }
 }
-await writeReport({ results, skipped, notes, rounds, isQuick, isWhole: only.length === 0 && !isQuick })
+await writeReport({ results, notes: [...notes], rounds, isQuick, isWhole: only.length === 0 && !isQuick })

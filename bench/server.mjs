@@ -5,7 +5,10 @@ import { stamped } from './wire.mjs'
 
 const [, , contender, options] = process.argv
 const { start } = await import(`./contenders/${contender}.mjs`)
-const server = await start(JSON.parse(options))
+const server = await start(JSON.parse(options)).catch((error) => {
+  process.stderr.write(`${error}\n`)
+  process.exit(1)
+})
 process.on('disconnect', () => process.exit())
 
 async function memory() {
