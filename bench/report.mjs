@@ -20,24 +20,21 @@ function figure(value) {
 
 const unitOf = (result) => result.unit ?? unit[result.kind]
 
-/** The ratio of a goal: to a peer in the same row, or to our own figure in another row. */
-function ratioOf({ peer, row, min, max, isDifference }, result, results) {
-  const { medians } = result
-  const ours = medians.blaze
-  const theirs = row === undefined ? medians[peer] : results.find(({ id }) => id === row)?.medians.blaze
-  if (ours === undefined || theirs === undefined) return ''
-  if (isDifference) return `${figure(ours - theirs)} ${unitOf(result)} over ${nameOf(peer)}`
-  const ratio = ours / theirs
-  const isMet = max === undefined ? ratio >= min : ratio <= max
+/** A goal and what came of it: the ratio to a peer in the same row, or to our own figure in another row. */
+function outcomeOf({ peer, row, max, isDifference }, result, results) {
+  const ours = result.medians.blaze
+  const theirs = row === undefined ? result.medians[peer] : results.find(({ id }) => id === row)?.medians.blaze
   const name = row === undefined ? nameOf(peer) : `"${row}"`
-  return `${ratio.toFixed(3)} × ${name} (goal ${max === undefined ? `≥ ${min}` : `≤ ${max}`}${isMet ? '' : ', **not met**'})`
+  const goal = (verdict) => (max === undefined ? '' : ` (goal ≤ ${max}${verdict})`)
+  if (ours === undefined || theirs === undefined) return `${name} not measured${goal('')}`
+  if (isDifference) return `${figure(ours - theirs)} ${unitOf(result)} over ${name}`
+  return `${(ours / theirs).toFixed(3)} × ${name}${goal(ours / theirs > max ? ', **not met**' : '')}`
 }
 
 function goalsOf(result, results) {
   return [result.goal ?? []]
     .flat()
-    .map((goal) => ratioOf(goal, result, results))
-    .filter(Boolean)
+    .map((goal) => outcomeOf(goal, result, results))
     .join(', ')
 }
 
