@@ -1,6 +1,8 @@
 // The load generator for a single server.
+import { once } from 'node:events'
 import {
   anyFrames,
+  compressedFrame,
   counter,
   maskedFrame,
   openAll as openAllTo,
@@ -14,27 +16,44 @@ import {
 const [, , argument] = process.argv
 const { port, control, scenario, wire } = JSON.parse(argument)
 process.on('disconnect', () => process.exit())
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`${error}\n`)
+  process.exit(1)
+})
 
 const wrap = (payload) => wrapped(wire, payload)
-const openAll = (count, onData) => openAllTo(port, { ...wire, deflate: scenario.deflate }, count, onData)
+const { deflate, path = wire.path, concurrency } = scenario
+const opened = []
+async function openAll(count, onData = () => {}) {
+  const sockets = await openAllTo(port, { ...wire, deflate, path }, count, onData, concurrency)
+  for (const socket of sockets) opened.push(socket)
+  return sockets
+}
 const commands = openControl(control)
+
+/** Resolves when the server has so many connections. */
+async function sizeIs(count) {
+  while ((await commands.ask({ command: 'size' })).size !== count) await wait(10)
+}
+
+const cpuOf = async () => (await commands.ask({ command: 'cpu' })).cpu
+const perSecond = (count, from) => Math.round(count / ((performance.now() - from) / 1000))
 
 /** The CPU time of the server in microseconds per message, in the time after a warm-up. */
 async function measure(messages) {
   await wait(scenario.warmup)
-  const [{ cpu: cpuBefore }, before, from] = [await commands.ask({ command: 'cpu' }), messages(), performance.now()]
+  const [cpuBefore, before, from] = [await cpuOf(), messages(), performance.now()]
   await wait(scenario.duration)
-  const [{ cpu }, after, to] = [await commands.ask({ command: 'cpu' }), messages(), performance.now()]
+  const [cpu, after] = [await cpuOf(), messages()]
   const count = after - before
-  return { value: (cpu - cpuBefore) / count, messages: count, perSecond: Math.round(count / ((to - from) / 1000)) }
+  return { value: (cpu - cpuBefore) / count, messages: count, perSecond: perSecond(count, from) }
 }
 
 const kinds = {
   async echo() {
-    const payload = 'x'.repeat(scenario.size)
-    const isRaw = wire.isRaw
-    const request = maskedFrame(wrap(payload))
-    const { state, onData } = counter(isRaw ? request : serverFrame(wrap(payload)))
+    const payload = wrap(scenario.payload ?? 'x'.repeat(scenario.size))
+    const request = deflate ? compressedFrame(payload) : maskedFrame(payload)
+    const { state, onData } = deflate ? anyFrames() : counter(wire.isRaw ? request : serverFrame(payload))
     const requests = new Map()
     const sockets = await openAll(scenario.connections, (socket, chunk) => {
       const frames = onData(socket, chunk)
@@ -49,40 +68,96 @@ const kinds = {
 
   async broadcast() {
     const payload = scenario.payload ?? 'x'.repeat(scenario.size)
-    const { connections, burst, publishers = 1 } = scenario
+    const { connections, burst, publishers = 1, command = 'broadcast', rooms, isApart } = scenario
     const perTrigger = connections * burst * publishers
+    // As many deliveries into rooms as to all connections.
+    const count = rooms ? (burst * connections) / rooms.size : burst
     let deliveries = 0
     let next = perTrigger
     const trigger = () => {
       next = deliveries + perTrigger
-      commands.tell({ command: scenario.command ?? 'broadcast', payload, count: burst, publishers })
+      commands.tell({ command, payload, count, publishers, isApart })
     }
-    const { state, onData } = scenario.deflate ? anyFrames() : counter(serverFrame(wrap(payload)))
+    const { state, onData } = deflate ? anyFrames() : counter(serverFrame(wrap(payload)))
     await openAll(connections, (socket, chunk) => {
       onData(socket, chunk)
       deliveries = state.frames
       if (deliveries >= next) trigger()
     })
-    while ((await commands.ask({ command: 'size' })).size < connections) await wait(10)
+    await sizeIs(connections)
     trigger()
     return measure(() => state.frames)
   },
 
+  /** Measures whole broadcasts: with many connections, one takes so long that the time may end in the middle of it. */
+  async fanout() {
+    const payload = 'x'.repeat(scenario.size)
+    const { connections } = scenario
+    const { state, onData } = counter(serverFrame(wrap(payload)))
+    let next = 0
+    let done
+    const broadcast = () =>
+      new Promise((resolve) => {
+        next += connections
+        done = resolve
+        commands.tell({ command: 'broadcast', payload, count: 1 })
+      })
+    await openAll(connections, (socket, chunk) => {
+      onData(socket, chunk)
+      if (state.frames === next) done()
+    })
+    await sizeIs(connections)
+    const broadcastFor = async (time) => {
+      const end = performance.now() + time
+      while (performance.now() < end) await broadcast()
+    }
+    await broadcastFor(scenario.warmup)
+    const [before, framesBefore, from] = [await cpuOf(), state.frames, performance.now()]
+    await broadcastFor(scenario.duration)
+    const messages = state.frames - framesBefore
+    return { value: ((await cpuOf()) - before) / messages, messages, perSecond: perSecond(messages, from) }
+  },
+
   async idle() {
     // Connections before the measurement, so that the server's code is compiled.
-    await openAll(1000, () => {})
+    await openAll(1000)
     const { rss: before } = await commands.ask({ command: 'memory' })
-    await openAll(scenario.connections, () => {})
+    await openAll(scenario.connections)
     await wait(300)
     const { rss } = await commands.ask({ command: 'memory' })
     return { value: (rss - before) / 1024 / scenario.connections, messages: scenario.connections }
   },
 
   async handshakes() {
-    await openAll(500, () => {})
-    const from = performance.now()
-    await openAll(scenario.connections, () => {})
-    return { value: scenario.connections / ((performance.now() - from) / 1000), messages: scenario.connections }
+    const { connections, isStorm } = scenario
+    // Connections before the measurement, so that the server's code is compiled.
+    const first = await openAll(isStorm ? connections : 500)
+    await sizeIs(first.length)
+    if (isStorm) {
+      for (const socket of first) socket.destroy()
+      await sizeIs(0)
+    }
+    const [before, from] = [await cpuOf(), performance.now()]
+    await openAll(connections)
+    const rate = perSecond(connections, from)
+    await sizeIs(isStorm ? connections : first.length + connections)
+    return { value: ((await cpuOf()) - before) / connections, messages: connections, perSecond: rate }
+  },
+
+  async heartbeats() {
+    const { connections, pingInterval } = scenario
+    const pong = maskedFrame('', 10)
+    const { state, onData } = counter(serverFrame('', 9))
+    await openAll(connections, (socket, chunk) => {
+      for (let pings = onData(socket, chunk); pings > 0; pings--) socket.write(pong)
+    })
+    // Some servers ping all clients at once. The measurement begins and ends in the middle between two such times.
+    while (state.frames < connections) await wait(10)
+    await wait(pingInterval / 2)
+    const [before, framesBefore, from] = [await cpuOf(), state.frames, performance.now()]
+    await wait(pingInterval)
+    const time = performance.now() - from
+    return { value: ((await cpuOf()) - before) / time, messages: state.frames - framesBefore }
   },
 
   async paused() {
@@ -114,4 +189,7 @@ const kinds = {
 }
 
 process.send(await kinds[scenario.kind]())
+// A reset, because a connection that is closed as usual keeps its port for another minute.
+const closed = opened.map((socket) => socket.destroyed || once(socket.resetAndDestroy(), 'close'))
+await Promise.all(closed)
 process.exit()

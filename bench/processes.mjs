@@ -18,6 +18,8 @@ function has(program, version) {
 }
 
 const hasTaskset = has('taskset', '-V')
+/** How many files and sockets a process may have open. Node.js raises the soft limit to the hard one by itself. */
+export const maxOpenFiles = Number(execFileSync('sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' })) || Infinity
 export const hasRedis = has('redis-server', '--version')
 
 /** Starts a module, on one core if `taskset` is installed. */

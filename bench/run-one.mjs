@@ -1,4 +1,5 @@
 // One measurement of one contender: its servers on one core, the generator (and Redis) on the other.
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -30,11 +31,18 @@ function startServer(contender, scenario, options) {
 
 async function runLoad(file, argument) {
   const load = start(file, [JSON.stringify(argument)], LOAD_CORE)
+  const ended = once(load, 'exit')
   try {
-    return await message(load)
+    const result = await message(load)
+    await ended
+    return result
   } finally {
     load.kill('SIGKILL')
   }
+}
+
+function optionsOf({ rooms, connections, pingInterval, hasPreHandler }, deflate) {
+  return { deflate, rooms: rooms && { ...rooms, connections }, pingInterval, hasPreHandler }
 }
 
 async function runSingle(contender, scenario, wire) {
@@ -42,7 +50,7 @@ async function runSingle(contender, scenario, wire) {
   const deflate = Array.isArray(scenario.deflate)
     ? scenario.deflate.includes(contender) && 'usual'
     : (scenario.deflate ?? false)
-  const server = startServer(contender, scenario, { deflate, rooms: scenario.rooms })
+  const server = startServer(contender, scenario, optionsOf(scenario, deflate))
   try {
     const { port, control } = await message(server)
     return await runLoad('load.mjs', {

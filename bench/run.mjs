@@ -1,12 +1,14 @@
 // npm run bench -- [--quick] [--only id,id] [--rounds n] [--contenders name,name]
 // An id also selects all rows that begin with it: `--only cluster` selects every row with more than one node.
 // The servers run on one core, the generator on the other. The contenders take turns, and the medians count.
+import { fileURLToPath } from 'node:url'
 import { nameOf } from './names.mjs'
-import { hasRedis } from './processes.mjs'
+import { hasRedis, maxOpenFiles } from './processes.mjs'
 import { writeReport } from './report.mjs'
 import { runOne, takesPart } from './run-one.mjs'
 import { scenarios } from './scenarios.mjs'
 
+const root = fileURLToPath(new URL('../', import.meta.url))
 const option = (name, fallback) => {
   const at = process.argv.indexOf(`--${name}`)
   return at === -1 ? fallback : process.argv[at + 1]
@@ -30,6 +32,12 @@ function note(text) {
   process.stderr.write(`${text}\n`)
 }
 
+/** The line of a message that tells most, without the path of this repository. */
+function reasonOf({ message }) {
+  const line = message.split('\n').find((text) => /Error|not found|version/.test(text)) ?? message
+  return line.replaceAll(root, '')
+}
+
 function leaveOut(contender, { id }, reason) {
   if (!reason.includes('cannot be loaded')) return note(`${nameOf(contender)} is left out of ${id}: ${reason}`)
   skipped.add(contender)
@@ -46,8 +54,7 @@ async function measure(scenario) {
         const result = await runOne(contender, scenario)
         measured.set(contender, [...(measured.get(contender) ?? []), result])
       } catch (error) {
-        const reason = error.message.split('\n').find((line) => /Error|not found|version/.test(line)) ?? error.message
-        leaveOut(contender, scenario, reason)
+        leaveOut(contender, scenario, reasonOf(error))
       }
     }
   }
@@ -71,13 +78,22 @@ function rowsOf({ more = [], ...scenario }, measured) {
   return [{ ...scenario, ...figuresOf('value', measured) }, ...rest]
 }
 
+/** True if this machine can run a scenario. If not, notes why. */
+function canRun({ id, nodes, connections }) {
+  const needsRedis = nodes > 1 && !hasRedis
+  // Some rows open up to 1000 connections before, and each process has some files of its own.
+  const needsFiles = connections + 1_100 > maxOpenFiles
+  if (needsRedis)
+    note('the rows of more than one node are left out: there is no redis-server (apt-get install redis-server)')
+  if (needsFiles)
+    note(`${id} is left out: a process may have only ${maxOpenFiles} files open (the hard limit, ulimit -Hn)`)
+  return !needsRedis && !needsFiles
+}
+
 const results = []
 for (const wanted of scenarios.filter(isWanted)) {
   const scenario = { ...times, ...wanted, ...(isQuick && wanted.quick) }
-  if (scenario.nodes > 1 && !hasRedis) {
-    note('the rows of more than one node are left out: there is no redis-server (apt-get install redis-server)')
-    continue
-  }
+  if (!canRun(scenario)) continue
   const rows = rowsOf(scenario, await measure(scenario))
   results.push(...rows)
   for (const { title, medians } of rows) {

@@ -1,6 +1,7 @@
 // One contender in a process of its own: node --expose-gc server.mjs <contender> <options as JSON>
 // The generator sends its commands to a second port, so that they hardly affect the measurement.
 import { createServer } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import { stamped } from './wire.mjs'
 
 const [, , contender, options] = process.argv
@@ -35,13 +36,21 @@ function paced({ rate, duration, size }) {
   })
 }
 
+/** Broadcasts into one room after the other. With `isApart`, each broadcast has a turn of the event loop for itself. */
+async function broadcastToRooms(payload, count, { isApart }) {
+  for (let i = 0; i < count; i++) {
+    if (isApart) await setImmediate()
+    server.broadcastToRoom(payload)
+  }
+}
+
 async function answer({ command, payload, count, publishers = 1, ...pace }) {
   if (command === 'broadcast') {
     // Several publishers in one turn of the event loop, each in a callback of its own.
     for (let i = 1; i < publishers; i++) queueMicrotask(() => server.broadcast(payload, count))
     return void server.broadcast(payload, count)
   }
-  if (command === 'rooms') return void server.broadcastRooms(payload, count)
+  if (command === 'rooms') return void broadcastToRooms(payload, count, pace)
   const { user, system } = process.cpuUsage()
   if (command === 'cpu') return { cpu: user + system }
   if (command === 'size') return { size: await server.size() }

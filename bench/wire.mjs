@@ -2,6 +2,7 @@
 import { connect } from 'node:net'
 import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
+import { constants, deflateRawSync } from 'node:zlib'
 
 /** A connection to a server's control port. */
 export function openControl(control) {
@@ -28,10 +29,18 @@ export function maskedFrame(text, opcode = 1) {
   return Buffer.concat([head, mask, data.map((byte, i) => byte ^ mask[i & 3])])
 }
 
-export function serverFrame(text) {
+/** A compressed message of a client, without context takeover (RFC 7692, 7.2.1). */
+export function compressedFrame(text) {
+  const data = deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH })
+  return maskedFrame(data.subarray(0, -4), 0x40 | 1)
+}
+
+export function serverFrame(text, opcode = 1) {
   const data = Buffer.from(text)
   const head =
-    data.length < 126 ? Buffer.from([0x81, data.length]) : Buffer.from([0x81, 126, data.length >> 8, data.length & 255])
+    data.length < 126
+      ? Buffer.from([0x80 | opcode, data.length])
+      : Buffer.from([0x80 | opcode, 126, data.length >> 8, data.length & 255])
   return Buffer.concat([head, data])
 }
 
@@ -39,9 +48,9 @@ const EXTENSION =
   'Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n'
 
 /** Opens a connection and skips the greetings of its protocol. `onData` gets the data after them. */
-export function open(port, { path = '/', hello = [], greetings = 0, deflate = false }, onData) {
+export function open(port, { path = '/', hello = [], greetings = 0, deflate = false, localAddress }, onData) {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1').setNoDelay()
+    const socket = connect({ port, host: '127.0.0.1', localAddress }).setNoDelay()
     let head = Buffer.alloc(0)
     let left = greetings
     let isOpen = false
@@ -56,7 +65,8 @@ export function open(port, { path = '/', hello = [], greetings = 0, deflate = fa
       if (!isOpen) {
         const end = head.indexOf('\r\n\r\n')
         if (end === -1) return
-        if (!head.subarray(0, 12).includes('101')) return reject(new Error(head.toString()))
+        if (!head.subarray(0, 12).includes('101'))
+          return reject(new Error(head.toString('latin1', 0, head.indexOf('\r'))))
         isOpen = true
         head = head.subarray(end + 4)
         for (const text of hello) socket.write(maskedFrame(text))
@@ -79,12 +89,15 @@ export function open(port, { path = '/', hello = [], greetings = 0, deflate = fa
   })
 }
 
+/** An address has about 28 000 ports for outgoing connections, so each 10 000 connections get an address of their own. */
+const addressOf = (n) => (n < 10_000 ? undefined : `127.0.0.${1 + Math.floor(n / 10_000)}`)
+
 export async function openAll(port, wire, count, onData, concurrency = 64) {
   const sockets = []
-  let left = count
+  let opened = 0
   await Promise.all(
     Array.from({ length: concurrency }, async () => {
-      while (left-- > 0) sockets.push(await open(port, wire, onData))
+      while (opened < count) sockets.push(await open(port, { ...wire, localAddress: addressOf(opened++) }, onData))
     })
   )
   return sockets
@@ -117,6 +130,7 @@ export function counter(frame) {
 export function anyFrames() {
   const state = { frames: 0 }
   const onData = (socket, chunk) => {
+    const before = state.frames
     let data = socket.rest === undefined ? chunk : Buffer.concat([socket.rest, chunk])
     for (;;) {
       if (data.length < 2) break
@@ -128,6 +142,7 @@ export function anyFrames() {
       state.frames++
     }
     socket.rest = data.length > 0 ? data : undefined
+    return state.frames - before
   }
   return { state, onData }
 }

@@ -1,29 +1,42 @@
 import Fastify from 'fastify'
 import blazeWs from '../../dist/esm/index.js'
+import { preHandler } from '../pre-handler.mjs'
 
 export const name = 'fastify-blaze-ws'
 
-export async function start({ deflate, rooms }) {
+/** The rooms of the nth connection: the first `size` places are those of room 0, and the connections take them in turn. */
+function roomsOf(n, { count, size, connections }) {
+  const names = []
+  for (let place = n; place < count * size; place += connections) names.push(`room ${Math.floor(place / size)}`)
+  return names
+}
+
+export async function start({ deflate, rooms, pingInterval, hasPreHandler }) {
   const app = Fastify()
   await app.register(blazeWs, {
-    config: { compressionLevel: deflate ? 6 : 0, compressionThreshold: deflate === 'usual' ? 1024 : 0 }
+    config: {
+      compressionLevel: deflate ? 6 : 0,
+      compressionThreshold: deflate === 'usual' ? 1024 : 0,
+      ...(pingInterval !== undefined && { pingInterval })
+    }
   })
-  let joined = 0
-  app.webSocket('/', async (ws) => {
+  let opened = 0
+  let broadcasts = 0
+  const handler = async (ws) => {
     app.wsHub.register(ws)
-    // 100 rooms, each connection in ten of them.
-    if (rooms) for (let i = 0, n = joined++; i < 10; i++) app.wsHub.join(ws, `room ${(n + i * 10) % 100}`)
+    if (rooms) for (const room of roomsOf(opened++, rooms)) app.wsHub.join(ws, room)
     for await (const { type, data } of ws) await ws.writeMessage(type, data)
-  })
+  }
+  app.webSocket('/', handler, hasPreHandler ? { preHandler } : {})
   await app.listen({ port: 0, host: '127.0.0.1' })
   return {
     port: app.server.address().port,
     broadcast(payload, count) {
       for (let i = 0; i < count; i++) app.wsHub.broadcast(payload)
     },
-    /** Makes as many deliveries as `broadcast`, one room after the other. */
-    broadcastRooms(payload, count) {
-      for (let i = 0; i < count * 10; i++) app.wsHub.to(`room ${i % 100}`).broadcast(payload)
+    /** Broadcasts into one room, the next one each time. */
+    broadcastToRoom(payload) {
+      app.wsHub.to(`room ${broadcasts++ % rooms.count}`).broadcast(payload)
     },
     size: () => app.wsHub.getClientCount()
   }
