@@ -17,7 +17,13 @@ const SECTIONS = [
   {
     title: 'Server CPU per message, relative to @fastify/websocket (shorter is better)',
     base: 'fastify-websocket',
-    takes: ({ kind }) => ['echo', 'broadcast'].includes(kind),
+    takes: ({ kind }) => ['echo', 'broadcast', 'fanout'].includes(kind),
+    shows: (contender) => contender !== 'socket.io'
+  },
+  {
+    title: 'Server CPU per handshake, relative to @fastify/websocket (shorter is better)',
+    base: 'fastify-websocket',
+    takes: ({ kind, isHigherBetter }) => kind === 'handshakes' && !isHigherBetter,
     shows: (contender) => contender !== 'socket.io'
   },
   {
@@ -62,7 +68,7 @@ export function chartOf(results) {
     parts.push(...more)
     y = end
   }
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 ${y}" font-family="system-ui, sans-serif" font-size="12" role="img" aria-label="Server CPU per message relative to @fastify/websocket, and for two nodes to socket.io">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 ${y}" font-family="system-ui, sans-serif" font-size="12" role="img" aria-label="Server CPU per message and per handshake relative to @fastify/websocket, and for two nodes to socket.io">
 <style>text{fill:#24292f}.s{font-size:10px;fill:#57606a}@media(prefers-color-scheme:dark){text{fill:#e6edf3}.s{fill:#9198a1}}</style>
 ${parts.join('\n')}
 </svg>
