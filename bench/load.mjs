@@ -191,5 +191,5 @@ const kinds = {
 process.send(await kinds[scenario.kind]())
 // A reset, because a connection that is closed as usual keeps its port for another minute.
 const closed = opened.map((socket) => socket.destroyed || once(socket.resetAndDestroy(), 'close'))
-await Promise.all(closed)
+await Promise.race([Promise.all(closed), wait(10_000)])
 process.exit()
