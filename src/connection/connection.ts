@@ -5,6 +5,7 @@ import type { LimitedConnection } from '../config/rate-limit.ts'
 import type { WebSocketConfig } from '../config/route-config.ts'
 import { addressOf } from '../internal/ip-address.ts'
 import { assertSendable, assertTimeout, CloseCode, type CloseInfo, fitReason } from '../internal/close-codes.ts'
+import { COPY_LIMIT } from '../internal/header-room.ts'
 import { newConnectionId } from '../internal/connection-id.ts'
 import { brand } from '../internal/package-copies.ts'
 import { describe, errors } from '../internal/errors.ts'
@@ -32,7 +33,7 @@ import { abortable } from './read/abortable-read.ts'
 import { MessageIterator } from './read/message-iterator.ts'
 import type { Reader } from './read/read-queue.ts'
 import type { Session } from './session.ts'
-import { COPY_LIMIT, frameOf } from './write/frame.ts'
+import { frameOf } from './write/frame.ts'
 
 type LocalOf<K extends string> = K extends keyof WebSocketLocals ? WebSocketLocals[K] : unknown
 

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import secureJson from 'secure-json-parse'
 import { CloseCode } from './close-codes.ts'
 import { describe, errors } from './errors.ts'
+import { allocateWithRoom, COPY_LIMIT } from './header-room.ts'
 import { BinaryMessage, type DataType, TextMessage, type WebSocketMessage } from './message.ts'
 
 /** What can be sent as a message. */
@@ -42,7 +43,11 @@ function viewOf(data: unknown): Buffer {
 
 /** A copy of the payload, for a message that is sent after the caller may have changed the bytes. */
 export function ownCopy(payload: string | Buffer): Buffer {
-  return Buffer.from(payload as string)
+  const length = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length
+  const copy = length > COPY_LIMIT ? allocateWithRoom(length) : Buffer.allocUnsafe(length)
+  if (typeof payload === 'string') copy.write(payload)
+  else copy.set(payload)
+  return copy
 }
 
 /**

@@ -1,3 +1,4 @@
+import { allocateWithRoom } from '../../internal/header-room.ts'
 import { type DataType, TextMessage } from '../../internal/message.ts'
 import { Utf8Checker } from './utf8.ts'
 
@@ -51,8 +52,7 @@ export class PartialMessage {
   join(): Buffer {
     const [first, second] = this.parts
     if (second === undefined && first !== undefined) return first
-    // Not pooled: the message must not keep a pool in memory.
-    const data = Buffer.allocUnsafeSlow(this.bytes)
+    const data = allocateWithRoom(this.bytes)
     let at = 0
     for (const part of this.parts) {
       data.set(part, at)

@@ -1,3 +1,4 @@
+import { COPY_LIMIT, withRoom } from '../../internal/header-room.ts'
 import { unmask, unmaskTo } from './masking.ts'
 
 /** V8 keeps arrays of up to this many bytes beside its objects. To make one costs no more than to make a view. */
@@ -18,7 +19,7 @@ export function unmaskedBytes(chunk: Buffer, start: number, length: number): Buf
   }
   const view = chunk.subarray(start, start + length)
   unmask(view)
-  if (chunk.buffer.byteLength <= length * MAX_KEPT) return view
+  if (chunk.buffer.byteLength <= length * MAX_KEPT) return length > COPY_LIMIT ? withRoom(view) : view
   const copy = Buffer.allocUnsafeSlow(length)
   copy.set(view)
   return copy

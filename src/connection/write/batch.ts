@@ -1,5 +1,8 @@
 import type { Duplex } from 'node:stream'
+import { COPY_LIMIT, MAX_HEADER } from '../../internal/header-room.ts'
 import type { Frame } from './frame.ts'
+
+const MAX_SHORT = COPY_LIMIT + MAX_HEADER
 
 let lastFrames: readonly Frame[] = []
 let lastBytes: readonly Buffer[] = []
@@ -7,8 +10,8 @@ let lastBytes: readonly Buffer[] = []
 /** Writes `count` frames, beginning with `frames[start]`, to a stream. */
 export function writeBatch(stream: Duplex, frames: readonly Frame[], start: number, count: number): void {
   const first = frames[start] as Frame
-  if (count === 1 && first.body === undefined) {
-    stream.write(first.head)
+  if (count === 1 && first.isWhole) {
+    stream.write(first.head as Buffer)
     return
   }
   const buffers = buffersOf(frames, start, start + count)
@@ -18,13 +21,13 @@ export function writeBatch(stream: Duplex, frames: readonly Frame[], start: numb
 }
 
 /**
- * The bytes of `frames[start]` to `frames[end - 1]`: neighbouring short frames in one buffer, long payloads in buffers of their
+ * The bytes of `frames[start]` to `frames[end - 1]`: neighbouring short frames in one buffer, long ones in buffers of their
  * own. Recipients of the same broadcasts usually send the same frames, so the last result is kept for the next connection.
  */
 function buffersOf(frames: readonly Frame[], start: number, end: number): readonly Buffer[] {
   if (isSameAsLast(frames, start, end)) return lastBytes
   const batch = frames.slice(start, end)
-  if (batch.some((frame) => frame.body !== undefined)) return encode(batch)
+  if (batch.some((frame) => frame.size > MAX_SHORT)) return encode(batch)
   lastFrames = batch
   lastBytes = encode(batch)
   return lastBytes
@@ -39,11 +42,15 @@ function isSameAsLast(frames: readonly Frame[], start: number, end: number): boo
 function encode(frames: readonly Frame[]): Buffer[] {
   const result: Buffer[] = []
   let short: Buffer[] = []
-  for (const { head, body } of frames) {
-    short.push(head as Buffer)
-    if (body === undefined) continue
-    result.push(Buffer.concat(short), body)
+  const add = (long: Buffer): void => {
+    if (short.length > 0) result.push(Buffer.concat(short))
+    result.push(long)
     short = []
+  }
+  for (const { head, body } of frames) {
+    if (head !== undefined && head.length > MAX_SHORT) add(head)
+    else short.push(head as Buffer)
+    if (body !== undefined) add(body)
   }
   if (short.length > 0) result.push(Buffer.concat(short))
   return result

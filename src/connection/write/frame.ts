@@ -1,7 +1,5 @@
+import { COPY_LIMIT, takeRoom } from '../../internal/header-room.ts'
 import { type DeflateParams, deflateLater, deflateNow } from '../compression/deflate.ts'
-
-/** Payloads of up to this many bytes are copied after their header, because writing one buffer costs less than writing two. */
-export const COPY_LIMIT = 4 * 1024
 
 /** Payloads of up to this many bytes are compressed at once: that costs less than a trip to another thread and back. */
 const DEFLATE_AT_ONCE = 16 * 1024
@@ -20,10 +18,12 @@ export interface Broadcast {
 
 /** A frame to send to one or many clients (RFC 6455, 5.2). A server does not mask its frames. */
 export class Frame {
-  /** The header, followed by the payload if that is short. Undefined while the payload is being compressed. */
+  /** The header, usually followed by the payload. Undefined while the payload is being compressed. */
   head: Buffer | undefined
-  /** The payload, if it is too long to be copied. */
+  /** The payload, if it does not follow the header. */
   body: Buffer | undefined
+  /** True if the frame has a copy of the payload, so that the caller may change its own bytes. */
+  isCopied = false
   /**
    * How many bytes the frame has. If it is compressed in another thread, this stays the size of the uncompressed payload, so
    * that a frame counts the same all the time.
@@ -39,8 +39,8 @@ export class Frame {
     this.broadcast = broadcast
   }
 
-  /** True if the payload was copied, so that the caller may change its own bytes. */
-  get isCopied(): boolean {
+  /** True if all bytes of the frame are in `head`. */
+  get isWhole(): boolean {
     return this.head !== undefined && this.body === undefined
   }
 
@@ -53,14 +53,15 @@ export class Frame {
   fill(opcode: number, payload: Buffer, firstBits = FIN): this {
     const length = payload.length
     const offset = headerSize(length)
-    if (length <= COPY_LIMIT) {
-      this.head = Buffer.allocUnsafe(offset + length)
-      this.head.set(payload, offset)
-    } else {
-      this.head = Buffer.allocUnsafe(offset)
-      this.body = payload
+    let head = length > COPY_LIMIT ? takeRoom(payload, offset) : undefined
+    if (head === undefined) {
+      this.isCopied = length <= COPY_LIMIT
+      head = Buffer.allocUnsafe(this.isCopied ? offset + length : offset)
+      if (this.isCopied) head.set(payload, offset)
+      else this.body = payload
     }
-    writeHeader(this.head, opcode | firstBits, length)
+    this.head = head
+    writeHeader(head, opcode | firstBits, length)
     if (this.size === 0) this.size = offset + length
     return this
   }
@@ -73,6 +74,7 @@ export class Frame {
     this.head.write(text, offset, 'utf8')
     writeHeader(this.head, opcode | FIN, length)
     this.size = offset + length
+    this.isCopied = true
     return this
   }
 
@@ -117,11 +119,11 @@ function writeHeader(target: Buffer, firstByte: number, length: number): void {
 export function frameOf(opcode: number, data: string | Buffer, deflate?: DeflateParams): Frame {
   const frame = new Frame()
   if (opcode >= 8) frame.isControl = true
-  const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length
-  if (deflate !== undefined && opcode < 8 && length >= deflate.threshold)
-    return frame.fillDeflated(opcode, bufferOf(data), deflate)
-  if (typeof data !== 'string') return frame.fill(opcode, data)
-  return length <= COPY_LIMIT ? frame.fillText(opcode, data) : frame.fill(opcode, Buffer.from(data))
+  if (deflate !== undefined && opcode < 8) {
+    const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length
+    if (length >= deflate.threshold) return frame.fillDeflated(opcode, bufferOf(data), deflate)
+  }
+  return typeof data === 'string' ? frame.fillText(opcode, data) : frame.fill(opcode, data)
 }
 
 function bufferOf(data: string | Buffer): Buffer {

@@ -14,9 +14,9 @@ export class SharedFrames {
   isOpen = true
   #joined: Buffer | undefined
 
-  /** True if this frame can be added: it is short and ready, and there is room. */
-  takes({ isCopied, size }: Frame): boolean {
-    return this.isOpen && isCopied && this.bytes + size <= MAX_BYTES
+  /** True if this frame can be added: it is ready, and there is room. */
+  takes({ isWhole, size }: Frame): boolean {
+    return this.isOpen && isWhole && this.bytes + size <= MAX_BYTES
   }
 
   add(frame: Frame): void {
