@@ -92,7 +92,7 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
     if (message !== undefined) return Promise.resolve(message)
     return markHandled(
       new Promise<WebSocketMessage>((resolve, reject) => {
-        const reader: Reader = { message: resolve, end: reject }
+        const reader: Reader = { message: resolve, end: (error) => reject(error()), refuse: reject }
         readQueue.read(signal === undefined ? reader : abortable(reader, signal, readQueue))
       })
     )

@@ -18,13 +18,15 @@ type OwnedStream = Duplex & { [OWNER]: StreamOwner }
  * Passes the events of a stream to its owner. The listeners are the same for all streams, because closures would take memory for
  * each.
  *
+ * The stream must have an `error` listener already: without one, an error would crash the process.
+ *
  * @param head the bytes that came with the upgrade request.
  */
 export function ownStream(stream: Duplex, owner: StreamOwner, head: Buffer): void {
   ;(stream as OwnedStream)[OWNER] = owner
   closeOnFinish(stream)
   if (head.length > 0) stream.unshift(head)
-  stream.on('data', onData).on('end', onEnd).on('close', onClose).on('error', ignore)
+  stream.on('data', onData).on('end', onEnd).on('close', onClose)
 }
 
 function onData(this: OwnedStream, chunk: Buffer): void {
@@ -40,6 +42,3 @@ function onClose(this: OwnedStream): void {
   const { readableLength } = this
   this[OWNER].onStreamClosed(readableLength > 0 ? (this.read(readableLength) as Buffer | null) : null)
 }
-
-/** Without a listener an error would crash the process. The `close` event follows. */
-function ignore(): void {}

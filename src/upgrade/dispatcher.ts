@@ -133,7 +133,9 @@ export class UpgradeDispatcher {
       // The client may have left, or may have been refused, in the meantime.
       if (upgrade.stream.writable) onFound(kind)
     })
-    if (!isFound && !this.#pending.add(upgrade)) this.#refuse(upgrade, new errors.TOO_MANY_UPGRADES())
+    if (isFound) return
+    if (this.#pending.add(upgrade)) this.#pending.watch(upgrade, false)
+    else this.#refuse(upgrade, new errors.TOO_MANY_UPGRADES())
   }
 
   #dispatchTo(kind: RouteKind, upgrade: Upgrade): void {
@@ -146,6 +148,7 @@ export class UpgradeDispatcher {
   #offer(upgrade: Upgrade, kind: RouteKind): void {
     // A connection that another listener opened now would delay `app.close()`.
     if (this.#isClosed) return this.#passToFastify(upgrade)
+    upgrade.ignoreCurrentListeners()
     this.#offered.add(upgrade)
     this.#offeredKind = kind
     this.#others.call(upgrade.request, upgrade.stream, upgrade.head)
@@ -232,6 +235,20 @@ export class UpgradeDispatcher {
       response.detachSocket(upgrade.stream as Socket)
       return this.#refuse(upgrade, new errors.TOO_MANY_UPGRADES())
     }
+    try {
+      this.#routing(upgrade.request, response)
+    } catch (error) {
+      return this.#destroyAfterError(upgrade, error)
+    }
+    if (!upgrade.isComplete) return this.#awaitAnswer(upgrade, response)
+    this.#pending.delete(upgrade)
+    upgrade.finish()
+  }
+
+  /** Hooks are still running, or they have answered with a status. */
+  #awaitAnswer(upgrade: Upgrade, response: ServerResponse): void {
+    if (response.writableEnded) this.#pending.delete(upgrade)
+    else this.#pending.watch(upgrade, !hasSeparateBody(upgrade))
     response.on('prefinish', () => this.#pending.delete(upgrade))
     // Fastify runs no hook for some of its own answers, such as that to a malformed URL, so no hook could close the socket.
     response.on('finish', () => {
@@ -239,12 +256,6 @@ export class UpgradeDispatcher {
       upgrade.stream.destroy()
       upgrade.finish()
     })
-    try {
-      this.#routing(upgrade.request, response)
-    } catch (error) {
-      return this.#destroyAfterError(upgrade, error)
-    }
-    if (this.#pending.has(upgrade) && !hasSeparateBody(upgrade)) this.#pending.destroyOnDisconnect(upgrade)
   }
 
   #refuse(upgrade: Upgrade, error: FastifyError): void {

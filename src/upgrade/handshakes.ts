@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -57,9 +57,9 @@ export class Handshakes {
     const { stream, head } = upgrade
     // The client has ended its side already.
     if (!isOpen(stream)) return void stream.destroy()
-    stream.write(lines.join('\r\n'))
+    stream.write(lines.join('\r\n'), 'latin1')
     prepare(stream)
-    upgrade.removeErrorListener()
+    upgrade.finish()
     response.detachSocket(stream as Socket)
     emitClose(response, request)
     shareHeaders(request.raw)
@@ -74,9 +74,7 @@ export class Handshakes {
 
 /** The lines of the 101 response (RFC 6455, 4.2.2), and what was negotiated. */
 function answerTo(headers: IncomingHttpHeaders, config: WebSocketConfig): { lines: string[]; negotiated: Negotiated } {
-  const accept = createHash('sha1')
-    .update(headers['sec-websocket-key'] + GUID)
-    .digest('base64')
+  const accept = hash('sha1', headers['sec-websocket-key'] + GUID, 'base64')
   const lines = [
     'HTTP/1.1 101 Switching Protocols',
     'Upgrade: websocket',

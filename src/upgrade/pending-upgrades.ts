@@ -14,6 +14,7 @@ function destroy(this: Duplex): void {
 export class PendingUpgrades {
   readonly #max: number
   readonly #upgrades = new Map<Duplex, Upgrade>()
+  readonly #watched = new WeakSet<Duplex>()
   readonly #onClose: (this: Duplex) => void
   readonly #onNewListener: (this: Duplex, event: string | symbol) => void
   #onEmpty: (() => void) | undefined
@@ -39,20 +40,25 @@ export class PendingUpgrades {
     return this.#upgrades.has(upgrade.stream)
   }
 
-  /** Counts an upgrade until its handshake is complete or its client has left. Returns false if there are too many. */
+  /** Counts an upgrade until it is answered. Returns false if there are too many. */
   add(upgrade: Upgrade): boolean {
     if (this.#upgrades.size >= this.#max) return false
-    const { stream } = upgrade
-    this.#upgrades.set(stream, upgrade)
+    this.#upgrades.set(upgrade.stream, upgrade)
+    return true
+  }
+
+  /**
+   * Forgets an upgrade when its handshake is complete or its client has left.
+   *
+   * @param destroysOnEnd destroys the stream when the client ends its side. Nothing else reads the stream while hooks run.
+   */
+  watch({ stream }: Upgrade, destroysOnEnd: boolean): void {
+    this.#watched.add(stream)
     stream.on('close', this.#onClose)
     stream.on('newListener', this.#onNewListener)
     // Node does not enforce Fastify's `connectionTimeout` on an upgrade, and hooks can hang.
     stream.on('timeout', destroy)
-    return true
-  }
-
-  /** Destroys the stream when the client ends its side. Nothing else reads the stream while hooks run. */
-  destroyOnDisconnect({ stream }: Upgrade): void {
+    if (!destroysOnEnd) return
     stream.on('readable', readNothing)
     stream.on('end', destroy)
   }
@@ -77,13 +83,17 @@ export class PendingUpgrades {
     this.#onEmpty?.()
   }
 
-  #remove(stream: Duplex): Upgrade | undefined {
-    const upgrade = this.#upgrades.get(stream)
+  #unwatch(stream: Duplex): void {
     stream.removeListener('close', this.#onClose)
     stream.removeListener('newListener', this.#onNewListener)
     stream.removeListener('timeout', destroy)
     stream.removeListener('readable', readNothing)
     stream.removeListener('end', destroy)
+  }
+
+  #remove(stream: Duplex): Upgrade | undefined {
+    const upgrade = this.#upgrades.get(stream)
+    if (this.#watched.delete(stream)) this.#unwatch(stream)
     this.#upgrades.delete(stream)
     if (this.#upgrades.size === 0) this.#onEmpty?.()
     return upgrade

@@ -4,7 +4,8 @@ import type { Upgrade } from './upgrade.ts'
 
 /** True for a request to open a WebSocket (RFC 6455, 4.2.1). */
 export function isWebSocketUpgrade({ method, headers }: IncomingMessage): boolean {
-  return method === 'GET' && /(?:^|[\s,])websocket(?:$|[\s,/])/i.test(headers.upgrade ?? '')
+  const { upgrade = '' } = headers
+  return method === 'GET' && (upgrade === 'websocket' || /(?:^|[\s,])websocket(?:$|[\s,/])/i.test(upgrade))
 }
 
 /**

@@ -28,7 +28,8 @@ export class Upgrade {
   /** Set if a hook refused this upgrade with a close frame before the reply was known. */
   refusal: { code: number; reason: string } | undefined
   readonly #written: number
-  #listeners: number
+  /** How many listeners the stream had when the other listeners of the event were first called. */
+  #listeners = 0
   #standIn: StandInSocket | undefined
 
   constructor(request: IncomingMessage, stream: Duplex, head: Buffer) {
@@ -39,7 +40,6 @@ export class Upgrade {
     // Node removes its own error listener before the event. Without one, a client that resets would crash the process.
     stream.on('error', destroy)
     this.#written = bytesWritten(this)
-    this.#listeners = countListeners(stream)
     upgrades.set(this.request, this)
   }
 
@@ -53,12 +53,17 @@ export class Upgrade {
     )
   }
 
+  /** True once the handshake is complete: reading from the stream has begun, also if another package has completed it. */
+  get isComplete(): boolean {
+    return this.stream.listenerCount('data') > 0
+  }
+
   /** True if other code has begun to listen to the stream. It may still answer. */
   get hasNewListeners(): boolean {
     return countListeners(this.stream) > this.#listeners
   }
 
-  /** Does not count the listeners that the stream has now as new ones. */
+  /** The listeners that the stream has now are not new ones. */
   ignoreCurrentListeners(): void {
     this.#listeners = countListeners(this.stream)
   }

@@ -79,7 +79,10 @@ export class WebsocketPlugin {
   /** Marks the request of an upgrade as the listener of `@fastify/websocket` does. */
   mark({ request, stream, head }: Upgrade): void {
     const marks = this.#marks
-    if (marks !== undefined) Object.assign(request, { [marks.stream]: stream, [marks.head]: head })
+    if (marks === undefined) return
+    const marked = request as unknown as WithMarks
+    marked[marks.stream] = stream
+    marked[marks.head] = head
   }
 
   /** Removes the marks from a request. */

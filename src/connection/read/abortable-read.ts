@@ -5,7 +5,7 @@ import type { ReadQueue, Reader } from './read-queue.ts'
 export function abortable(reader: Reader, signal: AbortSignal, readQueue: ReadQueue): Reader {
   const stop = (): void => {
     readQueue.cancel(wrapped)
-    reader.end(signal.reason as Error)
+    reader.refuse(signal.reason as Error)
   }
   const wrapped: Reader = {
     message(message) {
@@ -15,6 +15,10 @@ export function abortable(reader: Reader, signal: AbortSignal, readQueue: ReadQu
     end(error) {
       signal.removeEventListener('abort', stop)
       reader.end(error)
+    },
+    refuse(error) {
+      signal.removeEventListener('abort', stop)
+      reader.refuse(error)
     }
   }
   // One signal may stop the reads of a thousand connections. Node.js would warn of a memory leak from eleven listeners on.

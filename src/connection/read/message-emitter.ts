@@ -63,6 +63,9 @@ export class MessageEmitter implements Reader {
   /** Does nothing: the listeners learn of the end from the 'close' event. */
   end(): void {}
 
+  /** Never called: the emitter has reserved the queue. */
+  refuse(): void {}
+
   #runLater(): void {
     process.nextTick(() => this.#run())
   }

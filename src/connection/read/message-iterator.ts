@@ -1,4 +1,3 @@
-import { isCloseError } from '../../internal/close-codes.ts'
 import { errors } from '../../internal/errors.ts'
 import type { WebSocketMessage } from '../../internal/message.ts'
 import type { ReadQueue, Reader } from './read-queue.ts'
@@ -52,7 +51,11 @@ export class MessageIterator implements AsyncIterableIterator<WebSocketMessage>,
     this.#resolve({ value, done: false })
   }
 
-  end(error: Error): void {
-    this.#resolve(isCloseError(error) ? END : Promise.reject(error))
+  end(): void {
+    this.#resolve(END)
+  }
+
+  refuse(error: Error): void {
+    this.#resolve(Promise.reject(error))
   }
 }

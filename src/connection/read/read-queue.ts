@@ -1,3 +1,4 @@
+import type { CloseError } from '../../internal/close-codes.ts'
 import { atEndOfTick } from '../../internal/end-of-turn.ts'
 import { errors } from '../../internal/errors.ts'
 import type { WebSocketMessage } from '../../internal/message.ts'
@@ -12,11 +13,13 @@ const COMPACT_FROM = 64
 /** The messages of every connection that never had an unread one. Nothing is ever put into it. */
 const NO_MESSAGES: WebSocketMessage[] = []
 
-/** Waits for the next message. Exactly one of the two methods is called. */
+/** Waits for the next message. Exactly one of the methods is called. */
 export interface Reader {
   message(message: WebSocketMessage): void
-  /** No message will come. */
-  end(error: Error): void
+  /** The connection has ended. The error is made only if the reader needs it, because its stack trace costs time. */
+  end(error: () => CloseError): void
+  /** Another reader has the queue, or the read was aborted. */
+  refuse(error: Error): void
 }
 
 /** Where the messages come from: a session. An interface, because the session imports the read queue. */
@@ -43,7 +46,7 @@ export class ReadQueue {
   #reservedFor: Reader | undefined
   /** True from when a message was read until the next one is asked for. */
   #isAnswering = false
-  #end: (() => Error) | undefined
+  #end: (() => CloseError) | undefined
   #isStopped = false
   #isCheckScheduled = false
   /** Decides whether the next message may be read; undefined if there is no rate limit. */
@@ -73,21 +76,21 @@ export class ReadQueue {
   }
 
   /**
-   * Gives the next message to `reader`, now or when it comes. Ends the reader with FST_BLAZE_WS_CONCURRENT_READ if another one
+   * Gives the next message to `reader`, now or when it comes. Refuses the reader with FST_BLAZE_WS_CONCURRENT_READ if another one
    * waits, or if the queue is reserved for another one.
    */
   read(reader: Reader): void {
     if (this.#reader !== undefined || (this.#reservedFor !== undefined && this.#reservedFor !== reader))
-      reader.end(new errors.CONCURRENT_READ())
+      reader.refuse(new errors.CONCURRENT_READ())
     else this.#read(reader)
   }
 
-  /** Lets only `reader` read, until `endReservation`. Ends a reader that already waits with FST_BLAZE_WS_CONCURRENT_READ. */
+  /** Lets only `reader` read, until `endReservation`. Refuses one that already waits with FST_BLAZE_WS_CONCURRENT_READ. */
   reserveFor(reader: Reader): void {
     const waiting = this.#reader
     this.#reader = undefined
     this.#reservedFor = reader
-    waiting?.end(new errors.CONCURRENT_READ())
+    waiting?.refuse(new errors.CONCURRENT_READ())
   }
 
   /** Lets any reader read again. Unread messages stay for it. */
@@ -123,7 +126,7 @@ export class ReadQueue {
   }
 
   /** Drops further messages. Unread ones can still be read; after them reads end with this error. */
-  end(error: () => Error): void {
+  end(error: () => CloseError): void {
     this.stop()
     this.#end = error
     // The unread messages need no rate limit: they fit in the buffer, and the client cannot send more.
@@ -180,7 +183,7 @@ export class ReadQueue {
   #read(reader: Reader): void {
     const message = this.take(this.#reservedFor)
     if (message !== undefined) reader.message(message)
-    else if (this.#end !== undefined) reader.end(this.#end())
+    else if (this.#end !== undefined) reader.end(this.#end)
     else this.#reader = reader
   }
 

@@ -11,7 +11,7 @@ let lastBytes: readonly Buffer[] = []
 export function writeBatch(stream: Duplex, frames: readonly Frame[], start: number, count: number): void {
   const first = frames[start] as Frame
   if (count === 1 && first.isWhole) {
-    stream.write(first.head as Buffer)
+    stream.write(first.head)
     return
   }
   const buffers = buffersOf(frames, start, start + count)
