@@ -312,7 +312,8 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
   }
 
   /**
-   * The socket of the `ws` package, for features that this class lacks and for libraries that expect one. Messages that you
+   * The connection as a socket of the `ws` package, for features that this class lacks and for libraries that expect one. It is
+   * made when you first ask for it. Messages that you
    * send on it go out after those that were written here. While it has `message` listeners, they get all messages, and reads
    * reject with FST_BLAZE_WS_CONCURRENT_READ. The connection still closes when the handler settles, so let the handler wait for
    * the `close` event.
