@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { CloseError, isCloseError, type WebSocketConnection, type WebSocketMessage } from '../../src/index.ts'
 import { clientFrame, RawClient } from '../support/raw-client.ts'
-import { closeServers, connect, startServer } from '../support/server.ts'
+import { closeServers, connect, eventually, startServer } from '../support/server.ts'
 
 afterEach(closeServers)
 
@@ -282,4 +282,31 @@ test('the iterator can be used by hand', async () => {
   client.socket.send('by hand')
   expect(await client.next()).toBe('by hand')
   expect((await client.close()).code).toBe(1000)
+})
+
+test('nothing is parsed ahead of a handler that does not read, even within one chunk', async () => {
+  const start = deferred()
+  let connection: WebSocketConnection | undefined
+  const read: string[] = []
+  const { port } = await startServer((app) => {
+    app.webSocketWithConfig(
+      '/ws',
+      async (ws) => {
+        connection = ws
+        await start.promise
+        for await (const { data } of ws) read.push(data.toString())
+      },
+      { readBufferSize: 1_000 }
+    )
+  })
+  const texts = Array.from({ length: 500 }, (_, i) => `message ${i} ${'.'.repeat(50)}`)
+  const frames = texts.map((text) => clientFrame(1, text))
+  const client = await new RawClient(port).open('/ws', {}, Buffer.concat(frames))
+  await eventually(() => (connection?.session.messagesIn ?? 0) > 0)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(connection?.session.messagesIn).toBeLessThan(20)
+  start.resolve()
+  await eventually(() => read.length === texts.length)
+  expect(read).toEqual(texts)
+  client.socket.destroy()
 })
