@@ -102,7 +102,7 @@ function randomSize(random) {
 }
 
 /** Valid UTF-8 of about this size, never larger. */
-function text(random, size) {
+export function text(random, size) {
   const pieces = []
   let length = 0
   while (length < Math.min(size, 300)) {
@@ -115,7 +115,7 @@ function text(random, size) {
   return Buffer.concat([...Array.from({ length: whole }, () => block), Buffer.alloc(size - whole * block.length, 'y')])
 }
 
-function brokenText(random) {
+export function brokenText(random) {
   const around = text(random, random.below(200))
   const at = random.between(0, around.length)
   return Buffer.concat([around.subarray(0, at), random.pick(BROKEN_UTF8), around.subarray(at)])
@@ -125,7 +125,7 @@ const payloadFor = (random, opcode, size = randomSize(random)) =>
   opcode === 1 ? text(random, size) : random.bytes(size)
 
 /** A ping or a pong, of any size that fits. */
-const control = (random) =>
+export const control = (random) =>
   encode(
     random,
     random.pick([9, 9, 10]),
@@ -138,11 +138,14 @@ const control = (random) =>
   )
 
 /** A message in fragments, cut anywhere, even inside a character, with control frames between them. */
-function fragmented(random, opcode, payload, count = random.between(2, 8)) {
+export function fragmented(random, opcode, payload, count = random.between(2, 8), reserved = 0) {
   const cuts = Array.from({ length: count - 1 }, () => random.between(0, payload.length)).toSorted((a, b) => a - b)
   return [...cuts, payload.length].flatMap((end, i) => {
     const piece = payload.subarray(i === 0 ? 0 : cuts[i - 1], end)
-    const frame = encode(random, i === 0 ? opcode : 0, piece, { isFinal: i === count - 1 })
+    const frame = encode(random, i === 0 ? opcode : 0, piece, {
+      isFinal: i === count - 1,
+      reserved: i === 0 ? reserved : 0
+    })
     return random.chance(0.2) ? [control(random), frame] : [frame]
   })
 }
@@ -231,7 +234,7 @@ function validFrames(random, count) {
   return frames
 }
 
-function grammarFrames(random, count) {
+export function grammarFrames(random, count) {
   const frames = []
   const faults = random.pick([0.005, 0.02, 0.05, 0.15])
   while (frames.length < count) {
@@ -259,14 +262,19 @@ const DAMAGES = [
 ]
 
 function damagedBytes(random, count) {
-  let bytes = Buffer.concat(validFrames(random, count))
+  return damage(random, Buffer.concat(validFrames(random, count)))
+}
+
+/** Damages a stream in a few places. */
+export function damage(random, stream) {
+  let bytes = stream
   for (let times = random.between(1, 3); times > 0; times--)
     bytes = random.pick(DAMAGES)(random, bytes, random.below(bytes.length))
   return bytes
 }
 
 /** Where a stream is cut into writes. */
-function cutsOf(random, length) {
+export function cutsOf(random, length) {
   const at = random.below(length + 1)
   const cuts = random.weighted([
     [4, []],

@@ -53,7 +53,7 @@ export function isUtf8(bytes) {
 }
 
 /** The fixed part of a frame's header and its length; undefined if it is incomplete. */
-function headerAt(bytes, at) {
+export function headerAt(bytes, at) {
   if (bytes.length - at < 2) return undefined
   const [first, second] = [bytes[at], bytes[at + 1]]
   const short = second & 0x7f

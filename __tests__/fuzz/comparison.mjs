@@ -1,0 +1,129 @@
+// Compares what our frame reader and the one of ws make of the same bytes. They may differ only in the ways named here.
+import { inflateRawSync } from 'node:zlib'
+import { LIMITS } from './limits.mjs'
+import { headerAt } from './oracle.mjs'
+
+/** Names for the same flaw, or for two flaws of one header. Each pair has the same close code. */
+const SAME_FLAW = new Set([
+  'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH',
+  'WS_ERR_INVALID_COMPRESSED_DATA Z_DATA_ERROR',
+  'WS_ERR_UNEXPECTED_RSV_1 WS_ERR_EXPECTED_FIN',
+  'WS_ERR_UNEXPECTED_RSV_1 WS_ERR_INVALID_OPCODE'
+])
+
+const isMessage = ({ kind }) => kind === 'text' || kind === 'binary'
+const isControl = (event) => !isMessage(event)
+const isSameEvent = (a, b) => a.kind === b.kind && a.data.equals(b.data)
+
+const isSameEnd = (ours, theirs) =>
+  ours?.kind === theirs?.kind &&
+  ours?.closeCode === theirs?.closeCode &&
+  ours?.reason === theirs?.reason &&
+  (ours?.code === theirs?.code || SAME_FLAW.has(`${ours.code} ${theirs.code}`))
+
+/** True if one reader has stopped earlier, inside of a message: the other has the same events, and control frames after them. */
+const isBehind = (some, all) =>
+  some.length <= all.length &&
+  some.every((event, i) => isSameEvent(event, all[i])) &&
+  all.slice(some.length).every(isControl)
+
+/** The messages of a stream, as far as its frames can be read. The last one may be incomplete. */
+export function messagesOf(bytes) {
+  const messages = []
+  for (
+    let at = 0, header;
+    (header = headerAt(bytes, at)) !== undefined;
+    at = header.start + 4 + Number(header.length)
+  ) {
+    if (header.length === undefined) break
+    if (header.opcode >= 8) continue
+    if (header.opcode > 0)
+      messages.push({ type: header.opcode, isCompressed: header.reserved !== 0, frames: 0, pieces: [], isWhole: false })
+    const message = messages.at(-1)
+    if (message === undefined || message.isWhole) break
+    const payload = Buffer.from(bytes.subarray(header.start + 4, header.start + 4 + Number(header.length)))
+    for (let i = 0; i < payload.length; i++) payload[i] ^= bytes[header.start + (i & 3)]
+    message.frames++
+    message.pieces.push(payload)
+    message.isWhole = header.isFinal && BigInt(payload.length) === header.length
+    if (BigInt(payload.length) < header.length) break
+  }
+  for (const message of messages) message.payload = Buffer.concat(message.pieces)
+  return messages
+}
+
+/** True if no further bytes can make UTF-8 of these. */
+export function isHopeless(bytes) {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true })
+    return false
+  } catch {
+    return true
+  }
+}
+
+/** True for a compressed message with more after a block that is marked as the last one. */
+function goesOnAfterFinalBlock({ isCompressed, payload }) {
+  if (!isCompressed) return false
+  const input = Buffer.concat([payload, Buffer.from([0, 0, 0xff, 0xff])])
+  try {
+    return inflateRawSync(input, { finishFlush: 2, info: true }).engine.bytesWritten < input.length
+  } catch {
+    return false
+  }
+}
+
+/** The ways in which the readers may differ. `current` is the message that neither of them has delivered. */
+const KNOWN = {
+  // RFC 6455, 8.1, allows both. A control frame or another error that comes before the end of the message, only ws sees.
+  'we refuse text at the first wrong byte, ws at the end of the message': ({ ours, theirs, current }) =>
+    ours.end?.code === 'WS_ERR_INVALID_UTF8' &&
+    isBehind(ours.events, theirs.events) &&
+    current?.type === 1 &&
+    !current.isCompressed &&
+    isHopeless(current.payload),
+
+  'we count a fragment when its header comes, ws at its end': ({ ours, theirs, current }) =>
+    ours.end?.code === 'WS_ERR_TOO_MANY_BUFFERED_PARTS' &&
+    theirs.end === undefined &&
+    isBehind(ours.events, theirs.events) &&
+    ours.events.length === theirs.events.length &&
+    !current.isWhole &&
+    current.frames > LIMITS.maxFragments,
+
+  // Another error that comes before the end of the message, only we see.
+  'we inflate a message when it is complete, ws each fragment': ({ ours, theirs, current }) =>
+    (theirs.end?.code === 'Z_DATA_ERROR' || theirs.end?.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') &&
+    isBehind(theirs.events, ours.events) &&
+    current?.isCompressed &&
+    (current.frames > 1 || !current.isWhole),
+
+  // RFC 7692, 7.2.3.5: such a block does not end the message. ws drops the rest, and sometimes the message after it.
+  'ws ignores what follows a final block': ({ messages, delivered }) =>
+    messages.slice(0, delivered + 1).some(goesOnAfterFinalBlock)
+}
+
+/** Undefined if both readers agree; otherwise the name of a known difference, or `different`. */
+export function compare(bytes, ours, theirs) {
+  const { length } = ours.events
+  const isSame =
+    length === theirs.events.length && ours.events.every((event, i) => isSameEvent(event, theirs.events[i]))
+  if (isSame && isSameEnd(ours.end, theirs.end)) return undefined
+  const messages = messagesOf(bytes)
+  let agreed = 0
+  while (agreed < length && agreed < theirs.events.length && isSameEvent(ours.events[agreed], theirs.events[agreed]))
+    agreed++
+  const delivered = ours.events.slice(0, agreed).filter(isMessage).length
+  const facts = { ours, theirs, messages, delivered, current: messages[delivered] }
+  return Object.keys(KNOWN).find((name) => KNOWN[name](facts)) ?? 'different'
+}
+
+/** Checks that text was refused at the very byte that shows that it cannot become UTF-8. For streams given byte by byte. */
+export function isRefusedInTime(bytes, { events, end, failedAt }) {
+  if (end?.code !== 'WS_ERR_INVALID_UTF8') return true
+  const index = events.filter(isMessage).length
+  const [before, now] = [failedAt - 1, failedAt].map((count) => messagesOf(bytes.subarray(0, count))[index])
+  // Without a message it was the reason of a close frame. Compressed text is checked when it is whole.
+  if (now === undefined || now.isCompressed) return true
+  return !before?.isWhole && !isHopeless(before?.payload ?? Buffer.alloc(0)) && (now.isWhole || isHopeless(now.payload))
+}
