@@ -17,14 +17,16 @@ export function clientFrame(
     fin = true,
     rsv = 0,
     masked = true,
-    length
-  }: { fin?: boolean; rsv?: number; masked?: boolean; length?: number } = {}
+    length,
+    minHead = 2
+  }: { fin?: boolean; rsv?: number; masked?: boolean; length?: number; minHead?: 2 | 4 | 10 } = {}
 ): Buffer {
   const data = Buffer.from(payload as string)
   const size = length ?? data.length
-  const head = Buffer.alloc(size < 126 ? 2 : size < 65_536 ? 4 : 10)
+  // With `minHead` the length can have more bytes than it needs.
+  const head = Buffer.alloc(Math.max(minHead, size < 126 ? 2 : size < 65_536 ? 4 : 10))
   head[0] = (fin ? 0x80 : 0) | (rsv << 4) | opcode
-  head[1] = (masked ? 0x80 : 0) | (size < 126 ? size : size < 65_536 ? 126 : 127)
+  head[1] = (masked ? 0x80 : 0) | (head.length === 2 ? size : head.length === 4 ? 126 : 127)
   if (head.length === 4) head.writeUInt16BE(size, 2)
   if (head.length === 10) head.writeBigUInt64BE(BigInt(size), 2)
   if (!masked) return Buffer.concat([head, data])
