@@ -62,7 +62,14 @@ function finish(input: Buffer, first: Inflated, limit: number, callback: Callbac
     return
   }
   // The result is a slice of an output buffer. A short message must not keep all of it in memory.
-  callback(null, result.length < CHUNK / 2 ? Buffer.from(result) : result)
+  callback(null, result.length < CHUNK / 2 ? unpooled(result) : result)
+}
+
+/** A copy with its own memory. `Buffer.from` would take it from a pool, which one kept message keeps as a whole. */
+function unpooled(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  copy.set(bytes)
+  return copy
 }
 
 /** zlib stops after a block that is marked as the last one, but more of the message may follow (RFC 7692, 7.2.3.5). */
