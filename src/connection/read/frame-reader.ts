@@ -162,12 +162,13 @@ export class FrameReader {
   #readPart(first: number, chunk: Buffer, start: number, length: number): number {
     const message = (this.#message ??= new PartialMessage(opcodeOf(first) as DataType, (first & RSV1) !== 0))
     message.begin(length, (first & FIN) !== 0)
-    if (message.frames > this.#limits.maxFragments) return this.#fail(tooManyParts('maxFragments'), start)
+    if (message.frames > this.#limits.maxFragments) return this.#fail(tooManyParts('maxFragments'), start, length)
     return this.#readPayload(message, chunk, start)
   }
 
   #readMore(message: PartialMessage, chunk: Buffer, at: number): number {
-    if (message.chunks >= this.#limits.maxBufferedChunks) return this.#fail(tooManyParts('maxBufferedChunks'), at)
+    if (message.chunks >= this.#limits.maxBufferedChunks)
+      return this.#fail(tooManyParts('maxBufferedChunks'), at, message.missing)
     restoreMask(message.mask)
     return this.#readPayload(message, chunk, at)
   }

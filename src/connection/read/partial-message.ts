@@ -38,8 +38,10 @@ export class PartialMessage {
   /** Adds a part of the payload. False if it is text that cannot become UTF-8. */
   add(part: Buffer): boolean {
     this.missing -= part.length
-    this.chunks++
-    if (part.length > 0) this.parts.push(part)
+    if (part.length > 0) {
+      this.parts.push(part)
+      this.chunks++
+    }
     return this.#utf8 === undefined || this.#utf8.take(part)
   }
 
