@@ -1,5 +1,5 @@
 // Compares what our frame reader and the one of ws make of the same bytes. They may differ only in the ways named here.
-import { inflateRawSync } from 'node:zlib'
+import { constants, inflateRawSync } from 'node:zlib'
 import { LIMITS } from './limits.mjs'
 import { headerAt } from './oracle.mjs'
 
@@ -27,26 +27,30 @@ const isBehind = (some, all) =>
   some.every((event, i) => isSameEvent(event, all[i])) &&
   all.slice(some.length).every(isControl)
 
+/** The frames of a stream, as far as their headers can be read. The payload of the last one may be incomplete. */
+function* framesOf(bytes) {
+  for (let at = 0, header; (header = headerAt(bytes, at))?.length !== undefined;) {
+    const start = header.start + 4
+    const payload = Buffer.from(bytes.subarray(start, start + Number(header.length)))
+    for (let i = 0; i < payload.length; i++) payload[i] ^= bytes[header.start + (i & 3)]
+    const isWhole = BigInt(payload.length) === header.length
+    yield { ...header, payload, isWhole }
+    if (!isWhole) return
+    at = start + payload.length
+  }
+}
+
 /** The messages of a stream, as far as its frames can be read. The last one may be incomplete. */
 export function messagesOf(bytes) {
   const messages = []
-  for (
-    let at = 0, header;
-    (header = headerAt(bytes, at)) !== undefined;
-    at = header.start + 4 + Number(header.length)
-  ) {
-    if (header.length === undefined) break
-    if (header.opcode >= 8) continue
-    if (header.opcode > 0)
-      messages.push({ type: header.opcode, isCompressed: header.reserved !== 0, frames: 0, pieces: [], isWhole: false })
+  for (const { opcode, reserved, payload, isFinal, isWhole } of framesOf(bytes)) {
+    if (opcode >= 8) continue
+    if (opcode > 0) messages.push({ type: opcode, isCompressed: reserved !== 0, frames: 0, pieces: [], isWhole: false })
     const message = messages.at(-1)
     if (message === undefined || message.isWhole) break
-    const payload = Buffer.from(bytes.subarray(header.start + 4, header.start + 4 + Number(header.length)))
-    for (let i = 0; i < payload.length; i++) payload[i] ^= bytes[header.start + (i & 3)]
     message.frames++
     message.pieces.push(payload)
-    message.isWhole = header.isFinal && BigInt(payload.length) === header.length
-    if (BigInt(payload.length) < header.length) break
+    message.isWhole = isFinal && isWhole
   }
   for (const message of messages) message.payload = Buffer.concat(message.pieces)
   return messages
@@ -62,15 +66,25 @@ export function isHopeless(bytes) {
   }
 }
 
+const TAIL = Buffer.from([0, 0, 0xff, 0xff])
+
+const inflate = (input, options) =>
+  inflateRawSync(input, { finishFlush: constants.Z_SYNC_FLUSH, info: true, ...options })
+
+/** The error code of inflating; undefined if there is none. */
+function inflateError(input, options) {
+  try {
+    inflate(input, options)
+    return undefined
+  } catch (error) {
+    return error.code
+  }
+}
+
 /** True for a compressed message with more after a block that is marked as the last one. */
 function goesOnAfterFinalBlock({ isCompressed, payload }) {
-  if (!isCompressed) return false
-  const input = Buffer.concat([payload, Buffer.from([0, 0, 0xff, 0xff])])
-  try {
-    return inflateRawSync(input, { finishFlush: 2, info: true }).engine.bytesWritten < input.length
-  } catch {
-    return false
-  }
+  const input = Buffer.concat([payload, TAIL])
+  return isCompressed && inflateError(input) === undefined && inflate(input).engine.bytesWritten < input.length
 }
 
 /** The ways in which the readers may differ. `current` is the message that neither of them has delivered. */
@@ -98,6 +112,15 @@ const KNOWN = {
     current?.isCompressed &&
     (current.frames > 1 || !current.isWhole),
 
+  // A message that is too large, and whose end cannot be inflated: we see the end, because we inflate it with the rest.
+  'of two flaws of a message, we see one and ws the other': ({ ours, theirs, current }) =>
+    ours.end?.code === 'WS_ERR_INVALID_COMPRESSED_DATA' &&
+    theirs.end?.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' &&
+    isBehind(theirs.events, ours.events) &&
+    current?.isCompressed &&
+    inflateError(Buffer.concat([current.payload, TAIL])) === 'Z_DATA_ERROR' &&
+    inflateError(current.payload, { maxOutputLength: LIMITS.maxMessageSize }) === 'ERR_BUFFER_TOO_LARGE',
+
   // RFC 7692, 7.2.3.5: such a block does not end the message. ws drops the rest, and sometimes the message after it.
   'ws ignores what follows a final block': ({ messages, delivered }) =>
     messages.slice(0, delivered + 1).some(goesOnAfterFinalBlock)
@@ -121,9 +144,10 @@ export function compare(bytes, ours, theirs) {
 /** Checks that text was refused at the very byte that shows that it cannot become UTF-8. For streams given byte by byte. */
 export function isRefusedInTime(bytes, { events, end, failedAt }) {
   if (end?.code !== 'WS_ERR_INVALID_UTF8') return true
+  // In the reason of a close frame, which is checked when it is whole.
+  if ([...framesOf(bytes.subarray(0, failedAt))].at(-1).opcode === 8) return true
   const index = events.filter(isMessage).length
   const [before, now] = [failedAt - 1, failedAt].map((count) => messagesOf(bytes.subarray(0, count))[index])
-  // Without a message it was the reason of a close frame. Compressed text is checked when it is whole.
-  if (now === undefined || now.isCompressed) return true
+  if (now.isCompressed) return true
   return !before?.isWhole && !isHopeless(before?.payload ?? Buffer.alloc(0)) && (now.isWhole || isHopeless(now.payload))
 }
