@@ -316,9 +316,9 @@ describe('pausing', () => {
       socket.on('close', (code) => got.push(`closed ${code}`))
       socket.pause()
     })
-    // Sent with the handshake, so that they arrive before the socket can be paused.
+    // Sent with the handshake, so that they have arrived when the handler pauses the socket.
     const client = await new RawClient(port).open('/ws', {}, Buffer.concat(frames(10)))
-    await eventually(() => connections[0]?.session.messagesIn === 10)
+    await eventually(() => connections[0]?.socket.isPaused === true)
     expect(got).toEqual([])
     client.reset()
     await eventually(() => got.length === 11)

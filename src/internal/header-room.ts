@@ -12,8 +12,9 @@ export const MAX_HEADER = 10
 
 const roomy = new WeakSet<Buffer>()
 
-/** New memory with room for a header in front. Not pooled: it keeps nothing else in memory. */
+/** New memory, for a long payload with room for a header in front. Not pooled: it keeps nothing else in memory. */
 export function allocateWithRoom(length: number): Buffer {
+  if (length <= COPY_LIMIT) return Buffer.allocUnsafeSlow(length)
   return withRoom(Buffer.allocUnsafeSlow(MAX_HEADER + length).subarray(MAX_HEADER))
 }
 
