@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer'
+import { Buffer, isUtf8 } from 'node:buffer'
 import secureJson from 'secure-json-parse'
 import { CloseCode } from './close-codes.ts'
 import { describe, errors } from './errors.ts'

@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer'
+import { Buffer, isUtf8 } from 'node:buffer'
 import { CloseCode, isSendableCloseCode } from '../../internal/close-codes.ts'
 import { CloseMessage, type DataType, PingMessage, TextMessage, type WebSocketMessage } from '../../internal/message.ts'
 import { inflate } from '../compression/inflate.ts'
@@ -110,7 +110,8 @@ export class FrameReader {
       at = next
     }
     this.#isParsing = false
-    this.#keep(at === 0 ? chunk : chunk.subarray(at))
+    if (at === chunk.length) this.#rest = undefined
+    else this.#keep(at === 0 ? chunk : chunk.subarray(at))
   }
 
   #keep(rest: Buffer): void {

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import { COPY_LIMIT, withRoom } from '../../internal/header-room.ts'
 import { unmask, unmaskTo } from './masking.ts'
 

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import { COPY_LIMIT, takeRoom } from '../../internal/header-room.ts'
 import { type DeflateParams, deflateLater, deflateNow } from '../compression/deflate.ts'
 
