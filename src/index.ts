@@ -46,6 +46,12 @@ export {
   type WebSocketMessage
 } from './internal/message.ts'
 
+// Contract routes: typed, validated messages (see also ./contract.ts and ./client.ts)
+export { AskError, type AskErrorCode } from './contract-route/ask-error.ts'
+export type { AskOptions } from './contract-route/asks.ts'
+export type { CallContext } from './contract-route/calls.ts'
+export type { CallHandler, ContractConnection } from './contract-route/types.ts'
+
 // The end of a connection
 export { CloseCode, CloseError, type CloseInfo, isCloseError, isUnexpectedCloseError } from './internal/close-codes.ts'
 

@@ -6,6 +6,8 @@ import { logClose } from './connection/close-log.ts'
 import { ConnectionEvents } from './connection/events.ts'
 import { WebSocketHub } from './hub/hub.ts'
 import { shared } from './internal/package-copies.ts'
+import { ContractRoutes } from './contract-route/contract-route.ts'
+import type { WebSocketWithContractMethod } from './contract-route/types.ts'
 import { errors } from './internal/errors.ts'
 import { hookPatience, withTimeout } from './internal/promises.ts'
 import { Scheduler } from './internal/scheduler.ts'
@@ -35,7 +37,7 @@ const registered = shared('servers', () => new WeakSet<object>())
 async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<void> {
   if (registered.has(app.server)) throw new errors.ALREADY_REGISTERED()
   const { config, websocket, ...resolved } = resolveOptions(app, options)
-  const hub = new WebSocketHub({ logger: app.log, ...resolved.hub }, true)
+  const hub = new WebSocketHub({ logger: app.log, ...resolved.hub }, app.server)
   const events = new ConnectionEvents().add({ onClosed: logClose })
   const shutdown = new Shutdown(resolved.shutdown, events)
   const schedulers = { deadlines: new Scheduler(), throttle: new Scheduler() }
@@ -60,7 +62,8 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   warnAboutOpenRoutes(app)
 
   app.decorate('wsHub', hub)
-  decorateRoutes(app, new Routes(services, hooks), config)
+  const routes = new Routes(services, hooks)
+  decorateRoutes(app, routes, config)
   app.decorateRequest('refuseWebSocket', function (this: FastifyRequest, code?: number, reason?: string) {
     refusals.refuse(this, code, reason)
   })
@@ -97,6 +100,16 @@ function decorateRoutes(app: FastifyInstance, routes: Routes, config: WebSocketC
     routes.add(this, path, handler, originLog.addTo(config), routeOptions)
     return this
   } as FastifyInstance['webSocket'])
+  const contractRoutes = new ContractRoutes(routes)
+  app.decorate('webSocketWithContract', function (
+    this: FastifyInstance,
+    path: string,
+    contract: unknown,
+    ...rest: unknown[]
+  ) {
+    contractRoutes.add(this, path, contract, rest, originLog.addTo(config))
+    return this
+  } as FastifyInstance['webSocketWithContract'])
   app.decorate('webSocketWithConfig', function (
     this: FastifyInstance,
     path: string,
@@ -143,6 +156,11 @@ declare module 'fastify' {
       FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>,
       TypeProvider,
       Logger
+    >
+    /** Adds a WebSocket route whose messages are those of a contract. */
+    webSocketWithContract: WebSocketWithContractMethod<
+      FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>,
+      TypeProvider
     >
     /** Adds a WebSocket route with its own configuration. Options that it leaves out come from the plugin's configuration. */
     webSocketWithConfig: WebSocketWithConfigMethod<

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import fc from 'fast-check'
+import { contractPayload } from '../../src/cluster/wire/contract-payload.ts'
 import { closeOf, decode, encode, type Envelope, Kind, originOf } from '../../src/cluster/wire/envelope.ts'
 import { decodeMessage } from '../../src/cluster/wire/protocol.ts'
 import { SequenceTracker, SequenceNumbers } from '../../src/cluster/wire/sequence.ts'
@@ -10,7 +11,10 @@ const payloads: Record<number, fc.Arbitrary<Buffer>> = {
   [Kind.Text]: fc.string({ unit: 'grapheme' }).map((text) => Buffer.from(text)),
   [Kind.Binary]: fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
   [Kind.Disconnect]: fc.integer({ min: 3000, max: 4999 }).map((code) => Buffer.from([code >> 8, code & 255])),
-  [Kind.Node]: fc.json().map((text) => Buffer.from(text))
+  [Kind.Node]: fc.json().map((text) => Buffer.from(text)),
+  [Kind.Contract]: fc
+    .tuple(name, name, fc.json())
+    .map(([contract, event, text]) => contractPayload({ contract, event }, Buffer.from(text)))
 }
 const envelope: fc.Arbitrary<Envelope> = fc.constantFrom(...Object.values(Kind)).chain((kind) =>
   fc.record({

@@ -1,4 +1,5 @@
 import type { DataType } from '../internal/message.ts'
+import type { ContractEvent } from './wire/contract-payload.ts'
 import type { MembershipNotice, Request, RoomNotice, ServerNotice } from './wire/protocol.ts'
 
 /** A broadcast of another node, for clients of this one. */
@@ -11,6 +12,8 @@ export interface RemoteBroadcast {
   excluded: readonly string[]
   /** The same in all copies of a broadcast to several targets: each connection gets one of them. */
   copyId?: string | undefined
+  /** The event of a contract that it is; undefined for a raw message. */
+  audience?: ContractEvent | undefined
 }
 
 /** Does what other nodes ask of the clients of this node. The hub implements it. */

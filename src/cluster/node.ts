@@ -10,6 +10,7 @@ import { Members } from './members.ts'
 import { type Answers, Requests } from './requests.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { Channels } from './wire/channels.ts'
+import { type ContractEvent, contractPayload } from './wire/contract-payload.ts'
 import { closePayload, Kind } from './wire/envelope.ts'
 import {
   type AliveNotice,
@@ -140,9 +141,14 @@ export class ClusterNode implements BrokerNode, Scheduled {
     type: DataType,
     payload: Buffer,
     targets: readonly string[] | undefined,
-    excluded: readonly string[]
+    excluded: readonly string[],
+    audience?: ContractEvent
   ): void {
-    this.#sender.broadcast(targets, { kind: type, payload, ids: excluded })
+    const message =
+      audience === undefined
+        ? { kind: type, payload, ids: excluded }
+        : { kind: Kind.Contract, payload: contractPayload(audience, payload), ids: excluded }
+    this.#sender.broadcast(targets, message)
   }
 
   /** Disconnects the members of rooms, and connections named by their ids. */

@@ -3,10 +3,11 @@ import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import { WebSocket } from 'ws'
 import type { WebSocketConfig } from '../config/route-config.ts'
+import type { Definition } from '../contract/definition.ts'
 import { now } from '../internal/clock.ts'
 import { CloseCode, CloseError, type CloseInfo } from '../internal/close-codes.ts'
-import { PongMessage, type WebSocketMessage } from '../internal/message.ts'
-import type { Scheduler } from '../internal/scheduler.ts'
+import { PongMessage, TextMessage, type WebSocketMessage } from '../internal/message.ts'
+import type { Scheduled, Scheduler } from '../internal/scheduler.ts'
 import { CloseState } from './close-state.ts'
 import { ClosingHandshake } from './closing-handshake.ts'
 import { deflateFor, type Negotiated } from './compression/compression.ts'
@@ -48,6 +49,12 @@ export interface SessionEvents {
 export interface SessionServices {
   readonly schedulers: Schedulers
   readonly events: SessionEvents
+}
+
+/** Takes messages as soon as they have come, out of order. */
+export interface Intake {
+  wants(message: WebSocketMessage): boolean
+  take(message: WebSocketMessage): void
 }
 
 /** A stream after its opening handshake. */
@@ -98,6 +105,12 @@ export class Session
   isSettled = false
   /** The `onLimit` callback of the rate limit, if it is a function. */
   onLimit: (() => void) | undefined
+  /** The contract of the route; undefined on routes without one. A hub sends a connection only what its contract has. */
+  contract: Definition | undefined
+  /** Takes some messages before the read queue does. */
+  intake: Intake | undefined
+  /** The text that is sent before a close frame with which the server begins the end. */
+  farewell: ((cause: CloseInfo) => string) | undefined
   readonly #schedulers: Schedulers
   readonly #reader: FrameReader
   readonly #heartbeat: Heartbeat
@@ -184,6 +197,18 @@ export class Session
     this.#requireLifetime().expireAt(time)
   }
 
+  /** Lets this many bytes be unread; undefined stands for `readBufferSize`. */
+  readAhead(bytes: number | undefined): void {
+    this.readQueue.limit = bytes ?? this.config.readBufferSize
+    if (bytes !== undefined) this.readQueue.onLimitRaised()
+  }
+
+  /** Has something checked regularly, until the returned function is called. */
+  schedule(scheduled: Scheduled): () => void {
+    this.#schedulers.deadlines.add(scheduled)
+    return () => this.#schedulers.deadlines.delete(scheduled)
+  }
+
   // ---- For the stream
 
   onData(chunk: Buffer): void {
@@ -218,8 +243,15 @@ export class Session
     this.bytesIn += message.data.length
     this.#lifetime?.onMessage()
     this.events.onMessageIn?.(this, message)
-    if (this.#closingLimiter?.tryTake(message) ?? true) this.readQueue.push(message)
-    else this.#closeForViolation('rate limit exceeded')
+    if (this.#closingLimiter?.tryTake(message) === false) return this.#closeForViolation('rate limit exceeded')
+    if (this.intake === undefined || !this.#takeAtOnce(message, this.intake)) this.readQueue.push(message)
+  }
+
+  /** What exceeds the rate limit waits for its turn in the read queue. */
+  #takeAtOnce(message: WebSocketMessage, intake: Intake): boolean {
+    if (!intake.wants(message) || this.readQueue.limiter?.tryTake(message) === false) return false
+    intake.take(message)
+    return true
   }
 
   onPing(payload: Buffer): void {
@@ -391,6 +423,7 @@ export class Session
   /** Sends our close frame after all earlier frames. */
   #endWrites(): void {
     this.#stopReceiving()
+    this.#sayFarewell()
     this.writer.end(
       () => this.closeState.error(),
       () => {
@@ -398,6 +431,12 @@ export class Session
         this.#requireHandshake().send(code, reason)
       }
     )
+  }
+
+  #sayFarewell(): void {
+    const isByClient = this.#handshake?.received !== undefined
+    if (this.farewell === undefined || isByClient) return
+    void this.writer.write(frameOf(TextMessage, this.farewell(this.closeState.cause as CloseInfo), this.deflate))
   }
 
   #requireHandshake(): ClosingHandshake {

@@ -1,15 +1,5 @@
-import { WebSocketConnection } from '../connection/connection.ts'
+import type { WebSocketConnection } from '../connection/connection.ts'
 import { describe, errors } from '../internal/errors.ts'
-
-/** Throws if a value is not a connection. Errors call it `argument`. */
-export function assertConnection(ws: unknown, argument = 'ws'): asserts ws is WebSocketConnection {
-  if (!(ws instanceof WebSocketConnection)) {
-    throw new errors.INVALID_ARGUMENT(
-      argument,
-      `must be the WebSocketConnection that a handler gets, got ${describe(ws)}`
-    )
-  }
-}
 
 /** Throws if the option `local` is wrong. A truthy mistake must not keep a message or a disconnect from the other nodes. */
 export function assertLocal(local: unknown): asserts local is boolean | undefined {

@@ -1,7 +1,9 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
+import type { Definition } from '../contract/definition.ts'
 import { CloseCode } from '../internal/close-codes.ts'
 import { withTimeout } from '../internal/promises.ts'
 import { isConnectionId } from '../internal/connection-id.ts'
+import { accepts, type Audience } from './audience.ts'
 import { Rooms } from './rooms.ts'
 
 const NO_CLIENTS: ReadonlySet<WebSocketConnection> = new Set()
@@ -12,6 +14,8 @@ export class Clients {
   readonly rooms = new Rooms()
   /** Made by the first search for an id: many applications never search for one. */
   #byId: Map<string, WebSocketConnection> | undefined
+  /** The contracts of the clients, and how many clients each has. */
+  readonly #contracts = new Map<Definition, number>()
 
   has(ws: WebSocketConnection): boolean {
     return this.all.has(ws)
@@ -20,12 +24,15 @@ export class Clients {
   add(ws: WebSocketConnection): void {
     this.all.add(ws)
     this.#byId?.set(ws.id, ws)
+    this.#count(ws.session.contract, 1)
   }
 
   /** Removes a client. Its rooms are not changed. False if it was not registered. */
   remove(ws: WebSocketConnection): boolean {
     this.#byId?.delete(ws.id)
-    return this.all.delete(ws)
+    const isRemoved = this.all.delete(ws)
+    if (isRemoved) this.#count(ws.session.contract, -1)
+    return isRemoved
   }
 
   findById(id: string): WebSocketConnection | undefined {
@@ -46,6 +53,19 @@ export class Clients {
     const union = new Set<WebSocketConnection>()
     for (const target of targets) for (const ws of this.findByTarget(target)) union.add(ws)
     return union
+  }
+
+  /** True if no client is passed over by a message for this audience, as in a hub whose clients all have the same contract. */
+  allAccept(audience: Audience | undefined): boolean {
+    for (const contract of this.#contracts.keys()) if (!accepts(contract, audience)) return false
+    return true
+  }
+
+  #count(contract: Definition | undefined, change: number): void {
+    if (contract === undefined) return
+    const count = (this.#contracts.get(contract) ?? 0) + change
+    if (count > 0) this.#contracts.set(contract, count)
+    else this.#contracts.delete(contract)
   }
 
   /** The targets that other nodes may have clients for: all rooms, and the ids that no client of this node has. */

@@ -1,4 +1,5 @@
-import { WebSocketConnection } from '../connection/connection.ts'
+import type { WebSocketConnection } from '../connection/connection.ts'
+import { type AnyConnection, isConnection, underlying } from '../connection/underlying.ts'
 import { describe, errors } from '../internal/errors.ts'
 import { checkTargets } from '../internal/targets.ts'
 import { assertKeys } from '../internal/validate.ts'
@@ -16,11 +17,7 @@ export interface DisconnectOptions {
  * all clients of this node for which a function returns true.
  */
 export type DisconnectTarget =
-  | string
-  | readonly string[]
-  | WebSocketConnection
-  | readonly WebSocketConnection[]
-  | ((ws: WebSocketConnection) => boolean)
+  string | readonly string[] | AnyConnection | readonly AnyConnection[] | ((ws: WebSocketConnection) => boolean)
 
 /** Throws for an unknown option or a wrong type: a mistyped `local` would disconnect clients of other nodes. */
 export function assertDisconnectOptions(options: DisconnectOptions): void {
@@ -38,8 +35,8 @@ export function selectClients(
   const selected = new Set(clients.findByTargets(targets))
   for (const one of [target].flat() as unknown[]) {
     if (typeof one === 'string') continue
-    assertDisconnectTarget(one)
-    if (clients.has(one)) selected.add(one)
+    const ws = connectionOf(one)
+    if (clients.has(ws)) selected.add(ws)
   }
   return [...selected]
 }
@@ -52,8 +49,8 @@ export function roomsAndIdsIn(target: DisconnectTarget): readonly string[] {
   )
 }
 
-function assertDisconnectTarget(target: unknown): asserts target is WebSocketConnection {
-  if (target instanceof WebSocketConnection) return
+function connectionOf(target: unknown): WebSocketConnection {
+  if (isConnection(target)) return underlying(target)
   throw new errors.INVALID_ARGUMENT(
     'target',
     `must be a room, the id of a connection, a WebSocketConnection, an array of these, or a function (ws) => boolean, got ${describe(target)}`

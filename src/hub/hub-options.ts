@@ -34,6 +34,7 @@ export interface HubOptions {
 /** The part of a Fastify instance that a hub uses to shut down with it. */
 export interface HubOwner {
   readonly log: HubLogger
+  readonly server?: object
   addHook(name: 'onClose', hook: () => Promise<void>): unknown
 }
 

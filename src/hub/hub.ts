@@ -1,5 +1,8 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import { WebSocketConnection } from '../connection/connection.ts'
+import { type AnyConnection, underlying } from '../connection/underlying.ts'
+import { isContract } from '../contract/definition.ts'
+import type { AnyContract, Data, In, Of } from '../contract/types.ts'
 import { PreparedMessage } from '../connection/write/prepared-message.ts'
 import { assertSendable, assertTimeout, CloseCode, fitReason } from '../internal/close-codes.ts'
 import { isConnectionId } from '../internal/connection-id.ts'
@@ -11,7 +14,6 @@ import { assertDataType, jsonOf, ownCopy, payloadOf } from '../internal/payload.
 import { assertRoomName } from '../internal/room-name.ts'
 import { checkTargets, targetsFromOptions } from '../internal/targets.ts'
 import type { Presence } from '../presence/presence.ts'
-import { assertConnection } from './argument-checks.ts'
 import { Broadcaster } from './broadcaster.ts'
 import { Clients } from './clients.ts'
 import {
@@ -22,6 +24,7 @@ import {
   selectClients
 } from './disconnect.ts'
 import { ClientEvents, HUB_EVENTS, type HubEvents, logListenerError } from './client-events.ts'
+import { contractMessage, type HubMessage } from './contract-message.ts'
 import { HubCluster } from './hub-cluster.ts'
 import { type HubOptions, resolveHubOptions } from './hub-options.ts'
 import {
@@ -52,18 +55,22 @@ export class WebSocketHub extends Emitter<HubEvents> {
   /** Connects the hub to its cluster. Made at once if there is a broker, and otherwise when it is first needed. */
   #hubCluster: HubCluster | undefined
   readonly #closeListener = (ws: WebSocketConnection): void => this.#onClosed(ws)
+  /** The server whose compilers are used for contracts. */
+  readonly #server: object | undefined
   #isShutDown = false
+  #hasWarnedOfContract = false
   readonly #done: Promise<void>
   #resolveDone: () => void = () => {}
 
   /** @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option, a value that is not allowed, or a broker without a `name`. */
   constructor(options?: HubOptions)
   /** @internal The hub of a server needs no name. */
-  constructor(options: HubOptions | undefined, isOfServer: true)
-  constructor(options?: HubOptions, isOfServer = false) {
+  constructor(options: HubOptions | undefined, server: object)
+  constructor(options?: HubOptions, server?: object) {
     super(HUB_EVENTS, 'to send to clients, call broadcast()')
     this.#options = resolveHubOptions(options)
-    if (this.#options.broker !== undefined && this.#options.name === undefined && !isOfServer) {
+    this.#server = server ?? this.#options.app?.server
+    if (this.#options.broker !== undefined && this.#options.name === undefined && server === undefined) {
       throw invalidOption(
         'hub.name',
         'is required for a hub of your own with a broker: without a name, it would get the messages for app.wsHub'
@@ -94,10 +101,10 @@ export class WebSocketHub extends Emitter<HubEvents> {
    * Adds a connection. It leaves the hub by itself when it closes. Registering it again, or with several hubs, is harmless.
    *
    * @returns false if the connection was not added: it is closed, or the hub is shut down.
-   * @throws FST_BLAZE_WS_INVALID_ARGUMENT if `ws` is not a connection.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT if it is not a connection.
    */
-  register(ws: WebSocketConnection): boolean {
-    assertConnection(ws)
+  register(connection: AnyConnection): boolean {
+    const ws = underlying(connection)
     if (this.#clients.has(ws)) return true
     if (this.#isShutDown || ws.isClosed()) return false
     this.#broadcaster.endGroup()
@@ -110,10 +117,10 @@ export class WebSocketHub extends Emitter<HubEvents> {
   /**
    * Removes a connection from the hub and its rooms, and closes it with 1000. Nothing happens if it is not registered.
    *
-   * @throws FST_BLAZE_WS_INVALID_ARGUMENT if `ws` is not a connection.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT if it is not a connection.
    */
-  unregister(ws: WebSocketConnection): void {
-    assertConnection(ws)
+  unregister(connection: AnyConnection): void {
+    const ws = underlying(connection)
     if (this.#remove(ws)) void ws.close(CloseCode.NormalClosure, 'unregistered')
   }
 
@@ -128,7 +135,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
    * 1008.
    * @throws FST_BLAZE_WS_INVALID_ARGUMENT if `ws` is neither a connection nor an id.
    */
-  join(ws: WebSocketConnection | string, room: string): boolean {
+  join(ws: AnyConnection | string, room: string): boolean {
     const local = this.#findLocal(ws)
     // Every connection can be reached by its own id, as if it were in a room of that name.
     if (local !== undefined && room === local.id) return this.register(local)
@@ -144,7 +151,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
    * @param ws a connection, or the `id` of a registered connection on any node.
    * @throws the same errors as `join`.
    */
-  leave(ws: WebSocketConnection | string, room: string): void {
+  leave(ws: AnyConnection | string, room: string): void {
     const local = this.#findLocal(ws)
     if (local !== undefined && room === local.id) return
     assertRoomName(room)
@@ -157,10 +164,10 @@ export class WebSocketHub extends Emitter<HubEvents> {
   /**
    * The rooms that a connection is in. After it has closed, they are the rooms it was in then, until its handler has settled.
    *
-   * @throws FST_BLAZE_WS_INVALID_ARGUMENT if `ws` is not a connection.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT if it is not a connection.
    */
-  rooms(ws: WebSocketConnection): string[] {
-    assertConnection(ws)
+  rooms(connection: AnyConnection): string[] {
+    const ws = underlying(connection)
     const { rooms } = this.#clients
     const last = ws.session.isSettled ? undefined : rooms.ofClosed(ws)
     return [...(last ?? rooms.of(ws))]
@@ -192,7 +199,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   to(room: string | readonly string[]): RoomTarget {
     checkTargets(room)
     return {
-      broadcast: (data, options) => this.broadcast(data, { ...options, to: room }),
+      broadcast: (...args: unknown[]) => this.#broadcast(args, { to: room }),
       broadcastJSON: (value, options) => this.broadcastJSON(value, { ...options, to: room })
     }
   }
@@ -206,16 +213,20 @@ export class WebSocketHub extends Emitter<HubEvents> {
    * as text and are not UTF-8. It is a TypeError.
    * @throws FST_BLAZE_WS_OUT_OF_RANGE if `to` or `except` has more than 1024 entries, or a room name is empty or too long.
    */
-  broadcast(data: string | Uint8Array, options: BroadcastOptions = {}): number {
-    assertBroadcastOptions(options)
-    const type = options.type ?? TextMessage
-    assertDataType(type)
-    const message = new PreparedMessage(type, ownCopy(payloadOf(type, data)), data)
-    const targets = targetsFromOptions(options)
-    const recipients = selectRecipients(this.#clients, targets, options)
-    if (this.#hubCluster !== undefined && options.local !== true)
-      this.#sendToOtherNodes(message, options, targets, this.#hubCluster)
-    return this.#broadcaster.send(message, recipients)
+  broadcast(data: string | Uint8Array, options?: BroadcastOptions): number
+  /**
+   * Sends an event of a contract, checked and serialized once. Connections with a contract of this name get it, and connections
+   * without a contract.
+   *
+   * @throws TypeError if the contract has no such event, or if the data does not fit. Nothing is sent then.
+   */
+  broadcast<C extends AnyContract, E extends keyof Of<C, 'fromServer'> & string>(
+    contract: C,
+    event: E,
+    ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<BroadcastOptions, 'type'>]>
+  ): number
+  broadcast(...args: unknown[]): number {
+    return this.#broadcast(args, undefined)
   }
 
   /**
@@ -295,13 +306,42 @@ export class WebSocketHub extends Emitter<HubEvents> {
 
   // ---- Internals
 
+  /** @param to the targets of `hub.to()`. */
+  #broadcast(args: readonly unknown[], to: { to: string | readonly string[] } | undefined): number {
+    const isEvent = isContract(args[0])
+    const given = (isEvent ? args[3] : args[1]) as BroadcastOptions | undefined
+    const options = to === undefined ? (given ?? {}) : { ...given, ...to }
+    assertBroadcastOptions(options)
+    const hubMessage = isEvent
+      ? contractMessage(args[0], args[1] as string, args[2], this.#server)
+      : rawMessage(args[0] as string | Uint8Array, options)
+    return this.#send(hubMessage, options)
+  }
+
+  #send({ message, audience }: HubMessage, options: BroadcastOptions): number {
+    const targets = targetsFromOptions(options)
+    const recipients = selectRecipients(this.#clients, targets, options, audience)
+    if (audience === undefined) this.#warnOfContract()
+    if (this.#hubCluster !== undefined && options.local !== true)
+      this.#sendToOtherNodes({ message, audience }, options, targets, this.#hubCluster)
+    return this.#broadcaster.send(message, recipients)
+  }
+
+  /** Clients with a contract get no raw messages, which the author of a broadcast may not expect. */
+  #warnOfContract(): void {
+    if (this.#hasWarnedOfContract || this.#clients.allAccept(undefined)) return
+    this.#hasWarnedOfContract = true
+    this.#options.logger?.warn(
+      'a raw broadcast does not reach connections with a contract; use broadcast(contract, event, data) for them'
+    )
+  }
+
   /** The connection itself, or the client of this node with this id. */
-  #findLocal(ws: WebSocketConnection | string): WebSocketConnection | undefined {
+  #findLocal(ws: AnyConnection | string): WebSocketConnection | undefined {
     if (isConnectionId(ws)) return this.#clients.findById(ws)
     if (typeof ws === 'string')
       throw new errors.INVALID_ARGUMENT('ws', `must be a connection or the id of one, got ${describe(ws)}`)
-    assertConnection(ws)
-    return ws
+    return underlying(ws)
   }
 
   #addToRoom(ws: WebSocketConnection, room: string): boolean {
@@ -354,14 +394,14 @@ export class WebSocketHub extends Emitter<HubEvents> {
   }
 
   #sendToOtherNodes(
-    { type, payload }: PreparedMessage,
+    { message: { type, payload }, audience }: HubMessage,
     options: BroadcastOptions,
     targets: readonly string[] | undefined,
     hubCluster: HubCluster
   ): void {
     if (options.filter !== undefined) return hubCluster.warnOfFilter()
     const remoteTargets = targets && this.#clients.targetsOnOtherNodes(targets)
-    hubCluster.node?.broadcast(type, payload, remoteTargets, excludedIds(options))
+    hubCluster.node?.broadcast(type, payload, remoteTargets, excludedIds(options), audience)
   }
 
   /** Node calls this if an async listener rejects. */
@@ -369,4 +409,9 @@ export class WebSocketHub extends Emitter<HubEvents> {
     if (subject instanceof WebSocketConnection) logListenerError(error, event, subject)
     else this.#hubCluster?.logListenerError(error, event)
   }
+}
+
+function rawMessage(data: string | Uint8Array, { type = TextMessage }: BroadcastOptions): HubMessage {
+  assertDataType(type)
+  return { message: new PreparedMessage(type, ownCopy(payloadOf(type, data)), data), audience: undefined }
 }

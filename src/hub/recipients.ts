@@ -1,9 +1,12 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
+import { type AnyConnection, underlying } from '../connection/underlying.ts'
+import type { AnyContract, Data, In, Of } from '../contract/types.ts'
 import { describe, errors } from '../internal/errors.ts'
 import type { MessageType } from '../internal/message.ts'
 import { assertTargetCount, keepValidIds } from '../internal/targets.ts'
 import { assertKeys } from '../internal/validate.ts'
-import { assertConnection, assertLocal, callFilter } from './argument-checks.ts'
+import { accepts, type Audience } from './audience.ts'
+import { assertLocal, callFilter } from './argument-checks.ts'
 import type { Clients } from './clients.ts'
 
 /** Who gets a broadcast, and as which type of message. */
@@ -16,7 +19,7 @@ export interface BroadcastOptions {
    */
   to?: string | readonly string[]
   /** These do not get it: connections, or `id`s of connections on any node, 1024 at most. @default none */
-  except?: WebSocketConnection | string | readonly (WebSocketConnection | string)[]
+  except?: AnyConnection | string | readonly (AnyConnection | string)[]
   /**
    * Only the clients for which it returns true get it. It is called for all of them before anything is sent. Only clients of this
    * node get a broadcast with a filter, because a function cannot be sent to other nodes. @default none
@@ -32,6 +35,12 @@ export interface RoomTarget {
   broadcast(data: string | Uint8Array, options?: Omit<BroadcastOptions, 'to'>): number
   /** Sends a value as JSON to these rooms and ids. See `WebSocketHub.broadcastJSON`. */
   broadcastJSON(value: unknown, options?: Omit<BroadcastOptions, 'to'>): number
+  /** Sends an event of a contract to these rooms and ids. See `WebSocketHub.broadcast`. */
+  broadcast<C extends AnyContract, E extends keyof Of<C, 'fromServer'> & string>(
+    contract: C,
+    event: E,
+    ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<BroadcastOptions, 'to' | 'type'>]>
+  ): number
 }
 
 const KEYS = ['type', 'to', 'except', 'filter', 'local']
@@ -54,10 +63,12 @@ export function assertBroadcastOptions(options: BroadcastOptions): void {
 export function selectRecipients(
   clients: Clients,
   targets: readonly string[] | undefined,
-  options: BroadcastOptions
+  options: BroadcastOptions,
+  audience: Audience | undefined
 ): Iterable<WebSocketConnection> {
   const { filter } = options
-  const all = targets === undefined ? clients.all : clients.findByTargets(targets)
+  const named = targets === undefined ? clients.all : clients.findByTargets(targets)
+  const all = clients.allAccept(audience) ? named : [...named].filter((ws) => accepts(ws.session.contract, audience))
   const exclusions = exclusionsIn(options)
   if (exclusions.length === 0 && filter === undefined) return all
   const excluded = new Set(exclusions)
@@ -76,6 +87,5 @@ export function excludedIds(options: BroadcastOptions): string[] {
 function exclusionsIn({ except = [] }: BroadcastOptions): (WebSocketConnection | string)[] {
   const exclusions = [except].flat()
   assertTargetCount('except', exclusions)
-  for (const one of exclusions) if (typeof one !== 'string') assertConnection(one, 'except')
-  return exclusions
+  return exclusions.map((one) => (typeof one === 'string' ? one : underlying(one, 'except')))
 }

@@ -1,6 +1,7 @@
 import type { ClusterNode } from '../cluster/node.ts'
 import type { Request, RoomNotice } from '../cluster/wire/protocol.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
+import { type AnyConnection, underlying } from '../connection/underlying.ts'
 import { emit, Emitter } from '../internal/emitter.ts'
 import { atEndOfTurn, type EndOfTurn } from '../internal/end-of-turn.ts'
 import { assertRoomName } from '../internal/room-name.ts'
@@ -82,7 +83,8 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
    * @param info any value with a JSON form of at most 8 KiB.
    * @throws TypeError if `info` has no JSON form, RangeError if it is too long. The `closeCode` of these errors is 1008.
    */
-  set(ws: WebSocketConnection, room: string, info: unknown = null, options: PresenceOptions = {}): boolean {
+  set(connection: AnyConnection, room: string, info: unknown = null, options: PresenceOptions = {}): boolean {
+    const ws = underlying(connection)
     assertRoomName(room)
     assertKeys('options', options, ['key'])
     const { key } = options
@@ -96,12 +98,13 @@ export class Presence extends Emitter<PresenceEvents> implements EndOfTurn {
   }
 
   /** Ends the presence of a connection. It stays a member of the room. */
-  remove(ws: WebSocketConnection, room: string): void {
+  remove(ws: AnyConnection, room: string): void {
+    const { id } = underlying(ws)
     assertRoomName(room)
     const watched = this.#rooms.get(room)
-    if (watched?.roster.has(HERE, ws.id) !== true) return
+    if (watched?.roster.has(HERE, id) !== true) return
     this.#publishLater(room)
-    this.#emit(room, watched.remove(ws.id))
+    this.#emit(room, watched.remove(id))
   }
 
   /**

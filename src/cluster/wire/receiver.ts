@@ -1,7 +1,9 @@
 import { isConnectionId, PROCESS_ID } from '../../internal/connection-id.ts'
 import { isRoomName } from '../../internal/room-name.ts'
 import type { ClientsListener } from '../listeners.ts'
+import { TextMessage } from '../../internal/message.ts'
 import type { Channels } from './channels.ts'
+import { contractEventOf } from './contract-payload.ts'
 import { closeOf, decode, type Envelope, Kind, originOf } from './envelope.ts'
 import { decodeMessage, type NodeMessage, type UnknownNotice } from './protocol.ts'
 import { SequenceTracker } from './sequence.ts'
@@ -84,10 +86,13 @@ export class Receiver {
     const targets = isForIds ? ids.filter(isConnectionId) : this.#roomOf(channel)
     // A message for unknown targets reaches nobody. It must never reach everybody.
     if (targets === undefined && !isForAll) return this.#reject(channel)
-    if (kind === Kind.Text || kind === Kind.Binary) {
-      const copy = copyId === 0 ? undefined : `${origin}:${copyId}`
-      this.#listener.clients.deliver({ type: kind, payload, targets, excluded: isForIds ? [] : ids, copyId: copy })
-      return
+    const copy = copyId === 0 ? undefined : `${origin}:${copyId}`
+    const recipients = { targets, excluded: isForIds ? [] : ids, copyId: copy }
+    if (kind === Kind.Text || kind === Kind.Binary)
+      return this.#listener.clients.deliver({ type: kind, payload, ...recipients })
+    if (kind === Kind.Contract) {
+      const { audience, text } = contractEventOf(payload) as NonNullable<ReturnType<typeof contractEventOf>>
+      return this.#listener.clients.deliver({ type: TextMessage, payload: text, ...recipients, audience })
     }
     const close = closeOf(payload)
     if (close !== undefined) this.#listener.clients.disconnect(targets ?? [], close.code, close.reason)

@@ -34,11 +34,10 @@ export interface MessageSource {
 
 /**
  * The received messages that were not read yet, in order. If a reader waits, a message goes straight to it. If more than
- * `readBufferSize` is unread at the end of a tick, the source is paused, and resumed once everything was read.
+ * `limit` is unread at the end of a tick, the source is paused, and resumed once everything was read.
  */
 export class ReadQueue {
   readonly #source: MessageSource
-  readonly #readBufferSize: number
   #messages = NO_MESSAGES
   #head = 0
   #reader: Reader | undefined
@@ -51,14 +50,16 @@ export class ReadQueue {
   #isCheckScheduled = false
   /** Decides whether the next message may be read; undefined if there is no rate limit. */
   limiter: RateLimiter | undefined
+  /** If more bytes than this are unread, the queue is full. */
+  limit: number
   /** How many bytes are unread. */
   unreadBytes = 0
   /** True while the source is paused. */
   isPaused = false
 
-  constructor(source: MessageSource, readBufferSize: number) {
+  constructor(source: MessageSource, limit: number) {
     this.#source = source
-    this.#readBufferSize = readBufferSize
+    this.limit = limit
   }
 
   /** Adds a received message. After `stop` it is dropped. */
@@ -114,15 +115,15 @@ export class ReadQueue {
     return this.#isAnswering || this.#head < this.#messages.length
   }
 
-  /** True while more than `readBufferSize` is unread. False after `stop`. */
+  /** True while more than `limit` is unread. False after `stop`. */
   get isFull(): boolean {
-    return this.unreadBytes > this.#readBufferSize && !this.#isStopped
+    return this.unreadBytes > this.limit && !this.#isStopped
   }
 
   /** Drops further messages. Unread ones can still be read. */
   stop(): void {
     this.#isStopped = true
-    this.#drained()
+    this.#resume()
   }
 
   /** Drops further messages. Unread ones can still be read; after them reads end with this error. */
@@ -135,6 +136,11 @@ export class ReadQueue {
     const reader = this.#reader
     this.#reader = undefined
     if (reader !== undefined) this.#read(reader)
+  }
+
+  /** The queue may be no longer full, because its limit was raised. */
+  onLimitRaised(): void {
+    if (!this.isFull) this.#resume()
   }
 
   /** Tries again to give a message to the reader that waits, after the rate limit made it wait. */
@@ -201,7 +207,7 @@ export class ReadQueue {
     if (this.#head === this.#messages.length) {
       this.#messages.length = 0
       this.#head = 0
-      this.#drained()
+      this.#resume()
     } else if (this.#head >= COMPACT_FROM && this.#head * 2 >= this.#messages.length) {
       this.#messages.splice(0, this.#head)
       this.#head = 0
@@ -209,7 +215,7 @@ export class ReadQueue {
     return message
   }
 
-  #drained(): void {
+  #resume(): void {
     if (!this.isPaused) return
     this.isPaused = false
     this.#source.resume()

@@ -1,0 +1,261 @@
+import type { WebSocketConnection } from '../connection/connection.ts'
+import type { Contract } from '../contract/types.ts'
+import { CloseCode, CloseError, isCloseError } from '../internal/close-codes.ts'
+import { BinaryMessage, type WebSocketMessage } from '../internal/message.ts'
+import { withTimeout } from '../internal/promises.ts'
+import { RESERVED, type RpcError, RpcMethod, SUBPROTOCOL } from '../rpc/json-rpc.ts'
+import { Asks, MAX_READ_AHEAD } from './asks.ts'
+import { type CallFunctions, Calls, invalidParams, methodNotFound } from './calls.ts'
+import type { CompiledContract } from '../schemas/compiled-contract.ts'
+import { ContractConnection } from './contract-connection.ts'
+import { type Entry, readFrame, type RpcFrame } from './entries.ts'
+import { EventStream } from './event-stream.ts'
+import { goodbyeText, UNAUTHORIZED } from './goodbye.ts'
+import { type Hello, helloOf } from './hello.ts'
+import { errorText, notificationText, requestText, resultText } from '../rpc/texts.ts'
+import { ServerPings } from './server-pings.ts'
+
+/** How long a client has for its hello, in milliseconds. */
+const HELLO_TIMEOUT = 10_000
+
+/** What a contract route does with its connections. */
+export interface ContractHandlers {
+  readonly contract: Contract
+  readonly compiled: CompiledContract
+  /** The handler of the route; undefined if the contract needs none. */
+  readonly handler: ((ws: ContractConnection) => unknown) | undefined
+  readonly authenticate: ((auth: unknown, ws: ContractConnection) => unknown) | undefined
+  readonly calls: CallFunctions
+  /** How many calls may run at once. */
+  readonly concurrency: number
+}
+
+/** A message whose text was read when it came. */
+type ReadMessage = WebSocketMessage & { frame?: RpcFrame }
+type Call = Extract<Entry, { kind: 'call' }>
+type Event = Extract<Entry, { kind: 'event' }>
+type Reply = (text: string) => unknown
+
+/** One connection of a contract route: reads JSON-RPC, and passes it to the handler and to the functions for calls. */
+export class ContractSession {
+  readonly #handlers: ContractHandlers
+  readonly #ws: WebSocketConnection
+  readonly #connection: ContractConnection
+  readonly #events = new EventStream()
+  readonly #asks: Asks
+  readonly #calls: Calls
+  readonly #running = new Set<Promise<unknown>>()
+  /** True if the client speaks the methods of this package. */
+  readonly #isBlaze: boolean
+
+  constructor(ws: WebSocketConnection, handlers: ContractHandlers) {
+    const { contract, compiled, calls } = handlers
+    this.#ws = ws
+    this.#handlers = handlers
+    this.#isBlaze = ws.protocol === SUBPROTOCOL
+    this.#asks = new Asks({
+      request: (id, method, params) => ws.writeText(requestText(id, method, params)),
+      readAhead: (bytes) => ws.session.readAhead(bytes)
+    })
+    this.#connection = new ContractConnection(ws, { contract, compiled, events: this.#events, asks: this.#asks })
+    this.#calls = new Calls(compiled, calls, this.#connection, { signal: ws.signal, log: ws.request.log })
+    ws.session.contract = compiled.definition
+    if (this.#isBlaze) ws.session.farewell = goodbyeText
+  }
+
+  /** Resolves when the connection may be closed. */
+  async run(): Promise<void> {
+    const hello = await this.#receiveHello()
+    if (hello === undefined || !(await this.#authenticate(hello))) return
+    const stopAsks = (): void => this.#asks.close()
+    const { shutdownSignal } = this.#ws.context()
+    shutdownSignal.addEventListener('abort', stopAsks)
+    const stopPings = this.#startPings()
+    this.#ws.session.intake = {
+      wants: (message) => this.#isOutOfOrder(message),
+      take: (message) => this.#takeAtOnce(message)
+    }
+    const ended = this.#readAll()
+    try {
+      await this.#runHandler(ended)
+    } finally {
+      stopPings?.()
+      shutdownSignal.removeEventListener('abort', stopAsks)
+      this.#events.drop()
+      await Promise.allSettled(this.#running)
+    }
+  }
+
+  async #runHandler(ended: Promise<void>): Promise<void> {
+    const { handler, compiled } = this.#handlers
+    await handler?.(this.#connection)
+    // A handler without events to read has nothing to wait for.
+    if (Object.keys(compiled.definition.fromClient).length === 0) await ended
+  }
+
+  // ---- The beginning
+
+  /** The client's hello; that of a client which knows no hello says nothing. Undefined if the connection ends instead. */
+  async #receiveHello(): Promise<Hello | undefined> {
+    if (!this.#isBlaze) return { id: null, auth: undefined, positions: new Map() }
+    const message = await withTimeout(this.#ws.readMessage(), HELLO_TIMEOUT, () => undefined).catch(ignoreClose)
+    const hello = message?.type === BinaryMessage ? undefined : message && helloOf(readFrame(message.data))
+    if (hello === undefined) {
+      const isBinary = message?.type === BinaryMessage
+      void this.#ws.close(
+        isBinary ? CloseCode.UnsupportedData : CloseCode.PolicyViolation,
+        isBinary ? 'text only' : 'hello expected'
+      )
+    }
+    return hello
+  }
+
+  /** False if the connection is closed because the client is not allowed in. */
+  async #authenticate({ id, auth }: Hello): Promise<boolean> {
+    const { authenticate } = this.#handlers
+    const ws = this.#ws
+    try {
+      this.#connection.auth = authenticate === undefined ? auth : await authenticate(auth, this.#connection)
+    } catch (error) {
+      ws.request.log.info({ err: error }, 'a client of a WebSocket contract was not authenticated')
+      if (this.#isBlaze)
+        this.#send(errorText(id, { code: -32_000, message: 'unauthorized', data: { code: 'unauthorized' } }))
+      void ws.close(UNAUTHORIZED, 'unauthorized')
+      return false
+    }
+    if (this.#isBlaze) this.#send(resultText(id, JSON.stringify({ connection: ws.id, heartbeat: this.#heartbeat })))
+    return !ws.isClosed()
+  }
+
+  get #heartbeat(): number {
+    return this.#ws.session.config.pingInterval
+  }
+
+  #startPings(): (() => void) | undefined {
+    if (!this.#isBlaze || this.#heartbeat === 0) return undefined
+    const { session } = this.#ws
+    const connection = {
+      get messagesOut() {
+        return session.messagesOut
+      },
+      send: (text: string) => void this.#ws.writeAsync(text)
+    }
+    return session.schedule(new ServerPings(connection, this.#heartbeat))
+  }
+
+  // ---- Reading
+
+  /** Handles the client's messages one after the other, until the connection ends. */
+  async #readAll(): Promise<void> {
+    try {
+      for (;;) await this.#handle(await this.#ws.readMessage())
+    } catch (error) {
+      const end = isCloseError(error) ? error : undefined
+      if (end === undefined) this.#onFailure(error)
+      this.#events.end(
+        () => end ?? new CloseError({ code: CloseCode.InternalServerError, reason: '', wasClean: false })
+      )
+      this.#asks.close()
+    }
+  }
+
+  #onFailure(error: unknown): void {
+    this.#ws.request.log.error({ err: error }, 'a message of a WebSocket contract could not be handled')
+    void this.#ws.close(CloseCode.InternalServerError, 'internal error')
+  }
+
+  /** True for what does not wait for its turn: responses, and methods of this package. */
+  #isOutOfOrder(message: ReadMessage): boolean {
+    if (message.type === BinaryMessage) return false
+    if (this.#asks.isWaiting && this.#ws.session.readQueue.unreadBytes > MAX_READ_AHEAD) this.#asks.giveUp()
+    const frame = (message.frame = readFrame(message.data))
+    return 'entry' in frame && (frame.entry.kind === 'response' || isReserved(frame.entry))
+  }
+
+  #takeAtOnce({ frame }: ReadMessage): void {
+    const { entry } = frame as { entry: Entry }
+    this.#handleEntry(entry, (text) => this.#send(text)).catch((error: unknown) => this.#onFailure(error))
+  }
+
+  async #handle(message: ReadMessage): Promise<void> {
+    if (message.type === BinaryMessage) return void this.#ws.close(CloseCode.UnsupportedData, 'text only')
+    const frame = message.frame ?? readFrame(message.data)
+    if ('entry' in frame) await this.#handleEntry(frame.entry, (text) => this.#reply(text))
+    else await this.#handleBatch(frame.batch)
+  }
+
+  async #handleBatch(batch: readonly Entry[]): Promise<void> {
+    const responses: string[] = []
+    const calls: Promise<unknown>[] = []
+    for (const entry of batch) {
+      const isHello = entry.kind === 'call' && entry.method === RpcMethod.Hello
+      if (isHello && this.#isBlaze) return this.#refuseHello()
+      await this.#handleEntry(entry, (text) => responses.push(text), calls)
+    }
+    await Promise.all(calls)
+    if (responses.length > 0) await this.#reply(`[${responses.join(',')}]`)
+  }
+
+  /** @param started collects the calls that were started and are not awaited. */
+  async #handleEntry(entry: Entry, reply: Reply, started: Promise<unknown>[] = []): Promise<void> {
+    if (entry.kind === 'response') await this.#asks.onResponse(entry)
+    else if (entry.kind === 'invalid') await reply(errorText(entry.id, entry.error))
+    else if (entry.kind === 'event') await this.#handleEvent(entry)
+    else if (entry.method.startsWith(RESERVED)) await this.#handleOwnCall(entry, reply)
+    else await this.#startCall(entry, reply, started)
+  }
+
+  async #handleEvent({ method, params }: Event): Promise<void> {
+    if (method.startsWith(RESERVED)) return
+    const check = this.#handlers.compiled.fromClient(method)
+    if (check === undefined) return this.#rejectEvent(method, methodNotFound())
+    const checked = await check.incoming(params)
+    if ('issues' in checked) this.#rejectEvent(method, invalidParams(checked.issues))
+    else await this.#events.deliver({ type: method, data: checked.value })
+  }
+
+  #rejectEvent(method: string, error: RpcError): void {
+    if (this.#isBlaze) this.#send(notificationText(RpcMethod.Error, JSON.stringify({ method, ...error })))
+  }
+
+  async #handleOwnCall({ id, method }: Call, reply: Reply): Promise<void> {
+    if (this.#isBlaze && method === RpcMethod.Hello) return this.#refuseHello()
+    const isPing = this.#isBlaze && method === RpcMethod.Ping
+    await reply(isPing ? resultText(id, '{}') : errorText(id, methodNotFound()))
+  }
+
+  #refuseHello(): void {
+    void this.#ws.close(CloseCode.PolicyViolation, 'unexpected hello')
+  }
+
+  /** Starts a call, and waits until another one may start. */
+  async #startCall({ id, method, params }: Call, reply: Reply, started: Promise<unknown>[]): Promise<void> {
+    const { concurrency } = this.#handlers
+    const call = this.#calls.answer(id, method, params).then(reply)
+    started.push(call)
+    this.#running.add(call)
+    const ended = call.finally(() => this.#running.delete(call))
+    if (concurrency === 1) await ended
+    else if (this.#running.size >= concurrency) await Promise.race(this.#running)
+    else ended.catch((error: unknown) => this.#onFailure(error))
+  }
+
+  // ---- Writing
+
+  /** Sends a response. A client that does not read its responses is not read from. */
+  async #reply(text: string): Promise<void> {
+    await this.#ws.writeText(text).catch(ignoreClose)
+  }
+
+  #send(text: string): void {
+    void this.#ws.writeText(text)
+  }
+}
+
+function isReserved(entry: Entry): boolean {
+  return 'method' in entry && entry.method.startsWith(RESERVED)
+}
+
+function ignoreClose(error: unknown): undefined {
+  if (!isCloseError(error)) throw error
+}

@@ -1,0 +1,100 @@
+import type { CloseError } from '../internal/close-codes.ts'
+import { errors } from '../internal/errors.ts'
+import { markHandled } from '../internal/promises.ts'
+
+/** An event of a client, checked. */
+export interface ClientEvent {
+  readonly type: string
+  readonly data: unknown
+}
+
+interface Receiver {
+  resolve(event: ClientEvent): void
+  reject(error: Error): void
+}
+
+/**
+ * Gives the events of a connection to its handler, one at a time. An event counts as handled once the handler asks for the next
+ * one, so that events and calls do not overlap.
+ */
+export class EventStream {
+  /** The event that the handler has not asked for yet. */
+  #next: ClientEvent | undefined
+  #receiver: Receiver | undefined
+  /** Resolves the `deliver` of the event that the handler works on. */
+  #onHandled: (() => void) | undefined
+  #end: (() => CloseError) | undefined
+
+  /** Resolves once the handler has handled the event. */
+  deliver(event: ClientEvent): Promise<void> {
+    const handled = new Promise<void>((resolve) => {
+      this.#onHandled = resolve
+    })
+    const receiver = this.#receiver
+    this.#receiver = undefined
+    if (receiver === undefined) this.#next = event
+    else receiver.resolve(event)
+    return handled
+  }
+
+  /** The next event. Rejects once the connection has ended and all events were received. */
+  receive(signal?: AbortSignal): Promise<ClientEvent> {
+    return markHandled(
+      new Promise((resolve, reject) => {
+        if (signal?.aborted === true) return reject(signal.reason as Error)
+        if (this.#receiver !== undefined) return reject(new errors.CONCURRENT_READ())
+        this.#receive({ resolve, reject }, signal)
+      })
+    )
+  }
+
+  /** The handler works on no event any more. */
+  release(): void {
+    if (this.#next !== undefined) return
+    const onHandled = this.#onHandled
+    this.#onHandled = undefined
+    onHandled?.()
+  }
+
+  /** No more events come. */
+  end(error: () => CloseError): void {
+    this.#end = error
+    this.#receiver?.reject(error())
+    this.#receiver = undefined
+  }
+
+  /** The handler has settled: events that it has not received are dropped. */
+  drop(): void {
+    this.#next = undefined
+    this.release()
+  }
+
+  #receive(receiver: Receiver, signal: AbortSignal | undefined): void {
+    this.release()
+    const next = this.#next
+    this.#next = undefined
+    if (next !== undefined) return receiver.resolve(next)
+    if (this.#end !== undefined) return receiver.reject(this.#end())
+    this.#receiver = signal === undefined ? receiver : this.#abortable(receiver, signal)
+  }
+
+  /** A receiver that stops waiting once `signal` is aborted. No event is lost. */
+  #abortable(receiver: Receiver, signal: AbortSignal): Receiver {
+    const stop = (): void => {
+      this.#receiver = undefined
+      receiver.reject(signal.reason as Error)
+    }
+    signal.addEventListener('abort', stop, { once: true })
+    const settle = (): void => signal.removeEventListener('abort', stop)
+    return {
+      resolve(event) {
+        settle()
+        receiver.resolve(event)
+      },
+      reject(error) {
+        settle()
+        receiver.reject(error)
+      }
+    }
+  }
+}

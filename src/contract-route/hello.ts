@@ -1,0 +1,39 @@
+import { type Id, type Position, RpcMethod } from '../rpc/json-rpc.ts'
+import type { RpcFrame } from './entries.ts'
+
+const MAX_AUTH = 16 * 1024
+const MAX_POSITIONS = 100
+const MAX_EPOCH = 64
+
+/** What a client says first. */
+export interface Hello {
+  readonly id: Id
+  readonly auth: unknown
+  /** Where the client is in the streams of rooms. */
+  readonly positions: ReadonlyMap<string, Position>
+}
+
+/** The hello in a frame; undefined if it is anything else, or breaks a limit. */
+export function helloOf(frame: RpcFrame): Hello | undefined {
+  if (!('entry' in frame) || frame.entry.kind !== 'call' || frame.entry.method !== RpcMethod.Hello) return undefined
+  const { id, params = {} } = frame.entry
+  if (Array.isArray(params)) return undefined
+  const { auth, positions = {} } = params as { auth?: unknown; positions?: unknown }
+  if (auth !== undefined && Buffer.byteLength(JSON.stringify(auth)) > MAX_AUTH) return undefined
+  const known = positionsOf(positions)
+  return known === undefined ? undefined : { id, auth, positions: known }
+}
+
+function positionsOf(value: unknown): Map<string, Position> | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const entries = Object.entries(value)
+  if (entries.length > MAX_POSITIONS || !entries.every(([, position]) => isPosition(position))) return undefined
+  return new Map(entries.map(([room, { epoch, offset }]: [string, Position]) => [room, { epoch, offset }]))
+}
+
+function isPosition(value: unknown): value is Position {
+  const { epoch, offset } = (value ?? {}) as Partial<Position>
+  return (
+    typeof epoch === 'string' && epoch.length <= MAX_EPOCH && Number.isSafeInteger(offset) && (offset as number) >= 0
+  )
+}

@@ -1,0 +1,19 @@
+import type { CompiledContract } from './compiled-contract.ts'
+import { notificationText } from '../rpc/texts.ts'
+
+/**
+ * The text of an event for clients: checked and serialized once, whatever the number of receivers.
+ *
+ * @throws TypeError if the contract has no such event, or if the data does not fit.
+ */
+export function eventText(contract: CompiledContract, event: string, data: unknown): string {
+  const check = contract.fromServer(event)
+  if (check === undefined)
+    throw new TypeError(`The contract "${contract.definition.name}" has no event "${event}" in fromServer`)
+  const params = check.outgoing(data)
+  if (params !== undefined && params[0] !== '{' && params[0] !== '[')
+    throw new TypeError(
+      `The data of fromServer.${event} must be an object or an array, because JSON-RPC carries nothing else`
+    )
+  return notificationText(event, params)
+}
