@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify'
 import type { Broker } from '../brokers/broker.ts'
 import { takeOwnership } from '../brokers/ownership.ts'
 import { checkHubName } from './hub-name.ts'
@@ -8,7 +9,12 @@ import { assertKeys } from '../internal/validate.ts'
 import { type DataType, TextMessage } from '../internal/message.ts'
 import { closePayload, Kind, limitOf } from './wire/envelope.ts'
 import { excludedIdsFromOptions, targetsFromOptions } from '../internal/targets.ts'
+import { isContract } from '../contract/definition.ts'
+import type { AnyContract, Contract, Data, In, Of } from '../contract/types.ts'
+import { compiledContract, compileFor } from '../schemas/contracts.ts'
+import { eventText } from '../schemas/event-text.ts'
 import { Channels } from './wire/channels.ts'
+import { contractPayload } from './wire/contract-payload.ts'
 import { type Message, Sender } from './wire/sender.ts'
 
 /** The options of a broadcast by a publisher. */
@@ -25,6 +31,12 @@ export interface PublishOptions {
 export interface PublisherTarget {
   broadcast(data: string | Uint8Array, options?: Omit<PublishOptions, 'to'>): Promise<void>
   broadcastJSON(value: unknown, options?: Omit<PublishOptions, 'to'>): Promise<void>
+  /** Sends an event of a contract. See `Publisher.broadcast`. */
+  broadcast<C extends AnyContract, E extends keyof Of<C, 'fromServer'> & string>(
+    contract: C,
+    event: E,
+    ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<PublishOptions, 'to' | 'type'>]>
+  ): Promise<void>
 }
 
 /** Sends to the clients of a cluster from a process without a hub: a worker, a cron job, another service. */
@@ -37,6 +49,16 @@ export interface Publisher {
    * @throws TypeError if the data is neither a string nor bytes, or if bytes to be sent as text are not UTF-8.
    */
   broadcast(data: string | Uint8Array, options?: PublishOptions): Promise<void>
+  /**
+   * Sends an event of a contract, checked and serialized here. A contract with JSON Schemas needs the option `app`.
+   *
+   * @throws TypeError if the contract has no such event, or if the data does not fit (as a rejection).
+   */
+  broadcast<C extends AnyContract, E extends keyof Of<C, 'fromServer'> & string>(
+    contract: C,
+    event: E,
+    ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<PublishOptions, 'type'>]>
+  ): Promise<void>
   /** Sends a value as JSON. See `broadcast`. */
   broadcastJSON(value: unknown, options?: PublishOptions): Promise<void>
   /** Names the targets to send to: a room, the `id` of a connection, or several of these. */
@@ -51,6 +73,8 @@ export interface Publisher {
 export interface PublisherOptions {
   /** The `name` of the hub to publish to. @default none: `app.wsHub` of the servers */
   hub?: string | undefined
+  /** A Fastify instance, whose compilers check the JSON Schemas of contracts. It must be ready. @default none */
+  app?: FastifyInstance | undefined
 }
 
 const KEYS = ['type', 'to', 'except']
@@ -63,8 +87,8 @@ const KEYS = ['type', 'to', 'except']
  * @throws TypeError if `broker` is not a broker.
  */
 export function createPublisher(broker: Broker, publisherOptions: PublisherOptions = {}): Publisher {
-  assertKeys('options', publisherOptions, ['hub'])
-  const { hub } = publisherOptions
+  assertKeys('options', publisherOptions, ['hub', 'app'])
+  const { hub, app } = publisherOptions
   if (hub !== undefined) checkHubName(hub, 'hub')
   takeOwnership(broker)
   let isClosed = false
@@ -86,19 +110,19 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
       await Promise.all(pending.splice(0))
     }
   }
+  const broadcast = async (args: readonly unknown[], to?: { to: string | readonly string[] }): Promise<void> => {
+    const isEvent = isContract(args[0])
+    const options = { ...(args[isEvent ? 3 : 1] as PublishOptions | undefined), ...to }
+    assertKeys('options', options, KEYS)
+    const message = isEvent ? eventMessage(args[0] as Contract, args[1], args[2], app) : rawMessage(args[0], options)
+    await publish(targetsFromOptions(options), { ...message, ids: excludedIdsFromOptions(options) })
+  }
   const publisher: Publisher = {
-    async broadcast(data, options = {}) {
-      assertKeys('options', options, KEYS)
-      const { type = TextMessage } = options
-      assertDataType(type)
-      const targets = targetsFromOptions(options)
-      const payload = ownCopy(payloadOf(type, data))
-      await publish(targets, { kind: type, payload, ids: excludedIdsFromOptions(options) })
-    },
+    broadcast: (...args: unknown[]) => broadcast(args),
     broadcastJSON: async (value, options) => publisher.broadcast(jsonOf(value), options),
     to: (room) => ({
-      broadcast: (data, options) => publisher.broadcast(data, { ...options, to: room }),
-      broadcastJSON: (value, options) => publisher.broadcastJSON(value, { ...options, to: room })
+      broadcast: (...args: unknown[]) => broadcast(args, { to: room }),
+      broadcastJSON: async (value, options) => broadcast([jsonOf(value), options], { to: room })
     }),
     async disconnect(room, code = CloseCode.PolicyViolation, reason = 'disconnected') {
       const targets = targetsFromOptions({ to: room })
@@ -111,4 +135,20 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
     }
   }
   return publisher
+}
+
+function rawMessage(data: unknown, { type = TextMessage }: PublishOptions): Pick<Message, 'kind' | 'payload'> {
+  assertDataType(type)
+  return { kind: type, payload: ownCopy(payloadOf(type, data)) }
+}
+
+function eventMessage(
+  contract: Contract,
+  event: unknown,
+  data: unknown,
+  app: FastifyInstance | undefined
+): Pick<Message, 'kind' | 'payload'> {
+  const compiled = app === undefined ? compiledContract(contract, undefined) : compileFor(contract, app)
+  const text = Buffer.from(eventText(compiled, event as string, data))
+  return { kind: Kind.Contract, payload: contractPayload({ contract: contract.name, event: event as string }, text) }
 }
