@@ -32,8 +32,10 @@ type Response = Extract<Entry, { kind: 'response' }>
 export interface AskingConnection {
   /** Sends a request. Rejects if the connection is closed. */
   request(id: string, method: string, params: string | undefined): Promise<void>
-  /** Reads ahead of the handler while any ask waits, so that the answer can come. */
-  readAhead(bytes: number | undefined): void
+  /** True once no answer can come any more. */
+  readonly isEnding: boolean
+  /** The first ask waits, or the last one no longer does. */
+  onWaiting(isWaiting: boolean): void
 }
 
 /** The asks of one connection that wait for their answers. */
@@ -41,7 +43,6 @@ export class Asks {
   readonly #connection: AskingConnection
   readonly #pending = new Map<string, PendingAsk>()
   #lastId = 0
-  #isClosed = false
 
   constructor(connection: AskingConnection) {
     this.#connection = connection
@@ -61,7 +62,7 @@ export class Asks {
       new Promise((resolve, reject) => {
         const params = check.input.outgoing(data)
         if (signal?.aborted === true) return reject(signal.reason as Error)
-        if (this.#isClosed) return reject(closed())
+        if (this.#connection.isEnding) return reject(closed())
         if (this.#pending.size >= MAX_ASKS)
           return reject(new errors.OUT_OF_RANGE('ask', `at most ${MAX_ASKS} asks may wait on one connection`))
         const id = `s${++this.#lastId}`
@@ -102,13 +103,12 @@ export class Asks {
 
   /** The connection is closing: no answer can come. */
   close(): void {
-    this.#isClosed = true
     this.#failAll(closed)
   }
 
   #add(id: string, ask: PendingAsk): void {
     this.#pending.set(id, ask)
-    if (this.#pending.size === 1) this.#connection.readAhead(MAX_READ_AHEAD)
+    if (this.#pending.size === 1) this.#connection.onWaiting(true)
   }
 
   #take(id: string): PendingAsk | undefined {
@@ -116,7 +116,7 @@ export class Asks {
     if (ask === undefined) return undefined
     this.#pending.delete(id)
     ask.settle()
-    if (this.#pending.size === 0) this.#connection.readAhead(undefined)
+    if (this.#pending.size === 0) this.#connection.onWaiting(false)
     return ask
   }
 

@@ -19,7 +19,7 @@ export type CallFunctions = Readonly<Record<string, (input: unknown, ws: unknown
 /** What calls need of their connection. */
 export interface CallingConnection {
   readonly signal: AbortSignal
-  readonly log: { error(details: object, message: string): void }
+  readonly request: { readonly log: { error(details: object, message: string): void } }
 }
 
 const fail: CallContext['fail'] = (code, message, data) => new ContractError(code, message, data)
@@ -65,7 +65,8 @@ export class Calls {
         message: error.message,
         data: { ...error.data, code: error.code }
       }
-    if (!isCloseError(error)) this.#connection.log.error({ err: error, call }, 'a call of a WebSocket contract failed')
+    if (!isCloseError(error))
+      this.#connection.request.log.error({ err: error, call }, 'a call of a WebSocket contract failed')
     return { code: RpcErrorCode.InternalError, message: 'internal error' }
   }
 }

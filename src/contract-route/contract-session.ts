@@ -55,10 +55,13 @@ export class ContractSession {
     this.#isBlaze = ws.protocol === SUBPROTOCOL
     this.#asks = new Asks({
       request: (id, method, params) => ws.writeText(requestText(id, method, params)),
-      readAhead: (bytes) => ws.session.readAhead(bytes)
+      get isEnding() {
+        return ws.isClosed() || ws.context().isShuttingDown()
+      },
+      onWaiting: (isWaiting) => this.#onAsksWaiting(isWaiting)
     })
     this.#connection = new ContractConnection(ws, { contract, compiled, events: this.#events, asks: this.#asks })
-    this.#calls = new Calls(compiled, calls, this.#connection, { signal: ws.signal, log: ws.request.log })
+    this.#calls = new Calls(compiled, calls, this.#connection, ws)
     ws.session.contract = compiled.definition
     if (this.#isBlaze) ws.session.farewell = goodbyeText
   }
@@ -67,9 +70,6 @@ export class ContractSession {
   async run(): Promise<void> {
     const hello = await this.#receiveHello()
     if (hello === undefined || !(await this.#authenticate(hello))) return
-    const stopAsks = (): void => this.#asks.close()
-    const { shutdownSignal } = this.#ws.context()
-    shutdownSignal.addEventListener('abort', stopAsks)
     const stopPings = this.#startPings()
     this.#ws.session.intake = {
       wants: (message) => this.#isOutOfOrder(message),
@@ -80,7 +80,6 @@ export class ContractSession {
       await this.#runHandler(ended)
     } finally {
       stopPings?.()
-      shutdownSignal.removeEventListener('abort', stopAsks)
       this.#events.drop()
       await Promise.allSettled(this.#running)
     }
@@ -92,6 +91,16 @@ export class ContractSession {
     // A handler without events to read has nothing to wait for.
     if (Object.keys(compiled.definition.fromClient).length === 0) await ended
   }
+
+  /** While an ask waits, the client is read ahead of the handler, so that its answer can come. */
+  #onAsksWaiting(isWaiting: boolean): void {
+    this.#ws.session.readAhead(isWaiting ? MAX_READ_AHEAD : undefined)
+    const { shutdownSignal } = this.#ws.context()
+    if (isWaiting) shutdownSignal.addEventListener('abort', this.#closeAsks)
+    else shutdownSignal.removeEventListener('abort', this.#closeAsks)
+  }
+
+  readonly #closeAsks = (): void => this.#asks.close()
 
   // ---- The beginning
 
