@@ -71,6 +71,24 @@ test.each([0, 1, 125, 126, 65_535, 65_536, 1_000_000])('a payload of %d bytes is
   expect(frame.payload.equals(payload)).toBe(true)
 })
 
+test('a long message whose header came in an earlier chunk can be echoed', async () => {
+  const { port } = await startServer((app) => {
+    app.webSocket('/ws', async (ws) => {
+      for await (const { type, data } of ws) await ws.writeMessage(type, data)
+    })
+  })
+  const client = new RawClient(port)
+  await client.open('/ws')
+  const frame = clientFrame(BinaryMessage, Buffer.alloc(10_000, 'x'))
+  for (const at of [1, 7, 8, 9]) {
+    // The pong shows that the server has read the first part.
+    client.socket.write(Buffer.concat([clientFrame(PingMessage), frame.subarray(0, at)]))
+    expect((await client.frame()).opcode).toBe(PongMessage)
+    client.socket.write(frame.subarray(at))
+    expect((await client.frame()).payload).toEqual(Buffer.alloc(10_000, 'x'))
+  }
+})
+
 test('all writes of one tick go to the socket in a single write', async () => {
   const { client, connection } = await pair()
   const writes: number[] = []

@@ -10,6 +10,12 @@ export const COPY_LIMIT = 4 * 1024
 /** The longest header of a frame of a server (RFC 6455, 5.2). */
 export const MAX_HEADER = 10
 
+/** How many bytes the header of a frame of a server has, for a payload of this length. */
+export function headerSize(length: number): number {
+  if (length < 126) return 2
+  return length < 65_536 ? 4 : MAX_HEADER
+}
+
 const roomy = new WeakSet<Buffer>()
 
 /** New memory, for a long payload with room for a header in front. Not pooled: it keeps nothing else in memory. */

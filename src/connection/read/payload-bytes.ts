@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { COPY_LIMIT, withRoom } from '../../internal/header-room.ts'
+import { COPY_LIMIT, headerSize, withRoom } from '../../internal/header-room.ts'
 import { unmask, unmaskTo } from './masking.ts'
 
 /** V8 keeps arrays of up to this many bytes beside its objects. To make one costs no more than to make a view. */
@@ -20,8 +20,13 @@ export function unmaskedBytes(chunk: Buffer, start: number, length: number): Buf
   }
   const view = chunk.subarray(start, start + length)
   unmask(view)
-  if (chunk.buffer.byteLength <= length * MAX_KEPT) return length > COPY_LIMIT ? withRoom(view) : view
+  if (chunk.buffer.byteLength <= length * MAX_KEPT) return hasRoom(start, length) ? withRoom(view) : view
   const copy = Buffer.allocUnsafeSlow(length)
   copy.set(view)
   return copy
+}
+
+/** The client's header is in front of the payload, unless it came in an earlier chunk. */
+function hasRoom(start: number, length: number): boolean {
+  return length > COPY_LIMIT && start >= headerSize(length)
 }

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { COPY_LIMIT, takeRoom } from '../../internal/header-room.ts'
+import { COPY_LIMIT, headerSize, takeRoom } from '../../internal/header-room.ts'
 import { type DeflateParams, deflateLater, deflateNow } from '../compression/deflate.ts'
 
 /** Payloads of up to this many bytes are compressed at once: that costs less than a trip to another thread and back. */
@@ -95,11 +95,6 @@ export class Frame {
   #fillShorter(opcode: number, payload: Buffer, deflated: Buffer): this {
     return deflated.length < payload.length ? this.fill(opcode, deflated, FIN | RSV1) : this.fill(opcode, payload)
   }
-}
-
-function headerSize(length: number): number {
-  if (length < 126) return 2
-  return length < 65_536 ? 4 : 10
 }
 
 function writeHeader(target: Buffer, firstByte: number, length: number): void {
