@@ -34,7 +34,7 @@ export class ContractConnection {
   readonly contract: Contract
   /** What `authenticate` has returned; without it, what the client has sent, unverified. */
   auth: unknown
-  /** @internal */
+  /** Makes hubs accept it. A part of the declarations, and so not marked as internal. */
   readonly [UNDERLYING]: WebSocketConnection
   readonly #compiled: CompiledContract
   readonly #events: EventStream
