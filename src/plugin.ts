@@ -160,7 +160,8 @@ declare module 'fastify' {
     /** Adds a WebSocket route whose messages are those of a contract. */
     webSocketWithContract: WebSocketWithContractMethod<
       FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>,
-      TypeProvider
+      TypeProvider,
+      Logger
     >
     /** Adds a WebSocket route with its own configuration. Options that it leaves out come from the plugin's configuration. */
     webSocketWithConfig: WebSocketWithConfigMethod<

@@ -1,28 +1,29 @@
 import type {
   ContextConfigDefault,
-  FastifyInstance,
+  FastifyBaseLogger,
   FastifyRequest,
   FastifySchema,
   FastifyTypeProvider,
-  RawReplyDefaultExpression,
   RawRequestDefaultExpression,
   RawServerDefault,
-  RouteGenericInterface,
-  RouteShorthandOptions
+  RouteGenericInterface
 } from 'fastify'
 import type { WebSocketConfig } from '../config/route-config.ts'
 import type { AnyContract, Answer, Data, ErrorsOf, EventOf, Get, In, Of, Out } from '../contract/types.ts'
+import type { Ignored, InstanceOf, WebSocketRouteOptions } from '../route/types.ts'
 import type { AskOptions } from './asks.ts'
 import type { CallContext } from './calls.ts'
 import type { ContractConnection as Base } from './contract-connection.ts'
 
-type Untyped = 'receive' | 'send' | 'sendAsync' | 'ask' | 'contract' | 'params' | 'query' | typeof Symbol.asyncIterator
+type Untyped =
+  'receive' | 'send' | 'sendAsync' | 'ask' | 'contract' | 'params' | 'query' | 'auth' | typeof Symbol.asyncIterator
 
 /** A connection of a contract route, with the types of its contract. */
 export interface ContractConnection<
   C extends AnyContract = AnyContract,
   Params = unknown,
-  Query = unknown
+  Query = unknown,
+  Auth = unknown
 > extends Omit<Base, Untyped> {
   /** The contract of the route. */
   readonly contract: C
@@ -30,6 +31,8 @@ export interface ContractConnection<
   readonly params: Params
   /** The parameters of the query string. */
   readonly query: Query
+  /** What `authenticate` has returned; without it, what the client has sent, unverified. */
+  readonly auth: Auth
   /** Iterates over the client's events until the connection ends. To leave the loop early does not close the connection. */
   [Symbol.asyncIterator](): AsyncIterableIterator<EventOf<Of<C, 'fromClient'>>>
   /**
@@ -97,40 +100,42 @@ type PathParams<P extends string> = string extends P
 // ---- The arguments of `webSocketWithContract`
 
 /** The schema through the instance's type provider; the path if there is none. */
-type Ws<C extends AnyContract, Path extends string, S, P extends FastifyTypeProvider> = ContractConnection<
+type Ws<C extends AnyContract, Path extends string, S, P extends FastifyTypeProvider, Auth> = ContractConnection<
   C,
   S extends { params: infer X } ? (P & { schema: X })['validator'] : PathParams<Path>,
-  S extends { querystring: infer X } ? (P & { schema: X })['validator'] : unknown
+  S extends { querystring: infer X } ? (P & { schema: X })['validator'] : unknown,
+  Auth
 >
 
-export type ContractHandler<
-  C extends AnyContract,
-  Path extends string,
+type ContractHandler<
+  Connection,
+  Config,
   S extends FastifySchema,
-  P extends FastifyTypeProvider
+  P extends FastifyTypeProvider,
+  Logger extends FastifyBaseLogger
 > = (
-  this: FastifyInstance,
-  ws: Ws<C, Path, S, P>,
-  request: FastifyRequest<RouteGenericInterface, RawServerDefault, RawRequestDefaultExpression, S, P>
-) => void | Promise<void>
-
-export type ContractRouteOptions<
-  C extends AnyContract,
-  Path extends string,
-  S extends FastifySchema,
-  P extends FastifyTypeProvider
-> = Omit<
-  RouteShorthandOptions<
+  this: InstanceOf<P, Logger>,
+  ws: Connection,
+  request: FastifyRequest<
+    RouteGenericInterface,
     RawServerDefault,
     RawRequestDefaultExpression,
-    RawReplyDefaultExpression,
-    RouteGenericInterface,
-    ContextConfigDefault,
-    S,
-    P
-  >,
-  'websocket' | 'wsHandler'
-> & {
+    NoInfer<S>,
+    P,
+    Config,
+    Logger
+  >
+) => Ignored
+
+type ContractRouteOptions<
+  C extends AnyContract,
+  Connection,
+  Config,
+  S extends FastifySchema,
+  P extends FastifyTypeProvider,
+  Logger extends FastifyBaseLogger,
+  Auth
+> = WebSocketRouteOptions<RouteGenericInterface, Config, S, P, Logger> & {
   /** The configuration of the connection. What it leaves out comes from the plugin's configuration. */
   webSocket?: Partial<WebSocketConfig>
   /** How many calls of one connection may run at once. @default 1 */
@@ -139,20 +144,22 @@ export type ContractRouteOptions<
    * Runs before the handler, with the `auth` that the client sends first, or `undefined` for clients that send none. Its result
    * is `ws.auth`. If it throws, the connection is closed with 4401.
    */
-  authenticate?: (auth: unknown, ws: Ws<C, Path, S, P>) => unknown
+  authenticate?: (auth: unknown, ws: Connection) => Auth | Promise<Auth>
 } & (None<Of<C, 'calls'>> extends true
     ? unknown
     : {
         /** A function for each call of the contract. */
-        calls: {
-          [K in keyof Of<C, 'calls'>]: CallHandler<
-            Out<Get<Of<C, 'calls'>[K], 'input'>>,
-            In<Get<Of<C, 'calls'>[K], 'output'>>,
-            ErrorsOf<Of<C, 'calls'>[K]>,
-            Ws<C, Path, S, P>
-          >
-        }
+        calls: CallHandlers<C, Connection>
       })
+
+type CallHandlers<C extends AnyContract, Connection> = {
+  [K in keyof Of<C, 'calls'>]: CallHandler<
+    Out<Get<Of<C, 'calls'>[K], 'input'>>,
+    In<Get<Of<C, 'calls'>[K], 'output'>>,
+    ErrorsOf<Of<C, 'calls'>[K]>,
+    Connection
+  >
+}
 
 type None<T> = [keyof T] extends [never] ? true : false
 
@@ -170,13 +177,30 @@ type Rest<C extends AnyContract, H, O> =
  * Adds a WebSocket route whose messages are those of a contract: `(path, contract, handler, options)`. A contract without events
  * from clients needs no handler.
  *
+ * `ws.auth` has the type of what `authenticate` returns if that is a function without untyped parameters, such as one that is
+ * defined elsewhere. Otherwise it is unknown.
+ *
  * @throws FST_BLAZE_WS_INVALID_ROUTE if an argument is wrong, or if the functions in `options.calls` are not those of the contract.
  * @throws FST_BLAZE_WS_INVALID_OPTION if `options.webSocket` has an unknown option or a value that is not allowed.
  */
-export interface WebSocketWithContractMethod<Instance, Provider extends FastifyTypeProvider> {
-  <C extends AnyContract, const Path extends string, const S extends FastifySchema = FastifySchema>(
+export interface WebSocketWithContractMethod<
+  Instance,
+  Provider extends FastifyTypeProvider,
+  Logger extends FastifyBaseLogger
+> {
+  <
+    C extends AnyContract,
+    const Path extends string,
+    const S extends FastifySchema = FastifySchema,
+    Config = ContextConfigDefault,
+    Auth = unknown
+  >(
     path: Path,
     contract: C,
-    ...rest: Rest<C, ContractHandler<C, Path, S, Provider>, ContractRouteOptions<C, Path, S, Provider>>
+    ...rest: Rest<
+      C,
+      ContractHandler<Ws<C, Path, NoInfer<S>, Provider, Auth>, Config, S, Provider, Logger>,
+      ContractRouteOptions<C, Ws<C, Path, NoInfer<S>, Provider, Auth>, Config, S, Provider, Logger, Auth>
+    >
   ): Instance
 }

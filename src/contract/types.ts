@@ -85,8 +85,13 @@ type CheckCalls<C, P extends SchemaTypes, By> = {
         : 'unknown key: a call has input, output and errors'
   }
 }
+/** A client sends what it gives, without a schema. A server sends what its schema puts out. */
 type Ok<S, P extends SchemaTypes, By> =
-  Fault<InOut<S, P>['in'], By> extends infer F ? ([F] extends [never] ? S : F) : never
+  Fault<By extends 'server' ? ToClient<S, P>['out'] : InOut<S, P>['in'], By> extends infer F
+    ? [F] extends [never]
+      ? S
+      : F
+    : never
 type Fault<I, By> = unknown extends I
   ? never
   : [I] extends [object | undefined]

@@ -16,7 +16,7 @@ import type {
 import type { WebSocketConfig } from '../config/route-config.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 
-type InstanceOf<Provider extends FastifyTypeProvider, Logger extends FastifyBaseLogger> = FastifyInstance<
+export type InstanceOf<Provider extends FastifyTypeProvider, Logger extends FastifyBaseLogger> = FastifyInstance<
   RawServerDefault,
   RawRequestDefaultExpression,
   RawReplyDefaultExpression,
@@ -26,7 +26,7 @@ type InstanceOf<Provider extends FastifyTypeProvider, Logger extends FastifyBase
 
 /** Any value. With `unknown`, `resolve` would require an argument in a handler that returns `new Promise((resolve) => …)`. */
 // oxlint-disable-next-line typescript/no-empty-object-type -- every value but null and undefined
-type Ignored = void | Promise<void> | {} | null | undefined
+export type Ignored = void | Promise<void> | {} | null | undefined
 
 /**
  * Handles the connections of a route. When the handler settles, its connection is closed with 1000. The return value is
