@@ -11,3 +11,6 @@ export type {
   Schema,
   SchemaTypes
 } from './contract/types.ts'
+
+// What declarations of an application name, for example of a function that returns what `ws.receive()` does
+export type { Answer, Data, ErrorsOf, EventOf, Get, In, Of, Out } from './contract/types.ts'

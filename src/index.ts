@@ -33,6 +33,7 @@ export { redactRequest, redactUrl } from './auth/redact.ts'
 
 // A connection and its messages
 export { WebSocketConnection } from './connection/connection.ts'
+export type { AnyConnection } from './connection/underlying.ts'
 export type { WebSocketContext } from './connection/context.ts'
 // `export *`, because an application cannot merge its own declarations into a type that is exported by name.
 export type * from './connection/locals.ts'

@@ -4,6 +4,7 @@ import type { type as ArkType } from 'arktype'
 import { expectTypeOf } from 'expect-type'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import {
+  type AnyConnection,
   type AskOptions,
   type CallContext,
   type CallHandler,
@@ -327,6 +328,7 @@ test('hubs take contract connections', () => {
   // Any route's connection fits where the types of the path, the query and the authentication do not matter.
   expectTypeOf<ContractConnection<Chat, { room: string }, { limit: number }, User>>().toExtend<Ws>()
   expectTypeOf<Ws>().toExtend<ContractConnection>()
+  expectTypeOf<Ws>().toExtend<AnyConnection>()
   expectTypeOf<Ws['auth']>().toEqualTypeOf<unknown>()
   expectTypeOf<Ws['signal']>().toEqualTypeOf<AbortSignal>()
   expect(never).toBeDefined()
@@ -342,8 +344,9 @@ test('isContractError types the code', () => {
     }
     // @ts-expect-error a mistyped call
     if (isContractError(error, chat, 'renam')) return
-    // @ts-expect-error an ask
-    if (isContractError(error, chat, 'confirm')) return
+    if (isContractError(error, chat, 'confirm')) expectTypeOf(error.code).toEqualTypeOf<'no'>()
+    // @ts-expect-error an event
+    if (isContractError(error, chat, 'say')) return
   }
   expect(never).toBeDefined()
 })

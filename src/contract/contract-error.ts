@@ -1,7 +1,8 @@
-import type { AnyContract, ErrorsOf, Of } from './types.ts'
+import type { Definition } from './definition.ts'
+import type { AnyContract, ErrorsOf, Get, Of } from './types.ts'
 
-/** How errors of this class are recognized across copies of the package, such as its ES module and CommonJS forms. */
-const CODE = 'FST_BLAZE_WS_CONTRACT_ERROR'
+/** Marks errors of this class, also for other copies of the package, such as its ES module and CommonJS forms. */
+const CONTRACT_ERROR: unique symbol = Symbol.for('fastify-blaze-ws/1.contract-error')
 
 /**
  * An error that a contract declares for a call or an ask. On the server, `throw new ContractError('taken')` answers with it;
@@ -13,23 +14,31 @@ export class ContractError<Code extends string = string> extends Error {
   readonly code: Code
   /** More about the error. It is sent to the other side. */
   readonly data: object | undefined
-  /** @internal */
-  readonly '~kind': string = CODE
 
   constructor(code: Code, message: string = code, data?: object) {
     super(message)
     this.code = code
     this.data = data
   }
+
+  /** @internal */
+  get [CONTRACT_ERROR](): true {
+    return true
+  }
 }
 
 /** True for a `ContractError`, also one of another copy of this package. */
 export function isAnyContractError(error: unknown): error is ContractError {
-  return (error as { '~kind'?: unknown } | null | undefined)?.['~kind'] === CODE
+  return typeof error === 'object' && error !== null && CONTRACT_ERROR in error
 }
 
+type Name<C extends AnyContract> = keyof Of<C, 'calls'> | keyof Of<C, 'asks'>
+/** The codes of a call or an ask. */
+type CodeOf<C extends AnyContract, K> =
+  ErrorsOf<Get<Of<C, 'calls'>, K & string>> | ErrorsOf<Get<Of<C, 'asks'>, K & string>>
+
 /**
- * True for a `ContractError` with a code that the contract declares for this call. It types `error.code`:
+ * True for a `ContractError` with a code that the contract declares for this call or ask. It types `error.code`:
  *
  * ```ts
  * catch (error) {
@@ -37,11 +46,12 @@ export function isAnyContractError(error: unknown): error is ContractError {
  * }
  * ```
  */
-export function isContractError<C extends AnyContract, K extends keyof Of<C, 'calls'>>(
+export function isContractError<C extends AnyContract, K extends Name<C>>(
   error: unknown,
   contract: C,
-  call: K
-): error is ContractError<ErrorsOf<Of<C, 'calls'>[K]>> {
-  const { calls } = contract as unknown as { calls?: Record<PropertyKey, { errors?: readonly string[] } | undefined> }
-  return isAnyContractError(error) && calls?.[call]?.errors?.includes(error.code) === true
+  name: K
+): error is ContractError<CodeOf<C, K>> {
+  if (!isAnyContractError(error)) return false
+  const { calls, asks } = contract as unknown as Definition
+  return [calls, asks].some((all) => all[name as string]?.errors?.includes(error.code) === true)
 }

@@ -16,7 +16,8 @@ const CALL_KEYS = ['input', 'output', 'errors']
 const NAME = /^[a-z][\w.-]*$/i
 /** Events that a client emits itself. */
 const OWN_EVENTS = ['state', 'gap', 'error']
-const CONTRACTS = Symbol.for('fastify-blaze-ws.contract')
+/** Marks contracts, also for other copies of this package. */
+const CONTRACT = Symbol.for('fastify-blaze-ws/1.contract')
 
 /**
  * Defines what client and server say to each other: events, calls and their data. Both sides import the result.
@@ -32,7 +33,7 @@ export function contractWith<P extends SchemaTypes>(): DefineContract<P> {
 
 /** True for what `defineContract` has returned, also that of another copy of this package. */
 export function isContract(value: unknown): value is Contract {
-  return typeof value === 'object' && value !== null && CONTRACTS in value
+  return typeof value === 'object' && value !== null && CONTRACT in value
 }
 
 /** The schemas of a contract. */
@@ -58,7 +59,7 @@ function define(given: unknown): Definition {
   assertNamesDiffer(definition, 'fromServer', 'asks')
   const own = OWN_EVENTS.find((event) => event in definition.fromServer)
   if (own !== undefined) throw invalid(`fromServer.${own}`, 'is the name of an event of the client itself')
-  Object.defineProperty(definition, CONTRACTS, { value: true })
+  Object.defineProperty(definition, CONTRACT, { value: true })
   return Object.freeze(definition)
 }
 
@@ -86,8 +87,8 @@ function callAt(value: unknown, key: string): CallSchemas {
 }
 
 /** A copy of an object with names of events or calls. It has no prototype, so that `toString` is not a name. */
-function namedAt(value: unknown, key: string): Record<string, unknown> {
-  const named = Object.assign(Object.create(null) as Record<string, unknown>, objectAt(value ?? {}, key))
+function namedAt(value: unknown = {}, key: string): Record<string, unknown> {
+  const named = Object.assign(Object.create(null) as Record<string, unknown>, objectAt(value, key))
   for (const name of Object.keys(named)) {
     if (name === '') throw invalid(key, 'has an empty name')
     if (name.startsWith('rpc.')) throw invalid(`${key}.${name}`, 'begins with "rpc.", which JSON-RPC reserves')
@@ -96,9 +97,18 @@ function namedAt(value: unknown, key: string): Record<string, unknown> {
 }
 
 function assertSchema(value: unknown, key: string): asserts value is Schema {
-  const isObject =
-    (typeof value === 'object' && !Array.isArray(value)) || (typeof value === 'function' && '~standard' in value)
-  if (!isObject) throw invalid(key, 'must be a JSON Schema, a Standard Schema, or null for no data')
+  if (value === null || isStandardSchema(value) || isJsonSchema(value)) return
+  throw invalid(key, 'must be a JSON Schema, a Standard Schema, or null for no data')
+}
+
+/** It may be a function, as those of ArkType are. */
+function isStandardSchema(value: unknown): boolean {
+  const { '~standard': standard } = Object(value) as { '~standard'?: { validate?: unknown } | null }
+  return typeof standard?.validate === 'function'
+}
+
+function isJsonSchema(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !('~standard' in value)
 }
 
 function assertNamesDiffer(definition: Definition, one: 'fromClient' | 'fromServer', other: 'calls' | 'asks'): void {
