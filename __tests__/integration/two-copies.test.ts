@@ -18,6 +18,7 @@ describe.each(['esm', 'cjs'])('a server of the %s copy', (format) => {
     ['instances', 'instanceof recognizes connections, hubs, engines and errors of the other copy'],
     ['failures', 'listeners of the other copy that fail are logged'],
     ['brokers', 'memory brokers of both copies reach each other, and a broker has one owner'],
+    ['contracts', 'contracts, their errors and their broadcasts work across the copies'],
     ['origins', 'origin checks of the other copy are recognized'],
     ['registration', 'the plugin of the other copy cannot be registered as well']
   ])('%s: %s', async (scenario) => {

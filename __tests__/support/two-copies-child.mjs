@@ -7,10 +7,14 @@ import { connect as connectTcp } from 'node:net'
 import Fastify from 'fastify'
 import { WebSocket } from 'ws'
 import * as esm from '../../dist/esm/index.js'
+import * as esmContract from '../../dist/esm/contract.js'
 
-const cjs = createRequire(import.meta.url)('../../dist/cjs/index.js')
+const require = createRequire(import.meta.url)
+const cjs = require('../../dist/cjs/index.js')
+const cjsContract = require('../../dist/cjs/contract.js')
 assert.notEqual(esm.WebSocketHub, cjs.WebSocketHub)
 const [own, other] = process.argv[3] === 'esm' ? [esm, cjs] : [cjs, esm]
+const otherContract = process.argv[3] === 'esm' ? cjsContract : esmContract
 const logs = []
 const apps = []
 
@@ -194,6 +198,38 @@ const scenarios = {
     const client = new WebSocket(`ws://127.0.0.1:${port}/ws`, { origin: 'https://evil.example' })
     await assert.rejects(once(client, 'open'), /403/)
     assert.equal(logs.find(({ origin }) => origin === 'https://evil.example').expected, `http://127.0.0.1:${port}`)
+  },
+
+  async contracts() {
+    const input = { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] }
+    const contract = otherContract.defineContract({
+      name: 'chat',
+      fromServer: { said: input },
+      calls: { rename: { input, errors: ['taken'] } }
+    })
+    const app = Fastify()
+    apps.push(app)
+    await app.register(own.default)
+    const hub = new other.WebSocketHub()
+    const rename = (_input, ws) => {
+      assert.equal(hub.join(ws, 'room'), true)
+      throw new otherContract.ContractError('taken')
+    }
+    app.webSocketWithContract('/ws', contract, { calls: { rename } })
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    const client = new WebSocket(`ws://127.0.0.1:${app.server.address().port}/ws`)
+    await once(client, 'open')
+    const ask = async (params) => {
+      client.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'rename', params }))
+      const [data] = await once(client, 'message')
+      return JSON.parse(data).error
+    }
+    assert.deepEqual(await ask({ name: 'ann' }), { code: -32000, message: 'taken', data: { code: 'taken' } })
+    assert.equal((await ask({})).code, -32602)
+    const heard = once(client, 'message')
+    assert.equal(hub.to('room').broadcast(contract, 'said', { name: 'ann' }), 1)
+    assert.equal(String((await heard)[0]), '{"jsonrpc":"2.0","method":"said","params":{"name":"ann"}}')
+    client.terminate()
   },
 
   async registration() {

@@ -2,10 +2,14 @@ import type { FastifyInstance } from 'fastify'
 import { definitionOf, isContract } from '../contract/definition.ts'
 import type { Contract } from '../contract/types.ts'
 import { describe, errors } from '../internal/errors.ts'
+import { shared } from '../internal/package-copies.ts'
 import { CompiledContract } from './compiled-contract.ts'
 
-/** The compiled form of each contract, by the server that has a route for it. The first route of a server decides. */
-const known = new WeakMap<Contract, Map<object, CompiledContract>>()
+/**
+ * The compiled form of each contract, by the server that has a route for it. The first route of a server decides. All copies of
+ * this package share it, because a hub of one may broadcast to the routes of another.
+ */
+const known = shared('contracts', () => new WeakMap<Contract, Map<object, CompiledContract>>())
 
 /** Compiles a contract like the schemas of the instance that adds its first route. */
 export function addContract(contract: Contract, instance: FastifyInstance, url: string): CompiledContract {
