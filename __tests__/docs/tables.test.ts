@@ -30,6 +30,13 @@ test('the table of docs/api.md lists every export and nothing else', () => {
   expect(documented.toSorted()).toEqual(names.toSorted())
 })
 
+test('docs/api.md has every export of the entry for contracts', () => {
+  const page = read('docs/api.md')
+  const names = exportsOf('src/contract.ts')
+  expect(names).toContain('defineContract')
+  for (const name of names) expect(page).toContain(`\`${name}\``)
+})
+
 test('every export is also explained on another page', () => {
   const others = PAGES.filter((page) => page !== 'docs/api.md')
     .map(read)
@@ -44,6 +51,10 @@ test('every export is also explained on another page', () => {
   ]
   const shapes = ['WebSocketMessage', 'WebSocketContext', 'CloseInfo', 'MessageType', 'SlowConsumerPolicy']
   const around = [
+    'AskErrorCode',
+    'AskOptions',
+    'CallContext',
+    'CallHandler',
     'HubLogger',
     'BroadcastOptions',
     'DisconnectOptions',
