@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { checkDeclarations } from './check-declarations.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const work = mkdtempSync(join(tmpdir(), 'fastify-blaze-ws-'))
@@ -28,6 +29,7 @@ await app.close()
 
 // The clients of the engines are not there: who has one entry's needs no other's, and the core none.
 const ENTRIES = [
+  'fastify-blaze-ws/contract',
   'fastify-blaze-ws/tickets',
   'fastify-blaze-ws/redis',
   'fastify-blaze-ws/nats',
@@ -132,6 +134,7 @@ try {
     writeFileSync(join(work, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [file] }))
     process.stdout.write(run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']))
   }
+  checkDeclarations(root, work)
   process.stdout.write(
     'the packed tarball works: imported, required and type-checked, and its links lead to its files\n'
   )
