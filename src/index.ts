@@ -48,6 +48,7 @@ export {
 } from './internal/message.ts'
 
 // Contract routes: typed, validated messages (see also ./contract.ts and ./client.ts)
+export type { AsyncApiDocument, AsyncApiInfo } from './asyncapi/document.ts'
 export { AskError, type AskErrorCode } from './contract-route/ask-error.ts'
 export type { AskOptions } from './contract-route/asks.ts'
 export type { CallContext } from './contract-route/calls.ts'

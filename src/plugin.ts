@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { type AsyncApiDocument, asyncApiDocument, type AsyncApiInfo } from './asyncapi/document.ts'
 import { OriginLog } from './config/origin-log.ts'
 import { resolveConfig, type WebSocketConfig } from './config/route-config.ts'
 import { logClose } from './connection/close-log.ts'
@@ -110,6 +111,7 @@ function decorateRoutes(app: FastifyInstance, routes: Routes, config: WebSocketC
     contractRoutes.add(this, path, contract, rest, originLog.addTo(config))
     return this
   } as FastifyInstance['webSocketWithContract'])
+  app.decorate('asyncapi', (info?: AsyncApiInfo) => asyncApiDocument(contractRoutes.added, info))
   app.decorate('webSocketWithConfig', function (
     this: FastifyInstance,
     path: string,
@@ -163,6 +165,8 @@ declare module 'fastify' {
       TypeProvider,
       Logger
     >
+    /** Describes all contract routes of the server in an AsyncAPI 3.0 document. Call it once all routes are added. */
+    asyncapi(info?: AsyncApiInfo): AsyncApiDocument
     /** Adds a WebSocket route with its own configuration. Options that it leaves out come from the plugin's configuration. */
     webSocketWithConfig: WebSocketWithConfigMethod<
       FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>,

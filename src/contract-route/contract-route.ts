@@ -26,6 +26,8 @@ export interface ContractRoute {
   readonly url: string
   readonly schema: object | undefined
   readonly security: unknown
+  /** The schemas that the route's instance shares, by their ids. */
+  sharedSchemas(): Readonly<Record<string, unknown>>
 }
 
 /** Adds contract routes. Each is a WebSocket route whose handler reads JSON-RPC. */
@@ -58,7 +60,7 @@ export class ContractRoutes {
     assertCalls(path, calls, definition)
     assertConcurrency(path, concurrency)
     const config = resolveConfig(webSocket, base, 'webSocket')
-    const url = instance.prefix + path
+    const url = urlOf(instance.prefix, path)
     const compiled = addContract(contract, instance, url)
     const open = (ws: WebSocketConnection, request: FastifyRequest): Promise<void> =>
       new ContractSession(ws, {
@@ -71,8 +73,14 @@ export class ContractRoutes {
       }).run()
     this.#routes.add(instance, path, open, withSubprotocol(config), withCompilers(options, definition))
     const { schema, security } = options as { schema?: object; security?: unknown }
-    this.added.push({ contract, url, schema, security })
+    this.added.push({ contract, url, schema, security, sharedSchemas: () => instance.getSchemas() })
   }
+}
+
+/** Like Fastify: two slashes become one, and a path of a prefix is without a slash at its end. */
+function urlOf(prefix: string, path: string): string {
+  if (prefix !== '' && path === '/') return prefix
+  return prefix.endsWith('/') && path.startsWith('/') ? prefix + path.slice(1) : prefix + path
 }
 
 function optionsOf(path: string, given: unknown): OwnOptions & Record<string, unknown> {
