@@ -6,13 +6,13 @@ export interface Address {
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** A part of a path of Fastify: an escaped colon, a parameter, or the wildcard. */
-const PART = /::|:([^/.\-():?*]+)|\*/g
+/** A part of a path of Fastify: an escaped colon, a parameter (also with a pattern, or optional), or the wildcard. */
+const PART = /::|:([^/.\-():?*]+)(?:\(\))?\??|\*/g
 
 /** Turns the path of a route into an address: `/chat/:room` becomes `/chat/{room}`. */
 export function addressOf(url: string): Address {
   const parameters = new Map<string, string>()
-  const text = withoutPatterns(url)
+  const text = withEmptyPatterns(url)
     .replace(/[{}]/g, encodeURIComponent)
     .replace(PART, (part, name: string | undefined) => {
       if (part === '::') return ':'
@@ -22,20 +22,19 @@ export function addressOf(url: string): Address {
       parameters.set(allowed, own)
       return `{${allowed}}`
     })
-    .replace(/\}\?/g, '}')
   return { text, parameters }
 }
 
-/** Leaves out the regular expressions of parameters, `(\\d+)`. They may hold parentheses themselves. */
-function withoutPatterns(url: string): string {
+/** Empties the regular expressions of parameters: `(\\d+)` becomes `()`. They may hold parentheses themselves. */
+function withEmptyPatterns(url: string): string {
   let depth = 0
   let text = ''
   for (let i = 0; i < url.length; i++) {
     const char = url.charAt(i)
-    if (depth > 0 && char === '\\') i++
-    else if (char === '(') depth++
-    else if (char === ')' && depth > 0) depth--
-    else if (depth === 0) text += char
+    if (char === ')' && depth > 0) depth--
+    if (depth === 0) text += char
+    else if (char === '\\') i++
+    if (char === '(') depth++
   }
   return text
 }

@@ -74,9 +74,13 @@ function parameterOf(schema: unknown): JsonObject {
   return {
     ...textOf('description', description),
     ...(allowed && { enum: allowed.map(String) }),
-    ...(value !== undefined && { default: String(value) }),
+    ...(isScalar(value) && { default: String(value) }),
     ...(Array.isArray(examples) && { examples: examples.map(String) })
   }
+}
+
+function isScalar(value: unknown): value is string | number | boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value)
 }
 
 function tagsOf(name: string, description: string | undefined, tags: unknown): JsonObject[] {

@@ -1,6 +1,6 @@
 import { definitionOf } from '../contract/definition.ts'
 import type { Contract } from '../contract/types.ts'
-import { channelOf, type DescribedRoute, type RouteSchema } from './channel.ts'
+import { channelOf, type DescribedRoute } from './channel.ts'
 import { GENERAL_ERRORS } from './frames.ts'
 import { type JsonObject, pointerPart } from './json-schema.ts'
 import { ContractMessages, type Exchange } from './messages.ts'

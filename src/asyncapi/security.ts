@@ -19,13 +19,16 @@ export class Security {
   /** @param security as `@fastify/swagger` takes it: `[{ bearer: [] }]`. */
   add(security: unknown): JsonObject[] {
     if (!Array.isArray(security)) return []
-    return security.filter(isObject).flatMap((requirement) =>
-      Object.entries(requirement).map(([name, scopes]) => {
-        const scheme = (this.used[name] ??= schemeOf(name, this.#schemes[name]))
-        const hasScopes = WITH_SCOPES.has(String(scheme.type)) && Array.isArray(scopes) && scopes.length > 0
-        return hasScopes ? { ...scheme, scopes: scopes as unknown[] } : { $ref: refTo(name) }
-      })
-    )
+    return security
+      .filter(isObject)
+      .flatMap((requirement) => Object.entries(requirement).map(([name, scopes]) => this.#require(name, scopes)))
+  }
+
+  /** A requirement of scopes holds a copy of its scheme, because AsyncAPI has the scopes there. */
+  #require(name: string, scopes: unknown): JsonObject {
+    const scheme = (this.used[name] ??= schemeOf(name, this.#schemes[name]))
+    const hasScopes = WITH_SCOPES.has(String(scheme.type)) && Array.isArray(scopes) && scopes.length > 0
+    return hasScopes ? { ...scheme, scopes: scopes as unknown[] } : { $ref: refTo(name) }
   }
 }
 
