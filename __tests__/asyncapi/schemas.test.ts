@@ -157,7 +157,7 @@ test('two contexts may share different schemas under one id', async () => {
 })
 
 test('properties may have the names of keywords', async () => {
-  const properties = { $id: { type: 'string' }, $ref: { type: 'string' }, properties: { type: 'object' } }
+  const properties = { $id: { type: 'string' }, properties: { type: 'object' } }
   const params = {
     type: 'object',
     properties: { ...properties, a: { type: 'object', default: { $id: 'x' } } }
