@@ -9,7 +9,7 @@ import type { CallCheck } from '../schemas/compiled-contract.ts'
 /** How many asks may wait on one connection. */
 const MAX_ASKS = 64
 /** How many bytes of other messages may be unread while an ask waits. */
-export const MAX_READ_AHEAD = 1024 * 1024
+const MAX_READ_AHEAD = 1024 * 1024
 const DEFAULT_TIMEOUT = 30_000
 
 export interface AskOptions {
@@ -36,6 +36,8 @@ export interface AskingConnection {
   readonly isEnding: boolean
   /** The first ask waits, or the last one no longer does. */
   onWaiting(isWaiting: boolean): void
+  /** True while so much is unread that nothing more is read. */
+  isFull(): boolean
 }
 
 /** The asks of one connection that wait for their answers. */
@@ -79,6 +81,7 @@ export class Asks {
         }
         this.#add(id, { check, settle, resolve, reject })
         this.#connection.request(id, name, params).catch(() => this.#fail(id, closed()))
+        if (this.#connection.isFull()) this.giveUp()
       })
     )
   }
@@ -88,12 +91,17 @@ export class Asks {
     const ask = typeof id === 'string' ? this.#take(id) : undefined
     if (ask === undefined) return
     if (error !== undefined) return ask.reject(errorOf(error, ask.check))
-    const checked = await ask.check.output.incoming(result ?? undefined)
-    if ('value' in checked) return ask.resolve(checked.value)
-    const [issue] = checked.issues
-    ask.reject(
-      new AskError('UNANSWERED', `the answer does not fit its schema: ${issue?.path ?? ''} ${issue?.message ?? ''}`)
-    )
+    try {
+      const checked = await ask.check.output.incoming(result ?? undefined)
+      if ('value' in checked) return ask.resolve(checked.value)
+      const [issue] = checked.issues
+      ask.reject(
+        new AskError('UNANSWERED', `the answer does not fit its schema: ${issue?.path ?? ''} ${issue?.message ?? ''}`)
+      )
+    } catch (reason) {
+      // The schema itself has thrown.
+      ask.reject(reason as Error)
+    }
   }
 
   /** Too many other messages have come before the answers. */

@@ -4,7 +4,7 @@ import { CloseCode, CloseError, isCloseError } from '../internal/close-codes.ts'
 import { BinaryMessage, type WebSocketMessage } from '../internal/message.ts'
 import { withTimeout } from '../internal/promises.ts'
 import { RESERVED, type RpcError, RpcMethod, SUBPROTOCOL } from '../rpc/json-rpc.ts'
-import { Asks, MAX_READ_AHEAD } from './asks.ts'
+import { Asks } from './asks.ts'
 import { type CallFunctions, Calls, invalidParams, methodNotFound } from './calls.ts'
 import type { CompiledContract } from '../schemas/compiled-contract.ts'
 import { ContractConnection } from './contract-connection.ts'
@@ -58,7 +58,8 @@ export class ContractSession {
       get isEnding() {
         return ws.isClosed() || ws.context().isShuttingDown()
       },
-      onWaiting: (isWaiting) => this.#onAsksWaiting(isWaiting)
+      onWaiting: (isWaiting) => this.#onAsksWaiting(isWaiting),
+      isFull: () => ws.session.isFull
     })
     this.#connection = new ContractConnection(ws, { contract, compiled, events: this.#events, asks: this.#asks })
     this.#calls = new Calls(compiled, calls, this.#connection, ws)
@@ -176,14 +177,27 @@ export class ContractSession {
   /** True for what does not wait for its turn: responses, and methods of this package. */
   #isOutOfOrder(message: ReadMessage): boolean {
     if (message.type === BinaryMessage) return false
-    if (this.#asks.isWaiting && this.#ws.session.readQueue.unreadBytes > MAX_READ_AHEAD) this.#asks.giveUp()
-    const frame = (message.frame = readFrame(message.data))
-    return 'entry' in frame && (frame.entry.kind === 'response' || isReserved(frame.entry))
+    const frame = readFrame(message.data)
+    const rest = 'entry' in frame ? frame : { batch: this.#settleAsks(frame.batch) }
+    message.frame = rest
+    const isOutOfOrder =
+      'batch' in rest ? rest.batch.every(isReserved) : rest.entry.kind === 'response' || isReserved(rest.entry)
+    // The queue is full with this message: nothing more is read from the client, so that no answer can come.
+    if (!isOutOfOrder && this.#asks.isWaiting && this.#ws.session.readQueue.isFullWith(message)) this.#asks.giveUp()
+    return isOutOfOrder
   }
 
-  #takeAtOnce({ frame }: ReadMessage): void {
-    const { entry } = frame as { entry: Entry }
-    this.#handleEntry(entry, (text) => this.#send(text)).catch((error: unknown) => this.#onFailure(error))
+  /** Takes the responses out of a batch: the handler that its events wait for may wait for these. */
+  #settleAsks(batch: readonly Entry[]): readonly Entry[] {
+    return batch.filter((entry) => {
+      if (entry.kind !== 'response') return true
+      this.#asks.onResponse(entry).catch((error: unknown) => this.#onFailure(error))
+      return false
+    })
+  }
+
+  #takeAtOnce(message: ReadMessage): void {
+    this.#handle(message).catch((error: unknown) => this.#onFailure(error))
   }
 
   async #handle(message: ReadMessage): Promise<void> {

@@ -120,6 +120,11 @@ export class ReadQueue {
     return this.unreadBytes > this.limit && !this.#isStopped
   }
 
+  /** True if more than `limit` is unread with this message. False if a reader waits for it. */
+  isFullWith(message: WebSocketMessage): boolean {
+    return !this.hasReader && this.unreadBytes + message.data.length + MESSAGE_COST > this.limit
+  }
+
   /** Drops further messages. Unread ones can still be read. */
   stop(): void {
     this.#isStopped = true
