@@ -9,7 +9,7 @@ import type { CallCheck } from '../schemas/compiled-contract.ts'
 /** How many asks may wait on one connection. */
 const MAX_ASKS = 64
 /** How many bytes of other messages may be unread while an ask waits. */
-const MAX_READ_AHEAD = 1024 * 1024
+export const MAX_READ_AHEAD = 1024 * 1024
 const DEFAULT_TIMEOUT = 30_000
 
 export interface AskOptions {
