@@ -19,7 +19,7 @@ export async function documentOf(
 
 export async function expectValid(document: AsyncApiDocument): Promise<void> {
   const { diagnostics } = await new Parser().parse(JSON.stringify(document))
-  const errors = diagnostics.filter(({ severity }) => Number(severity) === ERROR)
+  const errors = diagnostics.filter(({ severity }: { severity: number }) => severity === ERROR)
   expect(errors.map(({ message, path }) => `${path.join('.')}: ${message}`)).toEqual([])
 }
 
