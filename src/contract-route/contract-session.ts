@@ -108,15 +108,17 @@ export class ContractSession {
   /** The client's hello; that of a client which knows no hello says nothing. Undefined if the connection ends instead. */
   async #receiveHello(): Promise<Hello | undefined> {
     if (!this.#isBlaze) return { id: null, auth: undefined, positions: new Map() }
-    const message = await withTimeout(this.#ws.readMessage(), HELLO_TIMEOUT, () => undefined).catch(ignoreClose)
-    const hello = message?.type === BinaryMessage ? undefined : message && helloOf(readFrame(message.data))
-    if (hello === undefined) {
-      const isBinary = message?.type === BinaryMessage
-      void this.#ws.close(
-        isBinary ? CloseCode.UnsupportedData : CloseCode.PolicyViolation,
-        isBinary ? 'text only' : 'hello expected'
-      )
+    let message: WebSocketMessage | undefined
+    try {
+      message = await withTimeout(this.#ws.readMessage(), HELLO_TIMEOUT, () => undefined)
+    } catch (error) {
+      // The client is gone, or the server shuts down, which closes the connection with its own code.
+      return ignoreClose(error)
     }
+    const isBinary = message?.type === BinaryMessage
+    const hello = isBinary ? undefined : message && helloOf(readFrame(message.data))
+    if (isBinary) void this.#ws.close(CloseCode.UnsupportedData, 'text only')
+    else if (hello === undefined) void this.#ws.close(CloseCode.PolicyViolation, 'hello expected')
     return hello
   }
 
