@@ -66,6 +66,18 @@ const kinds = {
     return measure(() => state.frames)
   },
 
+  /** Each connection sends a group of messages, and the next one once all answers are there. */
+  async exchange() {
+    const { requests, answers } = wire.exchange
+    const group = Buffer.concat(requests.map((text) => maskedFrame(text)))
+    const { state, onData } = counter(Buffer.concat(answers.map((text) => serverFrame(text))))
+    const sockets = await openAll(scenario.connections, (socket, chunk) => {
+      if (onData(socket, chunk) > 0) socket.write(group)
+    })
+    for (const socket of sockets) socket.write(group)
+    return measure(() => state.frames * requests.length)
+  },
+
   async broadcast() {
     const payload = scenario.payload ?? 'x'.repeat(scenario.size)
     const { connections, burst, publishers = 1, command = 'broadcast', rooms, isApart } = scenario

@@ -1,10 +1,25 @@
 // The contenders in the order of the columns, and their names in the table.
-export const COLUMNS = ['blaze', 'fastify-websocket', 'ws', 'net', 'crossws', 'redis', 'socket.io', 'uws']
+export const COLUMNS = [
+  'blaze',
+  'blaze-unchecked',
+  'blaze-raw',
+  'fastify-websocket',
+  'ws',
+  'net',
+  'crossws',
+  'redis',
+  'socket.io',
+  'trpc',
+  'uws'
+]
 const NAMES = {
   blaze: 'fastify-blaze-ws',
+  'blaze-unchecked': 'ours, without checks',
+  'blaze-raw': 'our raw route',
   'fastify-websocket': '@fastify/websocket',
   net: 'raw net',
   redis: 'bare Redis',
+  trpc: 'tRPC',
   uws: 'uWebSockets.js'
 }
 export const nameOf = (contender) => NAMES[contender] ?? contender

@@ -8,7 +8,8 @@ import { message, start } from './processes.mjs'
 const here = dirname(fileURLToPath(import.meta.url))
 const [SERVER_CORE, LOAD_CORE] = [0, 1]
 
-const nameIn = (contender, { nodes = 1 }) => (nodes > 1 ? `cluster/${contender}` : contender)
+const folderOf = ({ nodes = 1, folder }) => (nodes > 1 ? 'cluster' : folder)
+const nameIn = (contender, scenario) => [folderOf(scenario), contender].filter(Boolean).join('/')
 
 /** True if a contender supports what a scenario measures. */
 export function takesPart(contender, scenario) {
@@ -17,7 +18,7 @@ export function takesPart(contender, scenario) {
 }
 
 /** Only this package depends on `bufferutil`. The peers run as they install by default, which is without it. */
-const envOf = (contender) => (contender === 'blaze' ? {} : { WS_NO_BUFFER_UTIL: '1' })
+const envOf = (contender) => (contender.startsWith('blaze') ? {} : { WS_NO_BUFFER_UTIL: '1' })
 
 function startServer(contender, scenario, options) {
   return start(
@@ -41,8 +42,8 @@ async function runLoad(file, argument) {
   }
 }
 
-function optionsOf({ rooms, connections, pingInterval, hasPreHandler }, deflate) {
-  return { deflate, rooms: rooms && { ...rooms, connections }, pingInterval, hasPreHandler }
+function optionsOf({ rooms, connections, pingInterval, hasPreHandler, inFlight }, deflate) {
+  return { deflate, rooms: rooms && { ...rooms, connections }, pingInterval, hasPreHandler, inFlight }
 }
 
 async function runSingle(contender, scenario, wire) {
@@ -81,7 +82,8 @@ async function runCluster(contender, scenario, wire) {
 
 /** The measurement of the generator: `value`, and more for some kinds. */
 export async function runOne(contender, scenario) {
-  const { wire = {} } = await import(`./contenders/${nameIn(contender, scenario)}.mjs`)
+  const { wire = {}, exchanges } = await import(`./contenders/${nameIn(contender, scenario)}.mjs`)
+  const exchange = exchanges?.[scenario.exchange]?.(scenario.inFlight)
   const run = scenario.nodes > 1 ? runCluster : runSingle
-  return run(contender, scenario, { ...wire, wrap: wire.wrap?.('%') })
+  return run(contender, scenario, { ...wire, wrap: wire.wrap?.('%'), exchange })
 }

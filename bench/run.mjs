@@ -2,7 +2,7 @@
 // An id also selects all rows that begin with it: `--only cluster` selects every row with more than one node.
 // The servers run on one core, the generator on the other. The contenders take turns, and the medians count.
 import { fileURLToPath } from 'node:url'
-import { nameOf } from './names.mjs'
+import { COLUMNS, nameOf } from './names.mjs'
 import { hasRedis, maxOpenFiles } from './processes.mjs'
 import { writeReport } from './report.mjs'
 import { runOne, takesPart } from './run-one.mjs'
@@ -16,7 +16,7 @@ const option = (name, fallback) => {
 const isQuick = process.argv.includes('--quick')
 const rounds = Number(option('rounds', isQuick ? 1 : 5))
 const only = option('only', '')?.split(',').filter(Boolean)
-const contenders = option('contenders', 'blaze,fastify-websocket,ws,net,crossws,redis,socket.io,uws').split(',')
+const contenders = option('contenders', COLUMNS.join(',')).split(',')
 const times = isQuick ? { warmup: 200, duration: 400 } : { warmup: 1000, duration: 2000 }
 
 const isWanted = ({ id }) => only.length === 0 || only.some((name) => id === name || id.startsWith(`${name}-`))

@@ -4,9 +4,11 @@ import { cluster } from './scenarios/cluster.mjs'
 import { connections } from './scenarios/connections.mjs'
 import { fanOut } from './scenarios/fan-out.mjs'
 import { messages } from './scenarios/messages.mjs'
+import { rpc } from './scenarios/rpc.mjs'
 
 export const unit = {
   echo: 'µs',
+  exchange: 'µs',
   broadcast: 'µs',
   fanout: 'µs',
   idle: 'KiB',
@@ -17,4 +19,4 @@ export const unit = {
   'cluster-latency': 'µs'
 }
 
-export const scenarios = [...messages, ...fanOut, ...connections, ...cluster]
+export const scenarios = [...messages, ...fanOut, ...connections, ...rpc, ...cluster]
