@@ -6,11 +6,11 @@ import { UNDERLYING } from '../connection/underlying.ts'
 import type { Contract } from '../contract/types.ts'
 import type { CloseInfo } from '../internal/close-codes.ts'
 import { brand } from '../internal/package-copies.ts'
-import { isCloseError } from '../internal/close-codes.ts'
 import { rejected } from '../internal/promises.ts'
 import type { AskOptions, Asks } from './asks.ts'
 import type { CompiledContract } from '../schemas/compiled-contract.ts'
 import { eventText } from '../schemas/event-text.ts'
+import { EventIterator } from './event-iterator.ts'
 import type { ClientEvent, EventStream } from './event-stream.ts'
 
 /** The parts of a contract connection. */
@@ -63,24 +63,7 @@ export class ContractConnection {
 
   /** Iterates over the client's events until the connection ends. To leave the loop early does not close the connection. */
   [Symbol.asyncIterator](): AsyncIterableIterator<ClientEvent> {
-    const events = this.#events
-    return {
-      async next() {
-        try {
-          return { value: await events.receive(), done: false }
-        } catch (error) {
-          if (isCloseError(error)) return { value: undefined, done: true }
-          throw error
-        }
-      },
-      async return() {
-        events.release()
-        return { value: undefined, done: true }
-      },
-      [Symbol.asyncIterator]() {
-        return this
-      }
-    }
+    return new EventIterator(this.#events)
   }
 
   /**

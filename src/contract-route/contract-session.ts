@@ -7,6 +7,7 @@ import { RESERVED, type RpcError, RpcMethod, SUBPROTOCOL } from '../rpc/json-rpc
 import { Asks, MAX_READ_AHEAD } from './asks.ts'
 import { type CallFunctions, Calls, invalidParams, methodNotFound } from './calls.ts'
 import type { CompiledContract } from '../schemas/compiled-contract.ts'
+import type { Checked } from '../schemas/data-check.ts'
 import { ContractConnection } from './contract-connection.ts'
 import { type Entry, readFrame, type RpcFrame } from './entries.ts'
 import { EventStream } from './event-stream.ts'
@@ -74,7 +75,7 @@ export class ContractSession {
     const stopPings = this.#startPings()
     this.#ws.session.intake = {
       wants: (message) => this.#isOutOfOrder(message),
-      take: (message) => this.#takeAtOnce(message)
+      take: (message) => void this.#takeAtOnce(message)
     }
     const ended = this.#readAll()
     try {
@@ -198,15 +199,21 @@ export class ContractSession {
     })
   }
 
-  #takeAtOnce(message: ReadMessage): void {
-    this.#handle(message).catch((error: unknown) => this.#onFailure(error))
+  async #takeAtOnce(message: ReadMessage): Promise<void> {
+    try {
+      await this.#handle(message)
+    } catch (error) {
+      this.#onFailure(error)
+    }
   }
 
-  async #handle(message: ReadMessage): Promise<void> {
+  /** The next message waits for what this returns. It is no async method, nor is `#handleEntry`: each would cost a promise. */
+  #handle(message: ReadMessage): unknown {
     if (message.type === BinaryMessage) return void this.#ws.close(CloseCode.UnsupportedData, 'text only')
     const frame = message.frame ?? readFrame(message.data)
-    if ('entry' in frame) await this.#handleEntry(frame.entry, (text) => this.#reply(text))
-    else await this.#handleBatch(frame.batch)
+    return 'entry' in frame
+      ? this.#handleEntry(frame.entry, (text) => this.#reply(text))
+      : this.#handleBatch(frame.batch)
   }
 
   async #handleBatch(batch: readonly Entry[]): Promise<void> {
@@ -222,31 +229,37 @@ export class ContractSession {
   }
 
   /** @param started collects the calls that were started and are not awaited. */
-  async #handleEntry(entry: Entry, reply: Reply, started: Promise<unknown>[] = []): Promise<void> {
-    if (entry.kind === 'response') await this.#asks.onResponse(entry)
-    else if (entry.kind === 'invalid') await reply(errorText(entry.id, entry.error))
-    else if (entry.kind === 'event') await this.#handleEvent(entry)
-    else if (entry.method.startsWith(RESERVED)) await this.#handleOwnCall(entry, reply)
-    else await this.#startCall(entry, reply, started)
+  #handleEntry(entry: Entry, reply: Reply, started: Promise<unknown>[] = []): unknown {
+    if (entry.kind === 'response') return this.#asks.onResponse(entry)
+    if (entry.kind === 'invalid') return reply(errorText(entry.id, entry.error))
+    if (entry.kind === 'event') return this.#handleEvent(entry)
+    if (entry.method.startsWith(RESERVED)) return this.#handleOwnCall(entry, reply)
+    return this.#startCall(entry, reply, started)
   }
 
-  async #handleEvent({ method, params }: Event): Promise<void> {
-    if (method.startsWith(RESERVED)) return
+  #handleEvent({ method, params }: Event): unknown {
+    if (method.startsWith(RESERVED)) return undefined
     const check = this.#handlers.compiled.fromClient(method)
     if (check === undefined) return this.#rejectEvent(method, methodNotFound())
-    const checked = await check.incoming(params)
-    if ('issues' in checked) this.#rejectEvent(method, invalidParams(checked.issues))
-    else await this.#events.deliver({ type: method, data: checked.value })
+    const checked = check.incoming(params)
+    return checked instanceof Promise
+      ? checked.then((later) => this.#deliver(method, later))
+      : this.#deliver(method, checked)
+  }
+
+  #deliver(method: string, checked: Checked): unknown {
+    if ('issues' in checked) return this.#rejectEvent(method, invalidParams(checked.issues))
+    return this.#events.deliver({ type: method, data: checked.value })
   }
 
   #rejectEvent(method: string, error: RpcError): void {
     if (this.#isBlaze) this.#send(notificationText(RpcMethod.Error, JSON.stringify({ method, ...error })))
   }
 
-  async #handleOwnCall({ id, method }: Call, reply: Reply): Promise<void> {
+  #handleOwnCall({ id, method }: Call, reply: Reply): unknown {
     if (this.#isBlaze && method === RpcMethod.Hello) return this.#refuseHello()
     const isPing = this.#isBlaze && method === RpcMethod.Ping
-    await reply(isPing ? resultText(id, '{}') : errorText(id, methodNotFound()))
+    return reply(isPing ? resultText(id, '{}') : errorText(id, methodNotFound()))
   }
 
   #refuseHello(): void {
@@ -268,8 +281,8 @@ export class ContractSession {
   // ---- Writing
 
   /** Sends a response. A client that does not read its responses is not read from. */
-  async #reply(text: string): Promise<void> {
-    await this.#ws.writeText(text).catch(ignoreClose)
+  #reply(text: string): Promise<void> {
+    return this.#ws.writeText(text).catch(ignoreClose)
   }
 
   #send(text: string): void {

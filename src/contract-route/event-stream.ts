@@ -8,7 +8,8 @@ export interface ClientEvent {
   readonly data: unknown
 }
 
-interface Receiver {
+/** Waits for the next event. Exactly one of the methods is called. */
+export interface Receiver {
   resolve(event: ClientEvent): void
   reject(error: Error): void
 }
@@ -39,13 +40,19 @@ export class EventStream {
 
   /** The next event. Rejects once the connection has ended and all events were received. */
   receive(signal?: AbortSignal): Promise<ClientEvent> {
-    return markHandled(
-      new Promise((resolve, reject) => {
-        if (signal?.aborted === true) return reject(signal.reason as Error)
-        if (this.#receiver !== undefined) return reject(new errors.CONCURRENT_READ())
-        this.#receive({ resolve, reject }, signal)
-      })
-    )
+    return markHandled(new Promise((resolve, reject) => this.read({ resolve, reject }, signal)))
+  }
+
+  /** Gives the next event to `receiver`, now or when it comes. */
+  read(receiver: Receiver, signal?: AbortSignal): void {
+    if (signal?.aborted === true) return receiver.reject(signal.reason as Error)
+    if (this.#receiver !== undefined) return receiver.reject(new errors.CONCURRENT_READ())
+    this.release()
+    const next = this.#next
+    this.#next = undefined
+    if (next !== undefined) return receiver.resolve(next)
+    if (this.#end !== undefined) return receiver.reject(this.#end())
+    this.#receiver = signal === undefined ? receiver : this.#abortable(receiver, signal)
   }
 
   /** The handler works on no event any more. */
@@ -67,15 +74,6 @@ export class EventStream {
   drop(): void {
     this.#next = undefined
     this.release()
-  }
-
-  #receive(receiver: Receiver, signal: AbortSignal | undefined): void {
-    this.release()
-    const next = this.#next
-    this.#next = undefined
-    if (next !== undefined) return receiver.resolve(next)
-    if (this.#end !== undefined) return receiver.reject(this.#end())
-    this.#receiver = signal === undefined ? receiver : this.#abortable(receiver, signal)
   }
 
   /** A receiver that stops waiting once `signal` is aborted. No event is lost. */
