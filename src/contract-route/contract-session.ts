@@ -229,7 +229,7 @@ export class ContractSession {
   }
 
   /** @param started collects the calls that were started and are not awaited. */
-  #handleEntry(entry: Entry, reply: Reply, started: Promise<unknown>[] = []): unknown {
+  #handleEntry(entry: Entry, reply: Reply, started?: Promise<unknown>[]): unknown {
     if (entry.kind === 'response') return this.#asks.onResponse(entry)
     if (entry.kind === 'invalid') return reply(errorText(entry.id, entry.error))
     if (entry.kind === 'event') return this.#handleEvent(entry)
@@ -266,16 +266,22 @@ export class ContractSession {
     void this.#ws.close(CloseCode.PolicyViolation, 'unexpected hello')
   }
 
-  /** Starts a call, and waits until another one may start. */
-  async #startCall({ id, method, params }: Call, reply: Reply, started: Promise<unknown>[]): Promise<void> {
+  /** Starts a call. What it returns settles when another one may start. */
+  #startCall(entry: Call, reply: Reply, started?: Promise<unknown>[]): unknown {
     const { concurrency } = this.#handlers
-    const call = this.#calls.answer(id, method, params).then(reply)
-    started.push(call)
+    const call = this.#answer(entry, reply)
+    started?.push(call)
     this.#running.add(call)
-    const ended = call.finally(() => this.#running.delete(call))
-    if (concurrency === 1) await ended
-    else if (this.#running.size >= concurrency) await Promise.race(this.#running)
-    else ended.catch((error: unknown) => this.#onFailure(error))
+    const forget = (): unknown => this.#running.delete(call)
+    call.then(forget, forget)
+    if (concurrency === 1) return call
+    if (this.#running.size >= concurrency) return Promise.race(this.#running)
+    call.catch((error: unknown) => this.#onFailure(error))
+    return undefined
+  }
+
+  async #answer({ id, method, params }: Call, reply: Reply): Promise<void> {
+    await reply(await this.#calls.answer(id, method, params))
   }
 
   // ---- Writing

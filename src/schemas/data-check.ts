@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Schema } from '../contract/types.ts'
 import { describe } from '../internal/errors.ts'
+import { jsonCopy, jsonText } from './json-form.ts'
 
 /** Why data does not fit its schema. */
 export interface Issue {
@@ -108,12 +109,6 @@ function copyOf(data: unknown): unknown {
   return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, copyOf(value)]))
 }
 
-function jsonText(value: unknown, name: string): string | undefined {
-  const text = JSON.stringify(value) as string | undefined
-  if (text === undefined && value !== undefined) throw new TypeError(`The data of ${name} has no JSON form`)
-  return text
-}
-
 // ---- JSON Schema, with the compilers of a Fastify instance
 
 interface AjvError {
@@ -168,8 +163,7 @@ function ajvIssue({ instancePath = '', message = 'is invalid', params }: AjvErro
 
 /** The validator sees a copy in its JSON form. What the schema does not list is not sent, so it is no reason to refuse. */
 function assertFits(data: unknown, name: string, validate: Validate): void {
-  const text = jsonText(data, name)
-  const copy = text === undefined ? undefined : (JSON.parse(text) as unknown)
+  const copy = jsonCopy(data, name)
   for (;;) {
     const result = validate(copy)
     if (result instanceof Promise) {
