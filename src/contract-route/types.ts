@@ -149,17 +149,15 @@ type ContractRouteOptions<
     ? unknown
     : {
         /** A function for each call of the contract. */
-        calls: CallHandlers<C, Connection>
+        calls: {
+          [K in keyof Of<C, 'calls'>]: CallHandler<
+            Out<Get<Of<C, 'calls'>[K], 'input'>>,
+            In<Get<Of<C, 'calls'>[K], 'output'>>,
+            ErrorsOf<Of<C, 'calls'>[K]>,
+            Connection
+          >
+        }
       })
-
-type CallHandlers<C extends AnyContract, Connection> = {
-  [K in keyof Of<C, 'calls'>]: CallHandler<
-    Out<Get<Of<C, 'calls'>[K], 'input'>>,
-    In<Get<Of<C, 'calls'>[K], 'output'>>,
-    ErrorsOf<Of<C, 'calls'>[K]>,
-    Connection
-  >
-}
 
 type None<T> = [keyof T] extends [never] ? true : false
 
@@ -199,8 +197,8 @@ export interface WebSocketWithContractMethod<
     contract: C,
     ...rest: Rest<
       C,
-      ContractHandler<Ws<C, Path, NoInfer<S>, Provider, Auth>, Config, S, Provider, Logger>,
-      ContractRouteOptions<C, Ws<C, Path, NoInfer<S>, Provider, Auth>, Config, S, Provider, Logger, Auth>
+      ContractHandler<Ws<C, Path, S, Provider, Auth>, Config, S, Provider, Logger>,
+      ContractRouteOptions<C, Ws<C, Path, S, Provider, Auth>, Config, S, Provider, Logger, Auth>
     >
   ): Instance
 }

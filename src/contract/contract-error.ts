@@ -32,11 +32,7 @@ export function isAnyContractError(error: unknown): error is ContractError {
   return typeof error === 'object' && error !== null && CONTRACT_ERROR in error
 }
 
-type Name<C extends AnyContract> = keyof Of<C, 'calls'> | keyof Of<C, 'asks'>
-/** The codes of a call or an ask. */
-type CodeOf<C extends AnyContract, K> =
-  ErrorsOf<Get<Of<C, 'calls'>, K & string>> | ErrorsOf<Get<Of<C, 'asks'>, K & string>>
-
+// Its types have no aliases, because error messages would name these instead of the calls and codes.
 /**
  * True for a `ContractError` with a code that the contract declares for this call or ask. It types `error.code`:
  *
@@ -46,11 +42,11 @@ type CodeOf<C extends AnyContract, K> =
  * }
  * ```
  */
-export function isContractError<C extends AnyContract, K extends Name<C>>(
+export function isContractError<C extends AnyContract, K extends keyof Of<C, 'calls'> | keyof Of<C, 'asks'>>(
   error: unknown,
   contract: C,
   name: K
-): error is ContractError<CodeOf<C, K>> {
+): error is ContractError<ErrorsOf<Get<Of<C, 'calls'>, K & string>> | ErrorsOf<Get<Of<C, 'asks'>, K & string>>> {
   if (!isAnyContractError(error)) return false
   const { calls, asks } = contract as unknown as Definition
   return [calls, asks].some((all) => all[name as string]?.errors?.includes(error.code) === true)
