@@ -1,0 +1,46 @@
+/** A function that is called for an event. Nothing waits for what it returns. */
+export type Listener = (...args: never[]) => unknown
+
+/** Calls the listeners of events. A listener that throws, or whose promise rejects, does not disturb the others. */
+export class Emitter {
+  readonly #listeners = new Map<string, Set<Listener>>()
+
+  on(event: string, listener: Listener): void {
+    const listeners = this.#listeners.get(event) ?? new Set()
+    this.#listeners.set(event, listeners.add(listener))
+  }
+
+  off(event: string, listener: Listener): void {
+    this.#listeners.get(event)?.delete(listener)
+  }
+
+  /** Returns false if nobody listens. */
+  emit(event: string, ...args: unknown[]): boolean {
+    const listeners = [...(this.#listeners.get(event) ?? [])]
+    for (const listener of listeners) run(listener as (...args: unknown[]) => unknown, args)
+    return listeners.length > 0
+  }
+}
+
+function run(listener: (...args: unknown[]) => unknown, args: unknown[]): void {
+  try {
+    const result = listener(...args)
+    if (result instanceof Promise) result.catch(report)
+  } catch (error) {
+    report(error)
+  }
+}
+
+/** Tells of an error that nobody can catch: as an uncaught one in browsers, and as a warning in Node, whose processes it would end. */
+export function report(error: unknown): void {
+  const { reportError, process } = globalThis as {
+    reportError?: (error: unknown) => void
+    process?: { emitWarning?(warning: Error): void }
+  }
+  if (reportError !== undefined) reportError(error)
+  else process?.emitWarning?.(toError(error))
+}
+
+export function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}

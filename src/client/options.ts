@@ -1,0 +1,32 @@
+import type { Position } from '../rpc/json-rpc.ts'
+import type { SocketClass } from './socket.ts'
+import type { ConnectOptions } from './types.ts'
+
+/** The options of a client, complete. */
+export interface Settings {
+  url(): unknown
+  auth(): unknown
+  readonly positions: Readonly<Record<string, Position>> | undefined
+  /** The limits of the wait before an attempt. */
+  readonly min: number
+  readonly max: number
+  readonly timeout: number
+  readonly WebSocket: SocketClass
+}
+
+/** @throws TypeError that names the option. */
+export function settingsOf(options: ConnectOptions): Settings {
+  const { url, auth = () => undefined, positions, reconnect = {}, timeout = 30_000 } = options
+  const { min = 500, max = 30_000 } = reconnect
+  const { WebSocket = (globalThis as { WebSocket?: SocketClass }).WebSocket } = options
+  assert(typeof url === 'function' || (url as unknown) !== undefined, 'url', 'a string or a function')
+  assert(typeof auth === 'function', 'auth', 'a function')
+  assert(min > 0 && max > 0, 'reconnect', '{ min, max } in milliseconds, more than 0')
+  assert(timeout > 0, 'timeout', 'more than 0 ms')
+  assert(WebSocket !== undefined, 'WebSocket', 'a class, because there is no global one')
+  return { url: typeof url === 'function' ? url : () => url, auth, positions, min, max, timeout, WebSocket }
+}
+
+function assert(condition: boolean, option: string, expected: string): asserts condition {
+  if (!condition) throw new TypeError(`the option ${option} must be ${expected}`)
+}

@@ -1,0 +1,77 @@
+import type { Position } from '../rpc/json-rpc.ts'
+
+/** As many as the server takes. */
+const MAX_STREAMS = 100
+const MAX_EPOCH = 64
+
+interface Stream {
+  readonly epoch: string
+  /** The last offset that came, or the one before the next that will. */
+  offset: number
+  /** The highest offset that the listeners have had. A server may send older messages again. */
+  seen: number
+}
+
+/** Where the client is in the streams of its rooms. The newest are last. */
+export class Streams {
+  readonly #streams = new Map<string, Stream>()
+
+  /** Positions may come from a storage of the page. One that no server would take is left out. */
+  constructor(positions: Readonly<Record<string, Position>> = {}) {
+    for (const [room, position] of Object.entries(positions)) this.join(room, position)
+  }
+
+  get positions(): Record<string, Position> {
+    return Object.fromEntries([...this.#streams].map(([room, { epoch, offset }]) => [room, { epoch, offset }]))
+  }
+
+  /** Sets the position in a room. */
+  join(room: string, position: Position): void {
+    if (!isPosition(position) || !isRoom(room)) return
+    const { epoch, offset } = position
+    const known = this.#streams.get(room)
+    const seen = known?.epoch === epoch ? Math.max(known.seen, offset) : offset
+    this.#touch(room, { epoch, offset, seen })
+  }
+
+  leave(room: string): void {
+    this.#streams.delete(room)
+  }
+
+  /** True if messages before this one did not come, and the server did not say so. */
+  isHole(room: string, offset: number): boolean {
+    const stream = this.#streams.get(room)
+    return stream !== undefined && offset > stream.offset + 1
+  }
+
+  /** Delivers a published message unless it was delivered before. The position advances afterwards. */
+  take(room: string, offset: number, deliver: () => void): void {
+    const stream = this.#streams.get(room)
+    if (stream === undefined) return deliver()
+    if (offset <= stream.offset) return
+    if (offset > stream.seen) deliver()
+    // A listener may have closed the client, which changes nothing here: the message was delivered.
+    stream.offset = offset
+    stream.seen = Math.max(stream.seen, offset)
+    if (this.#streams.get(room) === stream) this.#touch(room, stream)
+  }
+
+  #touch(room: string, stream: Stream): void {
+    this.#streams.delete(room)
+    this.#streams.set(room, stream)
+    const [oldest] = this.#streams.keys()
+    if (this.#streams.size > MAX_STREAMS) this.#streams.delete(oldest as string)
+  }
+}
+
+function isPosition(value: unknown): value is Position {
+  const { epoch, offset } = (value ?? {}) as Partial<Position>
+  return (
+    typeof epoch === 'string' && epoch.length <= MAX_EPOCH && Number.isSafeInteger(offset) && (offset as number) >= 0
+  )
+}
+
+/** The server refuses JSON with the key `__proto__`, so its position cannot be sent. */
+function isRoom(room: unknown): boolean {
+  return typeof room === 'string' && room !== '__proto__'
+}
