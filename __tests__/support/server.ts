@@ -30,12 +30,14 @@ export interface TestServerOptions extends BlazeWsOptions {
   before?: (app: FastifyInstance) => unknown
   /** The address to listen on. */
   host?: string
+  /** The port to listen on, for a server that comes back. @default a free one */
+  port?: number
 }
 
 /** Starts a real server on a free loopback port; `closeServers` closes it. */
 export async function startServer(
   setUp: (app: FastifyInstance) => void | Promise<void>,
-  { fastify, before, host = '127.0.0.1', ...options }: TestServerOptions = {}
+  { fastify, before, host = '127.0.0.1', port: wanted = 0, ...options }: TestServerOptions = {}
 ): Promise<TestServer> {
   const logs: LogLine[] = []
   const stream = { write: (line: string) => void logs.push(JSON.parse(line) as LogLine) }
@@ -44,7 +46,7 @@ export async function startServer(
   await before?.(app)
   await app.register(blazeWs, options)
   await setUp(app)
-  await app.listen({ port: 0, host })
+  await app.listen({ port: wanted, host })
   const { port } = app.server.address() as AddressInfo
   return {
     app,

@@ -25,7 +25,7 @@ export class Emitter {
 function run(listener: (...args: unknown[]) => unknown, args: unknown[]): void {
   try {
     const result = listener(...args)
-    if (result instanceof Promise) result.catch(report)
+    if (result !== undefined) Promise.resolve(result).catch(report)
   } catch (error) {
     report(error)
   }
@@ -35,10 +35,10 @@ function run(listener: (...args: unknown[]) => unknown, args: unknown[]): void {
 export function report(error: unknown): void {
   const { reportError, process } = globalThis as {
     reportError?: (error: unknown) => void
-    process?: { emitWarning?(warning: Error): void }
+    process?: { emitWarning?(warning: string): void }
   }
   if (reportError !== undefined) reportError(error)
-  else process?.emitWarning?.(toError(error))
+  else process?.emitWarning?.(String((error as Error | undefined)?.stack ?? error))
 }
 
 export function toError(error: unknown): Error {

@@ -1,7 +1,8 @@
 /** What a client needs of a WebSocket: one of a browser, of Node, or of the package `ws`. */
 export interface Socket {
   readonly readyState: number
-  addEventListener(event: 'open' | 'message' | 'close' | 'error', listener: (event: never) => void): void
+  // oxlint-disable-next-line typescript/no-explicit-any -- each implementation has its own classes of events
+  addEventListener(event: 'open' | 'message' | 'close' | 'error', listener: (event: any) => void): void
   send(text: string): void
   close(code?: number): void
   /** Ends the connection at once. Only sockets of `ws` can do that. */
