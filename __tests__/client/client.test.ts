@@ -2,21 +2,12 @@ import { WebSocket } from 'ws'
 import { ClientError, connect, ContractError, isContractError, RejectedError } from '../../src/client.ts'
 import { closeServers } from '../support/server.ts'
 import { startChat } from './chat-app.ts'
-import { atEnd, type Chat, chat, closeAll, enters, next, open, scripted, statesOf } from './support.ts'
+import { atEnd, type Chat, chat, closeAll, enters, next, open, reportsOf, scripted, statesOf } from './support.ts'
 
 afterEach(async () => {
   await closeAll()
   await closeServers()
 })
-
-/** The messages of errors that a page would report as uncaught ones. */
-function reportsOf(): string[] {
-  const reports: string[] = []
-  const page = globalThis as { reportError?: (error: Error) => void }
-  page.reportError = ({ message }) => void reports.push(message)
-  atEnd(() => delete page.reportError)
-  return reports
-}
 
 describe('events', () => {
   test('go both ways, in order', async () => {

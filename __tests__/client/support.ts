@@ -41,6 +41,15 @@ export function open<C extends AnyContract = Chat>(
   return client
 }
 
+/** The messages of errors that a page would report as uncaught ones. */
+export function reportsOf(): string[] {
+  const reports: string[] = []
+  const page = globalThis as { reportError?: (error: Error) => void }
+  page.reportError = ({ message }) => void reports.push(message)
+  atEnd(() => delete page.reportError)
+  return reports
+}
+
 /** Resolves when a client enters a state. */
 export function enters<C extends AnyContract>(client: Client<C>, state: ClientState): Promise<void> {
   return new Promise((resolve) => {

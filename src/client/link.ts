@@ -9,7 +9,7 @@ import { RejectedError } from './rejected-error.ts'
 import { closeSocket, dropSocket, isWritable, type Socket } from './socket.ts'
 import { delayOf, type Timer } from './timers.ts'
 
-/** How long a socket may take to open and to answer the hello, in milliseconds. */
+/** How long a socket may take to open and to answer the hello, in milliseconds: on bad networks a new attempt is faster. */
 const OPEN_WITHIN = 15_000
 /** The close code of a connection that ended without one. */
 const ABNORMAL = 1006
@@ -98,7 +98,7 @@ export class Link {
   #open(url: string, hello: string): void {
     const socket = new this.#settings.WebSocket(url, SUBPROTOCOL)
     this.#socket = socket
-    this.#limit(OPEN_WITHIN, () => this.#drop())
+    this.#limit(Math.min(OPEN_WITHIN, this.#settings.timeout), () => this.#drop())
     const on = <E>(event: 'open' | 'message' | 'close' | 'error', listener: (event: E) => void): void =>
       socket.addEventListener(event, (data: E) => {
         if (!this.#isOver) listener(data)

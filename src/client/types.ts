@@ -58,7 +58,12 @@ export interface ConnectOptions {
    * @default { min: 500, max: 30_000 }
    */
   reconnect?: { min?: number; max?: number }
-  /** How long a call waits for its answer, and an attempt for `url` and `auth`, in milliseconds. @default 30000 */
+  /**
+   * How long a call waits for its answer, and an attempt to connect for `url` and `auth`, in milliseconds. The socket has as long
+   * to open, and at most 15000 ms.
+   *
+   * @default 30000
+   */
   timeout?: number
   /** The class to use, such as that of the package `ws`. @default the global one */
   WebSocket?: SocketClass
