@@ -12,7 +12,7 @@ export function notificationText(method: string, params: string | undefined): st
     : `{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${params}}`
 }
 
-export function requestText(id: string, method: string, params: string | undefined): string {
+export function requestText(id: string | number, method: string, params: string | undefined): string {
   const rest = params === undefined ? '' : `,"params":${params}`
   return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"method":${JSON.stringify(method)}${rest}}`
 }
