@@ -1,7 +1,6 @@
 import { type Definition, definitionOf } from '../contract/definition.ts'
 import type { Contract } from '../contract/types.ts'
 import { CloseError } from '../internal/close-codes.ts'
-import { markHandled } from '../internal/promises.ts'
 import { type Position, RESERVED, type RpcError, RpcMethod, SUBPROTOCOL } from '../rpc/json-rpc.ts'
 import { notificationText, requestText } from '../rpc/texts.ts'
 import { type AnswerFunctions, answerText } from './answers.ts'
@@ -51,6 +50,7 @@ export class ContractTestClient {
   #answers: AnswerFunctions = {}
   #lastId = 0
   #id = ''
+  #close: TestClose | undefined
 
   private constructor(request: WireRequest, contract: Contract, positions: TestHello['positions']) {
     this.#definition = definitionOf(contract)
@@ -63,8 +63,7 @@ export class ContractTestClient {
   /** @internal */
   static async open(request: WireRequest, contract: Contract, hello: TestHello): Promise<ContractTestClient> {
     const client = new ContractTestClient(request, contract, hello.positions)
-    await client.#wire.opened
-    await client.#sayHello(hello)
+    await client.#open(request.path, hello)
     return client
   }
 
@@ -129,24 +128,33 @@ export class ContractTestClient {
   }
 
   #onClose(close: TestClose): void {
+    this.#close = close
     for (const inbox of [this.#events, this.#responses]) inbox.end(closeFailure(close))
   }
 
-  async #sayHello(hello: TestHello): Promise<void> {
-    const answered = this.#request(RpcMethod.Hello, hello, { within: HELLO_TIMEOUT })
-    // A server that refuses a client closes the connection, and the code tells why.
-    const refused = this.closed.then(({ code, reason }) => {
-      throw new CloseError({ code, reason, wasClean: true })
+  async #open(path: string, hello: TestHello): Promise<void> {
+    await this.#wire.opened.catch((error: Error) => {
+      // The words of `ws`.
+      throw /subprotocol/.test(error.message) ? new TypeError(`${path} is not the route of a contract`) : error
     })
     try {
-      const { error, result } = await Promise.race([answered, markHandled(refused)])
-      if (error !== undefined) await refused
-      this.#id = (result as { connection: string }).connection
+      await this.#sayHello(hello)
     } catch (error) {
-      // A connection that was not refused but is slow must not stay.
+      const close = this.#close
+      // A connection that is only slow must not stay.
       this.cut()
-      throw error
+      // A server that refuses a client closes the connection, and the code tells why.
+      throw close === undefined ? error : new CloseError({ ...close, wasClean: true })
     }
+  }
+
+  async #sayHello(hello: TestHello): Promise<void> {
+    const { error, result } = await this.#request(RpcMethod.Hello, hello, { within: HELLO_TIMEOUT })
+    if (error !== undefined) {
+      await this.closed
+      throw callErrorOf(error, [])
+    }
+    this.#id = (result as { connection: string }).connection
   }
 
   #take(name: string | undefined, options: Within = {}): Promise<Received> {
