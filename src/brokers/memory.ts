@@ -1,5 +1,6 @@
 import { brand, shared } from '../internal/package-copies.ts'
 import { errors } from '../internal/errors.ts'
+import { immediate } from '../internal/event-loop.ts'
 import { check, type Checks, validateOptions } from '../internal/validate.ts'
 import type { Broker, BrokerNode } from './broker.ts'
 
@@ -34,7 +35,7 @@ export class MemoryEngine {
         for (const node of this.#subscribers.get(channel) ?? []) if (node !== sender) node.receive(channel, copy)
         resolve()
       }
-      if (this.#queue.push(deliver) === 1) setImmediate(() => this.#queue.splice(0).forEach((next) => next()))
+      if (this.#queue.push(deliver) === 1) immediate(() => this.#queue.splice(0).forEach((next) => next()))
     })
   }
 }

@@ -6,6 +6,7 @@ import type { WebSocketConfig } from '../config/route-config.ts'
 import type { Definition } from '../contract/definition.ts'
 import { now } from '../internal/clock.ts'
 import { CloseCode, CloseError, type CloseInfo } from '../internal/close-codes.ts'
+import { nextTick } from '../internal/event-loop.ts'
 import { PongMessage, TextMessage, type WebSocketMessage } from '../internal/message.ts'
 import type { Scheduled, Scheduler } from '../internal/scheduler.ts'
 import { CloseState } from './close-state.ts'
@@ -279,7 +280,7 @@ export class Session
     this.#requireHandshake().endAfterSent()
     this.#closeForClient(error.closeCode, error.reason)
     // Later, so that the listeners get all earlier messages first.
-    if (this.#socket !== undefined) process.nextTick(() => this.#socket?.callListeners('error', error))
+    if (this.#socket !== undefined) nextTick(() => this.#socket?.callListeners('error', error))
   }
 
   onReaderReady(): void {

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { assertSendable, CloseCode, fitReason } from '../internal/close-codes.ts'
+import { nextTick } from '../internal/event-loop.ts'
 import { BinaryMessage, type WebSocketMessage } from '../internal/message.ts'
 import type { BinaryType, MessageEmitter } from './read/message-emitter.ts'
 import {
@@ -176,7 +177,7 @@ export class ServerSocket extends UnconnectedWebSocket {
   #send(callback: Callback | undefined, send: (sender: Sender) => void): void {
     const session = this.#session
     if (session.readyState !== WebSocket.OPEN) {
-      if (callback !== undefined) process.nextTick(() => callback(session.closeError()))
+      if (callback !== undefined) nextTick(() => callback(session.closeError()))
       return
     }
     session.beforeSend()

@@ -1,3 +1,5 @@
+import { immediate, nextTick } from './event-loop.ts'
+
 /*
  * A tick is one callback of Node.js with the promise continuations that it sets off. A turn is one round of the event loop: the
  * ticks of all sockets that have something to read. What many objects do at the end of either shares one callback of Node.js,
@@ -19,7 +21,7 @@ let turns: EndOfTurn[] = []
 
 /** Calls `target.endOfTick()` before the event loop goes on to the next callback. */
 export function atEndOfTick(target: EndOfTick): void {
-  if (ticks.push(target) === 1) process.nextTick(runTicks)
+  if (ticks.push(target) === 1) nextTick(runTicks)
 }
 
 /**
@@ -27,7 +29,7 @@ export function atEndOfTick(target: EndOfTick): void {
  * together. Targets are called in the order in which they were added; a target added meanwhile is called in the next turn.
  */
 export function atEndOfTurn(target: EndOfTurn): void {
-  if (turns.push(target) === 1) setImmediate(runTurns)
+  if (turns.push(target) === 1) immediate(runTurns)
 }
 
 function runTicks(): void {

@@ -1,3 +1,4 @@
+import { nextTick } from '../../internal/event-loop.ts'
 import type { WebSocketMessage } from '../../internal/message.ts'
 import type { ReadQueue, Reader } from './read-queue.ts'
 
@@ -67,7 +68,7 @@ export class MessageEmitter implements Reader {
   refuse(): void {}
 
   #runLater(): void {
-    process.nextTick(() => this.#run())
+    nextTick(() => this.#run())
   }
 
   #run(): void {

@@ -1,6 +1,7 @@
 import type { CloseError } from '../../internal/close-codes.ts'
 import { atEndOfTick } from '../../internal/end-of-turn.ts'
 import { errors } from '../../internal/errors.ts'
+import { microtask } from '../../internal/event-loop.ts'
 import type { WebSocketMessage } from '../../internal/message.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 
@@ -169,7 +170,7 @@ export class ReadQueue {
   #checkLater(): void {
     if (this.#isCheckScheduled) return
     this.#isCheckScheduled = true
-    queueMicrotask(() => atEndOfTick(this))
+    microtask(() => atEndOfTick(this))
   }
 
   /**

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
+import { immediate } from '../../internal/event-loop.ts'
 
 /** True for a stream that reports what the kernel took in the next turn at the earliest: TLS, and streams in memory. */
 export function reportsLater(stream: Duplex): boolean {
@@ -14,5 +15,5 @@ export function isBroken(stream: Duplex): boolean {
 
 /** Closes a stream in memory, such as one of `injectWS`, after our side has ended. Unlike a socket it does not do so itself. */
 export function closeOnFinish(stream: Duplex): void {
-  if (!(stream instanceof Socket)) stream.once('finish', () => setImmediate(() => stream.destroy()))
+  if (!(stream instanceof Socket)) stream.once('finish', () => immediate(() => stream.destroy()))
 }
