@@ -9,7 +9,7 @@ import { Inbox, type Within } from './inbox.ts'
 import { Positions } from './positions.ts'
 import { callErrorOf } from './rpc-call-error.ts'
 import type { TestEvent } from './test-event.ts'
-import { nextTurn } from './timers.ts'
+import { immediate } from '../internal/event-loop.ts'
 import { type TestClose, Wire, type WireRequest } from './wire.ts'
 
 /** What the client says first. */
@@ -182,7 +182,7 @@ export class ContractTestClient {
     const { id, method, params, room, offset } = message
     if (method === undefined) return this.#responses.add(message)
     // Later, because a test gives its answers after the client was made, and the ask may have come with the hello's answer.
-    if (id !== undefined && id !== null) return nextTurn(() => void this.#answer(id, method, params))
+    if (id !== undefined && id !== null) return immediate(() => void this.#answer(id, method, params))
     const event = {
       type: method,
       data: params,

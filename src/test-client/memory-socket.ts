@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream'
-import { nextTurn } from './timers.ts'
+import { immediate } from '../internal/event-loop.ts'
 
 type Done = (error?: Error) => void
 
@@ -49,12 +49,12 @@ export class MemorySocket extends Duplex {
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
     this.bytesWritten += chunk.length
     const peer = this.#peer
-    nextTurn(() => peer.#receive(copyOf(chunk), done))
+    immediate(() => peer.#receive(copyOf(chunk), done))
   }
 
   override _final(done: Done): void {
     const peer = this.#peer
-    nextTurn(() => {
+    immediate(() => {
       peer.#end()
       done()
     })
@@ -64,7 +64,7 @@ export class MemorySocket extends Duplex {
     this.#onRead?.(reset())
     this.#onRead = undefined
     const peer = this.#peer
-    nextTurn(() => peer.#end())
+    immediate(() => peer.#end())
     done(error)
   }
 

@@ -40,7 +40,7 @@ export async function testClient(app: AnyInstance, path: string, options?: AnyOp
     throw new errors.INVALID_ARGUMENT('path', `must be a string that begins with "/", got ${describe(path)}`)
   if (contract === undefined && (auth !== undefined || positions !== undefined))
     throw new errors.INVALID_ARGUMENT('options', 'has auth or positions, which need a contract')
-  await app.ready()
+  if (!hasStarted(app)) await app.ready()
   const request = { app: app as unknown as FastifyInstance, path, ...requestHeaders(headers) }
   if (contract === undefined) return TestClient.open(request)
   return UntypedClient.open(request, contract as Contract, { auth, positions })
@@ -49,7 +49,21 @@ export async function testClient(app: AnyInstance, path: string, options?: AnyOp
 /** An instance with any server, logger and type provider. */
 export interface AnyInstance {
   ready(): PromiseLike<unknown>
+  addHook: unknown
   readonly server: unknown
+}
+
+/**
+ * True once the server takes requests. `ready()` would also tell, but not with fake timers: it waits for `process.nextTick`, which
+ * those of Jest stop.
+ */
+function hasStarted(app: AnyInstance): boolean {
+  try {
+    ;(app.addHook as () => void)()
+    return false
+  } catch (error) {
+    return (error as { code?: unknown }).code === 'FST_ERR_INSTANCE_ALREADY_LISTENING'
+  }
 }
 
 /** `ws` wants the subprotocols for itself. */

@@ -4,15 +4,9 @@
  */
 const start = globalThis.setTimeout
 const stop = globalThis.clearTimeout
-const immediate = globalThis.setImmediate
 
 /** Calls back after this many milliseconds, and returns what cancels it. It keeps the process alive: a test waits for it. */
 export function after(time: number, callback: () => void): () => void {
   const timer = start(callback, time)
   return () => stop(timer)
-}
-
-/** Calls back in the next turn of the event loop. */
-export function nextTurn(callback: () => void): void {
-  immediate(callback)
 }
