@@ -1,6 +1,8 @@
+import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { ExpectationError, testClient, UpgradeError } from 'fastify-blaze-ws/testing'
 import blazeWs, { type WebSocketConnection } from '../../src/index.ts'
+import { cert, key } from '../support/tls.ts'
 
 const apps: FastifyInstance[] = []
 
@@ -257,6 +259,25 @@ test('the routes of @fastify/websocket can be tested, too', async () => {
   void ann.send('hello')
   expect(await ann.next()).toBe('old: hello')
   await ann.close()
+})
+
+test('a server with TLS, which sees a secure request', async () => {
+  const app = Fastify({ https: { cert, key } }) as unknown as FastifyInstance
+  apps.push(app)
+  await app.register(blazeWs)
+  app.webSocket('/secure', (ws, request) => ws.writeText(request.protocol))
+  expect(await (await testClient(app, '/secure')).next()).toBe('https')
+})
+
+test('a server on which @fastify/websocket was registered before', async () => {
+  const app = Fastify()
+  apps.push(app)
+  await app.register(websocket)
+  await app.register(blazeWs)
+  echo(app)
+  const ann = await testClient(app, '/echo')
+  void ann.send('hello')
+  expect(await ann.next()).toBe('hello')
 })
 
 function withResolvers(): { promise: Promise<unknown>; resolve: (value: unknown) => void } {
