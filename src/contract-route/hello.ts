@@ -19,9 +19,18 @@ export function helloOf(frame: RpcFrame): Hello | undefined {
   const { id, params = {} } = frame.entry
   if (Array.isArray(params)) return undefined
   const { auth, positions = {} } = params as { auth?: unknown; positions?: unknown }
-  if (auth !== undefined && Buffer.byteLength(JSON.stringify(auth)) > MAX_AUTH) return undefined
+  if (auth !== undefined && !isShort(auth)) return undefined
   const known = positionsOf(positions)
   return known === undefined ? undefined : { id, auth, positions: known }
+}
+
+function isShort(auth: unknown): boolean {
+  try {
+    return Buffer.byteLength(JSON.stringify(auth)) <= MAX_AUTH
+  } catch {
+    // It is nested too deeply for JSON.stringify, so it is not short.
+    return false
+  }
 }
 
 function positionsOf(value: unknown): Map<string, Position> | undefined {
