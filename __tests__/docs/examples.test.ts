@@ -12,8 +12,13 @@ beforeAll(() => writeExamples([...blocks, unawaited]))
 afterEach(closeExamples)
 afterAll(removeExamples)
 
-/** The examples that have not been started by a test yet; those of docs/deployment.md have their own test file. */
-const untouched = new Set(blocks.filter(({ page }) => page !== 'docs/deployment.md'))
+/** These pages have their own test files. */
+const OTHERS = new Set(
+  ['deployment', 'contract', 'client', 'coming-from-socket.io', 'testing'].map((name) => `docs/${name}.md`)
+)
+
+/** The examples that have not been started by a test yet. */
+const untouched = new Set(blocks.filter(({ page }) => !OTHERS.has(page)))
 
 /** The example for several messages at once, broken on purpose: its handler does not await the jobs it has started. */
 const unawaited = variantOf('Several messages at once', 'await Promise.all(running)')
@@ -66,6 +71,12 @@ test('all examples type-check', async () => {
 })
 
 describe('README.md', () => {
+  test('At a glance: a chat with a contract', async () => {
+    const client = await connect((await tour('At a glance')).ws('/chat'))
+    const message = { jsonrpc: '2.0', method: 'say', params: { text: 'hello' } }
+    expect(JSON.parse(await ask(client, JSON.stringify(message)))).toEqual({ ...message, method: 'said' })
+  })
+
   test.each(['Install', 'CommonJS'])('%s: an echo server', async (heading) => {
     const { ws } = bound(await tour(heading))
     const client = await connect(ws('/echo'))

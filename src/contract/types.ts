@@ -169,8 +169,8 @@ export interface DefineContract<P extends SchemaTypes> {
 // ---- What other entries take from the types of a contract
 
 export type Of<C extends AnyContract, K extends keyof ContractTypes> = NonNullable<C['~types']>[K]
-export type In<F> = F extends { readonly in: infer I } ? I : unknown
-export type Out<F> = F extends { readonly out: infer O } ? O : unknown
+export type In<F> = 0 extends 1 & F ? F : F extends { readonly in: infer I } ? I : unknown
+export type Out<F> = 0 extends 1 & F ? F : F extends { readonly out: infer O } ? O : unknown
 export type Get<F, K extends string> = F extends { readonly [_ in K]: infer X } ? X : never
 export type ErrorsOf<F> = F extends { readonly errors: infer E extends string } ? E : never
 /** Data may be left out if `undefined` fits: without a schema, and if its type is unknown. */

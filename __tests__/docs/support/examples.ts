@@ -81,7 +81,8 @@ function pathOf(block: Block): string {
   return join(FOLDER, `${name}.${extension}`)
 }
 
-function runnablePathOf(block: Block): string {
+/** The file of an example that can be run. */
+export function runnablePathOf(block: Block): string {
   return pathOf(block).replace(/mts$/, 'mjs')
 }
 
