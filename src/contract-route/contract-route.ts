@@ -119,7 +119,8 @@ function assertCalls(
     if (!Object.hasOwn(calls, call))
       throw new errors.INVALID_ROUTE(`options.calls.${call} of ${path} is no call of the contract "${name}"`)
   }
-  const missing = Object.keys(calls).find((call) => !Object.hasOwn(functions, call))
+  const given = new Map(Object.entries(functions))
+  const missing = Object.keys(calls).find((call) => given.get(call) === undefined)
   if (missing !== undefined)
     throw new errors.INVALID_ROUTE(
       `options.calls.${missing} of ${path} is missing: the contract "${name}" has this call`
