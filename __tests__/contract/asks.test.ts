@@ -1,5 +1,6 @@
+import { defineContract } from '../../src/contract.ts'
 import type { AskOptions, ContractConnection } from '../../src/index.ts'
-import { closeServers, startServer, type TestClient } from '../support/server.ts'
+import { closeServers, eventually, startServer, type TestClient } from '../support/server.ts'
 import { answerTo, call, event, frame, gate, later, next, openBlaze, openPlain, send, talk } from './support.ts'
 
 /*
@@ -207,5 +208,50 @@ describe('while an ask waits', () => {
     await later()
     send(client, event('say', { text: 'x', padding: 'x'.repeat(128 * 1024) }))
     expect(await outcome).toMatchObject({ name: 'AskError', code: 'UNANSWERED' })
+  })
+
+  test('it rejects at once if more than 1 MiB is unread already', async () => {
+    const arrived = gate<Ws>()
+    const outcome = gate<unknown>()
+    const server = await startServer((app) => {
+      const handler = async (ws: Ws): Promise<void> => {
+        await ws.receive()
+        arrived.open(ws)
+        await eventually(() => app.wsHub.getClients()[0]?.session.isFull === true)
+        outcome.open(await ask(ws).catch((error: unknown) => error))
+      }
+      app.webSocketWithContract('/talk', talk, (ws) => (app.wsHub.register(ws), handler(ws)), {
+        calls: { echo: (input) => input, rename: () => {}, nothing: () => undefined },
+        webSocket: { maxMessageSize: 4 * 1024 * 1024 }
+      })
+    })
+    const client = await openPlain(server.ws('/talk'))
+    send(client, event('leave'))
+    await arrived.promise
+    send(client, event('say', { text: 'x'.repeat(2 * 1024 * 1024) }))
+    expect(await outcome.promise).toMatchObject({ name: 'AskError', code: 'UNANSWERED' })
+  })
+
+  test('it rejects if the schema of the answer throws', async () => {
+    const broken = {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: () => {
+          throw new Error('a bug')
+        }
+      }
+    } as const
+    const contract = defineContract({ name: 'broken', asks: { confirm: { output: broken } } })
+    const outcome = gate<unknown>()
+    const server = await startServer((app) => {
+      app.webSocketWithContract('/broken', contract, async (ws) => {
+        outcome.open(await ws.ask('confirm').catch((error: unknown) => error))
+      })
+    })
+    const client = await openPlain(server.ws('/broken'))
+    await next(client)
+    send(client, frame({ id: 's1', result: {} }))
+    expect(await outcome.promise).toEqual(new Error('a bug'))
   })
 })
