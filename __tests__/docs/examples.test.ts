@@ -527,6 +527,15 @@ describe('docs, on one node', () => {
     expect(await nextJSON(await connect(ws('/scores/1')))).toEqual({ type: 'ready', isComplete: true })
   })
 
+  test.each(['Testing', 'Contract routes', 'Slow and broken connections'])(
+    'the tests of docs/testing.md pass: %s',
+    async (heading) => {
+      const example = await startBelow('docs/testing.md', heading)
+      expect(await example.ended()).toBe(0)
+      expect(example.output).toContain('# fail 0')
+    }
+  )
+
   test('the tests of a broker pass', async () => {
     const example = await startBelow('docs/scaling.md', 'A broker of your own')
     expect(await example.ended()).toBe(0)
