@@ -105,6 +105,12 @@ describe('docs/contract.md', () => {
   })
 })
 
+test('docs/contract.md: a document of all messages', async () => {
+  const server = await startBelow('A document of all messages')
+  const document = await (await fetch(server.http('/asyncapi.json'))).json()
+  expect(document).toMatchObject({ asyncapi: '3.0.0', info: { title: 'Chat', version: '1.0.0' } })
+})
+
 describe('docs/client.md', () => {
   test('The client', async () => {
     const server = await startBelow('Contracts')
