@@ -35,7 +35,10 @@ async function startClient(block: Block, server: Example): Promise<Example> {
   const path = runnablePathOf(block)
   const code = readFileSync(path, 'utf8').replace('localhost:3000', `127.0.0.1:${server.port}`)
   const client = path.replace(/\.mjs$/, '-client.mjs')
-  writeFileSync(client, `import { WebSocket } from 'ws'\nglobalThis.WebSocket ??= WebSocket\n${code}\nsetTimeout(() => client.close(), 500)\n`)
+  writeFileSync(
+    client,
+    `import { WebSocket } from 'ws'\nglobalThis.WebSocket ??= WebSocket\n${code}\nsetTimeout(() => client.close(), 500)\n`
+  )
   return startFile(client)
 }
 
