@@ -4,6 +4,7 @@
 //
 //   upgrade/      takes the server's upgrade events, finds the route, and completes the handshake
 //   route/        adds WebSocket routes and runs their handlers
+//   contract-route/  adds routes with a contract: JSON-RPC, checked events, calls and asks
 //   connection/   reads and writes messages, checks deadlines and limits, and ends the connection
 //   hub/          broadcasts to the connections of this node and to rooms
 //   cluster/      passes broadcasts, requests and notices between nodes
