@@ -165,3 +165,16 @@ test('properties may have the names of keywords', async () => {
   const document = await documentOf(withEvents({ odd: params }))
   expect(payload(document, 'test', 'fromServer.odd').properties.params).toEqual(params)
 })
+
+test.each<[string, object, unknown]>([
+  ['shared', { $ref: 'query#' }, { $ref: '#/components/schemas/query' }],
+  ['a Standard Schema', z.object({ a: z.string() }), { type: 'object', properties: { a: { type: 'string' } } }],
+  ['a Standard Schema without a JSON Schema', v.object({ a: v.string() }), {}]
+])('the query of a route may be %s', async (_, querystring, expected) => {
+  const document = await documentOf((app) => {
+    app.addSchema({ $id: 'query', type: 'object', properties: { a: { type: 'string' } } })
+    app.setValidatorCompiler(() => () => true)
+    app.webSocketWithContract('/test', define({ name: 'test' }), { schema: { querystring } })
+  })
+  expect(document.channels.test.bindings.ws.query).toMatchObject(expected as object)
+})
