@@ -244,6 +244,28 @@ describe('positions', () => {
   })
 })
 
+test('types come from the contract', () => {
+  // Never called: the compiler checks it.
+  const use = async (): Promise<void> => {
+    const ann = await connect()
+    // @ts-expect-error there is no such event
+    await ann.send('shout', { text: 'hi' })
+    // @ts-expect-error text is a string
+    await ann.send('say', { text: 1 })
+    // @ts-expect-error the server has no such event
+    await ann.next('shouted')
+    // @ts-expect-error the input is missing
+    await ann.call('rename')
+    // @ts-expect-error seen is a boolean
+    ann.answer({ confirm: ({ order }) => ({ seen: order }) })
+    const event = await ann.next()
+    if (event.type === 'said') event.data.text satisfies string
+    // @ts-expect-error `auth` needs a contract
+    await testClient(app, '/raw', { auth: 'Ann' })
+  }
+  expect(use).toBeInstanceOf(Function)
+})
+
 function withResolvers(): { promise: Promise<unknown>; resolve: (value: unknown) => void } {
   let resolve!: (value: unknown) => void
   const promise = new Promise<unknown>((found) => (resolve = found))
