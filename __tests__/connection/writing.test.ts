@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import {
   BinaryMessage,
   CloseMessage,
@@ -314,4 +315,18 @@ test('messages sent on the bare socket keep their order with earlier writes', as
   const payloads = []
   for (let i = 0; i < 7; i++) payloads.push((await client.frame()).payload.toString())
   expect(payloads).toEqual(['first', 'second', 'third', 'fourth', 'fifth', 'sixth', 'seventh'])
+})
+
+test('messages of about the size up to which payloads are copied arrive unchanged, alone and together', async () => {
+  const { client, connection } = await pair()
+  const payloads = Array.from({ length: 30 }, (_, i) => randomBytes(4_085 + i))
+  for (const payload of payloads) await connection.writeBinary(payload)
+  for (const payload of payloads) void connection.writeBinary(payload)
+  for (const payload of payloads) void connection.writeBinary(Buffer.concat([payload, payload]))
+  const expected = [...payloads, ...payloads, ...payloads.map((payload) => Buffer.concat([payload, payload]))]
+  for (const payload of expected) {
+    const frame = await client.frame()
+    expect(frame.opcode).toBe(2)
+    expect(frame.payload.equals(payload)).toBe(true)
+  }
 })

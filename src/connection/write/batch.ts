@@ -18,8 +18,12 @@ export function writeBatch(stream: Duplex, frames: readonly Frame[], start: numb
 }
 
 function areShort(frames: readonly Frame[], start: number, end: number): boolean {
-  for (let i = start; i < end; i++) if ((frames[i] as Frame).size > MAX_SHORT) return false
+  for (let i = start; i < end; i++) if (!isShort(frames[i] as Frame)) return false
   return true
+}
+
+function isShort({ isWhole, size }: Frame): boolean {
+  return isWhole && size <= MAX_SHORT
 }
 
 /**
@@ -57,7 +61,7 @@ function writeLong(stream: Duplex, frames: readonly Frame[], start: number, end:
   stream.cork()
   for (let i = start; i < end;) {
     let next = i
-    while (next < end && (frames[next] as Frame).size <= MAX_SHORT) next++
+    while (next < end && isShort(frames[next] as Frame)) next++
     if (next > i) stream.write(joined(frames, i, next))
     i = next
     if (i < end) writePieces(stream, frames[i++] as Frame)
