@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { webSocketTickets } from 'fastify-blaze-ws/tickets'
+import { feedContract } from './feed-contract.js'
 
 const kickSchema = {
   body: {
@@ -24,11 +25,8 @@ export async function adminRoutes(app, { chat, token, ticketStore }) {
 
   app.post('/ticket', async () => ({ ticket: await tickets.issue('operator') }))
 
-  // A live feed of all rooms. The handler reads until the client leaves, because the connection closes when it returns.
-  app.webSocket('/feed', async (ws) => {
-    chat.feed.register(ws)
-    for await (const _ of ws);
-  })
+  // A live feed of all rooms. It stays open although the handler returns, because its clients have nothing to say.
+  app.webSocketWithContract('/feed', feedContract, (ws) => chat.feed.register(ws))
 
   app.post('/kick', { schema: kickSchema }, async (request, reply) => {
     if (await chat.kick(request.body.name)) return { success: true }

@@ -1,3 +1,6 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import rateLimit from '@fastify/rate-limit'
 import fastifyStatic from '@fastify/static'
@@ -5,13 +8,17 @@ import Fastify from 'fastify'
 import blazeWs, { sameOrigin, WebSocketHub } from 'fastify-blaze-ws'
 import { adminRoutes } from './admin.js'
 import { Chat } from './chat.js'
+import { chatContract } from './public/chat-contract.js'
 import { statusOf } from './status.js'
 
 const root = fileURLToPath(new URL('public', import.meta.url))
+/** The package as ES modules. The page loads the client and its contract from there, without a build step. */
+const modules = fileURLToPath(new URL('.', import.meta.resolve('fastify-blaze-ws/client')))
+const isForPages = (path) => /^\/((client|contract|rpc)\/.+|client|contract)\.js$/.test(path)
 
 const securityHeaders = {
   'content-security-policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+    `default-src 'none'; script-src 'self' '${importMapHash()}'; style-src 'self'; img-src 'self'; connect-src 'self'; ` +
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff'
@@ -48,10 +55,16 @@ export async function buildApp({ token, node, grace, broker, history, ticketStor
 
   await app.register(rateLimit, { global: false })
   await app.register(fastifyStatic, { root })
+  await app.register(fastifyStatic, {
+    root: modules,
+    prefix: '/modules/',
+    decorateReply: false,
+    allowedPath: isForPages
+  })
   await app.register(blazeWs, {
     config: { checkOrigin: sameOrigin(), maxMessageSize: 16 * 1024 },
     hub: broker && { broker: broker('chat') },
-    shutdown: { timeout: 5000, reason: 'server restarts', message: JSON.stringify({ type: 'shutdown' }) }
+    shutdown: { timeout: 5000, reason: 'server restarts' }
   })
 
   const feed = new WebSocketHub(broker && { broker: broker('feed'), name: 'feed', app })
@@ -60,8 +73,15 @@ export async function buildApp({ token, node, grace, broker, history, ticketStor
   const chat = new Chat(app.wsHub, { feed, history, node: nodeName, grace })
   app.addHook('preClose', async () => chat.close())
 
-  // This limit counts upgrades per address. Messages have their own limit, in chat.js.
-  app.webSocket('/ws', { config: { rateLimit: { max: 300, timeWindow: '1 minute' } } }, (ws) => chat.serve(ws))
+  app.webSocketWithContract('/ws', chatContract, (ws) => chat.serve(ws), {
+    authenticate: (auth, ws) => chat.admit(ws, auth),
+    calls: chat.calls,
+    // This limit counts upgrades per address.
+    config: { rateLimit: { max: 300, timeWindow: '1 minute' } },
+    // This one counts messages, for clients that do not listen to refusals. The one in guest.js is lower, and polite.
+    webSocket: { rateLimit: { messages: 20, burst: 100, onLimit: 'close' } }
+  })
+  app.get('/asyncapi.json', async () => app.asyncapi({ title: 'Blaze Chat' }))
 
   app.post(
     '/broadcast',
@@ -89,4 +109,10 @@ export async function buildApp({ token, node, grace, broker, history, ticketStor
 
   await app.register(adminRoutes, { prefix: '/admin', chat, token, ticketStore })
   return app
+}
+
+/** The page's import map is its only inline script. The policy allows exactly this one. */
+function importMapHash() {
+  const [, importMap] = /<script type="importmap">(.*?)<\/script>/s.exec(readFileSync(join(root, 'index.html'), 'utf8'))
+  return `sha256-${createHash('sha256').update(importMap).digest('base64')}`
 }

@@ -1,33 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { CloseCode, WebSocketHub } from 'fastify-blaze-ws'
+import { WebSocketHub } from 'fastify-blaze-ws'
 import { Absences, GRACE } from './absences.js'
+import { feedContract } from './feed-contract.js'
+import { Guest } from './guest.js'
 import { MemoryHistory } from './history.js'
 import { idOf, isNameRoom, Names, ownerOf } from './names.js'
+import { chatContract } from './public/chat-contract.js'
 import { RoomList } from './room-list.js'
-import { TokenBucket } from './token-bucket.js'
 import { Turns } from './turns.js'
-import { checkKey, checkMessage, checkName, checkRoom, Refusal } from './validate.js'
+import { checkKey, checkName, checkRoom, Refusal } from './validate.js'
 
-const RATE = { burst: 10, perSecond: 2 }
-const TYPING_RATE = { burst: 2, perSecond: 0.5 }
 /** In a room with more guests, typing notices are not sent: they would cost more than the messages. */
 const MAX_TYPING_ROOM = 100
-const MAX_REFUSALS = 100
 
-/**
- * The chat: rooms, guests and messages, on one node or on several. A client sends
- *
- *     { type: 'join', name, room, key }   key: a secret of the client, with which it gets its name back when it reconnects
- *     { type: 'message', text, ref }      is sent back with its ref, so the client knows that the message has arrived
- *     { type: 'typing', active }          goes to the others in the room, and is never answered
- *     { type: 'leave' }                   leaves at once; a client that only disconnects has a few seconds to come back
- *     { type: 'ping' }                    is answered with a pong
- *
- * and gets `welcome`, `joined`, `left`, `message`, `typing`, `announcement`, `rooms`, `notice`, `pong`, `error` and `shutdown`.
- * A message that is sent while a client joins may reach it twice, with the same id. `joined` is `quiet` if the guest was only
- * away for a moment.
- */
+/** The chat: rooms, guests and messages, on one node or on several. public/chat-contract.js says what a client may send and gets. */
 export class Chat {
   /** The hub for operators who watch all rooms. It is separate, so that broadcasts to guests do not reach operators. */
   feed
@@ -38,8 +25,8 @@ export class Chat {
   #rooms
   #absences
   #turns = new Turns()
-  /** The guests of this node who have joined: the id of the connection → { ws, id, name, room }. */
-  #guests = new Map()
+  /** The connections of this node whose guests have joined, by their ids. */
+  #joined = new Set()
 
   /**
    * @param hub sends to the guests of all nodes.
@@ -66,25 +53,40 @@ export class Chat {
   }
 
   /**
-   * The handler of a connection. `readJSON` rejects when the client has left, which ends the handler and is not a failure. It also
-   * rejects if a message is not JSON, which closes the connection with 1007; our client never sends that.
+   * Who connects. A client of ours sends the key of its tab, with which it gets its name back when it reconnects; others are
+   * strangers each time.
    */
+  admit(ws, auth) {
+    return new Guest(ws, ownerOf(auth === undefined ? randomUUID() : checkKey(auth?.key)))
+  }
+
+  /** The functions for the calls of the contract. */
+  calls = {
+    join: (wish, { auth: guest }) => this.#join(guest, wish),
+    say: (said, { auth: guest }) => this.#say(guest, said)
+  }
+
+  /** The handler of a connection. */
   async serve(ws) {
-    const guest = { ws, bucket: new TokenBucket(RATE), typing: new TokenBucket(TYPING_RATE), refusals: 0 }
+    const guest = ws.auth
     try {
-      for (;;) await this.#receive(guest, await ws.readJSON())
+      for await (const { type, data } of ws) {
+        if (type === 'leave') return await this.#leave(guest)
+        this.#type(guest, data)
+      }
     } finally {
       // During a shutdown all guests leave at once and come back, so the others are not told.
-      if (!ws.context().isShuttingDown() && guest.room !== undefined) this.#hub.leave(ws, guest.room)
-      this.#guests.delete(ws.id)
+      if (ws.context().isShuttingDown()) ws.sendAsync('restarting')
+      else if (guest.room !== undefined) this.#hub.leave(ws, guest.room)
+      this.#joined.delete(ws.id)
     }
   }
 
   /** Sends a text to all guests in all rooms; resolves to their number. */
   async announce(text) {
-    const announcement = { type: 'announcement', id: randomUUID(), text, at: Date.now() }
-    this.feed.broadcastJSON(announcement)
-    this.#hub.broadcastJSON(announcement)
+    const announcement = { id: randomUUID(), text, at: Date.now() }
+    this.feed.broadcast(feedContract, 'announcement', announcement)
+    this.#hub.broadcast(chatContract, 'announcement', announcement)
     const { count } = await this.#hub.cluster.getClientCount()
     return count
   }
@@ -108,31 +110,13 @@ export class Chat {
     this.#absences.close()
   }
 
-  /** Does what a message asks for, or answers with an error. */
-  async #receive(guest, message) {
-    const { type, ref } = message ?? {}
-    const { ws } = guest
-    try {
-      if (!guest.bucket.take()) throw new Refusal('That was too fast. Wait a moment, then send it again.')
-      if (type === 'join') await this.#join(guest, message)
-      else if (type === 'message') this.#say(guest, message)
-      else if (type === 'typing') this.#type(guest, message)
-      else if (type === 'leave') await this.#sendOff(guest)
-      else if (type === 'ping') await ws.writeJSON({ type: 'pong' })
-      else throw new Refusal('This kind of message is unknown here.')
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      if (++guest.refusals > MAX_REFUSALS) throw policyViolation()
-      await ws.writeJSON({ type: 'error', text: error.message, about: type, ref })
-    }
-  }
-
-  async #join(guest, message) {
-    const name = checkName(message.name)
-    const wish = { id: idOf(name), name, room: checkRoom(message.room), owner: ownerOf(checkKey(message.key)) }
+  async #join(guest, wish) {
+    guest.act()
+    const name = checkName(wish.name)
+    const checked = { id: idOf(name), name, room: checkRoom(wish.room), owner: guest.owner }
     // If two guests want the same name at the same time, the second check must see the first guest.
-    await this.#turns.take(`name ${wish.id}`, () =>
-      guest.id === wish.id ? this.#enter(guest, wish) : this.#enterAs(guest, wish)
+    return this.#turns.take(`name ${checked.id}`, () =>
+      guest.id === checked.id ? this.#enter(guest, checked) : this.#enterAs(guest, checked)
     )
   }
 
@@ -141,62 +125,46 @@ export class Chat {
     // True if the same client is back before we noticed that its old connection is dead, or if its tab was duplicated.
     const isBack = await this.#names.check(wish)
     if (guest.id !== undefined) this.#names.takeBack(guest.ws, guest.id)
-    await this.#enter(guest, wish)
+    const welcome = await this.#enter(guest, wish)
     if (isBack) this.#names.replace(wish.id)
     this.#names.give(guest.ws, wish)
+    return welcome
   }
 
-  async #enter(guest, wish) {
+  async #enter(guest, { id, name, room, owner }) {
     const { ws } = guest
-    const { id, name, room, owner } = wish
-    const history = await this.#history.list(room)
     if (guest.room !== room) await this.#leave(guest)
-    this.#guests.set(ws.id, Object.assign(guest, { id, name, room }))
-    if (!this.#hub.presence.set(ws, room, { name, owner }, { key: id })) return
+    Object.assign(guest, { id, name, room })
+    this.#joined.add(ws.id)
+    if (!this.#hub.presence.set(ws, room, { name, owner }, { key: id })) {
+      this.#joined.delete(ws.id)
+      throw new Refusal('The connection is closed.')
+    }
     // Guests who come from now on are announced as joined. The earlier ones are known after the other nodes have answered.
     await this.#hub.presence.list(room)
-    const welcome = {
-      type: 'welcome',
-      you: { id, name },
-      room,
-      members: this.#members(room),
-      rooms: this.#rooms.latest,
-      history,
-      node: this.#node
-    }
-    void ws.writeJSON(welcome)
     this.#rooms.changed()
-    // Messages that were sent while the history was loading.
-    for (const said of await this.#history.list(room)) {
-      if (!history.some((known) => known.id === said.id)) void ws.writeJSON(said)
-    }
+    // Only now, because the guest gets later messages as events. One that comes while the history loads may be in both.
+    const history = await this.#history.list(room)
+    const members = this.#members(room)
+    return { you: { id, name }, room, members, rooms: this.#rooms.latest, history, node: this.#node }
   }
 
-  #say({ ws, id, name, room }, message) {
+  #say(guest, { text }) {
+    guest.act()
+    const { ws, id, name, room } = guest
     if (!this.#hub.rooms(ws).includes(room)) throw new Refusal('Join a room first.')
-    const said = {
-      type: 'message',
-      id: randomUUID(),
-      from: { id, name },
-      text: checkMessage(message.text),
-      at: Date.now()
-    }
-    const ref = checkKey(message.ref)
+    const said = { id: randomUUID(), room, from: { id, name }, text: text.trim(), at: Date.now() }
     void this.#history.add(room, said)
-    this.#hub.to(room).broadcastJSON({ ...said, ref })
-    this.feed.broadcastJSON({ room, ...said, ref })
+    this.#hub.to(room).broadcast(chatContract, 'said', said)
+    this.feed.broadcast(feedContract, 'said', said)
   }
 
   /** Tells the others in the room who is typing. */
-  #type({ ws, id, name, room, typing }, { active }) {
+  #type(guest, { active }) {
+    const { ws, id, name, room } = guest
+    if (!guest.mayType(active)) return
     if (!this.#hub.rooms(ws).includes(room) || this.#hub.getClientCount(room) > MAX_TYPING_ROOM) return
-    if (active === true && !typing.take()) return
-    this.#hub.to(room).broadcastJSON({ type: 'typing', member: { id, name }, active: active === true }, { except: ws })
-  }
-
-  async #sendOff(guest) {
-    await this.#leave(guest)
-    await guest.ws.close()
+    this.#hub.to(room).broadcast(chatContract, 'typing', { room, member: { id, name }, active }, { except: ws })
   }
 
   /** Leaves on purpose: there is no grace period. */
@@ -223,29 +191,30 @@ export class Chat {
   #changed(event, room, { key: id, info, connections }) {
     const { name, owner, isLeaving } = info
     // The feed and the list of rooms reach all nodes, so only the node of the guest sends them. If that node died, none does.
-    const isOurs = connections.some((connection) => this.#guests.has(connection))
+    const isOurs = connections.some((connection) => this.#joined.has(connection))
     if (event !== 'leave') {
-      if (!isLeaving) this.#joined(room, { id, name, owner, isOurs, isUpdate: event === 'update', except: connections })
+      if (!isLeaving)
+        this.#arrived(room, { id, name, owner, isOurs, isUpdate: event === 'update', except: connections })
     } else if (isLeaving) this.#left({ room, id, name, isOurs })
     else this.#absences.add({ room, id, name, owner, isOurs })
   }
 
-  #joined(room, { id, name, owner, isOurs, isUpdate, except }) {
+  #arrived(room, { id, name, owner, isOurs, isUpdate, except }) {
     const absence = this.#absences.take(room, id)
     const isBack = absence !== undefined && absence.owner === owner
     // Another guest has taken the name in the meantime.
     if (absence !== undefined && !isBack) this.#left(absence)
-    const told = { type: 'joined', id: randomUUID(), member: { id, name }, at: Date.now(), quiet: isUpdate || isBack }
-    this.#hub.to(room).broadcastJSON(told, { local: true, except })
+    const told = { id: randomUUID(), room, member: { id, name }, at: Date.now(), quiet: isUpdate || isBack }
+    this.#hub.to(room).broadcast(chatContract, 'joined', told, { local: true, except })
     if (!isOurs) return this.#tidy(room)
-    this.feed.broadcastJSON({ room, ...told })
+    this.feed.broadcast(feedContract, 'joined', told)
     this.#rooms.changed()
   }
 
   #left({ room, id, name, isOurs }) {
-    const told = { type: 'left', id: randomUUID(), member: { id, name }, at: Date.now() }
-    this.#hub.to(room).broadcastJSON(told, { local: true })
-    if (isOurs) this.feed.broadcastJSON({ room, ...told })
+    const told = { id: randomUUID(), room, member: { id, name }, at: Date.now() }
+    this.#hub.to(room).broadcast(chatContract, 'left', told, { local: true })
+    if (isOurs) this.feed.broadcast(feedContract, 'left', told)
     this.#rooms.changed()
     this.#tidy(room)
   }
@@ -263,14 +232,6 @@ export class Chat {
   }
 
   #notice(text) {
-    this.#hub.broadcastJSON({ type: 'notice', text }, { local: true })
+    this.#hub.broadcast(chatContract, 'notice', { text }, { local: true })
   }
-}
-
-/** The connection is closed with the `closeCode` of the error. */
-function policyViolation() {
-  return Object.assign(new Error('too many refused messages'), {
-    closeCode: CloseCode.PolicyViolation,
-    reason: 'too many refused messages'
-  })
 }

@@ -45,7 +45,7 @@ export class RedisHistory {
 }
 
 function keyOf(room) {
-  return `blaze-chat:history:${room}`
+  return `blaze-chat:said:${room}`
 }
 
 async function orElse(promise, value) {

@@ -1,10 +1,10 @@
 import { createHash, randomInt } from 'node:crypto'
 import { MAX_NAME, Refusal } from './validate.js'
 
-/** Close codes of the application, which may use 4000 to 4999. After these, our client does not reconnect by itself. */
-const REPLACED = 4000
-const KICKED = 4001
-const TAKEN = 4002
+/** Close codes of the application, which may use 4000 to 4999. After 4400 to 4499, except 4401, a client does not reconnect. */
+const KICKED = 4403
+const TAKEN = 4409
+const REPLACED = 4410
 
 /** How many names are tried to find a free one. */
 const NAMES_TRIED = 8
@@ -32,8 +32,6 @@ export function ownerOf(key) {
  */
 export class Names {
   #hub
-  /** Connection → owner. */
-  #owners = new WeakMap()
 
   constructor(hub) {
     this.#hub = hub
@@ -45,7 +43,8 @@ export class Names {
   /** True if the owner already has the name on another connection. Throws a Refusal if another owner has it. */
   async check({ id, name, owner }) {
     const owners = await this.#hub.presence.list(PREFIX + id)
-    if (owners.some(({ key }) => key !== owner)) throw new Refusal(`The name ${name} is taken. Please choose another.`)
+    if (owners.some(({ key }) => key !== owner))
+      throw new Refusal(`The name ${name} is taken. Please choose another.`, 'taken')
     return owners.length > 0
   }
 
@@ -57,7 +56,7 @@ export class Names {
   }
 
   give(ws, { id, owner }) {
-    this.#owners.set(ws, owner)
+    ws.setLocal('owner', owner)
     this.#hub.presence.set(ws, PREFIX + id, null, { key: owner })
   }
 
@@ -86,7 +85,7 @@ export class Names {
     if (owners.length < 2) return
     const [winner] = owners.map(({ key }) => key).toSorted()
     for (const ws of this.#hub.getClients(room)) {
-      if (this.#owners.get(ws) !== winner) void ws.close(TAKEN, 'the name is taken')
+      if (ws.getLocal('owner') !== winner) void ws.close(TAKEN, 'the name is taken')
     }
   }
 }

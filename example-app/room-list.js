@@ -1,4 +1,5 @@
 import { isNameRoom } from './names.js'
+import { chatContract } from './public/chat-contract.js'
 
 const MAX_ROOMS = 50
 const PAUSE = 100
@@ -39,7 +40,7 @@ export class RoomList {
   async #tell() {
     this.#timer = undefined
     const { rooms } = await this.ask()
-    this.#hub.broadcastJSON({ type: 'rooms', rooms })
+    this.#hub.broadcast(chatContract, 'rooms', { rooms })
   }
 
   /** If there are too many rooms to count, the ones with the most guests on this node. */

@@ -1,7 +1,13 @@
-/** An error whose message is for the guest: the request cannot be done. */
-export class Refusal extends Error {
+import { ContractError } from 'fastify-blaze-ws/contract'
+
+/** An error whose message is for the guest: the request cannot be done. The contract declares its codes. */
+export class Refusal extends ContractError {
   /** The status of the reply, if the request came over HTTP. */
   statusCode = 400
+
+  constructor(message, code = 'refused') {
+    super(code, message)
+  }
 }
 
 export const MAX_NAME = 24
@@ -18,16 +24,9 @@ export function checkRoom(value) {
   return room
 }
 
-export function checkMessage(value) {
-  if (typeof value !== 'string' || value.trim() === '') throw new Refusal('The message is empty.')
-  if (value.length > 2000) throw new Refusal('The message is longer than 2000 characters.')
-  return value.trim()
-}
-
-/** A value that the client has chosen, and that we only compare or send back. */
+/** The secret of a client, which we only compare. */
 export function checkKey(value) {
-  if (typeof value !== 'string' || value.length === 0 || value.length > 64)
-    throw new Refusal('The message has no valid key.')
+  if (typeof value !== 'string' || value.length === 0 || value.length > 64) throw new Refusal('The key is not valid.')
   return value
 }
 

@@ -7,6 +7,7 @@ export type {
   Client,
   ClientEvents,
   ClientState,
+  CloseInfo,
   ConnectOptions,
   Gap,
   MessagePosition,

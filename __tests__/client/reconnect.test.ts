@@ -155,9 +155,11 @@ describe('the end of a connection', () => {
     await client.ready()
     for (const ws of server.app.wsHub.getClients()) ws.terminate()
     await enters(client, 'open')
+    expect(client.closeInfo).toBeUndefined()
     const closed = enters(client, 'closed')
     for (const ws of server.app.wsHub.getClients()) void ws.close(4403, 'not you')
     await closed
+    expect(client.closeInfo).toEqual({ code: 4403, reason: 'not you' })
     await expect(client.ready()).rejects.toMatchObject({
       code: 'CLOSED',
       message: expect.stringContaining('4403 not you')

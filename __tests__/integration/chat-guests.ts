@@ -2,23 +2,27 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect as connectTo } from 'node:net'
 import { ensureDist } from '../support/dist.ts'
-import { connect, eventually, type TestClient } from '../support/server.ts'
+import { eventually } from '../support/server.ts'
 import { freePort } from '../cluster/support/engines.ts'
+import { ChatClient, type Frame } from './chat-client.ts'
 import { root, type Status, TOKEN } from './chat-server.ts'
 
+/** The name of an event, and its data. */
 export interface Said {
   type: string
-  id: string
   text: string
   room: string
-  receivers: number
-  node: string
   quiet: boolean
   active: boolean
   member: Member
+  rooms: { name: string; members: number }[]
+}
+
+/** The answer to a join. */
+interface Welcome {
+  node: string
   members: Member[]
   history: Said[]
-  rooms: { name: string; members: number }[]
 }
 
 interface Member {
@@ -104,6 +108,15 @@ export function listens(port: number): Promise<boolean> {
   })
 }
 
+/** Where a guest connects, and as whom. Without a node, through the balancer. */
+interface Route {
+  node?: number
+  /** The secret by which the chat knows a tab again. */
+  key?: string
+  path?: string
+  headers?: Record<string, string>
+}
+
 const open: Guest[] = []
 
 export function dropGuests(): void {
@@ -112,48 +125,53 @@ export function dropGuests(): void {
 
 /** A guest that keeps the list of present people, as a page does. */
 export class Guest {
-  readonly client: TestClient
+  readonly client: ChatClient
   readonly people = new Map<string, string>()
-  /** All messages it has received, of any type, in order. */
+  /** All events it has received, in order. */
   readonly heard: Said[] = []
+  /** The answer to its join. */
+  welcome: Welcome | undefined
 
-  private constructor(client: TestClient) {
+  private constructor(client: ChatClient) {
     this.client = client
-    client.socket.on('message', (data: Buffer) => this.#take(JSON.parse(data.toString()) as Said))
+    client.socket.on('message', (data: Buffer) => {
+      const { method, params, result } = JSON.parse(data.toString()) as Frame
+      if (method !== undefined) this.#take({ ...(params as Said), type: method })
+      if (isWelcome(result)) this.#enter(result)
+    })
     open.push(this)
   }
 
   /** Connects to the balancer or to one node. */
   static async connect(
     cluster: ChatCluster,
-    node?: number,
-    path = '/ws',
-    headers: Record<string, string> = {}
+    { node, key = 'a key', path = '/ws', headers }: Route = {}
   ): Promise<Guest> {
-    return new Guest(await connect(cluster.http(path, node).replace('http', 'ws'), [], { headers }))
+    const url = cluster.http(path, node).replace('http', 'ws')
+    return new Guest(await ChatClient.connect(url, key, { headers }))
   }
 
   static async join(
     cluster: ChatCluster,
     name: string,
     room: string,
-    { node, key = name }: { node?: number; key?: string } = {}
+    { key = name, ...route }: Route = {}
   ): Promise<Guest> {
-    const guest = await Guest.connect(cluster, node)
-    guest.send({ type: 'join', name, room, key })
-    await Promise.race([guest.next('welcome'), guest.#refused()])
+    const guest = await Guest.connect(cluster, { key, ...route })
+    await guest.join(name, room)
     return guest
   }
 
-  send(message: unknown): void {
-    this.client.socket.send(JSON.stringify(message))
+  /** Rejects if the server refuses. */
+  async join(name: string, room: string): Promise<void> {
+    await this.client.call('join', { name, room })
   }
 
-  say(text: string): void {
-    this.send({ type: 'message', text, ref: text })
+  say(text: string): Promise<unknown> {
+    return this.client.call('say', { text })
   }
 
-  /** The first message of a type with these values, already received or not. */
+  /** The first event with this name and these values, already received or not. */
   async next(type: string, values: Partial<Said> = {}): Promise<Said> {
     const isIt = (said: Said): boolean =>
       said.type === type && Object.entries(values).every(([key, value]) => said[key as keyof Said] === value)
@@ -171,26 +189,27 @@ export class Guest {
     return movesAmong(this.heard.filter((said) => said.room === room))
   }
 
-  /** Rejects with the server's error instead of waiting forever. */
-  async #refused(): Promise<never> {
-    const { text } = await this.next('error')
-    throw new Error(`refused: ${text}`)
-  }
-
   async #closedEarly(): Promise<never> {
     const { code, reason } = await this.client.close()
     throw new Error(`closed with ${code} ${reason}`)
   }
 
+  /** At once, because the next event may change the list. */
+  #enter(welcome: Welcome): void {
+    this.welcome = welcome
+    this.people.clear()
+    for (const { id, name } of welcome.members) this.people.set(id, name)
+  }
+
   #take(said: Said): void {
     this.heard.push(said)
-    if (said.type === 'welcome') {
-      this.people.clear()
-      for (const { id, name } of said.members) this.people.set(id, name)
-    }
     if (said.type === 'joined') this.people.set(said.member.id, said.member.name)
     if (said.type === 'left') this.people.delete(said.member.id)
   }
+}
+
+function isWelcome(result: unknown): result is Welcome {
+  return result !== null && typeof result === 'object' && 'history' in result
 }
 
 function movesAmong(heard: Said[]): string[] {

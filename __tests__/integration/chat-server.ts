@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { freePort } from '../cluster/support/engines.ts'
 import { ensureDist } from '../support/dist.ts'
-import { connect, eventually, type TestClient } from '../support/server.ts'
+import { eventually } from '../support/server.ts'
+import { ChatClient } from './chat-client.ts'
 
 export const root = join(__dirname, '../..')
 export const TOKEN = 'the token of this test'
@@ -19,10 +20,16 @@ export interface Status {
   node: { name?: string; people: number }
 }
 
+interface ConnectOptions {
+  /** The secret by which the chat knows a tab again. */
+  key?: string
+  headers?: Record<string, string>
+}
+
 /** `example-app/server.js` as a process, on a port that stays the same through restarts. */
 export class ChatServer {
   readonly port: number
-  readonly #clients: TestClient[] = []
+  readonly #clients: ChatClient[] = []
   #child: ChildProcess | undefined
 
   private constructor(port: number) {
@@ -91,38 +98,19 @@ export class ChatServer {
     })
   }
 
-  async connect(path: string, headers: Record<string, string> = {}): Promise<TestClient> {
-    const client = await connect(this.ws(path), [], { headers })
+  async connect(path: string, { key = 'a key', headers = {} }: ConnectOptions = {}): Promise<ChatClient> {
+    const client = await ChatClient.connect(this.ws(path), key, { headers })
     this.#clients.push(client)
     return client
   }
 
-  async guest(name: string, room: string, key = name): Promise<TestClient> {
-    const client = await this.connect('/ws')
-    send(client, { type: 'join', name, room, key })
-    await nextOf(client, 'welcome')
+  async guest(name: string, room: string, key = name): Promise<ChatClient> {
+    const client = await this.connect('/ws', { key })
+    await client.call('join', { name, room })
     return client
   }
 
   dropClients(): void {
     for (const client of this.#clients.splice(0)) client.socket.terminate()
-  }
-}
-
-export function send(client: TestClient, message: unknown): void {
-  client.socket.send(JSON.stringify(message))
-}
-
-export async function speak(client: TestClient, text: string): Promise<void> {
-  send(client, { type: 'message', text, ref: text.slice(0, 60) })
-  await nextOf(client, 'message')
-}
-
-/** The next message of a type; skips messages of other types, unless they are forbidden. */
-export async function nextOf(client: TestClient, type: string, unwanted: string[] = []): Promise<unknown> {
-  for (;;) {
-    const message = JSON.parse(await client.next()) as { type: string }
-    if (message.type === type) return message
-    expect(unwanted).not.toContain(message.type)
   }
 }

@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { describeInBrowser, whySkipped } from '../support/chromium.ts'
-import { connect, eventually, type TestClient } from '../support/server.ts'
+import { connect, eventually } from '../support/server.ts'
+import type { ChatClient, Frame } from './chat-client.ts'
 import { box, ChatPages, isOnline, log, people, say, sees } from './chat-pages.ts'
-import { authorization, ChatServer, nextOf, root, send, speak, TOKEN } from './chat-server.ts'
+import { authorization, ChatServer, root, TOKEN } from './chat-server.ts'
 
 let server: ChatServer
 
@@ -19,68 +20,75 @@ afterAll(() => server.stop())
 describe('the chat server', () => {
   test('validates what clients send and answers politely', async () => {
     const client = await server.connect('/ws')
-    const refused = async (message: unknown): Promise<string> => {
-      send(client, message)
-      const { type, text } = (await nextOf(client, 'error')) as { type: string; text: string }
-      expect(type).toBe('error')
-      return text
+    const join = (name: string, room: string): Promise<Frame> => client.ask('join', { name, room })
+    expect(await client.ask('dance')).toMatchObject({ error: { code: -32601 } })
+    client.socket.send('null')
+    expect(await client.nextError()).toMatchObject({ code: -32600 })
+    expect(await client.ask('say', { text: 'hello' })).toMatchObject(refusal('Join a room first.'))
+    expect(await join('x'.repeat(25), 'r')).toMatchObject(refusal('The name is longer than 24 characters.'))
+    expect(await join(' \u200B ', 'r')).toMatchObject(refusal('The name is empty.'))
+    expect(await join('Validator', 'a/b')).toMatchObject(refusal('A room name has letters, digits, - and _ only.'))
+    expect(await client.ask('join', { name: 'Validator' })).toMatchObject(invalid("must have required property 'room'"))
+    expect(await client.call('join', { name: 'Validator', room: 'Checks' })).toMatchObject({
+      room: 'checks',
+      you: { name: 'Validator' }
+    })
+    expect(await client.ask('say', { text: 'x'.repeat(2001) })).toMatchObject(
+      invalid('must NOT have more than 2000 characters')
+    )
+    expect(await client.ask('say', { text: ' \n ' })).toMatchObject(invalid('must match pattern "\\S"'))
+  })
+
+  test('does not let in a client whose key is invalid', async () => {
+    for (const key of ['', 'x'.repeat(65)]) {
+      const client = await connect(server.ws('/ws'), ['blaze.v1'])
+      client.socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'rpc.hello', params: { auth: { key } } }))
+      expect(await client.close()).toEqual({ code: 4401, reason: 'unauthorized' })
     }
-    expect(await refused({ type: 'dance' })).toBe('This kind of message is unknown here.')
-    expect(await refused(null)).toBe('This kind of message is unknown here.')
-    expect(await refused({ type: 'message', text: 'hello', ref: 'm1' })).toBe('Join a room first.')
-    expect(await refused({ type: 'join', name: 'x'.repeat(25), room: 'r', key: 'k' })).toBe(
-      'The name is longer than 24 characters.'
-    )
-    expect(await refused({ type: 'join', name: ' \u200B ', room: 'r', key: 'k' })).toBe('The name is empty.')
-    expect(await refused({ type: 'join', name: 'Validator', room: 'a/b', key: 'k' })).toBe(
-      'A room name has letters, digits, - and _ only.'
-    )
-    send(client, { type: 'join', name: 'Validator', room: 'Checks', key: 'k' })
-    expect(await nextOf(client, 'welcome')).toMatchObject({ room: 'checks', you: { name: 'Validator' } })
-    expect(await refused({ type: 'message', text: 'x'.repeat(2001), ref: 'm2' })).toBe(
-      'The message is longer than 2000 characters.'
-    )
   })
 
-  test('closes with 1007 on invalid JSON, and with 1009 on a message that is far too long', async () => {
-    const first = await server.connect('/ws')
-    first.socket.send('{ hello')
-    expect(await first.close()).toMatchObject({ code: 1007 })
-    const second = await server.connect('/ws')
-    second.socket.send('x'.repeat(20_000))
-    expect(await second.close()).toMatchObject({ code: 1009 })
+  test('speaks to clients that know JSON-RPC and nothing else', async () => {
+    const client = await connect(server.ws('/ws'))
+    client.socket.send('{"jsonrpc":"2.0","id":1,"method":"join","params":{"name":"Plain","room":"plain"}}')
+    expect(JSON.parse(await client.next())).toMatchObject({ id: 1, result: { members: [{ name: 'Plain' }] } })
+    client.socket.terminate()
   })
 
-  test('slows down a client that sends too fast, and hands its message back', async () => {
+  test('answers invalid JSON with an error, and closes with 1009 on a message that is far too long', async () => {
+    const client = await server.connect('/ws')
+    client.socket.send('{ hello')
+    expect(await client.nextError()).toMatchObject({ code: -32700 })
+    client.socket.send('x'.repeat(20_000))
+    expect(await client.close()).toMatchObject({ code: 1009 })
+  })
+
+  test('slows down a client that sends too fast, and refuses its message', async () => {
     const client = await server.guest('Hasty', 'hurry')
-    for (let i = 0; i < 12; i++) send(client, { type: 'message', text: `message ${i}`, ref: `m${i}` })
-    expect(await nextOf(client, 'error')).toMatchObject({
-      about: 'message',
-      ref: 'm9',
-      text: expect.stringContaining('too fast')
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, i) => client.ask('say', { text: `message ${i}` })))
+    expect(answers.slice(0, 9).every(({ error }) => error === undefined)).toBe(true)
+    expect(answers[9]).toMatchObject({
+      error: { code: -32000, message: expect.stringContaining('too fast'), data: { code: 'tooFast' } }
     })
   })
 
   test('disconnects a client that keeps sending too fast', async () => {
     const client = await server.connect('/ws')
-    for (let i = 0; i < 200; i++) send(client, { type: 'flood' })
-    expect(await client.close()).toEqual({ code: 1008, reason: 'too many refused messages' })
+    for (let i = 0; i < 200; i++) client.send('flood')
+    expect(await client.close()).toMatchObject({ code: 1008 })
   })
 
   test('keeps a name for its client, which may take it to a new connection', async () => {
     const first = await server.guest('Keeper', 'names', 'my key')
     const watcher = await server.guest('Watcher', 'names')
     const thief = await server.connect('/ws')
-    send(thief, { type: 'join', name: 'keeper', room: 'elsewhere', key: 'another key' })
-    expect(await nextOf(thief, 'error')).toMatchObject({
-      about: 'join',
-      text: 'The name keeper is taken. Please choose another.'
+    expect(await thief.ask('join', { name: 'keeper', room: 'elsewhere' })).toMatchObject({
+      error: { message: 'The name keeper is taken. Please choose another.', data: { code: 'taken' } }
     })
     const second = await server.guest('Keeper', 'names', 'my key')
-    expect(await first.close()).toEqual({ code: 4000, reason: 'continued elsewhere' })
+    expect(await first.close()).toEqual({ code: 4410, reason: 'continued elsewhere' })
     // The other guests do not notice.
-    await speak(second, 'still here')
-    expect(await nextOf(watcher, 'message', ['joined', 'left'])).toMatchObject({
+    await second.speak('still here')
+    expect(await watcher.nextOf('said', ['joined', 'left'])).toMatchObject({
       text: 'still here',
       from: { id: 'keeper', name: 'Keeper' }
     })
@@ -88,26 +96,35 @@ describe('the chat server', () => {
 
   test('gives newcomers the last messages of a room, and forgets them when the room is empty', async () => {
     const first = await server.guest('Early', 'archive')
-    send(first, { type: 'message', text: 'for the record', ref: 'm1' })
-    await nextOf(first, 'message')
+    await first.speak('for the record')
     const second = await server.connect('/ws')
-    send(second, { type: 'join', name: 'Late', room: 'archive', key: 'late' })
-    expect(await nextOf(second, 'welcome')).toMatchObject({
+    expect(await second.call('join', { name: 'Late', room: 'archive' })).toMatchObject({
       history: [{ text: 'for the record', from: { name: 'Early' } }]
     })
     for (const client of [first, second]) {
-      send(client, { type: 'leave' })
+      client.send('leave')
       expect(await client.close()).toMatchObject({ code: 1000 })
     }
     await eventually(async () => !(await server.status()).roomList.some(({ name }) => name === 'archive'))
     const third = await server.connect('/ws')
-    send(third, { type: 'join', name: 'Latest', room: 'archive', key: 'latest' })
-    expect(await nextOf(third, 'welcome')).toMatchObject({ history: [] })
+    expect(await third.call('join', { name: 'Latest', room: 'archive' })).toMatchObject({ history: [] })
   })
 
   test('refuses pages of other origins', async () => {
     await expect(connect(server.ws('/ws'), [], { origin: 'https://evil.example' })).rejects.toThrow('403')
-    await server.connect('/ws', { origin: server.http('') })
+    await server.connect('/ws', { headers: { origin: server.http('') } })
+  })
+
+  test('describes its messages, and gives pages the client but not the server', async () => {
+    const document = (await (await fetch(server.http('/asyncapi.json'))).json()) as { channels: object }
+    expect(document.channels).toMatchObject({
+      ws: { address: '/ws', title: 'chat' },
+      'admin-feed': { address: '/admin/feed', title: 'feed' }
+    })
+    const statuses = ['client.js', 'client/connect.js', 'index.js', 'hub/hub.js', 'client/connect.d.ts'].map(
+      async (path) => (await fetch(server.http(`/modules/${path}`))).status
+    )
+    expect(await Promise.all(statuses)).toEqual([200, 200, 404, 404, 404])
   })
 
   test('has a validated POST /broadcast that reaches every room', async () => {
@@ -118,8 +135,8 @@ describe('the chat server', () => {
     }
     const reply = await server.post('/broadcast', { message: 'Lunch is ready' })
     expect(await reply.json()).toMatchObject({ success: true, receivers: expect.any(Number) })
-    expect(await nextOf(one, 'announcement')).toMatchObject({ text: 'Lunch is ready' })
-    expect(await nextOf(two, 'announcement')).toMatchObject({ text: 'Lunch is ready' })
+    expect(await one.nextOf('announcement')).toMatchObject({ text: 'Lunch is ready' })
+    expect(await two.nextOf('announcement')).toMatchObject({ text: 'Lunch is ready' })
   })
 
   test('reports its numbers', async () => {
@@ -151,48 +168,48 @@ describe('a grace period before a guest counts as gone', () => {
   test('a return within it is silent, and newcomers meanwhile still see the guest listed', async () => {
     const watcher = await server.guest('Watcher', 'grace')
     const first = await server.guest('Ada', 'grace', 'her key')
-    expect(await nextOf(watcher, 'joined')).toMatchObject({ member: { name: 'Ada' }, quiet: false })
+    expect(await watcher.nextOf('joined')).toMatchObject({ member: { name: 'Ada' }, quiet: false })
     first.socket.terminate()
     await gone('grace')
     const newcomer = await server.connect('/ws')
-    send(newcomer, { type: 'join', name: 'Newcomer', room: 'grace', key: 'k' })
-    expect(await nextOf(newcomer, 'welcome')).toMatchObject({
+    expect(await newcomer.call('join', { name: 'Newcomer', room: 'grace' })).toMatchObject({
       members: expect.arrayContaining([{ id: 'ada', name: 'Ada' }])
     })
-    await nextOf(watcher, 'joined')
+    await watcher.nextOf('joined')
     await server.guest('Ada', 'grace', 'her key')
-    expect(await nextOf(watcher, 'joined', ['left'])).toMatchObject({ member: { name: 'Ada' }, quiet: true })
+    expect(await watcher.nextOf('joined', ['left'])).toMatchObject({ member: { name: 'Ada' }, quiet: true })
   })
 
   test('another client that takes the name is announced as a new guest', async () => {
     const watcher = await server.guest('Watcher', 'impostor')
     const first = await server.guest('Ada', 'impostor', 'her key')
-    await nextOf(watcher, 'joined')
+    await watcher.nextOf('joined')
     first.socket.terminate()
     await gone('impostor')
     await server.guest('Ada', 'impostor', 'another key')
-    expect(await nextOf(watcher, 'left', ['joined'])).toMatchObject({ member: { name: 'Ada' } })
-    expect(await nextOf(watcher, 'joined')).toMatchObject({ member: { name: 'Ada' }, quiet: false })
+    expect(await watcher.nextOf('left', ['joined'])).toMatchObject({ member: { name: 'Ada' } })
+    expect(await watcher.nextOf('joined')).toMatchObject({ member: { name: 'Ada' }, quiet: false })
   })
 
   test('a guest that leaves on purpose, for good or for another room, is gone at once', async () => {
     const watcher = await server.guest('Watcher', 'farewell')
     const [ada, bob] = [await server.guest('Ada', 'farewell'), await server.guest('Bob', 'farewell')]
-    send(ada, { type: 'leave' })
-    expect(await nextOf(watcher, 'left')).toMatchObject({ member: { name: 'Ada' } })
+    ada.send('leave')
+    expect(await watcher.nextOf('left')).toMatchObject({ member: { name: 'Ada' } })
     expect(await ada.close()).toMatchObject({ code: 1000 })
-    send(bob, { type: 'join', name: 'Bob', room: 'elsewhere', key: 'Bob' })
-    expect(await nextOf(watcher, 'left')).toMatchObject({ member: { name: 'Bob' } })
+    await bob.call('join', { name: 'Bob', room: 'elsewhere' })
+    expect(await watcher.nextOf('left')).toMatchObject({ member: { name: 'Bob' } })
   })
 
   test('messages are kept while a guest may return', async () => {
     const ada = await server.guest('Ada', 'alone', 'her key')
-    await speak(ada, 'note to self')
+    await ada.speak('note to self')
     ada.socket.terminate()
     await eventually(async () => !(await server.status()).roomList.some(({ name }) => name === 'alone'))
-    const again = await server.connect('/ws')
-    send(again, { type: 'join', name: 'Ada', room: 'alone', key: 'her key' })
-    expect(await nextOf(again, 'welcome')).toMatchObject({ history: [{ text: 'note to self' }] })
+    const again = await server.connect('/ws', { key: 'her key' })
+    expect(await again.call('join', { name: 'Ada', room: 'alone' })).toMatchObject({
+      history: [{ text: 'note to self' }]
+    })
   })
 
   test('does not delay the stop of the server', async () => {
@@ -235,24 +252,24 @@ describe('typing notices', () => {
       await server.guest('Bob', 'typing'),
       await server.guest('Mary', 'not-typing')
     ]
-    for (let i = 0; i < 6; i++) send(ada, { type: 'typing', active: true })
-    await speak(ada, 'here it is')
+    for (let i = 0; i < 6; i++) ada.send('typing', { active: true })
+    await ada.speak('here it is')
     const heard = await typingUntil(bob, 'here it is')
     // Two at once, then one every two seconds.
     expect(heard).toHaveLength(2)
     expect(heard[0]).toMatchObject({ member: { id: 'ada', name: 'Ada' }, active: true })
-    send(ada, { type: 'typing', active: false })
-    expect(await nextOf(bob, 'typing')).toMatchObject({ active: false })
-    send(ada, { type: 'message', text: 'last', ref: 'last' })
-    await nextOf(ada, 'message', ['typing', 'error'])
-    await speak(mary, 'quiet here')
+    ada.send('typing', { active: false })
+    expect(await bob.nextOf('typing')).toMatchObject({ active: false })
+    await ada.call('say', { text: 'last' })
+    await ada.nextOf('said', ['typing', 'error'])
+    await mary.speak('quiet here')
     expect(mary.messages.map(({ data }) => data).join()).not.toContain('typing')
   })
 
   test('count towards the message limit, and have no effect outside a room', async () => {
     const flood = await server.connect('/ws')
-    for (let i = 0; i < 200; i++) send(flood, { type: 'typing', active: true })
-    expect(await flood.close()).toEqual({ code: 1008, reason: 'too many refused messages' })
+    for (let i = 0; i < 200; i++) flood.send('typing', { active: true })
+    expect(await flood.close()).toMatchObject({ code: 1008 })
   })
 })
 
@@ -291,20 +308,20 @@ describe('the admin group', () => {
   })
 
   test('sends the events of all rooms to a feed with the token', async () => {
-    const feed = await server.connect('/admin/feed', authorization)
+    const feed = await server.connect('/admin/feed', { headers: authorization })
     const speaker = await server.guest('Speaker', 'speakers-corner')
-    send(speaker, { type: 'message', text: 'overheard', ref: 'm1' })
-    expect(await nextOf(feed, 'joined')).toMatchObject({ room: 'speakers-corner', member: { name: 'Speaker' } })
-    expect(await nextOf(feed, 'message')).toMatchObject({ room: 'speakers-corner', text: 'overheard' })
+    await speaker.call('say', { text: 'overheard' })
+    expect(await feed.nextOf('joined')).toMatchObject({ room: 'speakers-corner', member: { name: 'Speaker' } })
+    expect(await feed.nextOf('said')).toMatchObject({ room: 'speakers-corner', text: 'overheard' })
     await server.post('/broadcast', { message: 'to all' })
-    expect(await nextOf(feed, 'announcement')).toMatchObject({ text: 'to all' })
+    expect(await feed.nextOf('announcement')).toMatchObject({ text: 'to all' })
   })
 
   test('removes a guest', async () => {
     const rowdy = await server.guest('Rowdy', 'pub')
     expect((await server.post('/admin/kick', { name: 'Nobody of that name' }, authorization)).status).toBe(404)
     expect((await server.post('/admin/kick', { name: 'rowdy' }, authorization)).status).toBe(200)
-    expect(await rowdy.close()).toEqual({ code: 4001, reason: 'removed by an operator' })
+    expect(await rowdy.close()).toEqual({ code: 4403, reason: 'removed by an operator' })
   })
 })
 
@@ -396,15 +413,18 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     expect(await ada.locator('#banner').isHidden()).toBe(true)
   })
 
-  test('an undelivered message returns to the box', async () => {
+  test('undelivered messages return to the box', async () => {
     const ada = await pages.enter('Ada', 'void')
     // While stopped, the server accepts messages and never answers.
     server.signal('SIGSTOP')
     try {
       await box(ada).fill('into the void')
       await box(ada).press('Enter')
+      await box(ada).fill('and another')
+      await box(ada).press('Enter')
+      await box(ada).fill('a draft')
       await ada.getByText('Not delivered: your message is back in the box.').waitFor()
-      expect(await box(ada).inputValue()).toBe('into the void')
+      expect(await box(ada).inputValue()).toBe('into the void\nand another\na draft')
     } finally {
       server.signal('SIGCONT')
     }
@@ -470,6 +490,21 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     expect(await page.locator('#node').isHidden()).toBe(true)
   })
 
+  test('the page of messages shows the contracts', async () => {
+    const page = await pages.open()
+    await page.goto(server.http('/asyncapi.html'))
+    await page.getByRole('heading', { name: '/admin/feed' }).waitFor()
+    expect(await page.locator('#channels h2').allInnerTexts()).toEqual(['/ws', '/admin/feed'])
+    const join = page.locator('details', { hasText: 'join result' })
+    await join.locator('summary').click()
+    expect(await join.locator('pre').allInnerTexts()).toEqual([
+      expect.stringContaining('name: string (maxLength 100)'),
+      expect.stringContaining('history: list of {'),
+      expect.stringContaining('code: "refused" | "taken" | "tooFast"')
+    ])
+    await page.locator('#schemas').getByText('rpc.InvalidParams').waitFor()
+  })
+
   test('looks like the pictures in the documentation', async () => {
     const others = await Promise.all(['Linus', 'Radia', 'ליאת'].map((name) => server.guest(name, 'launch-day')))
     const desktop = await pages.enter('Ada', 'launch-day', { colorScheme: 'light' })
@@ -492,25 +527,25 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
   })
 })
 
-async function showConversation(desktop: Page, phone: Page, others: TestClient[]): Promise<void> {
-  const [linus, radia] = others as [TestClient, TestClient]
+async function showConversation(desktop: Page, phone: Page, others: ChatClient[]): Promise<void> {
+  const [linus, radia] = others as [ChatClient, ChatClient]
   await Promise.all([
     server.guest('Tim', 'lobby'),
     server.guest('Barbara', 'lobby'),
     server.guest('Ken', 'reading-club')
   ])
-  await speak(linus, 'Morning! The new build is on staging.')
-  await speak(linus, 'Rooms, reconnects, the lot.')
-  await speak(linus, 'Notes are at https://fastify.dev/docs/latest/.')
+  await linus.speak('Morning! The new build is on staging.')
+  await linus.speak('Rooms, reconnects, the lot.')
+  await linus.speak('Notes are at https://fastify.dev/docs/latest/.')
   await sees(phone, 'Notes are at')
   await say(desktop, 'I pulled the plug on the server twice. Everybody was back within a second.')
-  await speak(radia, 'صباح الخير! جرّبت الإصدار الجديد.\nكل شيء يعمل بسرعة')
+  await radia.speak('صباح الخير! جرّبت الإصدار الجديد.\nكل شيء يعمل بسرعة')
   await sees(phone, 'كل شيء يعمل')
   await server.post('/broadcast', { message: 'We go live at 14:00. Cake in the kitchen.' })
   await Promise.all([sees(desktop, 'We go live'), sees(phone, 'We go live')])
   await say(phone, 'Who said cake?')
   await sees(desktop, 'Who said cake?')
-  send(radia, { type: 'typing', active: true })
+  radia.send('typing', { active: true })
   await Promise.all([desktop, phone].map((page) => page.getByText('Radia is typing').waitFor()))
 }
 
@@ -521,12 +556,22 @@ async function picture(page: Page, name: string): Promise<void> {
   await page.screenshot({ path })
 }
 
+/** An answer that refuses a call. */
+function refusal(message: string): object {
+  return { error: { code: -32000, message, data: { code: 'refused' } } }
+}
+
+/** An answer to a call whose input does not fit the contract. */
+function invalid(message: string): object {
+  return { error: { code: -32602, data: [expect.objectContaining({ message })] } }
+}
+
 /** The typing notices received before a message. */
-async function typingUntil(client: TestClient, text: string): Promise<unknown[]> {
+async function typingUntil(client: ChatClient, text: string): Promise<unknown[]> {
   const heard: unknown[] = []
   for (;;) {
-    const said = JSON.parse(await client.next()) as { type: string; text?: string }
-    if (said.type === 'typing') heard.push(said)
-    if (said.text === text) return heard
+    const { method, params } = JSON.parse(await client.next()) as Frame
+    if (method === 'typing') heard.push(params)
+    if (method === 'said' && (params as { text: string }).text === text) return heard
   }
 }

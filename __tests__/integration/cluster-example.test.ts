@@ -42,10 +42,10 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
         ['grace', 'Grace']
       ])
     )
-    ada.say('Hello Grace')
-    await grace.next('message', { text: 'Hello Grace' })
-    grace.say('Hello Ada')
-    await ada.next('message', { text: 'Hello Ada' })
+    await ada.say('Hello Grace')
+    await grace.next('said', { text: 'Hello Grace' })
+    await grace.say('Hello Ada')
+    await ada.next('said', { text: 'Hello Ada' })
     expect(await cluster.status()).toMatchObject({
       nodes: 2,
       isDegraded: false,
@@ -56,7 +56,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     // On either node, a newcomer gets the last messages.
     for (const node of [0, 1]) {
       const newcomer = await Guest.join(cluster, `Newcomer ${node}`, 'tea', { node })
-      expect((await newcomer.next('welcome')).history.map(({ text }) => text)).toEqual(['Hello Grace', 'Hello Ada'])
+      expect(newcomer.welcome?.history.map(({ text }) => text)).toEqual(['Hello Grace', 'Hello Ada'])
     }
     grace.client.socket.close()
     await eventually(() => !ada.people.has('grace'))
@@ -67,11 +67,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     const guests = await Promise.all(
       [0, 1, 1].map((node, i) => Guest.join(cluster, `Counted ${i}`, `count ${i}`, { node }))
     )
-    expect((await Promise.all(guests.map((guest) => guest.next('welcome')))).map(({ node }) => node)).toEqual([
-      'Node 1',
-      'Node 2',
-      'Node 2'
-    ])
+    expect(guests.map(({ welcome }) => welcome?.node)).toEqual(['Node 1', 'Node 2', 'Node 2'])
     await eventually(async () => (await cluster.status(0)).people === 3, 'the end of the guests of earlier tests')
     const [first, second] = [await cluster.status(0), await cluster.status(1)]
     // The rooms that keep the names of the guests are not counted.
@@ -90,15 +86,15 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
       await Guest.join(cluster, 'Bob', 'keys', { node: 1 })
     ]
     await eventually(() => ada.people.has('bob') && bob.people.has('ada'))
-    ada.send({ type: 'typing', active: true })
+    ada.client.send('typing', { active: true })
     expect(await bob.next('typing')).toMatchObject({ member: { id: 'ada', name: 'Ada' }, active: true })
-    ada.say('done')
-    await ada.next('message', { text: 'done' })
+    await ada.say('done')
+    await ada.next('said', { text: 'done' })
     expect(ada.heard.some(({ type }) => type === 'typing')).toBe(false)
   })
 
   test('a guest that moves to another node is not reported as left, even if its room on the old node is empty', async () => {
-    const feed = await Guest.connect(cluster, 0, '/admin/feed', authorization)
+    const feed = await Guest.connect(cluster, { node: 0, path: '/admin/feed', headers: authorization })
     const first = await Guest.join(cluster, 'Mover', 'moving', { node: 0 })
     first.client.socket.terminate()
     await Guest.join(cluster, 'Mover', 'moving', { node: 1 })
@@ -121,38 +117,42 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
       await Guest.join(cluster, 'Watcher 1', 'names', { node: 1 })
     ]
     for (const node of [0, 1]) {
-      const thief = await Guest.connect(cluster, node)
-      thief.send({ type: 'join', name: 'KEEPER', room: 'elsewhere', key: 'another key' })
-      expect((await thief.next('error')).text).toBe('The name KEEPER is taken. Please choose another.')
+      const thief = await Guest.connect(cluster, { node, key: 'another key' })
+      await expect(thief.join('KEEPER', 'elsewhere')).rejects.toThrow(
+        'refused: The name KEEPER is taken. Please choose another.'
+      )
     }
     await eventually(() => watchers[0]!.people.has('watcher 1'))
     const moves = watchers.map((watcher) => watcher.moves)
     const second = await Guest.join(cluster, 'Keeper', 'names', { node: 1, key: 'mine' })
-    expect(await first.client.close()).toEqual({ code: 4000, reason: 'continued elsewhere' })
-    second.say('still here')
-    await Promise.all(watchers.map((watcher) => watcher.next('message', { text: 'still here' })))
+    expect(await first.client.close()).toEqual({ code: 4410, reason: 'continued elsewhere' })
+    await second.say('still here')
+    await Promise.all(watchers.map((watcher) => watcher.next('said', { text: 'still here' })))
     expect(watchers.map((watcher) => watcher.moves)).toEqual(moves)
   })
 
   test('if two guests on different nodes ask for a name at the same moment, one gets it', async () => {
     for (let i = 0; i < 10; i++) {
-      const twins = await Promise.all([0, 1].map((node) => Guest.connect(cluster, node)))
-      for (const [node, twin] of twins.entries())
-        twin.send({ type: 'join', name: `Twin ${i}`, room: 'twins', key: `key ${node}` })
-      const hasLost = ({ client, heard }: Guest): boolean =>
-        client.closed?.code === 4002 || heard.some(({ type }) => type === 'error')
+      const twins = await Promise.all([0, 1].map((node) => Guest.connect(cluster, { node, key: `key ${node}` })))
+      const refused = new Set<Guest>()
+      const joins = twins.map((twin) =>
+        twin.join(`Twin ${i}`, 'twins').catch(({ message }: Error) => {
+          if (message.includes('is taken')) refused.add(twin)
+        })
+      )
+      const hasLost = (twin: Guest): boolean => twin.client.closed?.code === 4409 || refused.has(twin)
       await eventually(() => twins.some(hasLost), 'the refusal of one guest')
+      await Promise.all(joins)
       const winner = twins.find((twin) => !hasLost(twin))
-      await winner?.next('welcome')
-      winner?.say('it is me')
-      await winner?.next('message', { text: 'it is me' })
+      await winner?.say('it is me')
+      await winner?.next('said', { text: 'it is me' })
       expect(twins.filter(hasLost)).toHaveLength(1)
     }
   })
 
   test("an operator's actions reach all nodes", async () => {
     const { ticket } = (await (await cluster.post('/admin/ticket', {}, authorization, 0)).json()) as { ticket: string }
-    const feed = await Guest.connect(cluster, 1, `/admin/feed?ticket=${ticket}`)
+    const feed = await Guest.connect(cluster, { node: 1, path: `/admin/feed?ticket=${ticket}` })
     await Guest.join(cluster, 'Quiet one', 'pub', { node: 1 })
     for (const node of [0, 1]) {
       const name = `Rowdy ${node}`
@@ -161,7 +161,7 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
       expect((await cluster.post('/admin/kick', { name: name.toUpperCase() }, authorization, 1 - node)).status).toBe(
         200
       )
-      expect(await rowdy.client.close()).toEqual({ code: 4001, reason: 'removed by an operator' })
+      expect(await rowdy.client.close()).toEqual({ code: 4403, reason: 'removed by an operator' })
       expect((await cluster.post('/admin/kick', { name }, authorization, 1 - node)).status).toBe(404)
       await eventually(() => feed.moves.includes(`${name} left`))
     }
@@ -191,8 +191,8 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     ]
     await engine.signal('SIGKILL')
     await Promise.all([ada, grace].map((guest) => guest.next('notice')))
-    ada.say('anybody?')
-    await bob.next('message', { text: 'anybody?' })
+    await ada.say('anybody?')
+    await bob.next('said', { text: 'anybody?' })
     const late = await Guest.join(cluster, 'Late', 'storm', { node: 1 })
     expect([...late.people.keys()].toSorted()).toEqual(['ada', 'bob', 'grace', 'late'])
     expect(await cluster.status(0)).toMatchObject({ isDegraded: true })
@@ -201,8 +201,8 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
       (await Promise.all([cluster.status(0), cluster.status(1)])).every(({ isDegraded }) => !isDegraded)
     )
     await eventually(() => ada.people.has('late'))
-    grace.say('back again')
-    await ada.next('message', { text: 'back again' })
+    await grace.say('back again')
+    await ada.next('said', { text: 'back again' })
     expect(grace.heard.some(({ text }) => text === 'anybody?')).toBe(false)
   })
 
@@ -221,8 +221,8 @@ describeWith(REDIS, 'the chat on two nodes, over Redis', () => {
     expect(cluster.output).toContain('Node 2 has ended with SIGKILL and is started again.\n')
     await eventually(() => !ada.people.has('bob'))
     expect(ada.moves).toEqual(['Bob joined', 'Carol joined', 'Bob left'])
-    again.say('that was short')
-    await ada.next('message', { text: 'that was short' })
+    await again.say('that was short')
+    await ada.next('said', { text: 'that was short' })
     await Guest.join(cluster, 'Bob', 'crash', { node: 1 })
     await eventually(() => ada.people.has('bob'))
   })
@@ -332,8 +332,8 @@ describeWith(REDIS, 'a grace period before a guest counts as gone, on two nodes'
       await Guest.join(cluster, 'Bob', 'farewell', { node: 1 })
     ]
     await eventually(() => watchers.every(({ people }) => people.size === 4))
-    ada.send({ type: 'leave' })
-    bob.send({ type: 'join', name: 'Bob', room: 'elsewhere', key: 'Bob' })
+    ada.client.send('leave')
+    await bob.join('Bob', 'elsewhere')
     await eventually(() => watchers.every(({ people }) => people.size === 2))
   })
 })
@@ -347,8 +347,8 @@ describeWith(NATS, 'the chat on two nodes, over NATS', () => {
       await Guest.join(cluster, 'Grace', 'tea', { node: 1 })
     ]
     await ada.next('joined')
-    grace.say('Hello Ada')
-    await ada.next('message', { text: 'Hello Ada' })
+    await grace.say('Hello Ada')
+    await ada.next('said', { text: 'Hello Ada' })
     const closed = [ada, grace].map(({ client }) => client.close())
     expect(await cluster.close()).toBe(0)
     expect(await Promise.all(closed)).toEqual([0, 1].map(() => ({ code: 1001, reason: 'server restarts' })))

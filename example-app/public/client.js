@@ -1,3 +1,4 @@
+import { ClientError } from 'fastify-blaze-ws/client'
 import { Colours } from './colours.js'
 import { Composer, hint } from './composer.js'
 import { Connection } from './connection.js'
@@ -7,12 +8,13 @@ import { Log } from './log.js'
 import { openPanel } from './panel.js'
 import { People } from './people.js'
 import { RoomList } from './rooms.js'
-import { forgetPlace, keepPlace, key, keptPlace } from './tab.js'
+import { forgetPlace, keepPlace, keptPlace } from './tab.js'
 import { Title } from './title.js'
 import { OthersTyping, OwnTyping } from './typing.js'
 import { byId, nameOf } from './view.js'
 
-const NAME_TAKEN = 4002
+/** The close code of a guest whose name another guest has. */
+const NAME_TAKEN = 4409
 
 const state = {
   name: '',
@@ -21,68 +23,49 @@ const state = {
   me: undefined,
   /** True while we are connected and the server has accepted our join. */
   isOnline: false,
-  isShuttingDown: false,
-  /** The close code after which we do not reconnect by ourselves. */
+  isRestarting: false,
+  /** The close code after which we do not reconnect. */
   endedWith: undefined
 }
 
-const connection = new Connection(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`, {
-  open: () => join(state.room),
-  message: (message) => on[message.type]?.(message),
-  lost: onLost,
-  end: onEnd
-})
 const title = new Title()
 const colours = new Colours()
 const people = new People(colours)
 const log = new Log(colours, (unread) => title.setUnread(unread))
 const othersTyping = new OthersTyping()
-const ownTyping = new OwnTyping((active) => state.isOnline && connection.tell({ type: 'typing', active }))
-const composer = new Composer(
-  (text, ref) => state.isOnline && connection.send({ type: 'message', text, ref }),
-  ownTyping
-)
+const ownTyping = new OwnTyping(tellTyping)
+const composer = new Composer((text) => connection.call('say', { text }), ownTyping)
 const rooms = new RoomList(switchTo)
 const entrance = new Entrance(enter)
 
-// ---- Messages of the server
+// ---- Events
 
 const on = {
-  welcome({ you, room, members, rooms: all, history, node }) {
-    const isReturn = state.me === you.id && state.room === room && !log.isEmpty
-    Object.assign(state, { me: you.id, name: you.name, room, isOnline: true, isShuttingDown: false })
-    keepPlace(state)
-    connection.settled()
-    othersTyping.clear()
-    if (!isReturn) log.clear()
-    people.welcome(you.id, members, isReturn)
-    if (isReturn) log.notice('Back again')
-    for (const message of history) log.message(message, { isOwn: isOwn(message), isOld: !isReturn })
-    if (!isReturn) log.notice(['You joined #', nameOf(room)])
-    rooms.set(all)
-    showNode(node)
+  state(now) {
+    state.endedWith = now === 'closed' ? (connection.client.closeInfo?.code ?? now) : undefined
+    if (now === 'open') void join(state.room)
+    else lost()
+    if (state.endedWith === NAME_TAKEN) leave(`The name ${state.name} is taken. Please choose another.`)
     show()
   },
-  joined({ member, at, quiet }) {
+  joined: inRoom(({ member, at, quiet }) => {
     const isNews = people.add(member)
     if (isNews && !quiet) log.notice([nameOf(member.name), ' joined'], at)
     showRooms()
-  },
-  left({ member, at }) {
+  }),
+  left: inRoom(({ member, at }) => {
     othersTyping.stopped(member.id)
     if (people.remove(member)) log.notice([nameOf(member.name), ' left'], at)
     showRooms()
-  },
-  message(message) {
+  }),
+  said: inRoom((message) => {
     othersTyping.stopped(message.from.id)
-    if (isOwn(message)) composer.confirm(message.ref)
     log.message(message, { isOwn: isOwn(message) })
-  },
-  typing({ member, active }) {
-    if (member.id === state.me) return
+  }),
+  typing: inRoom(({ member, active }) => {
     if (active && people.has(member.id)) othersTyping.started(member)
     else othersTyping.stopped(member.id)
-  },
+  }),
   announcement(announcement) {
     log.announcement(announcement)
   },
@@ -93,15 +76,19 @@ const on = {
     rooms.set(all)
     showRooms()
   },
-  error({ text, about, ref }) {
-    if (about === 'typing') return
-    if (about === 'message') composer.takeBack(ref)
-    if (about === 'join' && !state.isOnline) leave(text)
-    else hint(text)
-  },
-  shutdown() {
-    state.isShuttingDown = true
+  restarting() {
+    state.isRestarting = true
   }
+}
+
+const connection = new Connection(on)
+
+/** While we join, events of rooms wait, because they may be newer than the answer. */
+let waiting
+
+function inRoom(listener) {
+  const showIfHere = (event) => event.room === state.room && listener(event)
+  return (event) => (waiting === undefined ? showIfHere(event) : waiting.push(() => showIfHere(event)))
 }
 
 function isOwn(message) {
@@ -110,35 +97,57 @@ function isOwn(message) {
 
 // ---- The connection
 
-/** Asks to join a room; false if we are not connected. */
-function join(room) {
-  return connection.send({ type: 'join', name: state.name, room, key: key() })
+async function join(room) {
+  const { client } = connection
+  const early = (waiting = [])
+  try {
+    const answer = await connection.call('join', { name: state.name, room })
+    // We may have left in the meantime.
+    if (connection.client === client) welcome(answer)
+  } catch (error) {
+    // If the connection is lost, we join again when it is back.
+    if (connection.client === client && !(error instanceof ClientError)) refused(error.message)
+  }
+  if (waiting === early) waiting = undefined
+  for (const showEarly of early) showEarly()
 }
 
-function onLost() {
+function welcome({ you, room, members, rooms: all, history, node }) {
+  const isReturn = state.me === you.id && state.room === room && !log.isEmpty
+  Object.assign(state, { me: you.id, name: you.name, room, isOnline: true, isRestarting: false })
+  keepPlace(state)
+  othersTyping.clear()
+  if (!isReturn) log.clear()
+  people.welcome(you.id, members, isReturn)
+  if (isReturn) log.notice('Back again')
+  for (const message of history) log.message(message, { isOwn: isOwn(message), isOld: !isReturn })
+  if (!isReturn) log.notice(['You joined #', nameOf(room)])
+  rooms.set(all)
+  showNode(node)
+  show()
+}
+
+function refused(why) {
+  if (state.isOnline) hint(why)
+  else leave(why)
+}
+
+/** We may be connected, but the others do not see us, or we do not see them. */
+function lost() {
   state.isOnline = false
   people.setOffline()
   othersTyping.clear()
   ownTyping.sent()
-  if (composer.takeAllBack()) hint('Not delivered: your message is back in the box.')
-  show()
 }
 
-function onEnd(code) {
-  onLost()
-  if (code === NAME_TAKEN) return leave(`The name ${state.name} is taken. Please choose another.`)
-  state.endedWith = code
+addEventListener('offline', () => {
+  lost()
   show()
-}
-
-function connect() {
-  state.endedWith = undefined
-  connection.open()
+})
+addEventListener('online', () => {
+  if (connection.client?.state === 'open') void join(state.room)
   show()
-}
-
-addEventListener('online', show)
-addEventListener('offline', show)
+})
 
 // ---- Actions of the user
 
@@ -147,16 +156,15 @@ function enter(name, room) {
   entrance.hide()
   byId('app').hidden = false
   people.show()
-  connect()
+  connection.open()
   composer.focus()
 }
 
 /** Goes back to the entrance. The text in the message box stays. */
 function leave(why = '') {
-  connection.close({ type: 'leave' })
-  Object.assign(state, { me: undefined, isOnline: false, endedWith: undefined })
-  composer.takeAllBack()
-  othersTyping.clear()
+  connection.leave()
+  lost()
+  state.me = undefined
   people.clear()
   rooms.set([])
   forgetPlace()
@@ -169,10 +177,20 @@ function leave(why = '') {
 
 byId('leave').addEventListener('click', () => leave())
 
+/** False if we cannot go there now. */
 function switchTo(room) {
-  const isOnItsWay = room === state.room || (state.isOnline && join(room))
-  if (isOnItsWay) composer.focus()
-  return isOnItsWay
+  if (room !== state.room) {
+    if (!state.isOnline) return false
+    void join(room)
+  }
+  composer.focus()
+  return true
+}
+
+/** False if nobody can be told. */
+function tellTyping(active) {
+  if (state.isOnline) connection.client.send('typing', { active }).catch(() => {})
+  return state.isOnline
 }
 
 // ---- The page
@@ -184,14 +202,14 @@ function show() {
   byId('log').setAttribute('aria-label', `Messages in #${state.room}`)
   composer.show(state)
   showRooms()
-  showConnection(connectionState(), connect)
+  showConnection(connectionState(), () => connection.open())
 }
 
 function connectionState() {
   if (state.endedWith !== undefined) return state.endedWith
   if (state.isOnline) return 'online'
   if (!navigator.onLine) return 'offline'
-  if (state.isShuttingDown) return 'restarting'
+  if (state.isRestarting) return 'restarting'
   return state.me === undefined ? 'connecting' : 'lost'
 }
 

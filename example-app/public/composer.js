@@ -1,3 +1,4 @@
+import { ClientError } from 'fastify-blaze-ws/client'
 import { byId } from './view.js'
 
 const MAX_TEXT = 2000
@@ -10,11 +11,11 @@ const hintLine = byId('hint')
 export class Composer {
   #send
   #typing
-  #refs = 0
-  /** Messages that the server has not confirmed yet: ref → text. */
-  #unconfirmed = new Map()
+  #isOnline = false
+  /** Messages that the server has not confirmed yet, in order. */
+  #unconfirmed = new Set()
 
-  /** @param send `(text, ref)`; returns false if the message cannot be sent now. */
+  /** @param send `(text)`; resolves when the server has the message. */
   constructor(send, typing) {
     this.#send = send
     this.#typing = typing
@@ -34,27 +35,9 @@ export class Composer {
     })
   }
 
-  confirm(ref) {
-    this.#unconfirmed.delete(ref)
-  }
-
-  /** Puts a message that did not arrive back into the box, before the text that was typed since. */
-  takeBack(ref) {
-    const text = this.#unconfirmed.get(ref)
-    if (text === undefined) return
-    this.#unconfirmed.delete(ref)
-    field.value = field.value === '' ? text : `${text}\n${field.value}`
-  }
-
-  /** Takes back all unconfirmed messages, the last one first to keep their order. False if there are none. */
-  takeAllBack() {
-    const refs = [...this.#unconfirmed.keys()].toReversed()
-    for (const ref of refs) this.takeBack(ref)
-    return refs.length > 0
-  }
-
   show({ room, isOnline }) {
     field.placeholder = `Message #${room}`
+    this.#isOnline = isOnline
     byId('send').disabled = !isOnline
     if (isOnline && hintLine.textContent === NOT_CONNECTED) hint('')
   }
@@ -68,12 +51,36 @@ export class Composer {
     const text = field.value.trim()
     if (text === '') return
     if (text.length > MAX_TEXT) return hint(`The message has ${text.length} characters. The limit is ${MAX_TEXT}.`)
-    const ref = `m${++this.#refs}`
-    if (!this.#send(text, ref)) return hint(NOT_CONNECTED)
-    this.#unconfirmed.set(ref, text)
+    if (!this.#isOnline) return hint(NOT_CONNECTED)
+    void this.#deliver({ text })
     this.#typing.sent()
     field.value = ''
     hint('')
+  }
+
+  async #deliver(message) {
+    this.#unconfirmed.add(message)
+    try {
+      await this.#send(message.text)
+      this.#unconfirmed.delete(message)
+    } catch (error) {
+      if (error instanceof ClientError) return this.#takeAllBack()
+      this.#takeBack(message)
+      hint(error.message)
+    }
+  }
+
+  /** The connection is lost, and all unconfirmed messages with it. The last one comes back first, to keep their order. */
+  #takeAllBack() {
+    if (this.#unconfirmed.size === 0) return
+    for (const message of [...this.#unconfirmed].toReversed()) this.#takeBack(message)
+    hint('Not delivered: your message is back in the box.')
+  }
+
+  /** Puts a message that did not arrive back into the box, before the text that was typed since. */
+  #takeBack(message) {
+    this.#unconfirmed.delete(message)
+    field.value = field.value === '' ? message.text : `${message.text}\n${field.value}`
   }
 }
 

@@ -10,8 +10,8 @@ const STATES = {
   restarting: { label: 'Reconnecting', text: 'The server restarts. Connecting again…', action: 'Try now' },
   lost: { label: 'Reconnecting', text: 'Connection lost, trying again…', action: 'Try now' },
   offline: { label: 'Offline', text: 'You are offline. Waiting for the network…', action: 'Try now' },
-  4000: { label: 'Closed', text: 'You continued this chat in another tab.', action: 'Use it here' },
-  4001: { label: 'Closed', text: 'An operator removed you from the chat.', action: 'Join again' },
+  4410: { label: 'Closed', text: 'You continued this chat in another tab.', action: 'Use it here' },
+  4403: { label: 'Closed', text: 'An operator removed you from the chat.', action: 'Join again' },
   closed: { label: 'Closed', text: 'The server closed the connection.', action: 'Connect again' }
 }
 

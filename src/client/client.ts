@@ -12,7 +12,7 @@ import { markHandled } from './promises.ts'
 import { Queue } from './queue.ts'
 import { RejectedError } from './rejected-error.ts'
 import { Streams } from './streams.ts'
-import type { CallOptions, ClientState, SendOptions } from './types.ts'
+import type { CallOptions, ClientState, CloseInfo, SendOptions } from './types.ts'
 
 /** Names that a server cannot use for its events: those of the client itself, and those that JSON-RPC reserves. */
 const OWN_NAMES = /^(?:state|gap|error|rpc\..*)$/
@@ -57,6 +57,10 @@ export class UntypedClient {
 
   get state(): ClientState {
     return this.#machine.state
+  }
+
+  get closeInfo(): CloseInfo | undefined {
+    return this.#machine.closeInfo
   }
 
   get positions(): Streams['positions'] {

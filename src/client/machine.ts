@@ -6,7 +6,7 @@ import { type End, Link } from './link.ts'
 import type { Settings } from './options.ts'
 import { watchPage } from './page.ts'
 import { delayOf, type Timer } from './timers.ts'
-import type { ClientState } from './types.ts'
+import type { ClientState, CloseInfo } from './types.ts'
 
 /** A connection that was open for this long has worked: backoff and refusals begin anew. */
 const SETTLED_AFTER = 10_000
@@ -46,7 +46,8 @@ export class Machine {
   #refusals = 0
   /** True if the server has said when to come back. */
   #isTold = false
-  /** Why the client is closed. */
+  #closeInfo: CloseInfo | undefined
+  /** The error of a client that is closed. */
   #closed = new ClientError('CLOSED', 'the client was closed')
 
   constructor(settings: Settings, handlers: MachineHandlers) {
@@ -62,6 +63,11 @@ export class Machine {
 
   get state(): ClientState {
     return this.#state
+  }
+
+  /** How the server has closed the connection for good. */
+  get closeInfo(): CloseInfo | undefined {
+    return this.#closeInfo
   }
 
   /** The link, if it can send. */
@@ -111,6 +117,7 @@ export class Machine {
     const { code, reason, goodbye } = end
     if (code === UNAUTHORIZED) this.#refusals++
     if (!(goodbye?.reconnect ?? !isFinalCode(code)) || this.#refusals > MAX_REFUSALS) {
+      this.#closeInfo = { code, reason }
       this.#closed = new ClientError('CLOSED', `the server has closed the connection for good: ${code} ${reason}`)
       return this.close()
     }

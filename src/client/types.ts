@@ -10,6 +10,13 @@ import type { SocketClass } from './socket.ts'
  */
 export type ClientState = 'connecting' | 'open' | 'waiting' | 'closed'
 
+/** How the server has closed a connection. */
+export interface CloseInfo {
+  /** The close code, such as 1008 or one of the application from 4400 to 4499. */
+  readonly code: number
+  readonly reason: string
+}
+
 /** What could not be recovered. */
 export interface Gap {
   readonly room: string
@@ -72,6 +79,8 @@ export interface ConnectOptions {
 /** A connection that comes back. */
 export interface Client<C extends AnyContract> {
   readonly state: ClientState
+  /** Why the server does not want the client back. Undefined while it does, and after `close()`. */
+  readonly closeInfo: CloseInfo | undefined
   /** Where the client is in the 100 rooms with the newest messages. It may be stored across a page load. */
   readonly positions: Record<string, Position>
   /** Resolves when the connection is open. Rejects with the `ClientError` 'CLOSED' if it will never be. */
