@@ -30,8 +30,9 @@ export const describeInBrowser = findChromium() === undefined ? describe.skip : 
 export const whySkipped =
   findChromium() === undefined ? ' (skipped: chromium is not on the PATH; apt-get install chromium)' : ''
 
-export async function launchChromium(): Promise<Browser> {
+/** Launches Chromium; `without` names arguments that Playwright would give it. */
+export async function launchChromium({ without = [] as string[] } = {}): Promise<Browser> {
   const executablePath = findChromium()
   if (executablePath === undefined) throw new Error('chromium is not on the PATH')
-  return chromium.launch({ executablePath, args: ARGUMENTS, headless: true })
+  return chromium.launch({ executablePath, args: ARGUMENTS, ignoreDefaultArgs: without, headless: true })
 }

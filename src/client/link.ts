@@ -30,6 +30,8 @@ export interface End {
   readonly code: number
   readonly reason: string
   readonly goodbye: Goodbye | undefined
+  /** True if a ping had no answer yet: the page or the network has just come back, or may be gone. */
+  readonly isProbed: boolean
 }
 
 export interface LinkHandlers {
@@ -152,7 +154,8 @@ export class Link {
 
   #end(code: number, reason: string): void {
     this.#stop()
-    this.#handlers.onEnd({ code, reason, goodbye: this.#goodbye })
+    const isProbed = this.#liveness?.isProbing === true
+    this.#handlers.onEnd({ code, reason, goodbye: this.#goodbye, isProbed })
   }
 
   #stop(): void {

@@ -30,6 +30,11 @@ export class Liveness {
     if (heartbeat > 0) this.#ticks = setInterval(() => this.#onTick(), this.#tick)
   }
 
+  /** True while a ping has no answer. */
+  get isProbing(): boolean {
+    return this.#probe !== undefined
+  }
+
   /** Something came. */
   onSign(): void {
     this.#silentTicks = 0

@@ -4,7 +4,7 @@ import { ClientError } from './client-error.ts'
 import type { Message } from './frames.ts'
 import { type End, Link } from './link.ts'
 import type { Settings } from './options.ts'
-import { watchPage } from './page.ts'
+import { isOnline, watchPage } from './page.ts'
 import { delayOf, type Timer } from './timers.ts'
 import type { ClientState, CloseInfo } from './types.ts'
 
@@ -124,10 +124,11 @@ export class Machine {
     this.#wait(end)
   }
 
-  #wait({ goodbye }: End): void {
+  #wait({ goodbye, isProbed }: End): void {
     const { after = 0, within = 0 } = goodbye ?? {}
     this.#isTold = after + within > 0
-    const delay = this.#isTold ? after + Math.random() * within : this.#backoff()
+    const isBack = isProbed && isOnline()
+    const delay = this.#isTold ? after + Math.random() * within : isBack ? 0 : this.#backoff()
     this.#timer = setTimeout(() => this.#connect(), delayOf(delay))
     this.#enter('waiting')
   }

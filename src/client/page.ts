@@ -34,3 +34,8 @@ export function watchPage(handlers: PageHandlers): () => void {
     for (const [target, event, listener] of listeners) target?.removeEventListener?.(event, listener)
   }
 }
+
+/** False only if the browser knows that there is no network. */
+export function isOnline(): boolean {
+  return (globalThis as { navigator?: { onLine?: boolean } }).navigator?.onLine !== false
+}
