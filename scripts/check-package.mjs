@@ -1,10 +1,13 @@
 // Packs the package, installs the tarball in an empty project, and uses it there as its users do: imported, required, and
-// type-checked from ESM and from CommonJS. The links of its pages must lead to files that are in the tarball.
+// type-checked from ESM and from CommonJS. The links of its pages must lead to files that are in the tarball. The bundle of a page
+// with the client must stay small.
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { buildSync } from 'esbuild'
 import { checkDeclarations } from './check-declarations.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -30,11 +33,33 @@ await app.close()
 // The clients of the engines are not there: who has one entry's needs no other's, and the core none.
 const ENTRIES = [
   'fastify-blaze-ws/contract',
+  'fastify-blaze-ws/client',
   'fastify-blaze-ws/tickets',
   'fastify-blaze-ws/redis',
   'fastify-blaze-ws/nats',
   'fastify-blaze-ws/testing'
 ]
+
+// A page's client comes from a bundler for browsers, which finds no module of Node there.
+const PAGE = `
+import { connect } from 'fastify-blaze-ws/client'
+connect({ url: 'wss://example.com/chat' }).on('state', console.log)
+`
+const MAX_CLIENT_BYTES = 6 * 1024
+
+// The process must end by itself once the client is closed.
+const CLIENT = `
+const contract = defineContract({ name: 'echo', calls: { echo: { input: {}, output: {} } } })
+const app = Fastify()
+await app.register(blazeWs)
+app.webSocketWithContract('/ws', contract, { calls: { echo: (data) => data } })
+await app.listen({ port: 0, host: '127.0.0.1' })
+const client = connect(contract, { url: \`ws://127.0.0.1:\${app.server.address().port}/ws\`, WebSocket })
+await client.ready()
+if ((await client.call('echo', { a: 1 })).a !== 1) throw new Error('no echo')
+client.close()
+await app.close()
+`
 
 const TYPED = `
 const app = Fastify()
@@ -52,6 +77,10 @@ app.after(() => {
     // @ts-expect-error internals are not part of the types
     ws.channel
   })
+  const chat = defineContract({ name: 'chat', fromServer: { bye: null } })
+  connect<typeof chat>({ url: 'wss://example.com' }).on('bye', (data: undefined, { room }) => room?.length)
+  // @ts-expect-error an event that the contract does not have
+  connect(chat, { url: 'wss://example.com' }).on('hello', () => {})
   const sent: number = app.wsHub.broadcast('hello', { to: 'room' })
   return sent
 })
@@ -78,6 +107,19 @@ function brokenLinks(folder) {
       .filter((link) => link !== '' && !isThere(join(dirname(page), link)))
       .map((link) => `${name}: ${link}`)
   })
+}
+
+/** The size of a page's script, bundled from the tarball, minified and compressed. */
+function bundleBytes(contents) {
+  const { outputFiles } = buildSync({
+    stdin: { contents, resolveDir: work },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    write: false
+  })
+  return gzipSync(outputFiles[0].contents).length
 }
 
 try {
@@ -109,7 +151,7 @@ try {
     `const Fastify = require('fastify')\nconst blazeWs = require('fastify-blaze-ws')\nconst { CloseCode } = blazeWs\n;(async () => {${USE}\nconsole.log('require', CloseCode.GoingAway)\n})()`
   )
   const imports =
-    "import Fastify from 'fastify'\nimport blazeWs, { type WebSocketMessage } from 'fastify-blaze-ws'\nimport { redisBroker } from 'fastify-blaze-ws/redis'\nimport { natsBroker } from 'fastify-blaze-ws/nats'\nimport { brokerConformance } from 'fastify-blaze-ws/testing'\n"
+    "import Fastify from 'fastify'\nimport { connect } from 'fastify-blaze-ws/client'\nimport { defineContract } from 'fastify-blaze-ws/contract'\nimport blazeWs, { type WebSocketMessage } from 'fastify-blaze-ws'\nimport { redisBroker } from 'fastify-blaze-ws/redis'\nimport { natsBroker } from 'fastify-blaze-ws/nats'\nimport { brokerConformance } from 'fastify-blaze-ws/testing'\n"
   writeFileSync(
     join(work, 'entries.mjs'),
     `await Promise.all(${JSON.stringify(ENTRIES)}.map((entry) => import(entry)))\nconsole.log('import', 'entries')`
@@ -117,6 +159,14 @@ try {
   writeFileSync(
     join(work, 'entries.cjs'),
     `for (const entry of ${JSON.stringify(ENTRIES)}) require(entry)\nconsole.log('require', 'entries')`
+  )
+  writeFileSync(
+    join(work, 'client.mjs'),
+    `import Fastify from 'fastify'\nimport blazeWs from 'fastify-blaze-ws'\nimport { connect } from 'fastify-blaze-ws/client'\nimport { defineContract } from 'fastify-blaze-ws/contract'\nimport { WebSocket } from 'ws'\n${CLIENT}\nconsole.log('import', 'client')`
+  )
+  writeFileSync(
+    join(work, 'client.cjs'),
+    `const Fastify = require('fastify')\nconst blazeWs = require('fastify-blaze-ws')\nconst { connect } = require('fastify-blaze-ws/client')\nconst { defineContract } = require('fastify-blaze-ws/contract')\nconst { WebSocket } = require('ws')\n;(async () => {${CLIENT}\nconsole.log('require', 'client')\n})()`
   )
   writeFileSync(join(work, 'typed.mts'), imports + TYPED)
   writeFileSync(join(work, 'typed.cts'), imports + TYPED)
@@ -128,13 +178,17 @@ try {
     noEmit: true,
     types: ['node']
   }
-  for (const file of ['use.mjs', 'use.cjs', 'entries.mjs', 'entries.cjs'])
+  for (const file of ['use.mjs', 'use.cjs', 'entries.mjs', 'entries.cjs', 'client.mjs', 'client.cjs'])
     process.stdout.write(run(process.execPath, [file]))
   for (const file of ['typed.mts', 'typed.cts']) {
     writeFileSync(join(work, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [file] }))
     process.stdout.write(run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']))
   }
   checkDeclarations(root, work)
+  const clientBytes = bundleBytes(PAGE)
+  if (clientBytes > MAX_CLIENT_BYTES)
+    throw new Error(`a page with the client needs ${clientBytes} bytes, more than ${MAX_CLIENT_BYTES}`)
+  process.stdout.write(`a page with the client needs ${clientBytes} bytes\n`)
   process.stdout.write(
     'the packed tarball works: imported, required and type-checked, and its links lead to its files\n'
   )
