@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws'
 import { ClientError, connect, ContractError, isContractError, RejectedError } from '../../src/client.ts'
-import { closeServers } from '../support/server.ts'
+import { closeServers, eventually } from '../support/server.ts'
 import { startChat } from './chat-app.ts'
 import { atEnd, type Chat, chat, closeAll, enters, next, open, reportsOf, scripted, statesOf } from './support.ts'
 
@@ -102,6 +102,23 @@ describe('events', () => {
       client.on(event as never, (data: unknown) => heard.push(data))
     await next(client, 'said')
     expect(heard).toEqual(['open'])
+  })
+
+  test('messages that break the rules change nothing', async () => {
+    const reports = reportsOf()
+    const server = await scripted(({ notify, socket }) => {
+      for (const method of ['rpc.error', 'rpc.joined', 'rpc.left', 'rpc.goodbye', 'rpc.ping']) notify(method)
+      for (const text of ['{"method":5}', '{"method":null}', '{"id":"c1","error":5}', '{"id":1,"method":"toString"}'])
+        socket.send(text)
+      notify('said', { text: 'a' }, { room: 5, offset: 'x' })
+      notify('bye')
+    })
+    const client = open(server.url)
+    await next(client, 'bye')
+    expect(client.state).toBe('open')
+    expect(reports.length).toBeGreaterThan(0)
+    await eventually(() => server.frames.length === 2)
+    expect(server.frames[1]).toMatchObject({ id: 1, error: { code: -32_601 } })
   })
 
   test('what is no message is ignored, and a batch is read', async () => {

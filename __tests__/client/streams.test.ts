@@ -150,13 +150,15 @@ test('the 100 newest positions are kept', async () => {
       notify('rpc.joined', { room: 'new', epoch: 'e', offset: 0 })
       notify('rpc.joined', { room: '__proto__', epoch: 'e', offset: 0 })
     },
-    () => {}
+    ({ publish }) => publish('r1', 1)
   ])
+  expect(hellos[1]).not.toHaveProperty('r1')
   const rooms = Object.keys(client.positions)
   expect(rooms).toHaveLength(100)
-  expect(rooms).toEqual(expect.arrayContaining(['r0', 'new']))
-  expect(rooms).not.toContain('r1')
-  expect(hellos[1]).toEqual(client.positions)
+  expect(hellos[1]).toHaveProperty('r2')
+  // A room is back with its first new message.
+  expect(rooms).toEqual(expect.arrayContaining(['r0', 'r1', 'new']))
+  expect(rooms).not.toContain('r2')
 })
 
 test('positions that no server would take are left out', async () => {

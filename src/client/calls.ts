@@ -41,8 +41,8 @@ export class Calls {
   /** Settles the call that a response is for. A late response is ignored. */
   settle({ id, result, error }: Message): void {
     const call = this.#take(id)
-    if (error === undefined) call?.resolve(result ?? undefined)
-    else call?.reject(errorOf(call.name, error))
+    if (error) call?.reject(errorOf(call.name, error))
+    else call?.resolve(result ?? undefined)
   }
 
   /** No answer can come any more. */

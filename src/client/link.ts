@@ -1,7 +1,7 @@
 import { type Position, RpcMethod, SUBPROTOCOL } from '../rpc/json-rpc.ts'
 import { requestText } from '../rpc/texts.ts'
 import { ClientError } from './client-error.ts'
-import { toError } from './emitter.ts'
+import { report, toError } from './emitter.ts'
 import { type Message, messagesIn } from './frames.ts'
 import { Liveness } from './liveness.ts'
 import type { Settings } from './options.ts'
@@ -114,7 +114,16 @@ export class Link {
 
   #onFrame(data: unknown): void {
     this.#liveness?.onSign()
-    for (const message of messagesIn(data)) if (!this.#isOver) this.#onMessage(message)
+    for (const message of messagesIn(data)) if (!this.#isOver) this.#read(message)
+  }
+
+  /** A server that breaks the rules must not end the process. */
+  #read(message: Message): void {
+    try {
+      this.#onMessage(message)
+    } catch (error) {
+      report(error)
+    }
   }
 
   #onMessage(message: Message): void {

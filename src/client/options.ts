@@ -19,7 +19,7 @@ export function settingsOf(options: ConnectOptions): Settings {
   const { url, auth = () => undefined, positions, reconnect = {}, timeout = 30_000 } = options
   const { min = 500, max = 30_000 } = reconnect
   const { WebSocket = (globalThis as { WebSocket?: SocketClass }).WebSocket } = options
-  assert(typeof url === 'function' || (url as unknown) !== undefined, 'url', 'a string or a function')
+  assert(Boolean(url), 'url', 'a string or a function')
   assert(typeof auth === 'function', 'auth', 'a function')
   assert(min > 0 && max > 0, 'reconnect', '{ min, max } in milliseconds, more than 0')
   assert(timeout > 0, 'timeout', 'more than 0 ms')

@@ -1,7 +1,9 @@
 import type { Position } from '../rpc/json-rpc.ts'
 
+/** Rooms that were left while the client was away stay, so there must be a limit. */
+const MAX_STREAMS = 10_000
 /** As many as the server takes. */
-const MAX_STREAMS = 100
+const MAX_POSITIONS = 100
 const MAX_EPOCH = 64
 
 interface Stream {
@@ -22,7 +24,8 @@ export class Streams {
   }
 
   get positions(): Record<string, Position> {
-    return Object.fromEntries([...this.#streams].map(([room, { epoch, offset }]) => [room, { epoch, offset }]))
+    const newest = [...this.#streams].slice(-MAX_POSITIONS)
+    return Object.fromEntries(newest.map(([room, { epoch, offset }]) => [room, { epoch, offset }]))
   }
 
   /** Sets the position in a room. */
@@ -50,10 +53,9 @@ export class Streams {
     if (stream === undefined) return deliver()
     if (offset <= stream.offset) return
     if (offset > stream.seen) deliver()
-    // A listener may have closed the client, which changes nothing here: the message was delivered.
     stream.offset = offset
     stream.seen = Math.max(stream.seen, offset)
-    if (this.#streams.get(room) === stream) this.#touch(room, stream)
+    this.#touch(room, stream)
   }
 
   #touch(room: string, stream: Stream): void {
