@@ -7,11 +7,14 @@ import { dirname, join } from 'node:path'
 /** Versions of TypeScript besides the one of this repository, by the names under which they are installed. */
 const VERSIONS = { 'typescript-5.4': '~5.4.0', 'typescript-5.9': '~5.9.0', 'typescript-6': '^6.0.0' }
 
+const BROWSER = { types: [], lib: ['es2022', 'dom'], skipLibCheck: false }
+
 // Only one of the routes at a time: a program has either the ES module form of the plugin or its CommonJS form.
 const RESOLUTIONS = [
   { module: 'nodenext', files: ['contract.mts', 'contract.cts', 'route.mts'] },
   { module: 'node16', files: ['contract.mts', 'contract.cts', 'route.cts'] },
-  { module: 'esnext', moduleResolution: 'bundler', files: ['contract.mts', 'route.mts'] }
+  { module: 'esnext', moduleResolution: 'bundler', files: ['contract.mts', 'route.mts'] },
+  { module: 'esnext', moduleResolution: 'bundler', files: ['browser.mts'], ...BROWSER }
 ]
 
 /** What the sources below import, and the tarball does not bring. */
@@ -29,6 +32,14 @@ export const chat = defineContract({
   calls: { rename: { input: z.object({ name: z.string() }), output: z.object({ name: z.string() }), errors: ['taken'] } },
   asks: { confirm: { output: z.object({ seen: z.boolean() }) } }
 })
+`
+
+const IN_BROWSER = `
+import { type Contract, ContractError, defineContract, isContractError } from 'fastify-blaze-ws/contract'
+
+export const chat = defineContract({ name: 'chat', fromClient: { say: null }, calls: { rename: { errors: ['taken'] } } })
+export const contract: Contract = chat
+export const isTaken = isContractError(new ContractError('taken'), chat, 'rename')
 `
 
 // TypeBox is ESM only.
@@ -90,6 +101,7 @@ export function checkDeclarations(root, work) {
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true }))
   writeFileSync(join(folder, 'contract.mts'), ZOD + PROVIDERS)
   writeFileSync(join(folder, 'contract.cts'), ZOD)
+  writeFileSync(join(folder, 'browser.mts'), IN_BROWSER)
   writeFileSync(join(folder, 'route.mts'), `import { chat } from './contract.mjs'${ROUTE}`)
   writeFileSync(join(folder, 'route.cts'), `import { chat } from './contract.cjs'${ROUTE}`)
   for (const [name, tsc] of compilers(root, join(work, 'compilers'))) {
@@ -121,7 +133,6 @@ function compiler(folder, name) {
 
 function compile(tsc, folder, { files, ...resolution }) {
   const compilerOptions = {
-    ...resolution,
     target: 'es2022',
     strict: true,
     exactOptionalPropertyTypes: true,
@@ -129,7 +140,8 @@ function compile(tsc, folder, { files, ...resolution }) {
     declaration: true,
     outDir: 'out',
     rootDir: '.',
-    types: ['node']
+    types: ['node'],
+    ...resolution
   }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
   execFileSync(process.execPath, [tsc, '-p', '.'], { cwd: folder, stdio: 'inherit' })
