@@ -142,9 +142,12 @@ function closed(): AskError {
 }
 
 function errorOf(error: unknown, { errors: codes }: CallCheck): Error {
-  const { code, message = '', data } = (error ?? {}) as { code?: unknown; message?: unknown; data?: unknown }
+  const given = (error ?? {}) as { code?: unknown; message?: unknown; data?: unknown }
+  const { code, data } = given
+  // A client can send anything, even objects that have no string form.
+  const message = typeof given.message === 'string' ? given.message : ''
   const own = (data as { code?: unknown } | null | undefined)?.code
   if (code === RpcErrorCode.Contract && typeof own === 'string' && codes.includes(own))
-    return new ContractError(own, String(message), data as object)
-  return new AskError('UNANSWERED', `the client answered with the error ${String(code)}: ${String(message)}`)
+    return new ContractError(own, message, data as object)
+  return new AskError('UNANSWERED', `the client answered with the error ${JSON.stringify(code)}: ${message}`)
 }

@@ -48,13 +48,22 @@ export class Calls {
       if ('issues' in checked) return errorText(id, invalidParams(checked.issues))
       return resultText(id, check.output.outgoing(await this.#run(name, checked.value)))
     } catch (error) {
-      return errorText(id, this.#errorOf(error, name, check))
+      return this.#textOf(error, id, name, check)
     }
   }
 
   #run(name: string, input: unknown): unknown {
     const run = this.#functions[name] as CallFunctions[string]
     return run(input, this.#ws, { signal: this.#connection.signal, fail })
+  }
+
+  #textOf(error: unknown, id: Id, call: string, check: CallCheck): string {
+    try {
+      return errorText(id, this.#errorOf(error, call, check))
+    } catch (cause) {
+      // The data of the error has no JSON form.
+      return errorText(id, this.#errorOf(cause, call, check))
+    }
   }
 
   /** Only an error that the contract declares is sent. Anything else could hold secrets. */

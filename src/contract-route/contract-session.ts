@@ -178,17 +178,26 @@ export class ContractSession {
     void this.#ws.close(CloseCode.InternalServerError, 'internal error')
   }
 
-  /** True for what does not wait for its turn: responses, and methods of this package. */
+  /**
+   * True for what does not wait for its turn: responses, and methods of this package. A client that does not read its answers
+   * has to wait.
+   */
   #isOutOfOrder(message: ReadMessage): boolean {
     if (message.type === BinaryMessage) return false
     const frame = readFrame(message.data)
     const rest = 'entry' in frame ? frame : { batch: this.#settleAsks(frame.batch) }
     message.frame = rest
     const isOutOfOrder =
-      'batch' in rest ? rest.batch.every(isReserved) : rest.entry.kind === 'response' || isReserved(rest.entry)
+      'batch' in rest
+        ? rest.batch.length === 0 || (rest.batch.every(isReserved) && this.#readsAnswers)
+        : rest.entry.kind === 'response' || (isReserved(rest.entry) && this.#readsAnswers)
     // The queue is full with this message: nothing more is read from the client, so that no answer can come.
     if (!isOutOfOrder && this.#asks.isWaiting && this.#ws.session.readQueue.isFullWith(message)) this.#asks.giveUp()
     return isOutOfOrder
+  }
+
+  get #readsAnswers(): boolean {
+    return this.#ws.bufferedAmount <= this.#ws.session.config.writeBufferSize
   }
 
   /** Takes the responses out of a batch: the handler that its events wait for may wait for these. */
@@ -253,8 +262,9 @@ export class ContractSession {
     return this.#events.deliver({ type: method, data: checked.value })
   }
 
-  #rejectEvent(method: string, error: RpcError): void {
-    if (this.#isBlaze) this.#send(notificationText(RpcMethod.Error, JSON.stringify({ method, ...error })))
+  #rejectEvent(method: string, error: RpcError): unknown {
+    if (!this.#isBlaze) return undefined
+    return this.#reply(notificationText(RpcMethod.Error, JSON.stringify({ method, ...error })))
   }
 
   #handleOwnCall({ id, method }: Call, reply: Reply): unknown {
@@ -287,7 +297,7 @@ export class ContractSession {
 
   // ---- Writing
 
-  /** Sends a response. A client that does not read its responses is not read from. */
+  /** Sends an answer. A client that does not read its answers is not read from. */
   #reply(text: string): Promise<void> {
     return this.#ws.writeText(text).catch(ignoreClose)
   }

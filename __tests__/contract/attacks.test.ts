@@ -1,0 +1,112 @@
+import { ContractError } from '../../src/contract.ts'
+import type { ContractConnection } from '../../src/index.ts'
+import { closeServers, startServer } from '../support/server.ts'
+import { answerTo, call, event, frame, gate, later, next, openBlaze, openPlain, send, talk } from './support.ts'
+
+/*
+ * Clients that want to harm a contract route, and functions of an application that fail in unusual ways.
+ */
+
+type Ws = ContractConnection<typeof talk>
+
+const said = { text: 'sure?' }
+
+afterEach(closeServers)
+
+interface Parts {
+  rename?: () => void
+  echo?: (input: { text: string }) => Promise<{ text: string }>
+  concurrency?: number
+}
+
+/** A client of a route with these functions, and the connection of the server. */
+async function connected(open: typeof openPlain, { echo, rename, concurrency = 1 }: Parts = {}) {
+  const started = gate<Ws>()
+  const server = await startServer((app) => {
+    app.webSocketWithContract(
+      '/talk',
+      talk,
+      async (ws) => {
+        started.open(ws)
+        for await (const _ of ws);
+      },
+      {
+        concurrency,
+        calls: {
+          echo: echo ?? ((input) => input),
+          rename: () => rename?.(),
+          nothing: () => undefined
+        }
+      }
+    )
+  })
+  const client = await open(server.ws('/talk'))
+  return { client, ws: await started.promise, server }
+}
+
+test.each([
+  ['message', { code: 1, message: { toString: null, valueOf: null } }],
+  ['code', { code: { toString: null, valueOf: null }, message: 'no' }]
+])('an answer whose error has a %s that is no text settles its ask', async (_, error) => {
+  const { client, ws } = await connected(openPlain)
+  const asked = ws.ask('confirm', said)
+  await next(client)
+  send(client, frame({ id: 's1', error }))
+  await expect(asked).rejects.toMatchObject({ name: 'AskError', code: 'UNANSWERED' })
+  expect(await answerTo(client, call(1, 'nothing'))).toEqual(frame({ id: 1, result: null }))
+})
+
+test.each([
+  ['a BigInt', { count: 1n }],
+  [
+    'a cycle',
+    (() => {
+      const cycle: Record<string, unknown> = {}
+      return (cycle.self = cycle)
+    })()
+  ]
+])('a call that throws an error of the contract with %s is answered, and the connection goes on', async (_, data) => {
+  const { client, server } = await connected(openPlain, {
+    rename() {
+      throw new ContractError('taken', 'taken', data)
+    }
+  })
+  expect(await answerTo(client, call(1, 'rename', said))).toMatchObject({ id: 1, error: { code: -32603 } })
+  expect(server.logs.some(({ msg }) => msg === 'a call of a WebSocket contract failed')).toBe(true)
+  expect(await answerTo(client, call(2, 'nothing'))).toEqual(frame({ id: 2, result: null }))
+})
+
+test.each([[undefined], [null], [0], ['text'], [Symbol('s')]])('a call that throws %p is answered', async (thrown) => {
+  const { client } = await connected(openPlain, {
+    rename() {
+      throw thrown
+    }
+  })
+  expect(await answerTo(client, call(1, 'rename', said))).toMatchObject({ id: 1, error: { code: -32603 } })
+})
+
+/** The longest id, in bytes. */
+const longId = '€'.repeat(256)
+const longName = 'x'.repeat(700)
+
+test.each([
+  ['pings', call(longId, 'rpc.ping')],
+  ['events that do not fit', event('leave', { [longName]: 1 })],
+  ['unknown events', event(longName)]
+])('%s are not read if the client does not read the answers', async (_, message) => {
+  const { client, ws } = await connected(openBlaze)
+  const { socket } = client
+  socket.pause()
+  let sent = 0
+  let unsent = 0
+  // Ends once the server has stopped reading.
+  while (socket.bufferedAmount < 1024 * 1024 && !ws.isClosed()) {
+    for (let i = 0; i < 100; i++) send(client, message)
+    sent += 100
+    await later()
+    unsent = Math.max(unsent, ws.bufferedAmount)
+  }
+  expect(unsent).toBeLessThan(1024 * 1024)
+  socket.resume()
+  await client.until(() => client.messages.length === sent)
+})
