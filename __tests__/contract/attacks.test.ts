@@ -1,4 +1,6 @@
-import { ContractError } from '../../src/contract.ts'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { ContractError, defineContract } from '../../src/contract.ts'
 import type { ContractConnection } from '../../src/index.ts'
 import { closeServers, startServer } from '../support/server.ts'
 import { answerTo, call, event, frame, gate, later, next, openBlaze, openPlain, send, talk } from './support.ts'
@@ -8,6 +10,12 @@ import { answerTo, call, event, frame, gate, later, next, openBlaze, openPlain, 
  */
 
 type Ws = ContractConnection<typeof talk>
+
+/** The garbage collector, which Node.js hides without a flag. */
+function exposedGc(): () => void {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc') as () => void
+}
 
 const said = { text: 'sure?' }
 
@@ -109,4 +117,46 @@ test.each([
   expect(unsent).toBeLessThan(1024 * 1024)
   socket.resume()
   await client.until(() => client.messages.length === sent)
+})
+
+test('a call that runs for long keeps nothing of the other calls in memory', async () => {
+  const gc = exposedGc()
+  const { promise, open } = gate()
+  const { client } = await connected(openPlain, {
+    concurrency: 2,
+    async echo(input) {
+      await promise
+      return input
+    }
+  })
+  send(client, call('long', 'echo', said))
+  const batch = JSON.stringify(Array.from({ length: 100 }, (_, i) => call(i, 'nothing')))
+  const play = async (batches: number): Promise<number> => {
+    for (let i = 0; i < batches; i++) await answerTo(client, batch)
+    gc()
+    return process.memoryUsage().heapUsed
+  }
+  const before = await play(20)
+  const after = await play(300)
+  expect(after - before).toBeLessThan(2 * 1024 * 1024)
+  open()
+  expect(await next(client)).toMatchObject({ id: 'long' })
+})
+
+test.each([['text'], [5], [true]])('an ask refuses the data %p, which JSON-RPC cannot carry', async (data) => {
+  const started = gate<{ ws: ContractConnection }>()
+  const contract = defineContract({ name: 'any', asks: { confirm: { input: {} } } })
+  const server = await startServer((app) => {
+    app.webSocketWithContract('/any', contract, (ws) => started.open({ ws }))
+  })
+  await openPlain(server.ws('/any'))
+  const { ws } = await started.promise
+  await expect((ws.ask as (name: string, data: unknown) => Promise<unknown>)('confirm', data)).rejects.toThrow(
+    'The data of asks.confirm.input must be an object or an array'
+  )
+})
+
+test.each([[Infinity], [Number.NaN], [-1]])('an ask refuses the timeout %p', async (timeout) => {
+  const { ws } = await connected(openPlain)
+  await expect(ws.ask('confirm', said, { timeout })).rejects.toMatchObject({ code: 'FST_BLAZE_WS_OUT_OF_RANGE' })
 })

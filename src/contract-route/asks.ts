@@ -1,10 +1,12 @@
 import { ContractError } from '../contract/contract-error.ts'
+import { assertTimeout } from '../internal/close-codes.ts'
 import { errors } from '../internal/errors.ts'
 import { markHandled } from '../internal/promises.ts'
 import { RpcErrorCode } from '../rpc/json-rpc.ts'
 import { AskError } from './ask-error.ts'
 import type { Entry } from './entries.ts'
 import type { CallCheck } from '../schemas/compiled-contract.ts'
+import { paramsText } from '../schemas/event-text.ts'
 
 /** How many asks may wait on one connection. */
 const MAX_ASKS = 64
@@ -13,7 +15,7 @@ export const MAX_READ_AHEAD = 1024 * 1024
 const DEFAULT_TIMEOUT = 30_000
 
 export interface AskOptions {
-  /** How long to wait for the answer, in milliseconds. @default 30000 */
+  /** How long to wait for the answer, in milliseconds, 0 to 2147483647. @default 30000 */
   timeout?: number
   /** Stops waiting when it is aborted. */
   signal?: AbortSignal
@@ -62,7 +64,8 @@ export class Asks {
   ): Promise<unknown> {
     return markHandled(
       new Promise((resolve, reject) => {
-        const params = check.input.outgoing(data)
+        assertTimeout(timeout)
+        const params = paramsText(check.input, data, `asks.${name}.input`)
         if (signal?.aborted === true) return reject(signal.reason as Error)
         if (this.#connection.isEnding) return reject(closed())
         if (this.#pending.size >= MAX_ASKS)

@@ -95,6 +95,7 @@ export class ContractConnection {
    * @throws AskError with the code 'TIMEOUT', 'CLOSED' or 'UNANSWERED'.
    * @throws ContractError if the client answers with an error of the contract.
    * @throws TypeError if the data does not fit its schema. All errors are rejections.
+   * @throws FST_BLAZE_WS_OUT_OF_RANGE, a RangeError, if the timeout is not 0 to 2147483647, or if 64 asks wait already.
    */
   ask(name: string, data?: unknown, options: AskOptions = {}): Promise<unknown> {
     const check = this.#compiled.ask(name)

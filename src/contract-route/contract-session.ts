@@ -47,6 +47,8 @@ export class ContractSession {
   readonly #asks: Asks
   readonly #calls: Calls
   readonly #running = new Set<Promise<unknown>>()
+  /** Resolves the wait for one of the running calls to end. */
+  #onPlace: (() => void) | undefined
   /** True if the client speaks the methods of this package. */
   readonly #isBlaze: boolean
 
@@ -283,12 +285,24 @@ export class ContractSession {
     const call = this.#answer(entry, reply)
     started?.push(call)
     this.#running.add(call)
-    const forget = (): unknown => this.#running.delete(call)
+    const forget = (): void => this.#onCallEnded(call)
     call.then(forget, forget)
     if (concurrency === 1) return call
-    if (this.#running.size >= concurrency) return Promise.race(this.#running)
     call.catch((error: unknown) => this.#onFailure(error))
-    return undefined
+    return this.#running.size < concurrency ? undefined : this.#someCallEnded()
+  }
+
+  /** Not `Promise.race`: each would stay in memory for as long as the longest call runs. */
+  #someCallEnded(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onPlace = resolve
+    })
+  }
+
+  #onCallEnded(call: Promise<unknown>): void {
+    this.#running.delete(call)
+    this.#onPlace?.()
+    this.#onPlace = undefined
   }
 
   async #answer({ id, method, params }: Call, reply: Reply): Promise<void> {
