@@ -40,6 +40,8 @@ async function connected(open: typeof openPlain, { echo, rename, concurrency = 1
       },
       {
         concurrency,
+        // A client that does not read must not be dropped on a slow machine.
+        webSocket: { writeTimeout: 0, pingInterval: 0, readTimeout: 0 },
         calls: {
           echo: echo ?? ((input) => input),
           rename: () => rename?.(),
