@@ -162,3 +162,20 @@ test.each([[Infinity], [Number.NaN], [-1]])('an ask refuses the timeout %p', asy
   const { ws } = await connected(openPlain)
   await expect(ws.ask('confirm', said, { timeout })).rejects.toMatchObject({ code: 'FST_BLAZE_WS_OUT_OF_RANGE' })
 })
+
+test('a schema may refuse data with a promise of any kind', async () => {
+  const refusal = { issues: [{ message: 'no' }] }
+  const schema = {
+    '~standard': {
+      version: 1,
+      vendor: 'test',
+      validate: () => runInNewContext('Promise.resolve(refusal)', { refusal }) as Promise<typeof refusal>
+    }
+  } as const
+  const contract = defineContract({ name: 'strict', calls: { enter: { input: schema } } })
+  const server = await startServer((app) => {
+    app.webSocketWithContract('/strict', contract, { calls: { enter: () => undefined } })
+  })
+  const client = await openPlain(server.ws('/strict'))
+  expect(await answerTo(client, call(1, 'enter', {}))).toMatchObject({ error: { code: -32602 } })
+})

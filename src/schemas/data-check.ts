@@ -43,6 +43,11 @@ export function dataCheck(schema: Schema, name: string, owner: SchemaOwner | und
   return jsonSchemaCheck(schema, name, owner)
 }
 
+/** Also true for promises of other libraries and of other realms: taken for a result, they would let any data pass. */
+function isPromise<T>(result: T | Promise<T>): result is Promise<T> {
+  return typeof (result as Partial<Promise<T>> | undefined)?.then === 'function'
+}
+
 // ---- No data
 
 function noData(name: string): DataCheck {
@@ -74,12 +79,12 @@ function standardCheck(schema: StandardSchema, name: string): DataCheck {
   return {
     incoming(data) {
       const result = check(data)
-      return result instanceof Promise ? result.then(checkedOf) : checkedOf(result)
+      return isPromise(result) ? Promise.resolve(result).then(checkedOf) : checkedOf(result)
     },
     outgoing(data) {
       const result = check(copyOf(data))
-      if (result instanceof Promise) {
-        result.catch(() => {})
+      if (isPromise(result)) {
+        Promise.resolve(result).catch(() => {})
         throw new TypeError(`The schema of ${name} is asynchronous, and can only check what clients send`)
       }
       if (result.issues !== undefined) throw misfit(name, result.issues.map(issueOf))
@@ -133,8 +138,8 @@ function jsonSchemaCheck(schema: object, name: string, { instance, url }: Schema
   return {
     incoming(data) {
       const result = validate(data)
-      return result instanceof Promise
-        ? result.then((validated) => checkedJson(validated, validate, data))
+      return isPromise(result)
+        ? Promise.resolve(result).then((validated) => checkedJson(validated, validate, data))
         : checkedJson(result, validate, data)
     },
     outgoing(data) {
@@ -166,8 +171,8 @@ function assertFits(data: unknown, name: string, validate: Validate): void {
   const copy = jsonCopy(data, name)
   for (;;) {
     const result = validate(copy)
-    if (result instanceof Promise) {
-      result.catch(() => {})
+    if (isPromise(result)) {
+      Promise.resolve(result).catch(() => {})
       throw new TypeError(`The schema of ${name} is asynchronous, and can only check what clients send`)
     }
     const checked = checkedJson(result, validate, copy)
