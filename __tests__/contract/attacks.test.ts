@@ -107,18 +107,16 @@ test.each([
   const { client, ws } = await connected(openBlaze)
   const { socket } = client
   socket.pause()
-  let sent = 0
   let unsent = 0
   // Ends once the server has stopped reading.
   while (socket.bufferedAmount < 1024 * 1024 && !ws.isClosed()) {
     for (let i = 0; i < 100; i++) send(client, message)
-    sent += 100
     await later()
     unsent = Math.max(unsent, ws.bufferedAmount)
   }
   expect(unsent).toBeLessThan(1024 * 1024)
-  socket.resume()
-  await client.until(() => client.messages.length === sent)
+  expect(ws.isClosed()).toBe(false)
+  socket.terminate()
 })
 
 test('a call that runs for long keeps nothing of the other calls in memory', async () => {
