@@ -77,6 +77,7 @@ describe('events', () => {
     expect(error).toMatchObject({
       method: 'say',
       code: -32_602,
+      message: expect.stringMatching(/^say: Invalid params \(\/text: .+\)$/),
       data: [{ path: '/text', message: expect.any(String) }]
     })
     const unknown = next(client, 'error')
@@ -160,7 +161,7 @@ describe('calls', () => {
     await expect(client.call('rename', {} as never)).rejects.toMatchObject({ name: 'RejectedError', code: -32_602 })
     await expect(client.call('fail')).rejects.toMatchObject({
       code: -32_603,
-      message: 'internal error',
+      message: 'fail: internal error',
       method: 'fail'
     })
     await expect(client.call('nothing' as 'fail')).rejects.toMatchObject({ code: -32_601 })
@@ -275,6 +276,6 @@ describeWithGlobal('with the global WebSocket', () => {
 
 describeWithoutGlobal('without a global WebSocket', () => {
   test('the option is needed', () => {
-    expect(() => connect({ url: 'ws://127.0.0.1/' })).toThrow('the option WebSocket must be a class')
+    expect(() => connect({ url: 'ws://127.0.0.1/' })).toThrow('the option WebSocket must be a class, such as that of')
   })
 })

@@ -2,10 +2,10 @@ import { createServer } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { WebSocketServer } from 'ws'
-import { RejectedError } from '../../src/client.ts'
+import { type Client, type ClientState, type CloseInfo, RejectedError } from '../../src/client.ts'
 import { closeServers, eventually } from '../support/server.ts'
 import { startChat } from './chat-app.ts'
-import { atEnd, closeAll, enters, Network, next, open, scripted, statesOf } from './support.ts'
+import { atEnd, type Chat, closeAll, enters, Network, next, open, scripted, statesOf } from './support.ts'
 
 afterEach(async () => {
   await closeAll()
@@ -168,6 +168,66 @@ describe('the end of a connection', () => {
   })
 })
 
+describe('the state says why', () => {
+  test('a connection has ended', async () => {
+    const server = await startChat()
+    const client = open(server.url)
+    const closes = closesOf(client)
+    await client.ready()
+    const closed = enters(client, 'closed')
+    for (const ws of server.app.wsHub.getClients()) void ws.close(4403, 'not you')
+    await closed
+    expect(closes).toEqual([
+      ['open', undefined],
+      ['closed', { code: 4403, reason: 'not you' }]
+    ])
+  })
+
+  test('an attempt has failed', async () => {
+    const server = await startChat()
+    const urls = [`${server.url}/nowhere`, `ws://127.0.0.1:${await freePort()}/`, server.url]
+    const client = open(() => urls.shift() as string)
+    const closes = closesOf(client)
+    await client.ready()
+    expect(closes.filter(([state]) => state === 'waiting')).toEqual([
+      ['waiting', { code: 1006, reason: 'Unexpected server response: 404' }],
+      ['waiting', { code: 1006, reason: expect.stringContaining('ECONNREFUSED') }]
+    ])
+  })
+
+  test('the host has several addresses, and none answers', async () => {
+    const client = open(`ws://localhost:${await freePort()}/`)
+    const closes = closesOf(client)
+    await enters(client, 'waiting')
+    expect(closes[0]?.[1]?.reason).toContain('ECONNREFUSED')
+  })
+
+  test('nothing if the client was closed here', async () => {
+    const client = open((await startChat()).url)
+    await client.ready()
+    const closes = closesOf(client)
+    client.close()
+    expect(closes).toEqual([['closed', undefined]])
+  })
+})
+
+/** The states that a client enters from now on, and why. */
+function closesOf(client: Client<Chat>): [ClientState, CloseInfo | undefined][] {
+  const closes: [ClientState, CloseInfo | undefined][] = []
+  client.on('state', (state, close) => closes.push([state, close]))
+  return closes
+}
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0)
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
 describe('auth', () => {
   test('is asked for before each attempt, and sent', async () => {
     const server = await scripted(({ socket }, count) => count < 3 && socket.terminate())
@@ -189,7 +249,7 @@ describe('auth', () => {
     expect(asked).toBe(4)
     expect(errors).toHaveLength(4)
     expect(errors[0]).toBeInstanceOf(RejectedError)
-    expect(errors[0]).toMatchObject({ method: 'rpc.hello', message: 'unauthorized' })
+    expect(errors[0]).toMatchObject({ method: 'rpc.hello', message: 'rpc.hello: unauthorized' })
   })
 
   test('a new one is enough', async () => {

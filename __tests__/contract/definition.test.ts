@@ -112,7 +112,11 @@ test.each<[problem: string, definition: object]>([
   ['fromServer must be an object', { fromServer: [] }],
   ['calls must be an object', { calls: 'rename' }],
   ['calls.rename must be an object', { calls: { rename: null } }],
-  ['asks.confirm must be an object', { asks: { confirm: functionSchema } }],
+  ['asks.confirm must be { input, output, errors }, got a schema', { asks: { confirm: functionSchema } }],
+  [
+    `fromServer.said ${SCHEMA}: wrap its properties, as in z.object({ … })`,
+    { fromServer: { said: { text: z.string() } } }
+  ],
   ['calls.say has the name of an event in fromClient', { fromClient: { say: null }, calls: { say: {} } }],
   ['asks.left has the name of an event in fromServer', { fromServer: { left: null }, asks: { left: {} } }],
   [`fromClient.rpc.say ${RESERVED}`, { fromClient: { 'rpc.say': null } }],

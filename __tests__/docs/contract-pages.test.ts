@@ -122,6 +122,12 @@ describe('docs/client.md', () => {
     expect(client.output).toContain('open')
   })
 
+  test('When it comes back: each connection gets its name', async () => {
+    const server = await startBelow('Contracts')
+    const client = await startClient(blockBelow('When it comes back'), server)
+    await eventually(() => client.output.includes("{ name: 'Ann' }"))
+  })
+
   test('The client: a server that serves it to pages', async () => {
     const server = await start(blockBelow('The client', 1))
     const script = await fetch(server.http('/fastify-blaze-ws/client.js'))

@@ -47,7 +47,7 @@ export class UntypedClient {
     this.#streams = new Streams(settings.positions)
     this.#machine = new Machine(settings, {
       positions: () => this.positions,
-      onState: (state) => this.#onState(state),
+      onState: (state, close) => this.#onState(state, close),
       onMessage: (message, link) => this.#onMessage(message, link),
       onError: (error) => this.#onError(error),
       onLost: () =>
@@ -123,7 +123,7 @@ export class UntypedClient {
     return this.#calls.start(name, send, timeout, signal)
   }
 
-  #onState(state: ClientState): void {
+  #onState(state: ClientState, close: CloseInfo | undefined): void {
     if (state === 'open') {
       // What has waited goes first, before a listener sends something.
       this.#queue.flush((text) => this.#machine.writable?.send(text))
@@ -135,7 +135,7 @@ export class UntypedClient {
       this.#queue.rejectAll(offline)
       this.#ready?.reject(offline)
     }
-    this.#emitter.emit('state', state)
+    this.#emitter.emit('state', state, close)
   }
 
   #onError(error: Error): void {

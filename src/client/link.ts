@@ -25,6 +25,12 @@ export interface Goodbye {
   readonly within?: number
 }
 
+/** What a socket says about its failure. Those of browsers say nothing. */
+interface SocketError {
+  readonly message?: string
+  readonly error?: { readonly code?: string } | null
+}
+
 /** How a connection has ended. */
 export interface End {
   readonly code: number
@@ -109,7 +115,7 @@ export class Link {
     on('message', ({ data }: { data: unknown }) => this.#onFrame(data))
     on('close', ({ code, reason }: { code: number; reason: string }) => this.#end(code, reason))
     // Some sockets that never opened do not close.
-    on('error', () => this.#liveness ?? this.#drop())
+    on('error', (event: SocketError) => this.#liveness ?? this.#drop(failureOf(event)))
   }
 
   #onFrame(data: unknown): void {
@@ -155,10 +161,10 @@ export class Link {
   }
 
   /** The peer is gone, or does not answer. */
-  #drop(): void {
+  #drop(reason = ''): void {
     this.#stop()
     if (this.#socket !== undefined) dropSocket(this.#socket)
-    this.#end(ABNORMAL, '')
+    this.#end(ABNORMAL, reason)
   }
 
   #end(code: number, reason: string): void {
@@ -172,4 +178,9 @@ export class Link {
     clearTimeout(this.#timer)
     this.#liveness?.stop()
   }
+}
+
+/** An error that stands for those of several addresses has no message, only a code. */
+function failureOf({ message, error }: SocketError): string {
+  return message || error?.code || ''
 }

@@ -15,7 +15,7 @@ const MAX_REFUSALS = 3
 
 export interface MachineHandlers {
   positions(): Record<string, Position>
-  onState(state: ClientState): void
+  onState(state: ClientState, close?: CloseInfo): void
   onMessage(message: Message, link: Link): void
   onError(error: Error): void
   /** The connection broke, or an attempt failed. It comes before the state. */
@@ -77,14 +77,19 @@ export class Machine {
 
   /** The error for what needs a connection; there is none now. */
   get offline(): ClientError {
-    return this.#state === 'closed' ? this.#closed : new ClientError('OFFLINE', 'there is no open connection')
+    return this.#state === 'closed'
+      ? this.#closed
+      : new ClientError('OFFLINE', 'there is no open connection; await ready() first')
   }
 
   close(): void {
-    if (this.#state === 'closed') return
+    if (this.#state !== 'closed') this.#finish()
+  }
+
+  #finish(close?: CloseInfo): void {
     this.#release()
     this.#unwatch()
-    this.#enter('closed')
+    this.#enter('closed', close)
   }
 
   #connect(): void {
@@ -119,18 +124,18 @@ export class Machine {
     if (!(goodbye?.reconnect ?? !isFinalCode(code)) || this.#refusals > MAX_REFUSALS) {
       this.#closeInfo = { code, reason }
       this.#closed = new ClientError('CLOSED', `the server has closed the connection for good: ${code} ${reason}`)
-      return this.close()
+      return this.#finish({ code, reason })
     }
     this.#wait(end)
   }
 
-  #wait({ goodbye, isProbed }: End): void {
+  #wait({ code, reason, goodbye, isProbed }: End): void {
     const { after = 0, within = 0 } = goodbye ?? {}
     this.#isTold = after + within > 0
     const isBack = isProbed && isOnline()
     const delay = this.#isTold ? after + Math.random() * within : isBack ? 0 : this.#backoff()
     this.#timer = setTimeout(() => this.#connect(), delayOf(delay))
-    this.#enter('waiting')
+    this.#enter('waiting', { code, reason })
   }
 
   /** Full jitter: clients that were lost together do not come back together. */
@@ -163,8 +168,8 @@ export class Machine {
     this.#link = undefined
   }
 
-  #enter(state: ClientState): void {
+  #enter(state: ClientState, close?: CloseInfo): void {
     this.#state = state
-    this.#handlers.onState(state)
+    this.#handlers.onState(state, close)
   }
 }

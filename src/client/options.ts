@@ -19,11 +19,15 @@ export function settingsOf(options: ConnectOptions): Settings {
   const { url, auth = () => undefined, positions, reconnect = {}, timeout = 30_000 } = options
   const { min = 500, max = 30_000 } = reconnect
   const { WebSocket = (globalThis as { WebSocket?: SocketClass }).WebSocket } = options
-  assert(Boolean(url), 'url', 'a string or a function')
+  assert(Boolean(url), 'url', 'a string or a function, as in connect({ url })')
   assert(typeof auth === 'function', 'auth', 'a function')
   assert(min > 0 && max > 0, 'reconnect', '{ min, max } in milliseconds, more than 0')
   assert(timeout > 0, 'timeout', 'more than 0 ms')
-  assert(WebSocket !== undefined, 'WebSocket', 'a class, because there is no global one')
+  assert(
+    WebSocket !== undefined,
+    'WebSocket',
+    'a class, such as that of the package ws, because there is no global one'
+  )
   return { url: typeof url === 'function' ? url : () => url, auth, positions, min, max, timeout, WebSocket }
 }
 

@@ -11,9 +11,15 @@ export class RejectedError extends Error {
   readonly data: unknown
 
   constructor(method: string, { code, message, data }: RpcError) {
-    super(message)
+    super(`${method}: ${message}${detailOf(data)}`)
     this.method = method
     this.code = code
     this.data = data
   }
+}
+
+/** The first of what is wrong with the data. */
+function detailOf(data: unknown): string {
+  const { path, message }: { path?: unknown; message?: unknown } = (Array.isArray(data) ? data[0] : undefined) ?? {}
+  return typeof path === 'string' && typeof message === 'string' ? ` (${path || 'data'}: ${message})` : ''
 }

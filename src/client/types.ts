@@ -10,10 +10,11 @@ import type { SocketClass } from './socket.ts'
  */
 export type ClientState = 'connecting' | 'open' | 'waiting' | 'closed'
 
-/** How the server has closed a connection. */
+/** How a connection, or an attempt to connect, has ended. */
 export interface CloseInfo {
-  /** The close code, such as 1008 or one of the application from 4400 to 4499. */
+  /** The close code; 1006 if there was none, as after an attempt that failed. */
   readonly code: number
+  /** That of the server, or what the socket says about its failure. Browsers say nothing. */
   readonly reason: string
 }
 
@@ -26,8 +27,8 @@ export interface Gap {
 
 /** The events of a client itself. */
 export interface ClientEvents {
-  /** The state has changed. */
-  state: [state: ClientState]
+  /** The state has changed. If a connection or an attempt has ended, `close` says how. */
+  state: [state: ClientState, close?: CloseInfo]
   /** Published messages of a room were missed and cannot be recovered. */
   gap: [gap: Gap]
   /** The server has rejected an event or an `auth` (a `RejectedError`), or `url` or `auth` has failed. */

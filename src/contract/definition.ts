@@ -76,6 +76,7 @@ function callsAt(value: unknown, key: string): Definition['calls'] {
 }
 
 function callAt(value: unknown, key: string): CallSchemas {
+  if (isStandardSchema(value)) throw invalid(key, 'must be { input, output, errors }, got a schema')
   const call = objectAt(value, key)
   assertKeys(call, CALL_KEYS, `${key}.`)
   const { input = null, output = null, errors = [] } = call
@@ -97,8 +98,10 @@ function namedAt(value: unknown = {}, key: string): Record<string, unknown> {
 }
 
 function assertSchema(value: unknown, key: string): asserts value is Schema {
-  if (value === null || isStandardSchema(value) || isJsonSchema(value)) return
-  throw invalid(key, 'must be a JSON Schema, a Standard Schema, or null for no data')
+  if (value === null || isStandardSchema(value)) return
+  if (isJsonSchema(value) && !isShape(value)) return
+  const hint = isShape(Object(value)) ? ': wrap its properties, as in z.object({ … })' : ''
+  throw invalid(key, `must be a JSON Schema, a Standard Schema, or null for no data${hint}`)
 }
 
 /** It may be a function, as those of ArkType are. */
@@ -109,6 +112,11 @@ function isStandardSchema(value: unknown): boolean {
 
 function isJsonSchema(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !('~standard' in value)
+}
+
+/** The properties of a schema without the schema around them: `{ text: z.string() }`. A JSON Schema has no such values. */
+function isShape(value: unknown): boolean {
+  return Object.values(value as object).some(isStandardSchema)
 }
 
 function assertNamesDiffer(definition: Definition, one: 'fromClient' | 'fromServer', other: 'calls' | 'asks'): void {

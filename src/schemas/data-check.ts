@@ -128,13 +128,14 @@ interface Validate {
   errors?: AjvError[] | null
 }
 
-function jsonSchemaCheck(schema: object, name: string, { instance, url }: SchemaOwner): DataCheck {
-  const { validatorCompiler, serializerCompiler } = instance
+function jsonSchemaCheck(schema: object, name: string, owner: SchemaOwner): DataCheck {
+  const { validatorCompiler, serializerCompiler } = owner.instance
   if (validatorCompiler === undefined || serializerCompiler === undefined)
     throw new TypeError(`The JSON Schema of ${name} cannot be used before the server is ready`)
-  const route = { schema, method: 'GET', url }
-  const validate = validatorCompiler({ ...route, httpPart: 'body' }) as unknown as Validate
-  const serialize = serializerCompiler({ ...route, httpStatus: '200' }) as (data: unknown) => string
+  const route = { schema, method: 'GET', url: owner.url }
+  const compile = <T>(run: () => unknown): T => compiled(run, `${name} of ${owner.url}`) as T
+  const validate = compile<Validate>(() => validatorCompiler({ ...route, httpPart: 'body' }))
+  const serialize = compile<(data: unknown) => string>(() => serializerCompiler({ ...route, httpStatus: '200' }))
   return {
     incoming(data) {
       const result = validate(data)
@@ -146,6 +147,15 @@ function jsonSchemaCheck(schema: object, name: string, { instance, url }: Schema
       assertFits(data, name, validate)
       return serialize(data)
     }
+  }
+}
+
+/** The errors of compilers do not say which schema they are about. */
+function compiled(compile: () => unknown, name: string): unknown {
+  try {
+    return compile()
+  } catch (error) {
+    throw new TypeError(`The JSON Schema of ${name} cannot be compiled: ${(error as Error).message}`, { cause: error })
   }
 }
 
