@@ -292,7 +292,8 @@ test('a snapshot is not requested again while its parts still arrive', async () 
   await eventually(() => agree([a, b], ['tea']) && known(b, 'tea').length === 300)
   const parts = (): number => b.heard.filter(isType('snapshot')).length
   await sleep(1_000)
-  expect(parts()).toBeLessThanOrEqual(6)
+  // A snapshot has three parts. A slow machine may ask for it once more than another, but not with each heartbeat.
+  expect(parts()).toBeLessThanOrEqual(9)
 }, 20_000)
 
 test('the first list is complete even if the answer overtakes the snapshot', async () => {
