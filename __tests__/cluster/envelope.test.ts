@@ -1,9 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 import fc from 'fast-check'
 import { contractPayload } from '../../src/cluster/wire/contract-payload.ts'
-import { closeOf, decode, encode, type Envelope, Kind, originOf } from '../../src/cluster/wire/envelope.ts'
+import { decode, encode, type Envelope, Kind, originOf } from '../../src/cluster/wire/envelope.ts'
 import { decodeMessage } from '../../src/cluster/wire/protocol.ts'
 import { SequenceTracker, SequenceNumbers } from '../../src/cluster/wire/sequence.ts'
+import { closeOf } from '../../src/internal/close-codes.ts'
 
 const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).filter((text) => text.isWellFormed())

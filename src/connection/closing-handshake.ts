@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { CloseCode } from '../internal/close-codes.ts'
+import { CloseCode, closePayload } from '../internal/close-codes.ts'
 import { CloseMessage } from '../internal/message.ts'
 import { frameOf } from './write/frame.ts'
 
@@ -47,9 +47,9 @@ export class ClosingHandshake {
   }
 }
 
+const NOTHING = Buffer.alloc(0)
+
 function closeFrame(code: number, reason: string): Buffer {
-  const payload = code === CloseCode.NoStatusReceived ? '' : `\0\0${reason}`
-  const bytes = Buffer.from(payload)
-  if (bytes.length > 0) bytes.writeUInt16BE(code)
-  return frameOf(CloseMessage, bytes).head as Buffer
+  const payload = code === CloseCode.NoStatusReceived ? NOTHING : closePayload(code, reason)
+  return frameOf(CloseMessage, payload).head as Buffer
 }

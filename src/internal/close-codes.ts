@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { describe, errors } from './errors.ts'
 
 /** Close codes by name (RFC 6455, 7.4.1 and the IANA registry). */
@@ -106,6 +107,20 @@ export function fitReason(reason: string): string {
   let end = MAX_REASON_BYTES
   while (((bytes[end] as number) & 0xc0) === 0x80) end--
   return bytes.toString('utf8', 0, end)
+}
+
+/** The payload of a close frame (RFC 6455, 5.5.1). */
+export function closePayload(code: number, reason: string): Buffer {
+  const bytes = Buffer.allocUnsafe(2 + Buffer.byteLength(reason))
+  bytes.write(reason, bytes.writeUInt16BE(code, 0))
+  return bytes
+}
+
+/** The code and reason in the payload of a close frame; undefined if it may not be sent. */
+export function closeOf(payload: Buffer): { code: number; reason: string } | undefined {
+  if (payload.length < 2 || payload.length > 2 + MAX_REASON_BYTES || !isUtf8(payload.subarray(2))) return undefined
+  const code = payload.readUInt16BE(0)
+  return isSendableCloseCode(code) ? { code, reason: payload.toString('utf8', 2) } : undefined
 }
 
 /**

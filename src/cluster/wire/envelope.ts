@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
-import { isSendableCloseCode } from '../../internal/close-codes.ts'
+import { closeOf } from '../../internal/close-codes.ts'
 import { BinaryMessage, TextMessage } from '../../internal/message.ts'
 import { MAX_TARGETS } from '../../internal/targets.ts'
 import { contractEventOf } from './contract-payload.ts'
@@ -141,18 +141,4 @@ function isPayload(kind: Kind, payload: Buffer): boolean {
   if (kind === Kind.Text || kind === Kind.Node) return isUtf8(payload)
   if (kind === Kind.Contract) return isUtf8(contractEventOf(payload)?.text ?? NOT_UTF8)
   return kind === Kind.Binary || closeOf(payload) !== undefined
-}
-
-/** The payload of a `Disconnect` is that of a close frame (RFC 6455, 5.5.1). */
-export function closePayload(code: number, reason: string): Buffer {
-  const bytes = Buffer.allocUnsafe(2 + Buffer.byteLength(reason))
-  bytes.write(reason, bytes.writeUInt16BE(code, 0))
-  return bytes
-}
-
-/** The code and reason in the payload of a `Disconnect`; undefined if a close frame cannot carry them. */
-export function closeOf(payload: Buffer): { code: number; reason: string } | undefined {
-  if (payload.length < 2 || payload.length > 125 || !isUtf8(payload.subarray(2))) return undefined
-  const code = payload.readUInt16BE(0)
-  return isSendableCloseCode(code) ? { code, reason: payload.toString('utf8', 2) } : undefined
 }

@@ -1,10 +1,11 @@
+import { closeOf } from '../../internal/close-codes.ts'
 import { isConnectionId, PROCESS_ID } from '../../internal/connection-id.ts'
 import { isRoomName } from '../../internal/room-name.ts'
 import type { ClientsListener } from '../listeners.ts'
 import { TextMessage } from '../../internal/message.ts'
 import type { Channels } from './channels.ts'
 import { contractEventOf } from './contract-payload.ts'
-import { closeOf, decode, type Envelope, Kind, originOf } from './envelope.ts'
+import { decode, type Envelope, Kind, originOf } from './envelope.ts'
 import { decodeMessage, type NodeMessage, type UnknownNotice } from './protocol.ts'
 import { SequenceTracker } from './sequence.ts'
 

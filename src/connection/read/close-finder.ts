@@ -1,7 +1,5 @@
-const CLOSE = 8
-const MASKED = 0x80
-/** The bytes of the shortest frame header: two, and four for the client's mask (RFC 6455, 5.2). */
-const MIN_HEADER = 6
+import { CloseMessage } from '../../internal/message.ts'
+import { extraLength, FIN, MASKED, MIN_HEADER, payloadLength } from './frame-header.ts'
 
 /**
  * Looks for the client's close frame after a message that was refused. It skips payloads without keeping them, and gives up at
@@ -35,20 +33,7 @@ export class CloseFinder {
     if (header.length < 2 || header.length < MIN_HEADER + extraLength(header[1] as number)) return
     this.#header = []
     const isMasked = ((header[1] as number) & MASKED) !== 0
-    this.isFound = isMasked && header[0] === (MASKED | CLOSE)
-    this.#skip = isMasked ? payloadLength(header) : Infinity
+    this.isFound = isMasked && header[0] === (FIN | CloseMessage)
+    this.#skip = isMasked ? payloadLength(Buffer.from(header), 0) : Infinity
   }
-}
-
-/** How many bytes of extended length follow the second byte of a header. */
-function extraLength(second: number): number {
-  const length = second & 0x7f
-  return length < 126 ? 0 : length === 126 ? 2 : 8
-}
-
-function payloadLength(header: number[]): number {
-  const second = header[1] as number
-  const extra = extraLength(second)
-  if (extra === 0) return second & 0x7f
-  return header.slice(2, 2 + extra).reduce((length, byte) => length * 256 + byte, 0)
 }

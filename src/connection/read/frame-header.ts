@@ -8,7 +8,7 @@ import { type FrameError, protocolError } from './frame-error.ts'
 export const FIN = 0x80
 export const RSV1 = 0x40
 const RESERVED = 0x70
-const MASKED = 0x80
+export const MASKED = 0x80
 const OPCODE = 0x0f
 
 /** The opcode of a frame that continues a message. */
