@@ -1,5 +1,5 @@
+import type { ContractEvent } from '../contract/definition.ts'
 import type { DataType } from '../internal/message.ts'
-import type { ContractEvent } from './wire/contract-payload.ts'
 import type { MembershipNotice, Request, RoomNotice, ServerNotice } from './wire/protocol.ts'
 
 /** A broadcast of another node, for clients of this one. */

@@ -1,6 +1,7 @@
 import type { Broker, BrokerNode } from '../brokers/broker.ts'
 import { takeOwnership } from '../brokers/ownership.ts'
 import { now } from '../internal/clock.ts'
+import type { ContractEvent } from '../contract/definition.ts'
 import { closePayload } from '../internal/close-codes.ts'
 import { PROCESS_ID, processOf } from '../internal/connection-id.ts'
 import type { DataType } from '../internal/message.ts'
@@ -11,7 +12,7 @@ import { Members } from './members.ts'
 import { type Answers, Requests } from './requests.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { Channels } from './wire/channels.ts'
-import { type ContractEvent, contractPayload } from './wire/contract-payload.ts'
+import { contractPayload } from './wire/contract-payload.ts'
 import { Kind } from './wire/envelope.ts'
 import {
   type AliveNotice,

@@ -11,6 +11,12 @@ export interface Definition {
   readonly asks: Readonly<Record<string, CallSchemas>>
 }
 
+/** An event of a contract, by name. */
+export interface ContractEvent {
+  readonly contract: string
+  readonly event: string
+}
+
 const KEYS = ['name', 'version', 'description', 'fromClient', 'fromServer', 'calls', 'asks']
 const CALL_KEYS = ['input', 'output', 'errors']
 const NAME = /^[a-z][\w.-]*$/i

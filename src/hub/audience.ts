@@ -1,16 +1,12 @@
-import type { Definition } from '../contract/definition.ts'
-
-/** The event of a contract that a message is. Messages without an audience are raw. */
-export interface Audience {
-  readonly contract: string
-  readonly event: string
-}
+import type { ContractEvent, Definition } from '../contract/definition.ts'
 
 /**
  * Whether a client gets a message. A client of a contract understands only the events of its contract. A client of a route
  * without one gets everything.
+ *
+ * @param audience the event that the message is; undefined for a raw message.
  */
-export function accepts(contract: Definition | undefined, audience: Audience | undefined): boolean {
+export function accepts(contract: Definition | undefined, audience: ContractEvent | undefined): boolean {
   if (contract === undefined) return true
   return audience?.contract === contract.name && Object.hasOwn(contract.fromServer, audience.event)
 }

@@ -1,9 +1,9 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
-import type { Definition } from '../contract/definition.ts'
+import type { ContractEvent, Definition } from '../contract/definition.ts'
 import { CloseCode } from '../internal/close-codes.ts'
 import { withTimeout } from '../internal/promises.ts'
 import { isConnectionId } from '../internal/connection-id.ts'
-import { accepts, type Audience } from './audience.ts'
+import { accepts } from './audience.ts'
 import { Rooms } from './rooms.ts'
 
 const NO_CLIENTS: ReadonlySet<WebSocketConnection> = new Set()
@@ -56,7 +56,7 @@ export class Clients {
   }
 
   /** True if no client is passed over by a message for this audience, as in a hub whose clients all have the same contract. */
-  allAccept(audience: Audience | undefined): boolean {
+  allAccept(audience: ContractEvent | undefined): boolean {
     for (const contract of this.#contracts.keys()) if (!accepts(contract, audience)) return false
     return true
   }

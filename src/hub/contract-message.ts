@@ -1,15 +1,15 @@
 import { PreparedMessage } from '../connection/write/prepared-message.ts'
+import type { ContractEvent } from '../contract/definition.ts'
 import { ownCopy } from '../internal/payload.ts'
 import { TextMessage } from '../internal/message.ts'
 import { compiledContract } from '../schemas/contracts.ts'
 import { eventText } from '../schemas/event-text.ts'
-import type { Audience } from './audience.ts'
 
 /** A message for the clients of a hub, and whom it is for. */
 export interface HubMessage {
   readonly message: PreparedMessage
-  /** Undefined for a raw message. */
-  readonly audience: Audience | undefined
+  /** The event that the message is; undefined for a raw message. */
+  readonly audience: ContractEvent | undefined
 }
 
 /**

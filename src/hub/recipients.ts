@@ -1,11 +1,12 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { type AnyConnection, underlying } from '../connection/underlying.ts'
+import type { ContractEvent } from '../contract/definition.ts'
 import type { AnyContract, Data, In, Of } from '../contract/types.ts'
 import { describe, errors } from '../internal/errors.ts'
 import type { MessageType } from '../internal/message.ts'
 import { assertTargetCount, keepValidIds } from '../internal/targets.ts'
 import { assertKeys } from '../internal/validate.ts'
-import { accepts, type Audience } from './audience.ts'
+import { accepts } from './audience.ts'
 import { assertLocal, callFilter } from './argument-checks.ts'
 import type { Clients } from './clients.ts'
 
@@ -64,7 +65,7 @@ export function selectRecipients(
   clients: Clients,
   targets: readonly string[] | undefined,
   options: BroadcastOptions,
-  audience: Audience | undefined
+  audience: ContractEvent | undefined
 ): Iterable<WebSocketConnection> {
   const { filter } = options
   const named = targets === undefined ? clients.all : clients.findByTargets(targets)

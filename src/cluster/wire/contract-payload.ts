@@ -1,8 +1,4 @@
-/** The event of a contract. */
-export interface ContractEvent {
-  readonly contract: string
-  readonly event: string
-}
+import type { ContractEvent } from '../../contract/definition.ts'
 
 /** The payload of an envelope of the kind `Contract`: the event as JSON, its length in two bytes before it, and the text. */
 export function contractPayload({ contract, event }: ContractEvent, text: Buffer): Buffer {

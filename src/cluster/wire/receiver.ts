@@ -92,8 +92,15 @@ export class Receiver {
     if (kind === Kind.Text || kind === Kind.Binary)
       return this.#listener.clients.deliver({ type: kind, payload, ...recipients })
     if (kind === Kind.Contract) {
-      const { audience, text } = contractEventOf(payload) as NonNullable<ReturnType<typeof contractEventOf>>
-      return this.#listener.clients.deliver({ type: TextMessage, payload: text, ...recipients, audience })
+      const event = contractEventOf(payload)
+      if (event !== undefined)
+        this.#listener.clients.deliver({
+          type: TextMessage,
+          payload: event.text,
+          ...recipients,
+          audience: event.audience
+        })
+      return
     }
     const close = closeOf(payload)
     if (close !== undefined) this.#listener.clients.disconnect(targets ?? [], close.code, close.reason)
