@@ -1,5 +1,6 @@
-import { Duplex } from 'node:stream'
 import { immediate } from '../internal/event-loop.ts'
+import { SocketLike } from '../internal/socket-like.ts'
+import { unpooledCopy } from '../internal/unpooled.ts'
 
 type Done = (error?: Error) => void
 
@@ -7,7 +8,7 @@ type Done = (error?: Error) => void
  * One end of a connection in memory. It behaves like a TCP socket on loopback: bytes arrive in a later turn, writes wait while
  * the other end does not read, and an end that is destroyed ends the other one.
  */
-export class MemorySocket extends Duplex {
+export class MemorySocket extends SocketLike {
   readonly remoteAddress = '127.0.0.1'
   readonly remotePort = 0
   readonly remoteFamily = 'IPv4'
@@ -49,7 +50,8 @@ export class MemorySocket extends Duplex {
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
     this.bytesWritten += chunk.length
     const peer = this.#peer
-    immediate(() => peer.#receive(copyOf(chunk), done))
+    // Each side may change the bytes that it has received.
+    immediate(() => peer.#receive(unpooledCopy(chunk), done))
   }
 
   override _final(done: Done): void {
@@ -68,27 +70,6 @@ export class MemorySocket extends Duplex {
     done(error)
   }
 
-  // Servers and clients call these on every socket.
-  setTimeout(): this {
-    return this
-  }
-
-  setNoDelay(): this {
-    return this
-  }
-
-  setKeepAlive(): this {
-    return this
-  }
-
-  ref(): this {
-    return this
-  }
-
-  unref(): this {
-    return this
-  }
-
   #receive(chunk: Buffer, done: Done): void {
     if (this.destroyed) done(reset())
     else if (this.push(chunk)) done()
@@ -100,13 +81,6 @@ export class MemorySocket extends Duplex {
     this.#hasEnded = true
     this.push(null)
   }
-}
-
-/** Each side may change the bytes that it has received. */
-function copyOf(chunk: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(chunk.length)
-  copy.set(chunk)
-  return copy
 }
 
 function reset(): Error {

@@ -1,13 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
+import { SocketLike } from '../internal/socket-like.ts'
 
 /**
  * Stands in for the socket of an upgrade, and looks like the socket of a client that has just left. Other listeners of the
  * `upgrade` event get it for upgrades to WebSocket routes: a listener that counts or logs finds the addresses it wants, and a
  * listener that writes to the socket or destroys it does not touch the real one.
  */
-export class StandInSocket extends Duplex {
+export class StandInSocket extends SocketLike {
   readonly #socket: Partial<Socket>
 
   constructor(stream: Duplex, request: IncomingMessage) {
@@ -46,26 +47,6 @@ export class StandInSocket extends Duplex {
 
   get bytesRead(): number {
     return 0
-  }
-
-  setTimeout(): this {
-    return this
-  }
-
-  setNoDelay(): this {
-    return this
-  }
-
-  setKeepAlive(): this {
-    return this
-  }
-
-  ref(): this {
-    return this
-  }
-
-  unref(): this {
-    return this
   }
 
   destroySoon(): void {

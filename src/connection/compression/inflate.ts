@@ -1,4 +1,5 @@
 import { constants, inflateRaw, inflateRawSync, type ZlibOptions } from 'node:zlib'
+import { unpooledCopy } from '../../internal/unpooled.ts'
 import { TAIL } from './tail.ts'
 import { schedule } from './zlib-jobs.ts'
 
@@ -8,12 +9,12 @@ const INFLATE_AT_ONCE = 4 * 1024
 const WINDOW = 32 * 1024
 /** The size of zlib's output buffers, in bytes. */
 const CHUNK = 16 * 1024
+
 type Callback = (error: Error | null, result: Buffer) => void
 
 /**
  * Inflates a message. Never produces more than `limit` bytes: a larger message is an error with the code
- * `ERR_BUFFER_TOO_LARGE`. A short message is inflated at once:
- * the callback is called before this function returns.
+ * `ERR_BUFFER_TOO_LARGE`. A short message is inflated at once: the callback is called before this function returns.
  */
 export function inflate(fragments: Buffer[], limit: number, callback: Callback): void {
   const input = Buffer.concat([...fragments, TAIL])
@@ -62,14 +63,7 @@ function finish(input: Buffer, first: Inflated, limit: number, callback: Callbac
     return
   }
   // The result is a slice of an output buffer. A short message must not keep all of it in memory.
-  callback(null, result.length < CHUNK / 2 ? unpooled(result) : result)
-}
-
-/** A copy with its own memory. `Buffer.from` would take it from a pool, which one kept message keeps as a whole. */
-function unpooled(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length)
-  copy.set(bytes)
-  return copy
+  callback(null, result.length < CHUNK / 2 ? unpooledCopy(result) : result)
 }
 
 /** zlib stops after a block that is marked as the last one, but more of the message may follow (RFC 7692, 7.2.3.5). */

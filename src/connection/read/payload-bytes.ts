@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { COPY_LIMIT, headerSize, withRoom } from '../../internal/header-room.ts'
+import { unpooledCopy } from '../../internal/unpooled.ts'
 import { unmask, unmaskTo } from './masking.ts'
 
 /** V8 keeps arrays of up to this many bytes beside its objects. To make one costs no more than to make a view. */
@@ -21,9 +22,7 @@ export function unmaskedBytes(chunk: Buffer, start: number, length: number): Buf
   const view = chunk.subarray(start, start + length)
   unmask(view)
   if (chunk.buffer.byteLength <= length * MAX_KEPT) return hasRoom(start, length) ? withRoom(view) : view
-  const copy = Buffer.allocUnsafeSlow(length)
-  copy.set(view)
-  return copy
+  return unpooledCopy(view)
 }
 
 /** The client's header is in front of the payload, unless it came in an earlier chunk. */
