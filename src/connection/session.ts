@@ -11,8 +11,7 @@ import { PongMessage, TextMessage, type WebSocketMessage } from '../internal/mes
 import type { Scheduled, Scheduler } from '../internal/scheduler.ts'
 import { CloseState } from './close-state.ts'
 import { ClosingHandshake } from './closing-handshake.ts'
-import { deflateFor, type Negotiated } from './compression/compression.ts'
-import type { DeflateParams } from './compression/deflate.ts'
+import { deflateFor, type DeflateParams } from './compression/deflate.ts'
 import { Heartbeat, type HeartbeatSession } from './heartbeat.ts'
 import { Lifetime } from './lifetime.ts'
 import { FloodCounter } from './read/flood-counter.ts'
@@ -56,6 +55,14 @@ export interface SessionServices {
 export interface Intake {
   wants(message: WebSocketMessage): boolean
   take(message: WebSocketMessage): void
+}
+
+/** What client and server have agreed on in the opening handshake. */
+export interface Negotiated {
+  /** The subprotocol; `''` if there is none. */
+  readonly protocol: string
+  /** The window for permessage-deflate (RFC 7692, 7.1.2.1), as an exponent of two; undefined if it is not used. */
+  readonly windowBits: number | undefined
 }
 
 /** A stream after its opening handshake. */
@@ -138,7 +145,7 @@ export class Session
     this.events = events
     this.protocol = negotiated.protocol
     this.isCompressed = negotiated.windowBits !== undefined
-    this.deflate = deflateFor(negotiated, config)
+    this.deflate = deflateFor(negotiated.windowBits, config)
     this.#schedulers = schedulers
     this.readQueue = new ReadQueue(this, config.readBufferSize)
     this.#reader = new FrameReader(this, config, this.isCompressed)

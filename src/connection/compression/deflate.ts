@@ -1,11 +1,14 @@
 import { constants, deflateRaw, deflateRawSync, type ZlibOptions } from 'node:zlib'
+import type { WebSocketConfig } from '../../config/route-config.ts'
 import { TAIL } from './tail.ts'
 import { schedule } from './zlib-jobs.ts'
 
-/**
+/*
  * permessage-deflate without context takeover (RFC 7692): each message is compressed on its own, so that no zlib state is kept
  * between messages. Short messages are compressed at once, longer ones in zlib's threads, a few at a time.
  */
+
+/** How to compress messages to a client. */
 export interface DeflateParams {
   /** The compression level of zlib, 1 to 9. */
   level: number
@@ -17,8 +20,14 @@ export interface DeflateParams {
 
 const known = new Map<string, DeflateParams>()
 
-/** Returns the same object for the same values, so that connections can be grouped by it. There are only a few. */
-export function deflateParams(level: number, windowBits: number, threshold: number): DeflateParams {
+/**
+ * The parameters for a client with this window; undefined if messages to it are not compressed. Returns the same object for the
+ * same values, so that connections can be grouped by it. There are only a few.
+ */
+export function deflateFor(windowBits: number | undefined, config: WebSocketConfig): DeflateParams | undefined {
+  // zlib supports no window of 256 bytes, and a server may send any message uncompressed (RFC 7692, 6).
+  if (windowBits === undefined || windowBits === 8) return undefined
+  const { compressionLevel: level, compressionThreshold: threshold } = config
   const key = `${level} ${windowBits} ${threshold}`
   let params = known.get(key)
   if (params === undefined) known.set(key, (params = { level, windowBits, threshold }))
