@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
-import { WebSocket } from 'ws'
 import type { WebSocketConfig } from '../config/route-config.ts'
 import type { Definition } from '../contract/definition.ts'
 import { now } from '../internal/clock.ts'
@@ -17,7 +16,6 @@ import { Lifetime } from './lifetime.ts'
 import { FloodCounter } from './read/flood-counter.ts'
 import type { FrameError } from './read/frame-error.ts'
 import { FrameReader, type FrameReceiver } from './read/frame-reader.ts'
-import { MessageEmitter } from './read/message-emitter.ts'
 import { type RateLimitedSession, RateLimiter } from './read/rate-limiter.ts'
 import { type MessageSource, ReadQueue } from './read/read-queue.ts'
 import { ServerSocket, type SocketSession } from './socket.ts'
@@ -130,8 +128,6 @@ export class Session
   #handshake: ClosingHandshake | undefined
   /** Exists once the application has asked for `ws.socket`. */
   #socket: ServerSocket | undefined
-  /** Exists once `ws.socket` has `message` listeners. */
-  #messageEmitter: MessageEmitter | undefined
 
   constructor(
     { stream, head, negotiated }: OpenStream,
@@ -291,18 +287,18 @@ export class Session
   }
 
   onReaderReady(): void {
-    this.#updateFlow()
+    this.updateFlow()
   }
 
   // ---- For the read queue
 
   pause(): void {
-    this.#updateFlow()
+    this.updateFlow()
   }
 
   resume(): void {
     this.#reader.resume()
-    this.#updateFlow()
+    this.updateFlow()
   }
 
   onAllAnswered(): void {
@@ -315,56 +311,14 @@ export class Session
     return (this.#socket ??= new ServerSocket(this))
   }
 
-  get messageEmitter(): MessageEmitter {
-    return (this.#messageEmitter ??= new MessageEmitter(this.readQueue, (message, binaryType) =>
-      this.#socket?.emitMessage(message, binaryType)
-    ))
-  }
-
-  get readyState(): 1 | 2 | 3 {
-    if (this.closeState.info !== undefined) return WebSocket.CLOSED
-    return this.closeState.hasBegun || !this.stream.writable ? WebSocket.CLOSING : WebSocket.OPEN
-  }
-
-  get unsentBytes(): number {
-    return this.writer.unsentBytes
-  }
-
-  beforeSend(): void {
-    this.writer.flush(true)
-  }
-
-  closeError(): Error {
-    return this.closeState.error()
-  }
-
-  onListening(isListening: boolean): void {
-    if (this.closeState.info !== undefined) return
-    if (isListening) this.messageEmitter.start()
-    else this.#messageEmitter?.stop()
-  }
-
-  onListenerError(event: string, error: unknown): void {
-    const { messageEmitter } = this
-    if (messageEmitter.hasFailed) return
-    messageEmitter.hasFailed = true
-    messageEmitter.stop()
-    this.close(CloseCode.InternalServerError, 'internal error')
-    try {
-      this.log.error({ err: error, event }, 'a listener of ws.socket failed')
-    } catch {
-      // Listeners can throw anything, even values that cannot be logged.
-    }
-  }
-
-  onPause(): void {
-    this.messageEmitter.pause()
-    this.#updateFlow()
-  }
-
-  onResume(): void {
-    this.#messageEmitter?.resume()
-    this.#updateFlow()
+  updateFlow(): void {
+    const isHeld =
+      this.readQueue.isPaused ||
+      this.#reader.isInflating ||
+      (this.#socket?.isHeld === true && !this.closeState.hasBegun) ||
+      this.#floodCounter?.isFlooded === true
+    if (isHeld) this.stream.pause()
+    else this.stream.resume()
   }
 
   // ---- For the writer
@@ -463,27 +417,14 @@ export class Session
     const error = (): CloseError => this.closeState.error()
     this.readQueue.end(error)
     this.writer.fail(error)
-    this.#messageEmitter?.finish()
     this.#socket?.emitClose(code, reason, isComplete)
-  }
-
-  // ---- Reading from the stream
-
-  #updateFlow(): void {
-    const isHeld =
-      this.readQueue.isPaused ||
-      this.#reader.isInflating ||
-      (this.#messageEmitter?.isPaused === true && !this.closeState.hasBegun) ||
-      this.#floodCounter?.isFlooded === true
-    if (isHeld) this.stream.pause()
-    else this.stream.resume()
   }
 
   // ---- Limits
 
   /** While we wait for the client's close frame, all other frames are dropped, and after too many of them we stop reading. */
   #countLateFrame(): void {
-    if ((this.#floodCounter ??= new FloodCounter()).reachesLateLimit()) this.#updateFlow()
+    if ((this.#floodCounter ??= new FloodCounter()).reachesLateLimit()) this.updateFlow()
   }
 
   #countControlFrame(): void {

@@ -1,9 +1,13 @@
 import type { Duplex } from 'node:stream'
+import type { FastifyBaseLogger } from 'fastify'
 import { WebSocket } from 'ws'
 import { assertSendable, CloseCode, fitReason } from '../internal/close-codes.ts'
 import { nextTick } from '../internal/event-loop.ts'
 import { BinaryMessage, type WebSocketMessage } from '../internal/message.ts'
-import type { BinaryType, MessageEmitter } from './read/message-emitter.ts'
+import type { CloseState } from './close-state.ts'
+import { type BinaryType, MessageEmitter } from './read/message-emitter.ts'
+import type { ReadQueue } from './read/read-queue.ts'
+import type { Writer } from './write/writer.ts'
 import {
   bufferedBytes,
   type Data,
@@ -21,28 +25,14 @@ export interface SocketSession {
   readonly protocol: string
   /** True if permessage-deflate was negotiated. */
   readonly isCompressed: boolean
-  /** One of the states of `ws`. */
-  readonly readyState: 1 | 2 | 3
-  /** True while nothing is read from the stream. */
-  readonly isPaused: boolean
-  /** How many bytes were written and not yet taken by the kernel. */
-  readonly unsentBytes: number
-  /** Reads for the `message` listeners. */
-  readonly messageEmitter: MessageEmitter
-  /** The application is about to send something on `ws.socket`: writes what is queued to the stream. */
-  beforeSend(): void
+  readonly log: FastifyBaseLogger
+  readonly closeState: CloseState
+  readonly readQueue: ReadQueue
+  readonly writer: Pick<Writer, 'flush' | 'unsentBytes'>
   close(code: number, reason: string): void
   terminate(): void
-  /** The error for sending on a socket that is closing or closed. */
-  closeError(): Error
-  /** A `message` listener was added, or the last one was removed. */
-  onListening(isListening: boolean): void
-  /** A listener has thrown, or returned a promise that rejected. */
-  onListenerError(event: string, error: unknown): void
-  /** The application has called `pause()`. */
-  onPause(): void
-  /** The application has called `resume()`. */
-  onResume(): void
+  /** Reads from the stream, or stops: `isHeld` of the socket may have changed. */
+  updateFlow(): void
 }
 
 type Callback = (error?: Error) => void
@@ -58,31 +48,39 @@ const NOTHING = Buffer.alloc(0)
 export class ServerSocket extends UnconnectedWebSocket {
   // Private, because applications set properties of their own on a socket, such as `session`.
   readonly #session: SocketSession
+  /** Reads for the `message` listeners. */
+  readonly #emitter: MessageEmitter
+  /** True after a listener has failed. The connection is closed then, and further failures are ignored. */
+  #hasFailed = false
   #sender: Sender | undefined
 
   constructor(session: SocketSession) {
     super(null, undefined, {})
     this.#session = session
+    this.#emitter = new MessageEmitter(session.readQueue, (message, binaryType) =>
+      this.#emitMessage(message, binaryType)
+    )
     setStream(this, session.stream)
   }
 
   // ---- Events
 
   /** Gives a message to the `message` listeners; a binary one as this type. */
-  emitMessage({ type, data }: WebSocketMessage, binaryType: BinaryType): void {
+  #emitMessage({ type, data }: WebSocketMessage, binaryType: BinaryType): void {
     const isBinary = type === BinaryMessage
     this.callListeners('message', isBinary ? binaryAs(binaryType, data) : data, isBinary)
   }
 
   /** The connection is closed. `code` and `reason` are those of the client's close frame. */
   emitClose(code: number, reason: string, wasClean: boolean): void {
+    this.#emitter.finish()
     setWasClean(this, wasClean)
     this.callListeners('close', code, Buffer.from(reason))
   }
 
   /** If a listener fails, the others are still called, and the process does not crash. */
   callListeners(event: string, ...args: unknown[]): void {
-    const onError = (error: unknown): void => this.#session.onListenerError(event, error)
+    const onError = (error: unknown): void => this.#onListenerError(event, error)
     for (const listener of this.rawListeners(event) as Listener[]) {
       try {
         const result = listener.apply(this, args)
@@ -90,6 +88,18 @@ export class ServerSocket extends UnconnectedWebSocket {
       } catch (error) {
         onError(error)
       }
+    }
+  }
+
+  #onListenerError(event: string, error: unknown): void {
+    if (this.#hasFailed) return
+    this.#hasFailed = true
+    this.#emitter.stop()
+    this.#session.close(CloseCode.InternalServerError, 'internal error')
+    try {
+      this.#session.log.error({ err: error, event }, 'a listener of ws.socket failed')
+    } catch {
+      // Listeners can throw anything, even values that cannot be logged.
     }
   }
 
@@ -125,18 +135,27 @@ export class ServerSocket extends UnconnectedWebSocket {
   }
 
   #listenersChanged(event: string | symbol): this {
-    if (event === 'message') this.#session.onListening(this.listenerCount('message') > 0)
+    if (event !== 'message' || this.#session.closeState.info !== undefined) return this
+    if (this.listenerCount('message') > 0) this.#emitter.start()
+    else this.#emitter.stop()
     return this
   }
 
   // ---- Pausing
 
+  /** True from `pause()` to `resume()`. */
+  get isHeld(): boolean {
+    return this.#emitter.isPaused
+  }
+
   override pause(): void {
-    this.#session.onPause()
+    this.#emitter.pause()
+    this.#session.updateFlow()
   }
 
   override resume(): void {
-    this.#session.onResume()
+    this.#emitter.resume()
+    this.#session.updateFlow()
   }
 
   // ---- Closing and sending
@@ -175,36 +194,42 @@ export class ServerSocket extends UnconnectedWebSocket {
 
   /** Calls back with a CloseError if the socket is closing, so that the application learns what has happened. */
   #send(callback: Callback | undefined, send: (sender: Sender) => void): void {
-    const session = this.#session
-    if (session.readyState !== WebSocket.OPEN) {
-      if (callback !== undefined) nextTick(() => callback(session.closeError()))
+    const { stream, closeState, writer } = this.#session
+    if (this.readyState !== WebSocket.OPEN) {
+      if (callback !== undefined) nextTick(() => callback(closeState.error()))
       return
     }
-    session.beforeSend()
-    send((this.#sender ??= newSender(session.stream)))
+    writer.flush(true)
+    send((this.#sender ??= newSender(stream)))
   }
 
   // ---- State
+
+  #readyState(): 1 | 2 | 3 {
+    const { stream, closeState } = this.#session
+    if (closeState.info !== undefined) return WebSocket.CLOSED
+    return closeState.hasBegun || !stream.writable ? WebSocket.CLOSING : WebSocket.OPEN
+  }
 
   static {
     // The types of `ws` declare these as plain properties, and TypeScript allows no accessors to override them.
     Object.defineProperties(this.prototype, {
       binaryType: {
         get(this: ServerSocket) {
-          return this.#session.messageEmitter.binaryType
+          return this.#emitter.binaryType
         },
         set(this: ServerSocket, type: BinaryType) {
           // Like `ws`, ignore unknown types.
-          if (BINARY_TYPES.includes(type)) this.#session.messageEmitter.binaryType = type
+          if (BINARY_TYPES.includes(type)) this.#emitter.binaryType = type
         }
       },
       ...getters({
-        readyState: (socket) => socket.#session.readyState,
+        readyState: (socket) => socket.#readyState(),
         protocol: (socket) => socket.#session.protocol,
         extensions: (socket) => (socket.#session.isCompressed ? 'permessage-deflate' : ''),
-        isPaused: (socket) => socket.#session.isPaused,
+        isPaused: (socket) => socket.#session.stream.isPaused(),
         bufferedAmount: (socket) =>
-          socket.#session.unsentBytes + (socket.#sender === undefined ? 0 : bufferedBytes(socket.#sender))
+          socket.#session.writer.unsentBytes + (socket.#sender === undefined ? 0 : bufferedBytes(socket.#sender))
       })
     })
   }

@@ -13,8 +13,6 @@ export class MessageEmitter implements Reader {
   binaryType: BinaryType = 'nodebuffer'
   /** True from `socket.pause()` to `socket.resume()`. */
   isPaused = false
-  /** True after a listener has failed. The connection is closed then, and further failures are ignored. */
-  hasFailed = false
   readonly #readQueue: ReadQueue
   readonly #emitMessage: (message: WebSocketMessage, type: BinaryType) => void
   #isStarted = false
