@@ -2,7 +2,7 @@ import { definitionOf } from '../contract/definition.ts'
 import type { Contract } from '../contract/types.ts'
 import { channelOf, type DescribedRoute } from './channel.ts'
 import { GENERAL_ERRORS } from './frames.ts'
-import { type JsonObject, pointerPart } from './json-schema.ts'
+import { type JsonObject, refPart } from './json-schema.ts'
 import { ContractMessages, type Exchange } from './messages.ts'
 import { freeKey, SchemaBundle, type SharedSchemas } from './schema-bundle.ts'
 import { Security, type SecuritySchemes } from './security.ts'
@@ -94,8 +94,8 @@ function messagesOf(exchanges: readonly Exchange[]): Record<string, JsonObject> 
 }
 
 function operationOf(channel: string, { key, name, action, replies }: Exchange, security: JsonObject[]): JsonObject {
-  const channelRef = `#/channels/${pointerPart(channel)}`
-  const message = (part: string): JsonObject => ({ $ref: `${channelRef}/messages/${pointerPart(key + part)}` })
+  const channelRef = `#/channels/${refPart(channel)}`
+  const message = (part: string): JsonObject => ({ $ref: `${channelRef}/messages/${refPart(key + part)}` })
   return {
     action,
     channel: { $ref: channelRef },

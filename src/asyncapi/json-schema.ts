@@ -1,3 +1,5 @@
+import { pointerPart } from '../internal/json-pointer.ts'
+
 /** A JSON Schema, or another object of an AsyncAPI document. */
 export type JsonObject = Record<string, unknown>
 
@@ -53,14 +55,14 @@ export function visitSchemas(
     const isNamed = WITH_NAMED_SCHEMAS.has(key) || (WITH_SCHEMAS.has(key) && Array.isArray(value))
     if (isNamed)
       for (const [name, part] of Object.entries(value as object))
-        visitSchemas(part, visit, `${pointer}/${key}/${pointerPart(name)}`)
+        visitSchemas(part, visit, `${pointer}/${key}/${refPart(name)}`)
     else if (WITH_SCHEMAS.has(key)) visitSchemas(value, visit, `${pointer}/${key}`)
   }
 }
 
-/** A part of a JSON Pointer in a `$ref` (RFC 6901, 6). */
-export function pointerPart(key: string): string {
-  return encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))
+/** A key as a part of a `$ref`: a JSON Pointer in the fragment of a URI (RFC 6901, 6). */
+export function refPart(key: string): string {
+  return encodeURIComponent(pointerPart(key))
 }
 
 export function isObject(value: unknown): value is JsonObject {

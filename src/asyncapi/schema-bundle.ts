@@ -1,4 +1,4 @@
-import { copySchema, isObject, type JsonObject, pointerPart, visitSchemas } from './json-schema.ts'
+import { copySchema, isObject, type JsonObject, refPart, visitSchemas } from './json-schema.ts'
 import { isStandardSchema, jsonSchemaOf, type Side, type ToJsonSchema } from './standard-schema.ts'
 
 /** The schemas of `app.addSchema`, by their ids. */
@@ -83,5 +83,5 @@ function keyOf(name: string): string {
 }
 
 function refTo(key: string): string {
-  return `#/components/schemas/${pointerPart(key)}`
+  return `#/components/schemas/${refPart(key)}`
 }

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, pointerPart } from './json-schema.ts'
+import { isObject, type JsonObject, refPart } from './json-schema.ts'
 
 /** How clients prove who they are, by the names that routes use in `security`. */
 export type SecuritySchemes = Readonly<Record<string, object>>
@@ -51,5 +51,5 @@ function flowsOf(flows: JsonObject): JsonObject {
 }
 
 function refTo(name: string): string {
-  return `#/components/securitySchemes/${pointerPart(name)}`
+  return `#/components/securitySchemes/${refPart(name)}`
 }

@@ -4,7 +4,7 @@ import { CloseCode, CloseError, isCloseError } from '../internal/close-codes.ts'
 import { BinaryMessage, type WebSocketMessage } from '../internal/message.ts'
 import { withTimeout } from '../internal/promises.ts'
 import { UNAUTHORIZED } from '../rpc/final-codes.ts'
-import { RESERVED, type RpcError, RpcMethod, SUBPROTOCOL } from '../rpc/json-rpc.ts'
+import { RESERVED, type RpcError, RpcErrorCode, RpcMethod, SUBPROTOCOL } from '../rpc/json-rpc.ts'
 import { Asks, MAX_READ_AHEAD } from './asks.ts'
 import { type CallFunctions, Calls, invalidParams, methodNotFound } from './calls.ts'
 import type { CompiledContract } from '../schemas/compiled-contract.ts'
@@ -135,7 +135,9 @@ export class ContractSession {
     } catch (error) {
       ws.request.log.info({ err: error }, 'a client of a WebSocket contract was not authenticated')
       if (this.#isBlaze)
-        this.#send(errorText(id, { code: -32_000, message: 'unauthorized', data: { code: 'unauthorized' } }))
+        this.#send(
+          errorText(id, { code: RpcErrorCode.Contract, message: 'unauthorized', data: { code: 'unauthorized' } })
+        )
       void ws.close(UNAUTHORIZED, 'unauthorized')
       return false
     }

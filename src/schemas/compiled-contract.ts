@@ -1,7 +1,9 @@
 import type { Definition } from '../contract/definition.ts'
 import type { CallSchemas, Schema } from '../contract/types.ts'
-import { type DataCheck, dataCheck, type SchemaOwner } from './data-check.ts'
+import type { DataCheck } from './data-check.ts'
+import type { SchemaOwner } from './json-schema-check.ts'
 import { LazyChecks } from './lazy-checks.ts'
+import { schemaCheck } from './schema-check.ts'
 
 /** The checks of a call or an ask. */
 export interface CallCheck {
@@ -58,13 +60,13 @@ function eventChecks(
   kind: 'fromClient' | 'fromServer',
   owner: SchemaOwner | undefined
 ): EventChecks {
-  return new LazyChecks(definition[kind], (schema, name) => dataCheck(schema, `${kind}.${name}`, owner))
+  return new LazyChecks(definition[kind], (schema, name) => schemaCheck(schema, `${kind}.${name}`, owner))
 }
 
 function callChecks(definition: Definition, kind: 'calls' | 'asks', owner: SchemaOwner | undefined): CallChecks {
   return new LazyChecks(definition[kind], ({ input = null, output = null, errors = [] }, name) => ({
-    input: dataCheck(input, `${kind}.${name}.input`, owner),
-    output: dataCheck(output, `${kind}.${name}.output`, owner),
+    input: schemaCheck(input, `${kind}.${name}.input`, owner),
+    output: schemaCheck(output, `${kind}.${name}.output`, owner),
     errors
   }))
 }
