@@ -1,6 +1,7 @@
 import { ContractError } from '../contract/contract-error.ts'
 import { assertTimeout } from '../internal/close-codes.ts'
 import { errors } from '../internal/errors.ts'
+import { onAbort } from '../internal/on-abort.ts'
 import { markHandled } from '../internal/promises.ts'
 import { RpcErrorCode } from '../rpc/json-rpc.ts'
 import { AskError } from './ask-error.ts'
@@ -76,11 +77,10 @@ export class Asks {
           timeout
         )
         timer.unref()
-        const onAbort = (): void => this.#fail(id, signal?.reason as Error)
-        signal?.addEventListener('abort', onAbort, { once: true })
+        const ignoreAbort = signal && onAbort(signal, () => this.#fail(id, signal.reason as Error))
         const settle = (): void => {
           clearTimeout(timer)
-          signal?.removeEventListener('abort', onAbort)
+          ignoreAbort?.()
         }
         this.#add(id, { check, settle, resolve, reject })
         this.#connection.request(id, name, params).catch(() => this.#fail(id, closed()))

@@ -1,5 +1,6 @@
 import type { CloseError } from '../internal/close-codes.ts'
 import { errors } from '../internal/errors.ts'
+import { onAbort } from '../internal/on-abort.ts'
 import { markHandled } from '../internal/promises.ts'
 
 /** An event of a client, checked. */
@@ -78,19 +79,17 @@ export class EventStream {
 
   /** A receiver that stops waiting once `signal` is aborted. No event is lost. */
   #abortable(receiver: Receiver, signal: AbortSignal): Receiver {
-    const stop = (): void => {
+    const ignoreAbort = onAbort(signal, () => {
       this.#receiver = undefined
       receiver.reject(signal.reason as Error)
-    }
-    signal.addEventListener('abort', stop, { once: true })
-    const settle = (): void => signal.removeEventListener('abort', stop)
+    })
     return {
       resolve(event) {
-        settle()
+        ignoreAbort()
         receiver.resolve(event)
       },
       reject(error) {
-        settle()
+        ignoreAbort()
         receiver.reject(error)
       }
     }
