@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { invalidOption } from '../internal/errors.ts'
+import { isToken } from '../internal/token.ts'
 import { checkRateLimit, type RateLimit } from './rate-limit.ts'
 import { type Check, check, type Checks, duration, integer, validateOptions } from '../internal/validate.ts'
 import { allowAllOrigins, allowOrigins, sameOrigin } from './origin.ts'
@@ -158,13 +159,11 @@ function checkOriginFunction(value: unknown, name: string): WebSocketConfig['che
   return checkFunction(value, name)
 }
 
-/** A token of RFC 9110, 5.6.2, as RFC 6455, 4.1 requires for the name of a subprotocol. */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-
+/** The name of a subprotocol is a token (RFC 6455, 4.1). */
 function checkSubprotocols(value: unknown, name: string): string[] {
   if (!Array.isArray(value)) throw invalidOption(name, 'must be an array of subprotocol names', value)
   for (const subprotocol of value as unknown[]) {
-    if (typeof subprotocol !== 'string' || !TOKEN.test(subprotocol))
+    if (typeof subprotocol !== 'string' || !isToken(subprotocol))
       throw invalidOption(name, "must hold tokens of letters, digits and !#$%&'*+-.^_`|~", subprotocol)
   }
   if (new Set(value).size !== value.length) throw invalidOption(name, 'must hold each name once')

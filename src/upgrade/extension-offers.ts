@@ -1,10 +1,10 @@
 import { errors } from '../internal/errors.ts'
+import { TOKEN } from '../internal/token.ts'
 
 /** The offers of Chrome and Firefox. */
 const USUAL = /^permessage-deflate(; client_max_window_bits)?$/
 /** A name and parameters, all of them tokens (RFC 6455, 9.1). */
-const OFFER =
-  /^[\w!#$%&'*+.^`|~-]+(?:\s*;\s*[\w!#$%&'*+.^`|~-]+(?:\s*=\s*(?:[\w!#$%&'*+.^`|~-]+|"[\w!#$%&'*+.^`|~-]+"))?)*$/
+const OFFER = new RegExp(`^${TOKEN}(?:\\s*;\\s*${TOKEN}(?:\\s*=\\s*(?:${TOKEN}|"${TOKEN}"))?)*$`)
 /** A parameter of permessage-deflate with a value that it may have in an offer (RFC 7692, 7.1). */
 const PARAMETER =
   /^(server_no_context_takeover|client_no_context_takeover|server_max_window_bits=(?:[89]|1[0-5])|client_max_window_bits(?:=(?:[89]|1[0-5]))?)$/

@@ -1,7 +1,5 @@
 import { errors } from '../internal/errors.ts'
-
-/** A token (RFC 9110, 5.6.2). */
-const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
+import { isToken } from '../internal/token.ts'
 
 /**
  * The first of the server's subprotocols that the client offers; `''` if there is none (RFC 6455, 1.9 and 4.2.2).
@@ -11,7 +9,7 @@ const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
 export function chooseProtocol(header: string | undefined, supported: readonly string[]): string {
   if (header === undefined) return ''
   const offered = header.split(',').map((name) => name.trim())
-  const isValid = offered.every((name) => TOKEN.test(name)) && new Set(offered).size === offered.length
+  const isValid = offered.every(isToken) && new Set(offered).size === offered.length
   if (!isValid) throw new errors.BAD_HANDSHAKE('Sec-WebSocket-Protocol is malformed')
   return supported.find((name) => offered.includes(name)) ?? ''
 }
