@@ -33,6 +33,18 @@ const ANY_ERROR: JsonObject = {
   properties: { code: { type: 'integer' }, message: { type: 'string' } }
 }
 
+/** In which direction the requests of each kind go, their ids, the sides of their schemas, and errors that no contract declares. */
+const REQUESTS = {
+  calls: {
+    action: 'receive',
+    id: CALL_ID,
+    inputSide: 'input',
+    outputSide: 'output',
+    otherErrors: Object.keys(GENERAL_ERRORS).map((error) => ({ $ref: `#/components/schemas/${error}` }))
+  },
+  asks: { action: 'send', id: ASK_ID, inputSide: 'output', outputSide: 'input', otherErrors: [ANY_ERROR] }
+} as const
+
 /** Describes the frames of a contract. */
 export class ContractMessages {
   readonly #definition: Definition
@@ -50,8 +62,8 @@ export class ContractMessages {
     return [
       ...Object.entries(fromClient).map(([name, schema]) => this.#event('fromClient', name, schema)),
       ...Object.entries(fromServer).map(([name, schema]) => this.#event('fromServer', name, schema)),
-      ...Object.entries(calls).map(([name, call]) => this.#call(name, call)),
-      ...Object.entries(asks).map(([name, ask]) => this.#ask(name, ask))
+      ...Object.entries(calls).map(([name, call]) => this.#request('calls', name, call)),
+      ...Object.entries(asks).map(([name, ask]) => this.#request('asks', name, ask))
     ]
   }
 
@@ -63,37 +75,20 @@ export class ContractMessages {
     return { key, name, action: isReceived ? 'receive' : 'send', request, replies: undefined }
   }
 
-  #call(name: string, { input = null, output = null, errors = [] }: CallSchemas): Exchange {
-    const key = `calls.${name}`
-    const params = this.#data(input, 'input', `${key}.input`)
-    const result = this.#data(output, 'output', `${key}.output`)
-    const general = Object.keys(GENERAL_ERRORS).map((error) => ({ $ref: `#/components/schemas/${error}` }))
-    const error = { anyOf: [...(errors.length > 0 ? [contractError(errors)] : []), ...general] }
+  #request(kind: 'calls' | 'asks', name: string, { input = null, output = null, errors = [] }: CallSchemas): Exchange {
+    const key = `${kind}.${name}`
+    const { action, id, inputSide, outputSide, otherErrors } = REQUESTS[kind]
+    const params = this.#data(input, inputSide, `${key}.input`)
+    const result = this.#data(output, outputSide, `${key}.output`)
+    const error = anyOf([...(errors.length > 0 ? [contractError(errors)] : []), ...otherErrors])
     return {
       key,
       name,
-      action: 'receive',
-      request: answered(name, input, requestFrame(name, CALL_ID, params)),
+      action,
+      request: answered(name, input, requestFrame(name, id, params)),
       replies: {
-        result: answered(`${name} result`, output, resultFrame(CALL_ID, result)),
-        error: answered(`${name} error`, null, errorFrame(CALL_ID, error))
-      }
-    }
-  }
-
-  #ask(name: string, { input = null, output = null, errors = [] }: CallSchemas): Exchange {
-    const key = `asks.${name}`
-    const params = this.#data(input, 'output', `${key}.input`)
-    const result = this.#data(output, 'input', `${key}.output`)
-    const error = errors.length > 0 ? { anyOf: [contractError(errors), ANY_ERROR] } : ANY_ERROR
-    return {
-      key,
-      name,
-      action: 'send',
-      request: answered(name, input, requestFrame(name, ASK_ID, params)),
-      replies: {
-        result: answered(`${name} result`, output, resultFrame(ASK_ID, result)),
-        error: answered(`${name} error`, null, errorFrame(ASK_ID, error))
+        result: answered(`${name} result`, output, resultFrame(id, result)),
+        error: answered(`${name} error`, null, errorFrame(id, error))
       }
     }
   }
@@ -101,6 +96,11 @@ export class ContractMessages {
   #data(schema: Schema, side: Side, key: string): JsonObject | undefined {
     return schema === null ? undefined : this.#bundle.add(schema, side, `${this.#definition.name}.${key}`, this.#shared)
   }
+}
+
+function anyOf(schemas: JsonObject[]): JsonObject {
+  const [first, second] = schemas
+  return first !== undefined && second === undefined ? first : { anyOf: schemas }
 }
 
 /** A message that belongs to another one with the same id. */
