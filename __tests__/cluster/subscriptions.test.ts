@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { Broker } from '../../src/index.ts'
-import { Subscriptions } from '../../src/cluster/subscriptions.ts'
+import { Subscriptions, type SubscriptionsListener } from '../../src/cluster/subscriptions.ts'
 
 /** An engine that answers when the test tells it to, and may refuse. */
 class SlowEngine {
@@ -35,6 +35,21 @@ class SlowEngine {
   }
 }
 
+/** Subscriptions on this engine, and the channels that they have left. */
+function subscriptionsOf(
+  engine: SlowEngine,
+  listener: Partial<SubscriptionsListener> = {}
+): { subscriptions: Subscriptions; left: string[] } {
+  const left: string[] = []
+  const subscriptions = new Subscriptions(engine.broker, {
+    isAway: () => false,
+    onFailed: () => {},
+    onUnsubscribed: (channel) => left.push(channel),
+    ...listener
+  })
+  return { subscriptions, left }
+}
+
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 const LINGER = 2_000
 
@@ -47,12 +62,7 @@ test('after random changes and refusals, the engine has exactly the needed subsc
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const engine = new SlowEngine()
-      const left: string[] = []
-      const subscriptions = new Subscriptions(engine.broker, {
-        isAway: () => false,
-        onFailed: () => {},
-        onUnsubscribed: (channel) => left.push(channel)
-      })
+      const { subscriptions } = subscriptionsOf(engine)
       const needed = new Map<string, number>()
       let time = 0
       for (const one of steps) {
@@ -87,12 +97,7 @@ test('after random changes and refusals, the engine has exactly the needed subsc
 test('a channel that is needed again soon costs no call, and a refused unsubscribe keeps the subscription', async () => {
   const engine = new SlowEngine()
   const errors: string[] = []
-  const left: string[] = []
-  const subscriptions = new Subscriptions(engine.broker, {
-    isAway: () => false,
-    onFailed: ({ message }) => errors.push(message),
-    onUnsubscribed: (channel) => left.push(channel)
-  })
+  const { subscriptions, left } = subscriptionsOf(engine, { onFailed: ({ message }) => errors.push(message) })
   subscriptions.need('a')
   await settled()
   await engine.answer(false)
@@ -112,12 +117,7 @@ test('a channel that is needed again soon costs no call, and a refused unsubscri
 
 test('a channel released before the engine confirms it is forgotten, and a waiter that times out gets false', async () => {
   const engine = new SlowEngine()
-  const left: string[] = []
-  const subscriptions = new Subscriptions(engine.broker, {
-    isAway: () => false,
-    onFailed: () => {},
-    onUnsubscribed: (channel) => left.push(channel)
-  })
+  const { subscriptions, left } = subscriptionsOf(engine)
   for (const channel of ['a', 'b']) subscriptions.need(channel)
   await settled()
   expect(await Promise.all([subscriptions.ready('a', 1), subscriptions.ready(undefined, 1)])).toEqual([false, false])
@@ -133,12 +133,7 @@ test('a channel released before the engine confirms it is forgotten, and a waite
 
 test('the state of a channel is dropped again when the engine confirms the unsubscribe', async () => {
   const engine = new SlowEngine()
-  const left: string[] = []
-  const subscriptions = new Subscriptions(engine.broker, {
-    isAway: () => false,
-    onFailed: () => {},
-    onUnsubscribed: (channel) => left.push(channel)
-  })
+  const { subscriptions, left } = subscriptionsOf(engine)
   subscriptions.need('a')
   await settled()
   await engine.answer(false)
@@ -150,11 +145,7 @@ test('the state of a channel is dropped again when the engine confirms the unsub
 })
 
 test('after close, no call to ready waits', async () => {
-  const subscriptions = new Subscriptions(new SlowEngine().broker, {
-    isAway: () => false,
-    onFailed: () => {},
-    onUnsubscribed: () => {}
-  })
+  const { subscriptions } = subscriptionsOf(new SlowEngine())
   subscriptions.need('a')
   const ready = subscriptions.ready()
   subscriptions.close()
@@ -167,11 +158,7 @@ test('after close, no call to ready waits', async () => {
 test('when an engine is back, it is asked only for channels that are still needed', async () => {
   const engine = new SlowEngine()
   let isAway = true
-  const subscriptions = new Subscriptions(engine.broker, {
-    isAway: () => isAway,
-    onFailed: () => {},
-    onUnsubscribed: () => {}
-  })
+  const { subscriptions } = subscriptionsOf(engine, { isAway: () => isAway })
   for (let i = 0; i < 1_000; i++) {
     subscriptions.need(`room ${i}`)
     await settled()
