@@ -1,7 +1,7 @@
 import { isAnyContractError } from '../contract/contract-error.ts'
 import { type Id, RpcErrorCode } from '../rpc/json-rpc.ts'
 import { errorText, resultText } from '../rpc/texts.ts'
-import { report } from './emitter.ts'
+import { report } from './report.ts'
 
 export type AnswerFunction = (input: unknown) => unknown
 

@@ -1,3 +1,5 @@
+import { report } from './report.ts'
+
 /** A function that is called for an event. Nothing waits for what it returns. */
 export type Listener = (...args: never[]) => unknown
 
@@ -29,18 +31,4 @@ function run(listener: (...args: unknown[]) => unknown, args: unknown[]): void {
   } catch (error) {
     report(error)
   }
-}
-
-/** Tells of an error that nobody can catch: as an uncaught one in browsers, and as a warning in Node, whose processes it would end. */
-export function report(error: unknown): void {
-  const { reportError, process } = globalThis as {
-    reportError?: (error: unknown) => void
-    process?: { emitWarning?(warning: string): void }
-  }
-  if (reportError !== undefined) reportError(error)
-  else process?.emitWarning?.(String((error as Error | undefined)?.stack ?? error))
-}
-
-export function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
 }

@@ -1,11 +1,11 @@
 import { type Position, RpcMethod, SUBPROTOCOL } from '../rpc/json-rpc.ts'
 import { requestText } from '../rpc/texts.ts'
 import { ClientError } from './client-error.ts'
-import { report, toError } from './emitter.ts'
 import { type Message, messagesIn } from './frames.ts'
 import { Liveness } from './liveness.ts'
 import type { Settings } from './options.ts'
 import { RejectedError } from './rejected-error.ts'
+import { report, toError } from './report.ts'
 import { closeSocket, dropSocket, isWritable, type Socket } from './socket.ts'
 import { delayOf, type Timer } from './timers.ts'
 
