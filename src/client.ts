@@ -15,4 +15,4 @@ export type {
 } from './client/types.ts'
 export { ContractError, isContractError } from './contract/contract-error.ts'
 export type { AnyContract, Contract } from './contract/types.ts'
-export type { Position } from './rpc/json-rpc.ts'
+export type { Position } from './rpc/position.ts'

@@ -9,6 +9,7 @@
 //   hub/          broadcasts to the connections of this node and to rooms
 //   cluster/      passes broadcasts, requests and notices between nodes
 //   presence/     tells who is present in a room, on all nodes
+//   history/      keeps the latest messages of rooms
 //   brokers/      connects the nodes through Redis, NATS or memory
 //
 // plugin.ts puts them together, and shutdown.ts ends the connections when the server closes. config/ checks the configuration of
@@ -78,11 +79,33 @@ export {
   type PublisherOptions,
   type PublisherTarget,
   type PublishOptions
-} from './cluster/publisher.ts'
+} from './publisher.ts'
 
 // Presence: the members of a room on all nodes
 export type { Presence, PresenceEvents, PresenceOptions } from './presence/presence.ts'
 export type { Present } from './presence/roster.ts'
+
+// The history of rooms: messages that are not missed (see also ./redis.ts and ./testing.ts)
+export type { History, HistoryEntries, HistoryEntry, ReadOptions } from './history/history.ts'
+export type { JoinOptions } from './history/join.ts'
+export type { HistoryOptions, RoomRetention } from './history/options.ts'
+export type { StreamOptions } from './history/publish-arguments.ts'
+export type { Published } from './history/streams.ts'
+export { memoryHistory } from './history/memory-store.ts'
+export {
+  type Appended,
+  type AppendOptions,
+  type HistoryStore,
+  type KnownRoom,
+  newEpoch,
+  type NewMessage,
+  type Publication,
+  type ReadRange,
+  type Retention,
+  type StoredMessage,
+  type StoredPart
+} from './history/store.ts'
+export type { Position } from './rpc/position.ts'
 
 // Brokers: the connections between nodes (see also ./redis.ts, ./nats.ts and ./testing.ts)
 export type { Broker, BrokerNode } from './brokers/broker.ts'

@@ -44,6 +44,7 @@ function subscriptionsOf(
   const subscriptions = new Subscriptions(engine.broker, {
     isAway: () => false,
     onFailed: () => {},
+    onSubscribed: () => {},
     onUnsubscribed: (channel) => left.push(channel),
     ...listener
   })

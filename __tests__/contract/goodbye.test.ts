@@ -166,7 +166,10 @@ test('a slow consumer is told to come back, and closed with 1013', async () => {
       started.open(ws)
       return readAll(ws)
     }
-    app.webSocketWithContract('/talk', talk, run, { calls, webSocket: { sendQueueSize: 4, compressionLevel: 0 } })
+    app.webSocketWithContract('/talk', talk, run, {
+      calls,
+      webSocket: { sendQueueSize: 4, compressionLevel: 0, slowConsumer: 'disconnect' }
+    })
   })
   const client = await openBlaze(server.ws('/talk'))
   const ws = await started.promise

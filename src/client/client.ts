@@ -167,7 +167,7 @@ export class UntypedClient {
   }
 
   #onJoined({ room, epoch, offset, recovered, reason }: Joined): void {
-    this.#streams.join(room, { epoch, offset })
+    this.#streams.join(room, { epoch, offset }, recovered === false && reason === 'epoch')
     if (recovered === false) this.#emitter.emit('gap', { room, reason })
   }
 }

@@ -1,4 +1,5 @@
-import { type Position, RpcMethod, SUBPROTOCOL } from '../rpc/json-rpc.ts'
+import { RpcMethod, SUBPROTOCOL } from '../rpc/json-rpc.ts'
+import type { Position } from '../rpc/position.ts'
 import { requestText } from '../rpc/texts.ts'
 import { ClientError } from './client-error.ts'
 import { type Message, messagesIn } from './frames.ts'

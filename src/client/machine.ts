@@ -1,5 +1,5 @@
 import { isFinalCode, UNAUTHORIZED } from '../rpc/final-codes.ts'
-import type { Position } from '../rpc/json-rpc.ts'
+import type { Position } from '../rpc/position.ts'
 import { ClientError } from './client-error.ts'
 import type { Message } from './frames.ts'
 import { type End, Link } from './link.ts'

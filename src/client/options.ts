@@ -1,4 +1,4 @@
-import type { Position } from '../rpc/json-rpc.ts'
+import type { Position } from '../rpc/position.ts'
 import type { SocketClass } from './socket.ts'
 import type { ConnectOptions } from './types.ts'
 

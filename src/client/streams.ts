@@ -1,10 +1,7 @@
-import type { Position } from '../rpc/json-rpc.ts'
+import { isPosition, MAX_POSITIONS, type Position } from '../rpc/position.ts'
 
 /** Rooms that were left while the client was away stay, so there must be a limit. */
 const MAX_STREAMS = 10_000
-/** As many as the server takes. */
-const MAX_POSITIONS = 100
-const MAX_EPOCH = 64
 
 interface Stream {
   readonly epoch: string
@@ -28,12 +25,16 @@ export class Streams {
     return Object.fromEntries(newest.map(([room, { epoch, offset }]) => [room, { epoch, offset }]))
   }
 
-  /** Sets the position in a room. */
-  join(room: string, position: Position): void {
+  /**
+   * Sets the position in a room.
+   *
+   * @param isLost the server does not have the messages that came before: it may give their numbers to others.
+   */
+  join(room: string, position: Position, isLost = false): void {
     if (!isPosition(position) || !isRoom(room)) return
     const { epoch, offset } = position
     const known = this.#streams.get(room)
-    const seen = known?.epoch === epoch ? Math.max(known.seen, offset) : offset
+    const seen = known?.epoch === epoch && !isLost ? Math.max(known.seen, offset) : offset
     this.#touch(room, { epoch, offset, seen })
   }
 
@@ -64,13 +65,6 @@ export class Streams {
     const [oldest] = this.#streams.keys()
     if (this.#streams.size > MAX_STREAMS) this.#streams.delete(oldest as string)
   }
-}
-
-function isPosition(value: unknown): value is Position {
-  const { epoch, offset } = (value ?? {}) as Partial<Position>
-  return (
-    typeof epoch === 'string' && epoch.length <= MAX_EPOCH && Number.isSafeInteger(offset) && (offset as number) >= 0
-  )
 }
 
 /** The server refuses JSON with the key `__proto__`, so its position cannot be sent. */

@@ -1,5 +1,5 @@
 import type { AnyContract, Answer, Data, Get, In, Of, Out } from '../contract/types.ts'
-import type { Position } from '../rpc/json-rpc.ts'
+import type { Position } from '../rpc/position.ts'
 import type { SocketClass } from './socket.ts'
 
 /**

@@ -1,6 +1,7 @@
 import type { ContractEvent } from '../contract/definition.ts'
 import type { DataType } from '../internal/message.ts'
 import type { MembershipNotice, Request, RoomNotice, ServerNotice } from './wire/protocol.ts'
+import type { StoredNotice } from './wire/stored-payload.ts'
 
 /** A broadcast of another node, for clients of this one. */
 export interface RemoteBroadcast {
@@ -56,6 +57,16 @@ export interface ServerListener extends Responder {
   onServerNotice(node: string, notice: ServerNotice): void
 }
 
+/** Follows the published messages of rooms. `Streams` implements it. */
+export interface StreamsListener {
+  /** Another node has stored a message. */
+  onStoredElsewhere(room: string, notice: StoredNotice): void
+  /** This node gets from now on what other nodes send to a room. */
+  onSubscribed(room: string): void
+  /** Messages of other nodes may have been lost. */
+  resync(): void
+}
+
 /** Is told about the engine. `HubCluster` implements it with log lines and events. */
 export interface EngineListener {
   /** The engine cannot be reached. */
@@ -74,4 +85,6 @@ export interface NodeListeners {
   readonly server: ServerListener
   readonly presence: PresenceListener
   readonly engine: EngineListener
+  /** Undefined on a hub without a store. */
+  readonly streams: StreamsListener | undefined
 }

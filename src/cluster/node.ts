@@ -29,6 +29,7 @@ import {
 } from './wire/protocol.ts'
 import { Receiver } from './wire/receiver.ts'
 import { Sender } from './wire/sender.ts'
+import { type StoredNotice, storedPayload } from './wire/stored-payload.ts'
 
 /** How long a new node waits for answers at least: others may not have introduced themselves yet. In milliseconds. */
 const INTRODUCTION_TIME = 500
@@ -95,12 +96,14 @@ export class ClusterNode implements BrokerNode, Scheduled {
         disconnect: (...args) => this.#listeners?.clients.disconnect(...args)
       },
       onNodeMessage: (channel, node, message) => this.#onNodeMessage(channel, node, message),
+      onStored: (room, notice) => this.#listeners?.streams?.onStoredElsewhere(room, notice),
       onGap: (channel, node) => this.#onGap(channel, node),
       onRejected: (...args) => this.#listeners?.engine.onRejected(...args)
     })
     this.#subscriptions = new Subscriptions(broker, {
       isAway: () => this.isDegraded && !this.#link.isUp,
       onFailed: (error) => this.lost(error),
+      onSubscribed: (channels) => this.#onSubscribed(channels),
       onUnsubscribed: (channel) => this.#onUnsubscribed(channel)
     })
   }
@@ -151,6 +154,16 @@ export class ClusterNode implements BrokerNode, Scheduled {
         ? { kind: type, payload, ids: excluded }
         : { kind: Kind.Contract, payload: contractPayload(audience, payload), ids: excluded }
     this.#sender.broadcast(targets, message)
+  }
+
+  /** Tells the nodes with members in a room of a message that was stored. */
+  publishStored(room: string, notice: StoredNotice): void {
+    this.#sender.send(this.#channels.ofRoom(room), { kind: Kind.Stored, payload: storedPayload(notice), ids: [] })
+  }
+
+  /** The beginning of the messages with which a store tells the other nodes of what it has stored. */
+  get storedHead(): Buffer {
+    return this.#sender.unnumberedHead(Kind.Stored)
   }
 
   /** Disconnects the members of rooms, and connections named by their ids. */
@@ -304,6 +317,15 @@ export class ClusterNode implements BrokerNode, Scheduled {
     this.#listeners?.presence.onNodeGone(node)
   }
 
+  #onSubscribed(channels: readonly string[]): void {
+    const { streams } = this.#listeners as NodeListeners
+    if (streams === undefined) return
+    for (const channel of channels) {
+      const room = this.#channels.roomOf(channel)
+      if (room !== undefined) streams.onSubscribed(room)
+    }
+  }
+
   #onUnsubscribed(channel: string): void {
     this.#receiver.forget(channel)
     const room = this.#channels.roomOf(channel)
@@ -353,6 +375,7 @@ export class ClusterNode implements BrokerNode, Scheduled {
     this.#send(this.#channels.nodes, { type: 'alive', lease: this.lease, isNew: true })
     if (!this.#link.recovered()) return
     void this.#listeners?.presence.resync()
+    this.#listeners?.streams?.resync()
     this.#listeners?.engine.onRecovered()
   }
 

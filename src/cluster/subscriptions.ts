@@ -25,6 +25,8 @@ interface Waiter {
 export interface SubscriptionsListener {
   /** Whether the engine does not answer. Then it is not asked for anything. */
   isAway(): boolean
+  /** The node gets from now on what is sent on these channels. */
+  onSubscribed(channels: readonly string[]): void
   /** The engine has refused to subscribe or unsubscribe. */
   onFailed(error: Error): void
   /** The node no longer gets what is sent on a channel. */
@@ -160,6 +162,7 @@ export class Subscriptions implements EndOfTick {
       else this.#update(channel)
     }
     this.#resolveWaiters()
+    if (isSubscribed) this.#listener.onSubscribed(channels.map(({ name }) => name))
   }
 
   #onRefusal(channels: readonly Channel[], wasSubscribe: boolean, error: Error): void {

@@ -13,6 +13,11 @@ export type SlowConsumerPolicy =
   | 'dropNewest'
   /** Drop the oldest waiting message. */
   | 'dropOldest'
+  /**
+   * Send it what was published once it has taken what waits, and drop broadcasts until then. Nothing that was published is lost. If the
+   * hub has no history, this is 'disconnect'.
+   */
+  | 'catchUp'
   /** Keep only the newest waiting message of each key. If all keys differ, drop the oldest message. */
   | { coalesce: (data: string | Uint8Array) => unknown }
 
@@ -51,7 +56,7 @@ export interface WebSocketConfig {
    * if the socket does not take it at once. The whole queue may hold 16 KiB for each place, and at least 4 MiB. @default 256
    */
   sendQueueSize: number
-  /** What the hub does if the send queue is full. @default 'disconnect' */
+  /** What the hub does if the send queue is full. @default 'disconnect'; 'catchUp' on contract routes if the hub has a history */
   slowConsumer: SlowConsumerPolicy
   /** How many connections of the route may be open. Further clients get 503. 0 = no limit. @default 0 */
   maxConnections: number
@@ -138,7 +143,17 @@ const CHECKS: Checks<WebSocketConfig> = {
  * @throws FST_BLAZE_WS_INVALID_OPTION for an unknown option or a value that is not allowed.
  */
 export function resolveConfig(partial: unknown, base: WebSocketConfig, name: string): WebSocketConfig {
-  return validateOptions(partial, name, CHECKS, base)
+  const config = validateOptions(partial, name, CHECKS, base)
+  const isChosen = (partial as Partial<WebSocketConfig> | undefined)?.slowConsumer !== undefined
+  return isChosen ? Object.assign(config, { [CHOSEN_POLICY]: true }) : config
+}
+
+/** Marks a configuration whose `slowConsumer` is not the default. A copy of the configuration has the mark, too. */
+const CHOSEN_POLICY = Symbol('chosen policy')
+
+/** True if the application has chosen the `slowConsumer` of this configuration. */
+export function hasChosenPolicy(config: WebSocketConfig): boolean {
+  return CHOSEN_POLICY in config
 }
 
 /** True if `WebSocketConfig` has an option with this name. */
@@ -170,11 +185,15 @@ function checkSubprotocols(value: unknown, name: string): string[] {
   return [...(value as string[])]
 }
 
+const POLICIES = ['disconnect', 'dropNewest', 'dropOldest', 'catchUp'] as const
+
 /** Checks and copies a policy for slow consumers. @throws FST_BLAZE_WS_INVALID_OPTION */
 export function checkSlowConsumer(value: unknown, name: string): SlowConsumerPolicy {
-  if (value === 'disconnect' || value === 'dropNewest' || value === 'dropOldest') return value
+  const named = POLICIES.find((policy) => policy === value)
+  if (named !== undefined) return named
   if (!isCoalescePolicy(value)) {
-    throw invalidOption(name, "must be 'disconnect', 'dropNewest', 'dropOldest' or { coalesce: (data) => key }", value)
+    const names = POLICIES.map((policy) => `'${policy}'`).join(', ')
+    throw invalidOption(name, `must be ${names} or { coalesce: (data) => key }`, value)
   }
   return { ...value }
 }

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocketConfig } from '../config/route-config.ts'
 import type { Definition } from '../contract/definition.ts'
+import type { Position } from '../rpc/position.ts'
 import { now } from '../internal/clock.ts'
 import { CloseCode, CloseError, type CloseInfo } from '../internal/close-codes.ts'
 import { nextTick } from '../internal/event-loop.ts'
@@ -113,6 +114,8 @@ export class Session
   onLimit: (() => void) | undefined
   /** The contract of the route; undefined on routes without one. A hub sends a connection only what its contract has. */
   contract: Definition | undefined
+  /** Where the client is in the streams of rooms, by their labels; undefined if it has not said so. */
+  positions: Map<string, Position> | undefined
   /** Takes some messages before the read queue does. */
   intake: Intake | undefined
   /** The text that is sent before a close frame with which the server begins the end. */

@@ -75,6 +75,7 @@ export class ContractSession {
   async run(): Promise<void> {
     const hello = await this.#receiveHello()
     if (hello === undefined || !(await this.#authenticate(hello))) return
+    if (hello.positions.size > 0) this.#ws.session.positions = hello.positions
     const stopPings = this.#startPings()
     this.#ws.session.intake = {
       wants: (message) => this.#isOutOfOrder(message),

@@ -1,16 +1,15 @@
-import { type Id, type Position, RpcMethod } from '../rpc/json-rpc.ts'
+import { type Id, RpcMethod } from '../rpc/json-rpc.ts'
+import { isPosition, MAX_POSITIONS, type Position } from '../rpc/position.ts'
 import type { RpcFrame } from './entries.ts'
 
 const MAX_AUTH = 16 * 1024
-const MAX_POSITIONS = 100
-const MAX_EPOCH = 64
 
 /** What a client says first. */
 export interface Hello {
   readonly id: Id
   readonly auth: unknown
   /** Where the client is in the streams of rooms. */
-  readonly positions: ReadonlyMap<string, Position>
+  readonly positions: Map<string, Position>
 }
 
 /** The hello in a frame; undefined if it is anything else, or breaks a limit. */
@@ -38,11 +37,4 @@ function positionsOf(value: unknown): Map<string, Position> | undefined {
   const entries = Object.entries(value)
   if (entries.length > MAX_POSITIONS || !entries.every(([, position]) => isPosition(position))) return undefined
   return new Map(entries.map(([room, { epoch, offset }]: [string, Position]) => [room, { epoch, offset }]))
-}
-
-function isPosition(value: unknown): value is Position {
-  const { epoch, offset } = (value ?? {}) as Partial<Position>
-  return (
-    typeof epoch === 'string' && epoch.length <= MAX_EPOCH && Number.isSafeInteger(offset) && (offset as number) >= 0
-  )
 }

@@ -1,5 +1,5 @@
 import type { Broker } from '../brokers/broker.ts'
-import type { Position } from '../rpc/json-rpc.ts'
+import type { Position } from '../rpc/position.ts'
 
 /** A message that is to be stored. */
 export interface NewMessage {

@@ -3,7 +3,7 @@ import type { ContractEvent, Definition } from '../contract/definition.ts'
 import { CloseCode } from '../internal/close-codes.ts'
 import { withTimeout } from '../internal/promises.ts'
 import { isConnectionId } from '../internal/connection-id.ts'
-import { accepts } from './audience.ts'
+import { accepts } from '../connection/audience.ts'
 import { Rooms } from './rooms.ts'
 
 const NO_CLIENTS: ReadonlySet<WebSocketConnection> = new Set()

@@ -3,7 +3,7 @@ import type { Broker } from '../brokers/broker.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { Presence, type PresenceHub } from '../presence/presence.ts'
 import { Cluster, type LocalCounts } from '../cluster/cluster.ts'
-import type { ClientsListener, EngineListener } from '../cluster/listeners.ts'
+import type { ClientsListener, EngineListener, StreamsListener } from '../cluster/listeners.ts'
 import { ClusterNode } from '../cluster/node.ts'
 import type { RoomObserver } from './rooms.ts'
 
@@ -21,6 +21,7 @@ export interface HubClusterOptions {
   lease: number
   name: string | undefined
   logger: HubLogger | undefined
+  streams: StreamsListener | undefined
 }
 
 /** A hub's part in its cluster: its node if it has a broker, `hub.cluster` and `hub.presence`. */
@@ -32,7 +33,7 @@ export class HubCluster implements EngineListener, RoomObserver {
   readonly #log: HubLogger | undefined
   #hasWarnedOfFilter = false
 
-  constructor(hub: HubSide, { broker, lease, name, logger }: HubClusterOptions) {
+  constructor(hub: HubSide, { broker, lease, name, logger, streams }: HubClusterOptions) {
     this.#hub = hub
     this.#log = logger
     this.node = broker === undefined ? undefined : new ClusterNode(broker, lease, name)
@@ -40,7 +41,7 @@ export class HubCluster implements EngineListener, RoomObserver {
       this.#log?.error({ err: error, message }, 'listener of hub.cluster failed')
     )
     this.presence = new Presence(hub, this.node, (error, event) => this.logListenerError(error, event))
-    this.node?.start({ clients: hub, server: this.cluster, presence: this.presence, engine: this })
+    this.node?.start({ clients: hub, server: this.cluster, presence: this.presence, engine: this, streams })
   }
 
   /** A function cannot be sent to other nodes, which the author of a broadcast with a filter may not expect. */

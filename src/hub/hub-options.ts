@@ -3,6 +3,7 @@ import { isBroker } from '../brokers/ownership.ts'
 import type { HubLogger } from './hub-cluster.ts'
 import { checkSlowConsumer, type SlowConsumerPolicy } from '../config/route-config.ts'
 import { checkHubName } from '../cluster/hub-name.ts'
+import { type HistoryOptions, type ResolvedHistoryOptions, resolveHistoryOptions } from '../history/options.ts'
 import { check, type Checks, integer, objectWith, validateOptions } from '../internal/validate.ts'
 
 /** The options of a hub. */
@@ -19,6 +20,8 @@ export interface HubOptions {
    * your own with a broker. @default none: the hub of the server
    */
   name?: string | undefined
+  /** What the hub keeps of published messages, for clients that come back. */
+  history?: HistoryOptions | undefined
   /**
    * A Fastify instance: when it closes, the hub shuts down, leaves its cluster and releases its broker. Pass an instance that is
    * not ready yet. @default none: call `shutdown` yourself
@@ -38,7 +41,7 @@ export interface HubOwner {
   addHook(name: 'onClose', hook: () => Promise<void>): unknown
 }
 
-const CHECKS: Checks<HubOptions> = {
+const CHECKS: Checks<Omit<HubOptions, 'history'> & { history?: ResolvedHistoryOptions }> = {
   slowConsumer: checkSlowConsumer,
   broker: check(isBroker, 'must be a Broker, as redisBroker({ client }) makes one'),
   lease: integer(500, 3_600_000, ' (milliseconds)'),
@@ -47,10 +50,20 @@ const CHECKS: Checks<HubOptions> = {
   app: objectWith(
     ['addHook', 'decorate', 'listen'],
     'must be a Fastify instance, with the methods addHook, decorate, listen'
-  )
+  ),
+  history: resolveHistoryOptions
 }
 
+/** Checks the options of a hub that is made later. @throws FST_BLAZE_WS_INVALID_OPTION */
+export function checkHubOptions(options: unknown, name: string): HubOptions {
+  resolveHubOptions(options, name)
+  return { ...(options as HubOptions) }
+}
+
+export type ResolvedHubOptions = Omit<HubOptions, 'history'> & { lease: number; history: ResolvedHistoryOptions }
+
 /** Checks the options of a hub and fills in what they leave out. @throws FST_BLAZE_WS_INVALID_OPTION */
-export function resolveHubOptions(options: unknown, name = 'hub'): HubOptions & { lease: number } {
-  return validateOptions(options, name, CHECKS, { lease: 5_000 })
+export function resolveHubOptions(options: unknown, name = 'hub'): ResolvedHubOptions {
+  const defaults = { lease: 5_000, history: resolveHistoryOptions(undefined, `${name}.history`) }
+  return validateOptions(options, name, CHECKS, defaults)
 }

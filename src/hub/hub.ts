@@ -2,7 +2,17 @@ import type { Cluster } from '../cluster/cluster.ts'
 import { WebSocketConnection } from '../connection/connection.ts'
 import { type AnyConnection, underlying } from '../connection/underlying.ts'
 import { isContract } from '../contract/definition.ts'
-import type { AnyContract, Data, In, Of } from '../contract/types.ts'
+import type { AnyContract, Contract, Data, In, Of } from '../contract/types.ts'
+import { Channels } from '../cluster/wire/channels.ts'
+import type { History } from '../history/history.ts'
+import type { JoinOptions } from '../history/join.ts'
+import { publicationOf, type StreamOptions } from '../history/publish-arguments.ts'
+import type { StreamClients } from '../history/stream-members.ts'
+import type { Published } from '../history/streams.ts'
+import type { CompiledContract } from '../schemas/compiled-contract.ts'
+import { compiledContract } from '../schemas/contracts.ts'
+import { markHandled } from '../internal/promises.ts'
+import { HubHistory } from './hub-history.ts'
 import { PreparedMessage } from '../connection/write/prepared-message.ts'
 import { assertSendable, assertTimeout, CloseCode, fitReason } from '../internal/close-codes.ts'
 import { isConnectionId } from '../internal/connection-id.ts'
@@ -37,6 +47,8 @@ import {
 import { RemoteBroadcasts } from './remote-broadcasts.ts'
 import type { HubStats } from './stats.ts'
 
+const NO_OPTIONS: JoinOptions = {}
+
 /**
  * Broadcasts to many connections: to all, or to the members of rooms. All recipients get the messages in the same order. A hub
  * never waits for a client and never throws because of one. `app.wsHub` is the hub of the server. Make further hubs for groups of
@@ -51,6 +63,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   readonly #events = new ClientEvents(this)
   readonly #broadcaster: Broadcaster
   readonly #remoteBroadcasts: RemoteBroadcasts
+  readonly #history: HubHistory
   readonly #options: ReturnType<typeof resolveHubOptions>
   /** Connects the hub to its cluster. Made at once if there is a broker, and otherwise when it is first needed. */
   #hubCluster: HubCluster | undefined
@@ -77,7 +90,25 @@ export class WebSocketHub extends Emitter<HubEvents> {
       )
     }
     this.#options.app?.addHook('onClose', () => this.shutdown(0))
-    this.#broadcaster = new Broadcaster(this.#options.slowConsumer, this.#events, (ws) => void this.#remove(ws))
+    const { history, broker, name, slowConsumer, logger } = this.#options
+    const streamClients: StreamClients = {
+      members: (room) => this.#clients.rooms.members(room),
+      allAccept: (audience) => this.#clients.allAccept(audience),
+      send: (...args) => this.#broadcaster.send(...args)
+    }
+    this.#history = new HubHistory(streamClients, {
+      history,
+      broker,
+      channels: new Channels(name),
+      logger
+    })
+    this.#broadcaster = new Broadcaster(
+      slowConsumer,
+      this.#history.hasStore,
+      this.#events,
+      (ws) => void this.#remove(ws)
+    )
+    this.#clients.rooms.observers.push(this.#history)
     this.#remoteBroadcasts = new RemoteBroadcasts(this.#clients, this.#broadcaster)
     this.#done = new Promise((resolve) => {
       this.#resolveDone = resolve
@@ -88,6 +119,11 @@ export class WebSocketHub extends Emitter<HubEvents> {
   /** Asks all nodes of the cluster, and sends messages to their servers. Without a broker, the cluster is this hub alone. */
   get cluster(): Cluster {
     return (this.#hubCluster ?? this.#connectToCluster()).cluster
+  }
+
+  /** The published messages of rooms. */
+  get history(): History {
+    return this.#history.history
   }
 
   /** Tells who is in which room, on all nodes. */
@@ -129,20 +165,23 @@ export class WebSocketHub extends Emitter<HubEvents> {
    *
    * @param ws a connection, or the `id` of a registered connection on any node.
    * @param room 1 to 256 characters of well-formed Unicode, and not the `id` of a connection.
+   * @param options which past of the room the connection gets before its live messages. It has no effect on a connection that is in
+   * the room already.
    * @returns false if the connection was not added, as for `register`. For a connection of another node, true means that the
    * request was sent; that node adds the connection if it is still registered there.
    * @throws FST_BLAZE_WS_INVALID_ARGUMENT or FST_BLAZE_WS_OUT_OF_RANGE if the room name is invalid. The error's `closeCode` is
    * 1008.
    * @throws FST_BLAZE_WS_INVALID_ARGUMENT if `ws` is neither a connection nor an id.
    */
-  join(ws: AnyConnection | string, room: string): boolean {
+  join(ws: AnyConnection | string, room: string, options: JoinOptions = NO_OPTIONS): boolean {
     const local = this.#findLocal(ws)
     // Every connection can be reached by its own id, as if it were in a room of that name.
     if (local !== undefined && room === local.id) return this.register(local)
     assertRoomName(room)
+    this.#history.assertCanJoin(options)
     return local === undefined
-      ? this.#hubCluster?.node?.changeMembership({ type: 'join', id: ws as string, room }) === true
-      : this.#addToRoom(local, room)
+      ? this.#hubCluster?.node?.changeMembership({ type: 'join', id: ws as string, room, ...options }) === true
+      : this.#addToRoom(local, room, options)
   }
 
   /**
@@ -158,6 +197,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     if (local === undefined)
       return void this.#hubCluster?.node?.changeMembership({ type: 'leave', id: ws as string, room })
     this.#broadcaster.endGroup()
+    if (this.#clients.rooms.members(room).has(local)) this.#history.leave(local, room)
     this.#clients.rooms.remove(local, room)
   }
 
@@ -200,7 +240,8 @@ export class WebSocketHub extends Emitter<HubEvents> {
     checkTargets(room)
     return {
       broadcast: (...args: unknown[]) => this.#broadcast(args, { to: room }),
-      broadcastJSON: (value, options) => this.broadcastJSON(value, { ...options, to: room })
+      broadcastJSON: (value, options) => this.broadcastJSON(value, { ...options, to: room }),
+      publish: (...args: unknown[]) => this.#publish(args, { to: room })
     }
   }
 
@@ -236,6 +277,33 @@ export class WebSocketHub extends Emitter<HubEvents> {
    */
   broadcastJSON(value: unknown, options?: BroadcastOptions): number {
     return this.broadcast(jsonOf(value), options)
+  }
+
+  /**
+   * Stores a message in the history of a room, and sends it to the members of the room on all nodes: in one order, once, and also to
+   * those who are away and come back with their position. Resolves once it is stored and this node has sent it. It counts also if the
+   * call is not awaited; messages of one process to one room are stored in the order of the calls.
+   *
+   * @returns the position of the message, and how many connections of this node have got it or will.
+   * @throws FST_BLAZE_WS_HISTORY_UNAVAILABLE (as a rejection, like the others) within a second if it is not certain that the message was
+   * stored. Repeat it with the same `id`.
+   * @throws FST_BLAZE_WS_NO_HISTORY if the hub has a broker and no store.
+   * @throws FST_BLAZE_WS_INVALID_ARGUMENT or FST_BLAZE_WS_OUT_OF_RANGE if an argument is wrong. `to` is one room.
+   */
+  publish(data: string | Uint8Array, options: StreamOptions & { to: string }): Promise<Published>
+  /**
+   * Stores and sends an event of a contract, checked and serialized once.
+   *
+   * @throws TypeError (as a rejection) if the contract has no such event, or if the data does not fit.
+   */
+  publish<C extends AnyContract, E extends keyof Of<C, 'fromServer'> & string>(
+    contract: C,
+    event: E,
+    data: In<Of<C, 'fromServer'>[E]> | undefined,
+    options: Omit<StreamOptions, 'type'> & { to: string }
+  ): Promise<Published>
+  publish(...args: unknown[]): Promise<Published> {
+    return this.#publish(args, undefined)
   }
 
   // ---- The end of connections and of the hub
@@ -300,11 +368,22 @@ export class WebSocketHub extends Emitter<HubEvents> {
 
   /** @internal The second half of `shutdown`. */
   async leaveCluster(): Promise<void> {
+    await this.#history.close()
     await this.#hubCluster?.node?.close()
     this.#resolveDone()
   }
 
   // ---- Internals
+
+  /** @param to the target of `hub.to()`. */
+  #publish(args: readonly unknown[], to: { to: unknown } | undefined): Promise<Published> {
+    const compile = (contract: Contract): CompiledContract => compiledContract(contract, this.#server)
+    const published = (async () => {
+      const { room, id, content } = publicationOf(args, to, compile)
+      return this.#history.streams.publish(room, id, content)
+    })()
+    return markHandled(published)
+  }
 
   /** @param to the targets of `hub.to()`. */
   #broadcast(args: readonly unknown[], to: { to: string | readonly string[] } | undefined): number {
@@ -344,12 +423,14 @@ export class WebSocketHub extends Emitter<HubEvents> {
     return underlying(ws)
   }
 
-  #addToRoom(ws: WebSocketConnection, room: string): boolean {
+  #addToRoom(ws: WebSocketConnection, room: string, options: JoinOptions): boolean {
     this.register(ws)
     // A 'register' listener may have unregistered it.
     if (!this.#clients.has(ws)) return false
+    if (this.#clients.rooms.members(room).has(ws)) return true
     this.#broadcaster.endGroup()
     this.#clients.rooms.add(ws, room)
+    this.#history.join(ws, room, options)
     return true
   }
 
@@ -375,10 +456,12 @@ export class WebSocketHub extends Emitter<HubEvents> {
     const { broker, lease, name, app, logger = app?.log } = this.#options
     this.#hubCluster = new HubCluster(
       {
-        addToRoom: (ws, room) => this.#addToRoom(ws, room),
-        changeMembership: ({ type, id, room }) => {
+        addToRoom: (ws, room) => this.#addToRoom(ws, room, NO_OPTIONS),
+        changeMembership: ({ type, id, room, ...options }) => {
           const ws = this.#clients.findById(id)
-          if (ws !== undefined) this[type](ws, room)
+          if (ws === undefined) return
+          if (type === 'join') this.join(ws, room, options)
+          else this.leave(ws, room)
         },
         getClientCount: (room) => this.getClientCount(room),
         getRooms: () => this.getRooms(),
@@ -387,9 +470,10 @@ export class WebSocketHub extends Emitter<HubEvents> {
         disconnect: (targets, code, reason) => this.disconnect(targets, code, reason, { local: true }),
         emit: (event: 'degraded' | 'recovered', ...args: []) => emit<HubEvents, typeof event>(this, event, ...args)
       },
-      { broker, lease, name, logger }
+      { broker, lease, name, logger, streams: this.#history.shared }
     )
-    this.#clients.rooms.observer = this.#hubCluster
+    this.#history.connect(this.#hubCluster.node)
+    this.#clients.rooms.observers.push(this.#hubCluster)
     return this.#hubCluster
   }
 

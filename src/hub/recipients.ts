@@ -2,11 +2,13 @@ import type { WebSocketConnection } from '../connection/connection.ts'
 import { type AnyConnection, underlying } from '../connection/underlying.ts'
 import type { ContractEvent } from '../contract/definition.ts'
 import type { AnyContract, Data, In, Of } from '../contract/types.ts'
+import type { StreamOptions } from '../history/publish-arguments.ts'
+import type { Published } from '../history/streams.ts'
 import { describe, errors } from '../internal/errors.ts'
 import type { MessageType } from '../internal/message.ts'
 import { assertTargetCount, keepValidIds } from '../internal/targets.ts'
 import { assertKeys } from '../internal/validate.ts'
-import { accepts } from './audience.ts'
+import { accepts } from '../connection/audience.ts'
 import { assertLocal, callFilter } from './argument-checks.ts'
 import type { Clients } from './clients.ts'
 
@@ -42,6 +44,14 @@ export interface RoomTarget {
     event: E,
     ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<BroadcastOptions, 'to' | 'type'>]>
   ): number
+  /** Stores a message in the history of the room, and sends it to the members of all nodes. See `WebSocketHub.publish`. */
+  publish(data: string | Uint8Array, options?: StreamOptions): Promise<Published>
+  /** Stores an event of a contract, and sends it to the members of all nodes. See `WebSocketHub.publish`. */
+  publish<C extends AnyContract, E extends keyof Of<C, 'fromServer'> & string>(
+    contract: C,
+    event: E,
+    ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<StreamOptions, 'type'>]>
+  ): Promise<Published>
 }
 
 const KEYS = ['type', 'to', 'except', 'filter', 'local']

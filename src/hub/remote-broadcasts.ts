@@ -1,7 +1,7 @@
 import type { RemoteBroadcast } from '../cluster/listeners.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { PreparedMessage } from '../connection/write/prepared-message.ts'
-import { accepts } from './audience.ts'
+import { accepts } from '../connection/audience.ts'
 import type { Broadcaster } from './broadcaster.ts'
 import type { Clients } from './clients.ts'
 import { Deduplicator } from './deduplicator.ts'

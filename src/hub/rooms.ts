@@ -14,7 +14,8 @@ export interface RoomObserver {
 
 /** Which client is in which room. A room exists while it has members. */
 export class Rooms {
-  observer: RoomObserver | undefined
+  /** They are told in this order. */
+  readonly observers: RoomObserver[] = []
   readonly #membersOf = new Map<string, Set<WebSocketConnection>>()
   readonly #roomsOf = new Map<WebSocketConnection, Set<string>>()
   readonly #roomsOfClosed = new WeakMap<WebSocketConnection, string[]>()
@@ -48,11 +49,11 @@ export class Rooms {
   }
 
   add(ws: WebSocketConnection, room: string): void {
-    if (addTo(this.#membersOf, room, ws)) this.observer?.onRoomOpened(room)
+    if (addTo(this.#membersOf, room, ws)) for (const observer of this.observers) observer.onRoomOpened(room)
     addTo(this.#roomsOf, ws, room)
   }
 
-  // The observer is told last: a listener of presence may let the connection join a room again.
+  // The observers are told last: a listener of presence may let the connection join a room again.
   remove(ws: WebSocketConnection, room: string): void {
     removeFrom(this.#roomsOf, ws, room)
     this.#removeMember(ws, room)
@@ -66,8 +67,8 @@ export class Rooms {
 
   #removeMember(ws: WebSocketConnection, room: string): void {
     const isEmpty = removeFrom(this.#membersOf, room, ws)
-    this.observer?.onMemberLeft(ws, room)
-    if (isEmpty) this.observer?.onRoomEmptied(room)
+    for (const observer of this.observers) observer.onMemberLeft(ws, room)
+    if (isEmpty) for (const observer of this.observers) observer.onRoomEmptied(room)
   }
 }
 

@@ -27,13 +27,17 @@ export function deliver(message: PreparedMessage, session: Session, policy: Slow
   const frame = message.frameFor(session.deflate)
   const { writer } = session
   // Only a queued message can be replaced. The socket sends what it has taken.
-  const replaced = typeof policy === 'object' && writer.isBlocked ? replaceQueued(message, session, policy) : 0
+  const canReplace = typeof policy === 'object' && writer.isBlocked && !message.mustArrive
+  const replaced = canReplace ? replaceQueued(message, session, policy) : 0
   const offer = writer.offer(frame, true)
   if (offer === 'taken') return replaced === 0 ? ACCEPTED : { dropped: replaced, isAccepted: true, isSlow: false }
   if (offer === 'closed') return CLOSED
   if (policy === 'disconnect')
     return { dropped: session.closeSlow() + countDropped(session, 1), isAccepted: false, isSlow: true }
-  if (policy === 'dropNewest') return { dropped: countDropped(session, 1), isAccepted: false, isSlow: true }
+  // The stream of the room will send it later, whatever the policy: dropped, it would be missing.
+  if (message.mustArrive) return { dropped: 0, isAccepted: false, isSlow: true }
+  if (policy === 'dropNewest' || policy === 'catchUp')
+    return { dropped: countDropped(session, 1), isAccepted: false, isSlow: true }
   let dropped = replaced
   while (writer.dropWaiting(() => true)) {
     dropped += countDropped(session, 1)

@@ -23,6 +23,8 @@ type ErrorName =
   | 'BROKER_UNAVAILABLE'
   | 'BROKER_IN_USE'
   | 'MESSAGE_TOO_LONG'
+  | 'HISTORY_UNAVAILABLE'
+  | 'NO_HISTORY'
 
 /**
  * The constructors of all errors of this package, by their codes without `FST_BLAZE_WS_`. If an error refuses an upgrade, the HTTP
@@ -110,6 +112,21 @@ export const errors: Record<
   MESSAGE_TOO_LONG: createError(
     'FST_BLAZE_WS_MESSAGE_TOO_LONG',
     'A message of %s bytes is too long to publish: the limit is %s bytes',
+    500
+  ),
+  /**
+   * The store of published messages cannot be reached or does not answer. It is not known whether the message was stored: publish it
+   * again with the same `id`.
+   */
+  HISTORY_UNAVAILABLE: createError(
+    'FST_BLAZE_WS_HISTORY_UNAVAILABLE',
+    'The history of rooms is not available: %s',
+    503
+  ),
+  /** `publish` or `hub.history` was used on a hub that has a broker and no store. */
+  NO_HISTORY: createError(
+    'FST_BLAZE_WS_NO_HISTORY',
+    'With a broker, publish needs a store that all nodes share; set the option history: { store: redisHistory({ client }) }',
     500
   )
 }

@@ -1,7 +1,7 @@
 import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import { defaultWebSocketConfig, resolveConfig, type WebSocketConfig } from '../config/route-config.ts'
-import { type HubOptions, resolveHubOptions } from '../hub/hub-options.ts'
+import { checkHubOptions, type HubOptions } from '../hub/hub-options.ts'
 import { invalidOption } from '../internal/errors.ts'
 import { type Checks, integer, validateOptions } from '../internal/validate.ts'
 import { resolveShutdownOptions, type ShutdownOptions } from '../shutdown.ts'
@@ -24,7 +24,7 @@ export interface BlazeWsOptions {
 const CHECKS: Checks<BlazeWsOptions> = {
   config: (value, name) => resolveConfig(value, defaultWebSocketConfig(), name),
   shutdown: resolveShutdownOptions,
-  hub: resolveHubOptions,
+  hub: checkHubOptions,
   websocket: checkWebsocketOptions,
   maxPendingUpgrades: integer(1, undefined, ' (upgrades)')
 }
@@ -55,7 +55,7 @@ function defaults() {
   return {
     config: defaultWebSocketConfig(),
     shutdown: resolveShutdownOptions({}),
-    hub: resolveHubOptions({}),
+    hub: {} as HubOptions,
     maxPendingUpgrades: 1_024
   }
 }

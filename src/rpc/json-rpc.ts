@@ -37,12 +37,6 @@ export interface RpcError {
   data?: unknown
 }
 
-/** Where a client is in the stream of a room. */
-export interface Position {
-  epoch: string
-  offset: number
-}
-
 /** The longest id that is a string. */
 export const MAX_ID_LENGTH = 256
 /** How many entries a batch may have. */

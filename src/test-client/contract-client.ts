@@ -1,7 +1,8 @@
 import { type Definition, definitionOf } from '../contract/definition.ts'
 import type { Contract } from '../contract/types.ts'
 import { CloseError } from '../internal/close-codes.ts'
-import { type Position, RESERVED, type RpcError, RpcMethod, SUBPROTOCOL } from '../rpc/json-rpc.ts'
+import { RESERVED, type RpcError, RpcMethod, SUBPROTOCOL } from '../rpc/json-rpc.ts'
+import type { Position } from '../rpc/position.ts'
 import { notificationText, requestText } from '../rpc/texts.ts'
 import { type AnswerFunctions, answerText } from './answers.ts'
 import { closeFailure } from './close-failure.ts'
@@ -161,7 +162,7 @@ export class ContractTestClient {
     return this.#events.take({
       name: name === undefined ? 'an event' : `"${name}"`,
       matches: ({ event: { type } }) => (name === undefined ? !type.startsWith(RESERVED) : type === name),
-      describe: ({ event }) => event,
+      describe: ({ event }) => (event.type === RpcMethod.Joined ? undefined : event),
       ...options
     })
   }

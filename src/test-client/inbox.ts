@@ -14,7 +14,7 @@ export interface Expectation<T> extends Within {
   /** For the error, such as `'"said"'`. */
   readonly name: string
   matches(item: T): boolean
-  /** How an item is shown in the error, if not as it is. */
+  /** How an item is shown in the error, if not as it is. One that is undefined is left out. */
   readonly describe?: (item: T) => unknown
 }
 
@@ -42,8 +42,10 @@ export class Inbox<T> {
         assertTimeout(within)
         const at = this.#items.findIndex((item) => expectation.matches(item))
         if (at !== -1) return resolve(this.#items.splice(at, 1)[0] as T)
-        const fail = (failure: string): void =>
-          reject(new ExpectationError(expectation.name, failure, this.#items.map(expectation.describe ?? asItIs)))
+        const fail = (failure: string): void => {
+          const shown = this.#items.map(expectation.describe ?? asItIs).filter((item) => item !== undefined)
+          reject(new ExpectationError(expectation.name, failure, shown))
+        }
         if (this.#end !== undefined) return fail(this.#end)
         this.#wait({ expectation, resolve, fail }, within)
       })

@@ -1,4 +1,5 @@
-import { type Position, RpcMethod } from '../rpc/json-rpc.ts'
+import { RpcMethod } from '../rpc/json-rpc.ts'
+import type { Position } from '../rpc/position.ts'
 import type { TestEvent } from './test-event.ts'
 
 /** Where a client is in the streams of its rooms, as the server has told it. */

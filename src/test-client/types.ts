@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { AnyContract, Answer, Data, Get, In, Of, Out } from '../contract/types.ts'
-import type { Position } from '../rpc/json-rpc.ts'
+import type { Position } from '../rpc/position.ts'
 import type { ContractTestClient as Base } from './contract-client.ts'
 import type { Within } from './inbox.ts'
 

@@ -4,6 +4,7 @@ import { closeOf } from '../../internal/close-codes.ts'
 import { BinaryMessage, TextMessage } from '../../internal/message.ts'
 import { MAX_TARGETS } from '../../internal/targets.ts'
 import { contractEventOf } from './contract-payload.ts'
+import { storedNoticeOf } from './stored-payload.ts'
 
 // The bytes of every message that a node or publisher sends. Numbers are big-endian.
 //
@@ -29,10 +30,17 @@ const MAX_ENVELOPE = 16 * 1024 * 1024
 const MAX_ID_BYTES = 256
 
 /**
- * Text and Binary are raw broadcasts, Contract is an event of a contract (see contract-payload.ts), Disconnect closes connections,
- * Node is a message between nodes (see protocol.ts).
+ * Text and Binary are raw broadcasts, Contract is an event of a contract (see contract-payload.ts), Stored is a published message (see
+ * stored-payload.ts), Disconnect closes connections, Node is a message between nodes (see protocol.ts).
  */
-export const Kind = { Text: TextMessage, Binary: BinaryMessage, Contract: 3, Disconnect: 8, Node: 16 } as const
+export const Kind = {
+  Text: TextMessage,
+  Binary: BinaryMessage,
+  Contract: 3,
+  Stored: 4,
+  Disconnect: 8,
+  Node: 16
+} as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
 const KINDS: readonly number[] = Object.values(Kind)
 
@@ -139,6 +147,7 @@ function idsOf(bytes: Buffer, count: number): { list: readonly string[]; end: nu
 /** A text that is not UTF-8, or a close code that may not be sent, would make clients fail their connections. */
 function isPayload(kind: Kind, payload: Buffer): boolean {
   if (kind === Kind.Text || kind === Kind.Node) return isUtf8(payload)
+  if (kind === Kind.Stored) return storedNoticeOf(payload) !== undefined
   if (kind === Kind.Contract) return isUtf8(contractEventOf(payload)?.text ?? NOT_UTF8)
   return kind === Kind.Binary || closeOf(payload) !== undefined
 }

@@ -1,6 +1,7 @@
 import secureJson from 'secure-json-parse'
 import { isConnectionId } from '../../internal/connection-id.ts'
 import { isRoomName } from '../../internal/room-name.ts'
+import { isPosition, MAX_LAST, type Position } from '../../rpc/position.ts'
 
 // What the nodes of a cluster send each other besides broadcasts, as JSON in an envelope of the kind `Node`:
 //
@@ -50,6 +51,10 @@ export interface MembershipNotice<Type extends 'join' | 'leave' = 'join' | 'leav
   type: Type
   id: string
   room: string
+  /** The options of `hub.join`. */
+  since?: Position | undefined
+  last?: number | undefined
+  resume?: boolean | undefined
 }
 
 /** Connections of the sender are present in a room, or what is known of them has changed. */
@@ -186,10 +191,17 @@ const READERS: Readers = {
 
 function readMembership<Type extends 'join' | 'leave'>(
   type: Type,
-  { id, room }: Fields
+  { id, room, since, last, resume }: Fields
 ): MembershipNotice<Type> | undefined {
   if (!isConnectionId(id) || typeof room !== 'string' || !isRoomName(room)) return undefined
-  return { type, id, room }
+  return {
+    type,
+    id,
+    room,
+    ...(isPosition(since) && { since: { epoch: since.epoch, offset: since.offset } }),
+    ...(isRequestId(last) && { last: Math.min(Math.max(0, last), MAX_LAST) }),
+    ...(typeof resume === 'boolean' && { resume })
+  }
 }
 
 /** The room names in a list, each once, up to as many as this node would send. */

@@ -8,12 +8,15 @@ import { contractEventOf } from './contract-payload.ts'
 import { decode, type Envelope, Kind, originOf } from './envelope.ts'
 import { decodeMessage, type NodeMessage, type UnknownNotice } from './protocol.ts'
 import { SequenceTracker } from './sequence.ts'
+import { type StoredNotice, storedNoticeOf } from './stored-payload.ts'
 
 /** What a receiver passes on. */
 export interface ReceiverListener {
   readonly clients: Pick<ClientsListener, 'deliver' | 'disconnect'>
   /** Another node says something to this one. */
   onNodeMessage(channel: string, node: string, message: NodeMessage | UnknownNotice): void
+  /** Another node has stored a message that was published in a room. */
+  onStored(room: string, notice: StoredNotice): void
   /** A message of another node on this channel was lost. */
   onGap(channel: string, node: string): void
   /** Something that is not a message of a node has arrived. Only the first time. */
@@ -72,6 +75,7 @@ export class Receiver {
     }
     this.received++
     if (envelope.kind === Kind.Node) this.#receiveNodeMessage(channel, envelope)
+    else if (envelope.kind === Kind.Stored) this.#receiveStored(channel, envelope)
     else this.#receiveForClients(channel, envelope)
   }
 
@@ -79,6 +83,13 @@ export class Receiver {
     const message = decodeMessage(payload)
     if (message === undefined) this.#reject(channel)
     else this.#listener.onNodeMessage(channel, origin, message)
+  }
+
+  #receiveStored(channel: string, { payload }: Envelope): void {
+    const [room] = this.#roomOf(channel) ?? []
+    const notice = storedNoticeOf(payload)
+    if (room === undefined || notice === undefined) this.#reject(channel)
+    else this.#listener.onStored(room, notice)
   }
 
   #receiveForClients(channel: string, { kind, origin, copyId, payload, ids }: Envelope): void {

@@ -1,6 +1,6 @@
 import { isConnectionId } from '../../internal/connection-id.ts'
 import type { Channels } from './channels.ts'
-import { type Envelope, encode, newOrigin, sizeOf } from './envelope.ts'
+import { type Envelope, encode, type Kind, newOrigin, sizeOf } from './envelope.ts'
 import { SequenceNumbers } from './sequence.ts'
 
 export type Message = Pick<Envelope, 'kind' | 'payload' | 'ids'>
@@ -50,6 +50,12 @@ export class Sender {
     const { generation, sequence } = this.#sequence.next(channel)
     this.#transport.publish(channel, encode({ ...message, origin: this.origin, generation, sequence, copyId }))
     return true
+  }
+
+  /** The beginning of a message that someone else publishes for this node, and which has no number. */
+  unnumberedHead(kind: Kind): Buffer {
+    const payload = Buffer.alloc(0)
+    return encode({ kind, origin: this.origin, generation: 0, sequence: 0, copyId: 0, ids: [], payload })
   }
 
   /** The channels for these targets, each with the ids of the connections that are named. */

@@ -15,6 +15,8 @@ export type Coalesce = (data: string | Uint8Array) => unknown
 export interface Broadcast {
   /** The key of the message, by this `coalesce` function. */
   keyFor(coalesce: Coalesce): unknown
+  /** True if it may not be dropped for a slow consumer. */
+  readonly mustArrive: boolean
 }
 
 /** A frame to send to one or many clients (RFC 6455, 5.2). A server does not mask its frames. */

@@ -21,6 +21,10 @@ export class PreparedMessage implements Broadcast {
     this.#source = source
   }
 
+  get mustArrive(): boolean {
+    return false
+  }
+
   /** The frame for connections with this compression; undefined stands for none. */
   frameFor(deflate: DeflateParams | undefined): Frame {
     if (deflate === undefined || this.payload.length < deflate.threshold) {

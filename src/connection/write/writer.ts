@@ -121,9 +121,11 @@ export class Writer implements BlockableWriter, EndOfTurn {
     return this.unsentBytes > 0 && this.unsentBytes + bytes > limit
   }
 
-  /** Drops the oldest queued broadcast that meets the condition. False if there is none. */
+  /** Drops the oldest queued broadcast that may be dropped and meets the condition. False if there is none. */
   dropWaiting(condition: (broadcast: Broadcast) => boolean): boolean {
-    const position = this.#queue.find(({ broadcast }) => broadcast !== undefined && condition(broadcast))
+    const position = this.#queue.find(
+      ({ broadcast }) => broadcast !== undefined && !broadcast.mustArrive && condition(broadcast)
+    )
     if (position === -1) return false
     this.#remove(position)
     return true

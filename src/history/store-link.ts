@@ -1,0 +1,77 @@
+import type { Channels } from '../cluster/wire/channels.ts'
+import type { Position } from '../rpc/position.ts'
+import type { ResolvedHistoryOptions } from './options.ts'
+import type { Appended, HistoryStore, KnownRoom, NewMessage, Publication, StoredPart } from './store.ts'
+
+/** A part that is read has at most about so many bytes. */
+const PART_BYTES = 256 * 1024
+
+export interface StoreListener {
+  /** A call has failed, and the last one had not. */
+  onAway(error: Error): void
+  /** A call has succeeded, and the last one had not. */
+  onBack(): void
+}
+
+/** A store, as one hub or publisher uses it: with the retention of its rooms, and apart from the rooms of other hubs. */
+export class StoreLink {
+  readonly #store: HistoryStore
+  readonly #options: ResolvedHistoryOptions
+  readonly #channels: Channels
+  readonly #listener: StoreListener
+  /** How the store publishes what it appends; undefined if that is done by the broker. */
+  publication: Publication | undefined
+  #isAway = false
+
+  constructor(store: HistoryStore, options: ResolvedHistoryOptions, channels: Channels, listener: StoreListener) {
+    this.#store = store
+    this.#options = options
+    this.#channels = channels
+    this.#listener = listener
+    store.open?.()
+  }
+
+  get store(): HistoryStore {
+    return this.#store
+  }
+
+  append(room: string, messages: readonly NewMessage[], known: Position | undefined): Promise<readonly Appended[]> {
+    const options = { ...this.#options.retentionOf(room), known, publish: this.publication }
+    return this.#watch(this.#store.append(this.#channels.ofRoom(room), messages, options))
+  }
+
+  read(room: string, after: number, limit: number): Promise<StoredPart> {
+    const { ttl } = this.#options.retentionOf(room)
+    return this.#watch(this.#store.read(this.#channels.ofRoom(room), { after, limit, maxBytes: PART_BYTES, ttl }))
+  }
+
+  positions(rooms: readonly { room: string; known: Position | undefined }[]): Promise<readonly Position[]> {
+    const known: KnownRoom[] = rooms.map((one) => ({
+      room: this.#channels.ofRoom(one.room),
+      known: one.known,
+      ttl: this.#options.retentionOf(one.room).ttl
+    }))
+    return this.#watch(this.#store.positions(known))
+  }
+
+  clear(room: string): Promise<void> {
+    return this.#watch(this.#store.clear(this.#channels.ofRoom(room)))
+  }
+
+  async close(): Promise<void> {
+    await this.#store.close?.()
+  }
+
+  async #watch<T>(call: Promise<T>): Promise<T> {
+    try {
+      const result = await call
+      if (this.#isAway) this.#listener.onBack()
+      this.#isAway = false
+      return result
+    } catch (error) {
+      if (!this.#isAway) this.#listener.onAway(error as Error)
+      this.#isAway = true
+      throw error
+    }
+  }
+}

@@ -1,0 +1,245 @@
+import type { WebSocketConnection } from '../connection/connection.ts'
+import type { StreamsListener } from '../cluster/listeners.ts'
+import type { StoredNotice } from '../cluster/wire/stored-payload.ts'
+import { atEndOfTick, type EndOfTick } from '../internal/end-of-turn.ts'
+import { withTimeout } from '../internal/promises.ts'
+import { type Scheduled, Scheduler } from '../internal/scheduler.ts'
+import type { Position } from '../rpc/position.ts'
+import { Appender } from './appender.ts'
+import { bodyOf, type Content, contentOf } from './content.ts'
+import { type JoinOptions, leftText, sendNotice, takesNotices } from './join.ts'
+import { KnownPositions } from './known-positions.ts'
+import { PartCache } from './part-cache.ts'
+import type { Appended, NewMessage, StoredPart } from './store.ts'
+import type { StoreLink } from './store-link.ts'
+import { Stream, type StreamHost } from './stream.ts'
+import type { StreamClients } from './stream-members.ts'
+
+/** How often the positions of all rooms are compared with the store, in milliseconds. */
+const COMPARE_INTERVAL = 5_000
+/** How many rooms are compared in one call. */
+const COMPARE_SIZE = 1_000
+/** How many of these calls may be under way: a store may not answer for a while. */
+const MAX_COMPARES = 64
+/** How long `publish` waits until this node has passed on the message, in milliseconds. The store has it already. */
+const PASS_ON_TIMEOUT = 1_000
+
+/** A message that is being published. */
+class StreamMessage implements NewMessage {
+  readonly id: string
+  readonly content: Content
+  readonly body: Buffer
+  /** How many members have got it from this node; undefined if it was not passed on when it was stored. */
+  receivers: number | undefined
+
+  constructor(id: string, content: Content) {
+    this.id = id
+    this.content = content
+    this.body = bodyOf(content)
+  }
+}
+
+/** Where a message was stored, and how many connections of this node have got it or will. */
+export interface Published extends Position {
+  receivers: number
+}
+
+/** The part of a node that streams use. */
+export interface StreamNode {
+  /** Tells the other nodes of a message that was stored. */
+  publishStored(room: string, notice: StoredNotice): void
+}
+
+/** The rooms of a hub whose published messages this node passes on. */
+export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTick {
+  readonly clients: StreamClients
+  readonly parts = new PartCache()
+  readonly tails = { bytes: 0 }
+  /** Tells other nodes; undefined if there are none, or if the store does it. */
+  node: StreamNode | undefined
+  readonly #link: StoreLink
+  readonly #labelOf: (room: string) => string
+  readonly #streams = new Map<string, Stream>()
+  readonly #known = new KnownPositions()
+  readonly #appender: Appender<StreamMessage>
+  readonly #scheduler = new Scheduler()
+  readonly #toCompare = new Set<Stream>()
+  readonly #toRetry = new Set<Stream>()
+  #comparedAt = -Infinity
+  /** How many calls are under way. */
+  #compares = 0
+  #isScheduled = false
+  #isClosed = false
+
+  constructor(clients: StreamClients, link: StoreLink, labelOf: (room: string) => string) {
+    this.clients = clients
+    this.#link = link
+    this.#labelOf = labelOf
+    this.#appender = new Appender(link, this.#known, {
+      knownOf: (room) => this.#streams.get(room)?.known,
+      onStored: (...args) => this.#onStored(...args)
+    })
+  }
+
+  // ---- Rooms and members
+
+  /** Follows a room that has members. */
+  open(room: string): Stream {
+    let stream = this.#streams.get(room)
+    if (stream !== undefined) return stream
+    stream = new Stream(room, this.#labelOf(room), this)
+    this.#streams.set(room, stream)
+    this.#scheduler.add(this)
+    this.compareSoon(stream)
+    return stream
+  }
+
+  /** Adds a member of the room. */
+  join(ws: WebSocketConnection, room: string, { since, last, resume }: JoinOptions): void {
+    const stream = this.open(room)
+    const sent = since === undefined && resume !== false ? takePosition(ws, stream.label) : undefined
+    stream.join(ws, { since: since ?? sent, last, isResume: sent !== undefined })
+  }
+
+  /** The application has taken a member out of the room. */
+  leave(ws: WebSocketConnection, room: string): void {
+    const stream = this.#streams.get(room)
+    if (stream !== undefined && takesNotices(ws.session) && !ws.isClosed())
+      sendNotice(ws.session, leftText(stream.label))
+  }
+
+  onMemberLeft(ws: WebSocketConnection, room: string): void {
+    this.#streams.get(room)?.leave(ws)
+  }
+
+  onRoomEmptied(room: string): void {
+    const stream = this.#streams.get(room)
+    if (stream === undefined) return
+    this.#known.note(room, stream.known)
+    stream.close()
+    this.#streams.delete(room)
+    this.#toCompare.delete(stream)
+    this.#toRetry.delete(stream)
+    if (this.#streams.size === 0) this.#scheduler.delete(this)
+  }
+
+  // ---- Messages
+
+  /** Stores a message and passes it on to the members. */
+  async publish(room: string, id: string, content: Content): Promise<Published> {
+    const stream = this.clients.members(room).size > 0 ? this.open(room) : undefined
+    // The store is asked for the position of a new stream first: it is the one before this message.
+    this.#compareWaiting()
+    const message = new StreamMessage(id, content)
+    const { epoch, offset } = await this.#appender.append(room, message)
+    if (message.receivers === undefined && stream !== undefined)
+      message.receivers = await withTimeout(stream.passedOn({ epoch, offset }), PASS_ON_TIMEOUT, () => 0)
+    return { epoch, offset, receivers: message.receivers ?? 0 }
+  }
+
+  // ---- From the cluster
+
+  onStoredElsewhere(room: string, { epoch, offset, id, body }: StoredNotice): void {
+    const content = contentOf(body)
+    if (content !== undefined) this.#streams.get(room)?.receive({ epoch, offset }, id, content)
+  }
+
+  /** The node gets what other nodes publish in this room from now on. What came before is in the store. */
+  onSubscribed(room: string): void {
+    const stream = this.#streams.get(room)
+    if (stream !== undefined) this.compareSoon(stream)
+  }
+
+  resync(): void {
+    this.#comparedAt = -Infinity
+  }
+
+  // ---- For streams
+
+  read(room: string, after: number, limit: number): Promise<StoredPart> {
+    return this.#link.read(room, after, limit)
+  }
+
+  compareSoon(stream: Stream): void {
+    this.#toCompare.add(stream)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    atEndOfTick(this)
+  }
+
+  renew(stream: Stream): void {
+    const epoch = stream.position?.epoch
+    if (epoch !== undefined) void this.#compare([stream], () => ({ epoch, offset: Number.MAX_SAFE_INTEGER }))
+  }
+
+  retryLater(stream: Stream): void {
+    this.#toRetry.add(stream)
+  }
+
+  endOfTick(): void {
+    this.#isScheduled = false
+    this.#compareWaiting()
+  }
+
+  // ---- From the scheduler
+
+  check(time: number): void {
+    this.parts.check(time)
+    if (time - this.#comparedAt >= COMPARE_INTERVAL && this.#compares === 0) {
+      this.#comparedAt = time
+      for (const stream of this.#streams.values()) this.#toCompare.add(stream)
+    }
+    this.#compareWaiting()
+    const toRetry = [...this.#toRetry]
+    this.#toRetry.clear()
+    for (const stream of toRetry) stream.retry()
+  }
+
+  onLag(): void {}
+
+  /** Stops following rooms. What is being published is stored first. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#scheduler.delete(this)
+    await this.#appender.close()
+  }
+
+  #onStored(room: string, message: StreamMessage, at: Appended): void {
+    const { id, body, content } = message
+    this.node?.publishStored(room, { ...at, id, body })
+    message.receivers = this.#streams.get(room)?.receive(at, id, content)
+  }
+
+  // ---- Comparing positions with the store
+
+  #compareWaiting(): void {
+    if (this.#toCompare.size === 0 || this.#isClosed || this.#compares >= MAX_COMPARES) return
+    const streams = [...this.#toCompare]
+    this.#toCompare.clear()
+    for (let i = 0; i < streams.length; i += COMPARE_SIZE)
+      void this.#compare(streams.slice(i, i + COMPARE_SIZE), ({ known }) => known)
+  }
+
+  async #compare(streams: readonly Stream[], knownOf: (stream: Stream) => Position | undefined): Promise<void> {
+    const rooms = streams.map((stream) => ({
+      room: stream.room,
+      known: knownOf(stream) ?? this.#known.get(stream.room)
+    }))
+    this.#compares++
+    try {
+      const positions = await this.#link.positions(rooms)
+      for (const [i, stream] of streams.entries()) stream.onPosition(positions[i] as Position)
+    } catch {
+      // The link has reported it. Asked again at the next check.
+      for (const stream of streams) if (this.#streams.get(stream.room) === stream) this.#toCompare.add(stream)
+    }
+    this.#compares--
+  }
+}
+
+/** Takes the position that the client has sent for a room, which counts once. */
+function takePosition({ session }: WebSocketConnection, label: string): Position | undefined {
+  const position = session.positions?.get(label)
+  session.positions?.delete(label)
+  return position
+}
