@@ -2,6 +2,10 @@
 export type { BrokerUnderTest, ConformanceTest } from './brokers/conformance/broker-test.ts'
 export { brokerConformance } from './brokers/conformance/conformance.ts'
 
+// Tests for a history of your own
+export { historyConformance } from './history/conformance/conformance.ts'
+export type { HistoryUnderTest } from './history/conformance/history-test.ts'
+
 // A client for tests of routes
 export { ExpectationError } from './test-client/expectation-error.ts'
 export type { Within } from './test-client/inbox.ts'

@@ -5,7 +5,7 @@ import type { Position } from '../rpc/position.ts'
 export interface NewMessage {
   /** Unique in its room, 1 to 128 characters: what is stored under an id is not stored again. */
   readonly id: string
-  /** The message. A store does not look into it. */
+  /** The message. A store does not look into it. Its bytes do not change before `append` has settled, and may change then. */
   readonly body: Uint8Array
 }
 
@@ -15,7 +15,7 @@ export interface Appended extends Position {
   readonly isNew: boolean
 }
 
-/** A message of a history. */
+/** A message of a history. Nobody changes the bytes of its body: a store may return them again. */
 export interface StoredMessage extends NewMessage {
   readonly offset: number
   /** When it was stored, in milliseconds since 1970. */

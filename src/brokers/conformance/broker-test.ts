@@ -17,10 +17,10 @@ export interface BrokerUnderTest {
   createLate?: () => Promise<{ broker: Broker | Promise<Broker>; start: () => Promise<void> }>
 }
 
-/** A test for any test runner: `for (const { name, run } of brokerConformance(…)) test(name, run)`. */
+/** A test of a contract, for any test runner: `for (const { name, run } of brokerConformance(…)) test(name, run)`. */
 export interface ConformanceTest {
   name: string
-  /** Rejects if the broker fails the test, as a rule with an `AssertionError`. */
+  /** Rejects if the broker or the store fails the test, as a rule with an `AssertionError`. */
   run(): Promise<void>
 }
 
