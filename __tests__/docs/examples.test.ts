@@ -536,8 +536,11 @@ describe('docs, on one node', () => {
     }
   )
 
-  test('the tests of a broker pass', async () => {
-    const example = await startBelow('docs/scaling.md', 'A broker of your own')
+  test.each([
+    ['docs/scaling.md', 'A broker of your own'],
+    ['docs/testing.md', 'A history of your own']
+  ])('the tests of a contract pass: %s, %s', async (page, heading) => {
+    const example = await startBelow(page, heading)
     expect(await example.ended()).toBe(0)
     expect(example.output).toContain('# fail 0')
   })
