@@ -4,16 +4,10 @@ import { errors, invalidOption } from '../../internal/errors.ts'
 import { withTimeout } from '../../internal/promises.ts'
 import { boolean, type Checks, nonEmptyString, validateOptions } from '../../internal/validate.ts'
 import type { Broker, BrokerNode } from '../broker.ts'
-import type { RedisDriver, RedisEvents, RedisLibrary } from './driver.ts'
-import { IoRedisLibrary, isIoRedis } from './ioredis.ts'
-import { isNodeRedis, isNodeRedisCluster, NodeRedisLibrary, whyUnusable } from './node-redis.ts'
+import type { RedisDriver, RedisEvents } from './driver.ts'
+import { checkClient, libraryOf, type RedisClient } from './library.ts'
 import { ShardedDriver } from './sharded.ts'
 import { singleDriver } from './single.ts'
-
-/** A client of ioredis (5 or 6) or node-redis (5 or 6), or a cluster of either. */
-export interface RedisClient {
-  duplicate(...overrides: never[]): unknown
-}
 
 /** The options of `redisBroker`. */
 export interface RedisBrokerOptions {
@@ -51,34 +45,26 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       'must be a client or cluster of ioredis or node-redis: redisBroker({ client })'
     )
   const { prefix, sharded } = validateOptions(options, 'redisBroker', CHECKS, { prefix: 'blaze:' })
-  const [library, isCluster] = libraryOf(client)
+  const [library, isCluster] = libraryOf(client, 'redisBroker.client')
   const isSharded = sharded ?? isCluster
-  return new RedisBroker(prefix, (events) => {
+  return new RedisBroker({ client, prefix, isSharded, isCluster }, (events) => {
     return isCluster && isSharded
       ? new ShardedDriver(library, prefix, events)
       : singleDriver(library, { isCluster, isSharded, prefix }, events)
   })
 }
 
-function checkClient(value: unknown): RedisClient {
-  libraryOf(value)
-  return value as RedisClient
+/** What a store of histories needs to know to publish on the channels of a broker. */
+export interface RedisChannels {
+  readonly client: RedisClient
+  readonly prefix: string
+  readonly isSharded: boolean
+  readonly isCluster: boolean
 }
 
-/** The library of a client, and whether the client is a cluster. @throws FST_BLAZE_WS_INVALID_OPTION */
-function libraryOf(client: unknown): [library: RedisLibrary, isCluster: boolean] {
-  if (client !== null && typeof client === 'object') {
-    if (isIoRedis(client)) return [new IoRedisLibrary(client), client.isCluster === true]
-    if (isNodeRedis(client)) {
-      const reason = whyUnusable(client)
-      if (reason !== undefined) throw invalidOption('redisBroker.client', reason)
-      return [new NodeRedisLibrary(client), isNodeRedisCluster(client)]
-    }
-  }
-  throw invalidOption('redisBroker.client', 'must be a client or cluster of ioredis or node-redis', client)
-}
-
-class RedisBroker implements Broker {
+/** The broker over Redis. Its class is not public. */
+export class RedisBroker implements Broker {
+  readonly channels: RedisChannels
   readonly #prefix: string
   readonly #driver: RedisDriver
   #node: BrokerNode | undefined
@@ -89,8 +75,9 @@ class RedisBroker implements Broker {
     if (--this.#unconfirmed === 0) this.#onIdle()
   }
 
-  constructor(prefix: string, createDriver: (events: RedisEvents) => RedisDriver) {
-    this.#prefix = prefix
+  constructor(channels: RedisChannels, createDriver: (events: RedisEvents) => RedisDriver) {
+    this.channels = channels
+    this.#prefix = channels.prefix
     this.#driver = createDriver({
       onMessage: (channel, message) => this.#receive(channel, message),
       onLost: (error) => this.#node?.lost(error)

@@ -22,6 +22,8 @@ export class ClusterMap {
   readonly #options: ClusterMapOptions
   #request: Promise<Topology> | undefined
   #requestedAt = -Infinity
+  /** Settles after the first request; undefined when no command waits for it any more. */
+  #first: Promise<unknown> | undefined
   #failures = 0
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
@@ -46,6 +48,19 @@ export class ClusterMap {
   refreshSoon(): void {
     if (this.#isClosed || this.age < MIN_REFRESH_INTERVAL) return
     this.refresh().catch(() => {})
+  }
+
+  /** Runs a command when the topology is known, in the order of the calls. Rejects at once if no server has answered so far. */
+  whenKnown<T>(command: () => Promise<T>): Promise<T> {
+    if (this.#first === undefined) {
+      if (this.current !== undefined) return runAsync(command)
+      if (this.age < Infinity) return Promise.reject(unavailable('no server of the Redis Cluster can be reached'))
+      this.#first = this.refresh()
+      // Not before the next turn, so that no later command overtakes those that wait.
+      const onSettled = (): void => void setImmediate(() => (this.#first = undefined))
+      this.#first.then(onSettled, onSettled)
+    }
+    return this.#first.then(command)
   }
 
   close(): void {
@@ -76,4 +91,9 @@ export class ClusterMap {
     this.#options.onFailure(error)
     return error
   }
+}
+
+/** Calls a function so that an error that it throws becomes a rejection. */
+async function runAsync<T>(command: () => Promise<T>): Promise<T> {
+  return command()
 }

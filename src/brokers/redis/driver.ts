@@ -8,6 +8,7 @@
 //   ioredis.ts, node-redis.ts  one connection to one server, through either client library
 //   cluster-map.ts             which server of a cluster has which slot; slot.ts gives the slot of a channel
 //   slot-moves.ts              which slots have just moved to another server
+//   library.ts                 chooses the library by the client of the application
 //   errors.ts                  what the errors of Redis mean
 //
 // The client libraries can reconnect and follow a cluster too, but they queue, resend or redirect commands on the way. Then messages
@@ -36,6 +37,8 @@ export interface RedisLibrary {
   readonly hasFailover: boolean
   /** Makes a connection, without connecting it: to the only server, or to this master of the last topology. */
   createConnection(events: ConnectionEvents, isSharded: boolean, server?: string): RedisConnection
+  /** Makes a connection for the keys of a history: in the database of the application's client, if there is only one server. */
+  createStoreConnection(events: ConnectionEvents, server?: string): RedisConnection
   /** Asks the cluster for its servers. */
   discover(): Promise<Topology>
 }
@@ -48,6 +51,8 @@ export interface RedisConnection {
   subscribe(channels: readonly string[]): Promise<unknown>
   unsubscribe(channels: readonly string[]): Promise<unknown>
   ping(): Promise<unknown>
+  /** Sends any command. Strings in its answer are Buffers. */
+  command(args: readonly (string | Buffer)[]): Promise<unknown>
   close(): void
 }
 

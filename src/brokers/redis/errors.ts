@@ -21,11 +21,21 @@ export async function ignoreRefusal(command: Promise<unknown>): Promise<void> {
   }
 }
 
+/** What does not work, by the errors that say so. */
+const reasons = new WeakMap<Error, string>()
+
 /** A FST_BLAZE_WS_BROKER_UNAVAILABLE error that says what does not work, and why, if that is known. */
 export function unavailable(what: string, cause?: Error): Error {
-  if (cause === undefined) return new errors.BROKER_UNAVAILABLE(what)
   if (cause instanceof errors.BROKER_UNAVAILABLE) return cause
-  return Object.assign(new errors.BROKER_UNAVAILABLE(`${what}: ${messageOf(cause)}`), { cause })
+  const reason = cause === undefined ? what : `${what}: ${messageOf(cause)}`
+  const error = Object.assign(new errors.BROKER_UNAVAILABLE(reason), cause !== undefined && { cause })
+  reasons.set(error, reason)
+  return error
+}
+
+/** What an error says, for one of another name. */
+export function reasonOf(error: Error): string {
+  return reasons.get(error) ?? messageOf(error)
 }
 
 /** The error of an attempt to connect to several addresses has no message of its own, only those of the attempts. */

@@ -14,11 +14,12 @@ import { ignoreRefusal } from './errors.ts'
 /** The part of ioredis that the broker uses. Its own types would make every user of this package install ioredis. */
 export interface IoRedis {
   readonly status: string
-  readonly options?: { host?: string; port?: number; sentinels?: unknown; redisOptions?: object }
+  readonly options?: { host?: string; port?: number; db?: number; sentinels?: unknown; redisOptions?: object }
   duplicate(...overrides: unknown[]): IoRedis
   connect(): Promise<unknown>
   disconnect(): void
   ping(): Promise<unknown>
+  callBuffer(command: string, args: readonly (string | Buffer)[]): Promise<unknown>
   publish(channel: string, message: Buffer): Promise<unknown>
   spublish(channel: string, message: Buffer): Promise<unknown>
   subscribe(...channels: string[]): Promise<unknown>
@@ -70,16 +71,21 @@ export class IoRedisLibrary implements RedisLibrary {
   }
 
   createConnection(events: ConnectionEvents, isSharded: boolean, server?: string): RedisConnection {
+    return new IoRedisConnection(this.#duplicate(server), isSharded, events)
+  }
+
+  createStoreConnection(events: ConnectionEvents, server?: string): RedisConnection {
+    const db = server === undefined ? (this.#client.options?.db ?? 0) : 0
+    return new IoRedisConnection(this.#duplicate(server, { db }), false, events)
+  }
+
+  #duplicate(server: string | undefined, more: object = {}): IoRedis {
     const template = server === undefined ? this.#client : this.#masters.get(server)
     if (template === undefined) throw new Error(`${server} is not a master of the Redis Cluster`)
     // With sentinels, INFO tells whether the server is still the master. In all other cases PING is enough, which needs fewer
     // permissions.
     const enableReadyCheck = Array.isArray(this.#client.options?.sentinels)
-    return new IoRedisConnection(
-      template.duplicate({ ...OVERRIDES, readOnly: false, enableReadyCheck, enableOfflineQueue: false }),
-      isSharded,
-      events
-    )
+    return template.duplicate({ ...OVERRIDES, readOnly: false, enableReadyCheck, enableOfflineQueue: false, ...more })
   }
 
   async discover(): Promise<Topology> {
@@ -162,6 +168,10 @@ class IoRedisConnection implements RedisConnection {
 
   ping(): Promise<unknown> {
     return this.#client.ping()
+  }
+
+  command([name, ...args]: readonly (string | Buffer)[]): Promise<unknown> {
+    return this.#client.callBuffer(name as string, args)
   }
 
   close(): void {

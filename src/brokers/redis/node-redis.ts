@@ -23,11 +23,12 @@ interface Master {
 /** The part of node-redis that the broker uses. Its own types would make every user of this package install node-redis. */
 export interface NodeRedis {
   readonly isOpen: boolean
-  readonly options?: { socket?: object }
+  readonly options?: { socket?: object; database?: number }
   duplicate(overrides: object): NodeRedis
   connect(): Promise<unknown>
   destroy(): void
   ping(): Promise<unknown>
+  sendCommand(args: readonly (string | Buffer)[], options: object): Promise<unknown>
   publish(channel: string, message: Buffer): Promise<unknown>
   sPublish(channel: string, message: Buffer): Promise<unknown>
   subscribe(channels: readonly string[], listener: Listener, bufferMode: true): Promise<unknown>
@@ -71,6 +72,9 @@ export function whyUnusable(client: NodeRedis): string | undefined {
 /** The socket options that differ from the application's: our connections end when they break. */
 const SOCKET = { connectTimeout: CONNECT_TIMEOUT, socketTimeout: undefined, reconnectStrategy: false }
 
+/** The options of our commands that differ from the application's: bulk strings are Buffers, and none waits or overtakes. */
+const COMMAND = { typeMapping: { 36: Buffer }, asap: false, timeout: undefined, abortSignal: undefined }
+
 /** How long to wait for a server to answer with the slots before the next one is asked, in milliseconds. */
 const SLOTS_TIMEOUT = 1_000
 
@@ -88,14 +92,19 @@ export class NodeRedisLibrary implements RedisLibrary {
   }
 
   createConnection(events: ConnectionEvents, isSharded: boolean, server?: string): RedisConnection {
+    return new NodeRedisConnection(this.#duplicate(server, 0), isSharded, events)
+  }
+
+  createStoreConnection(events: ConnectionEvents, server?: string): RedisConnection {
+    const database = server === undefined ? (this.#client.options?.database ?? 0) : 0
+    return new NodeRedisConnection(this.#duplicate(server, database), false, events)
+  }
+
+  #duplicate(server: string | undefined, database: number): NodeRedis {
     const template = server === undefined ? this.#client : this.#masters.get(server)
     if (template === undefined) throw new Error(`${server} is not a master of the Redis Cluster`)
     const socket = { ...template.options?.socket, ...SOCKET }
-    return new NodeRedisConnection(
-      template.duplicate({ disableOfflineQueue: true, keyPrefix: undefined, readonly: false, database: 0, socket }),
-      isSharded,
-      events
-    )
+    return template.duplicate({ disableOfflineQueue: true, keyPrefix: undefined, readonly: false, database, socket })
   }
 
   async discover(): Promise<Topology> {
@@ -180,6 +189,10 @@ class NodeRedisConnection implements RedisConnection {
 
   ping(): Promise<unknown> {
     return this.#client.ping()
+  }
+
+  command(args: readonly (string | Buffer)[]): Promise<unknown> {
+    return this.#client.sendCommand(args, COMMAND)
   }
 
   close(): void {

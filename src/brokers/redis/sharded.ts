@@ -25,8 +25,6 @@ export class ShardedDriver implements RedisDriver {
   /** The channels that are subscribed to, or were and will be again. */
   readonly #channels = new Set<string>()
   readonly #probePrefix: string
-  /** Settles after the first request for the topology; undefined when no command waits for it any more. */
-  #firstRefresh: Promise<unknown> | undefined
   /** True if some channels may not be subscribed to at the server that has their slot. */
   #isMisplaced = false
   /** Paths whose server has ended subscriptions. */
@@ -44,14 +42,14 @@ export class ShardedDriver implements RedisDriver {
   }
 
   publish(channel: string, message: Buffer): Promise<unknown> {
-    return this.#afterFirstRefresh(() => {
+    return this.#map.whenKnown(() => {
       if (this.#moves.hasJustMoved(channel)) throw slotsMoving()
       return this.#watch(this.#pathFor(channel).publish(channel, message))
     })
   }
 
   subscribe(channels: readonly string[]): Promise<unknown> {
-    return this.#afterFirstRefresh(async () => {
+    return this.#map.whenKnown(async () => {
       await this.#watch(Promise.all(this.#onEachPath(channels, (path, part) => path.subscribe(part))))
       // While some commands were awaited, the slots of other channels may have moved.
       if (this.#misplacedAmong(channels).length > 0) {
@@ -63,7 +61,7 @@ export class ShardedDriver implements RedisDriver {
   }
 
   unsubscribe(channels: readonly string[]): Promise<unknown> {
-    return this.#afterFirstRefresh(async () => {
+    return this.#map.whenKnown(async () => {
       try {
         await this.#watch(allSettled(this.#onEachPath(channels, (path, part) => path.unsubscribe(part))))
       } catch (error) {
@@ -75,7 +73,7 @@ export class ShardedDriver implements RedisDriver {
   }
 
   async check(): Promise<void> {
-    await this.#afterFirstRefresh(async () => {})
+    await this.#map.whenKnown(async () => {})
     if (this.#isMisplaced || this.#map.age > REFRESH_INTERVAL) await this.#map.refresh()
     if (this.#isMisplaced) await this.#watch(this.#placeChannels())
     await this.#watch(Promise.all([...this.#paths.values()].map((path) => path.check())))
@@ -86,19 +84,6 @@ export class ShardedDriver implements RedisDriver {
   close(): void {
     this.#map.close()
     for (const path of this.#paths.values()) path.close()
-  }
-
-  /** Runs a command when the topology is known, in the order of the calls. Rejects at once if no server has answered so far. */
-  #afterFirstRefresh<T>(command: () => Promise<T>): Promise<T> {
-    if (this.#firstRefresh === undefined) {
-      if (this.#map.current !== undefined) return runAsync(command)
-      if (this.#map.age < Infinity) return Promise.reject(unavailable('no server of the Redis Cluster can be reached'))
-      this.#firstRefresh = this.#map.refresh()
-      // Not before the next turn, so that no later command overtakes those that wait.
-      const onSettled = (): void => void setImmediate(() => (this.#firstRefresh = undefined))
-      this.#firstRefresh.then(onSettled, onSettled)
-    }
-    return this.#firstRefresh.then(command)
   }
 
   /** Notices if a command reached the wrong server. */
@@ -216,11 +201,6 @@ export class ShardedDriver implements RedisDriver {
     }
     throw unavailable('a server of the Redis Cluster has no slots')
   }
-}
-
-/** Calls a function so that an error that it throws becomes a rejection. */
-async function runAsync<T>(command: () => Promise<T>): Promise<T> {
-  return command()
 }
 
 function slotsMoving(): Error {
