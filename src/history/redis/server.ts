@@ -1,0 +1,50 @@
+// One server that keeps histories.
+
+import type { ConnectionEvents, RedisConnection } from '../../brokers/redis/driver.ts'
+import { PersistentConnection } from '../../brokers/redis/persistent-connection.ts'
+import { type ScriptCall, ScriptCalls } from './script-calls.ts'
+
+/** What runs scripts: one server, or a cluster. */
+export interface ScriptRunner {
+  /** Runs a script at the server that has this slot. Calls for the same slot take effect in their order. */
+  run(slot: number, call: ScriptCall): Promise<unknown>
+  close(): void
+}
+
+/** Makes the next connection after so many failures in a row. */
+export type Connect = (events: ConnectionEvents, failures: number) => Promise<RedisConnection>
+
+/** Runs scripts at one server, over one connection, which is made again whenever it breaks. */
+export class Server implements ScriptRunner {
+  readonly #connection: PersistentConnection
+  /** The calls over the connection in use. */
+  #calls: ScriptCalls | undefined
+
+  constructor(connect: Connect) {
+    this.#connection = new PersistentConnection({
+      create: connect,
+      prepare: (connection) => this.#prepare(connection),
+      // The callers learn it.
+      onLost: () => {}
+    })
+  }
+
+  async run(_slot: number, call: ScriptCall): Promise<unknown> {
+    try {
+      return await this.#connection.run(() => (this.#calls as ScriptCalls).run(call))
+    } catch (error) {
+      // A former master. The application's address, or the sentinels, may lead to the new one.
+      if (/^READONLY\b/.test((error as Error).message)) this.#connection.restart(error as Error)
+      throw error
+    }
+  }
+
+  close(): void {
+    this.#connection.close()
+  }
+
+  #prepare(connection: RedisConnection): Promise<void> {
+    this.#calls = new ScriptCalls(connection)
+    return this.#calls.load()
+  }
+}
