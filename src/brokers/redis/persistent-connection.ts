@@ -17,6 +17,8 @@ export interface PersistentConnectionOptions {
   prepare?: (connection: RedisConnection) => Promise<unknown>
   /** The connection was lost or could not be made. The next one will be made. */
   onLost: (error: Error) => void
+  /** After so long without an answer to any command, the connection is dead, in milliseconds. @default ANSWER_TIMEOUT */
+  answerTimeout?: number
 }
 
 /**
@@ -27,7 +29,7 @@ export class PersistentConnection {
   readonly #options: PersistentConnectionOptions
   /** The connection in use, or the one that is being made. */
   #connection: RedisConnection | undefined
-  readonly #pending = new PendingCommands(() => this.restart(lateAnswer()))
+  readonly #pending: PendingCommands
   #isReady = false
   #isClosed = false
   #isStarted = false
@@ -42,6 +44,8 @@ export class PersistentConnection {
 
   constructor(options: PersistentConnectionOptions) {
     this.#options = options
+    const { answerTimeout = ANSWER_TIMEOUT } = options
+    this.#pending = new PendingCommands(answerTimeout, () => this.restart(lateAnswer(answerTimeout)))
   }
 
   /** Runs commands over the connection. Rejects with FST_BLAZE_WS_BROKER_UNAVAILABLE if there is none. */
@@ -130,10 +134,10 @@ export class PersistentConnection {
   }
 }
 
-function lateAnswer(): Error {
-  return new Error(`the server did not answer within ${ANSWER_TIMEOUT} ms`)
+function lateAnswer(timeout: number): Error {
+  return new Error(`the server did not answer within ${timeout} ms`)
 }
 
 function throwLate(): never {
-  throw lateAnswer()
+  throw lateAnswer(ANSWER_TIMEOUT)
 }

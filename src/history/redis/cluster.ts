@@ -6,9 +6,6 @@ import { isWrongServer, unavailable } from '../../brokers/redis/errors.ts'
 import type { ScriptCall } from './script-calls.ts'
 import { type ScriptRunner, Server } from './server.ts'
 
-/** How old the topology may be when it is used, in milliseconds. A master that does not answer does not tell that it was replaced. */
-const MAX_AGE = 5_000
-
 /**
  * Runs scripts at the masters of a cluster. Calls are not redirected: one that reaches the wrong server is refused, so that no later
  * one overtakes it, and the topology is asked for again.
@@ -45,8 +42,10 @@ export class Cluster implements ScriptRunner {
 
   #serverOf(slot: number): Server {
     const address = this.#map.current?.masterOf(slot)
-    if (address === undefined || this.#map.age > MAX_AGE) this.#map.refreshSoon()
-    if (address === undefined) throw unavailable('no server has the slot of this room')
+    if (address === undefined) {
+      this.#map.refreshSoon()
+      throw unavailable('no server has the slot of this room')
+    }
     let server = this.#servers.get(address)
     if (server === undefined) this.#servers.set(address, (server = this.#createServer(address)))
     return server
@@ -57,7 +56,7 @@ export class Cluster implements ScriptRunner {
       // The server may no longer be a master. Then the refresh closes it.
       if (failures > 0) await this.#map.refresh()
       return this.#library.createStoreConnection(events, address)
-    })
+    }, true)
   }
 
   /** Closes the connections to servers that are no longer masters. */

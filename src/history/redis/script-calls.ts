@@ -18,8 +18,8 @@ interface Pending {
 }
 
 /**
- * Sends the hash of a script in place of its source. If the server no longer has the script (NOSCRIPT), the source is sent. Until then
- * later calls are held, because they must not overtake.
+ * Sends the hash of a script in place of its source. If the server no longer has the script (NOSCRIPT), the source is sent once all calls
+ * that are under way are answered, so that no later one overtakes.
  */
 export class ScriptCalls {
   readonly #connection: RedisConnection
@@ -27,7 +27,7 @@ export class ScriptCalls {
   #underWay = 0
   /** Calls whose script the server did not have. They are repeated when all calls that are under way are answered. */
   #missing: Pending[] = []
-  /** Calls that were made in the meantime. */
+  /** Calls that were made in the meantime. They wait, so that this time ends. */
   #held: Pending[] = []
 
   constructor(connection: RedisConnection) {

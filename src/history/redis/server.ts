@@ -11,6 +11,9 @@ export interface ScriptRunner {
   close(): void
 }
 
+/** After so long without an answer, another server may have taken the place of this one, in milliseconds. */
+const FAILOVER_TIMEOUT = 5_000
+
 /** Makes the next connection after so many failures in a row. */
 export type Connect = (events: ConnectionEvents, failures: number) => Promise<RedisConnection>
 
@@ -20,12 +23,14 @@ export class Server implements ScriptRunner {
   /** The calls over the connection in use. */
   #calls: ScriptCalls | undefined
 
-  constructor(connect: Connect) {
+  /** @param hasFailover whether another server can take the place of one that does not answer. */
+  constructor(connect: Connect, hasFailover: boolean) {
     this.#connection = new PersistentConnection({
       create: connect,
       prepare: (connection) => this.#prepare(connection),
       // The callers learn it.
-      onLost: () => {}
+      onLost: () => {},
+      ...(hasFailover && { answerTimeout: FAILOVER_TIMEOUT })
     })
   }
 

@@ -147,7 +147,7 @@ class RedisHistory implements HistoryStore {
 
   #connect(): ScriptRunner {
     if (this.#isCluster) return new Cluster(this.#library)
-    return new Server(async (events) => this.#library.createStoreConnection(events))
+    return new Server(async (events) => this.#library.createStoreConnection(events), this.#library.hasFailover)
   }
 
   #release(): void {
