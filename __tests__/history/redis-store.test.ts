@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errors } from '../../src/internal/errors.ts'
 import { newEpoch } from '../../src/history/store.ts'
-import type { Position } from '../../src/rpc/json-rpc.ts'
+import type { Position } from '../../src/rpc/position.ts'
 import { redisHistory } from '../../src/redis.ts'
 import { eventually } from '../support/server.ts'
 import { describeRedis, numbered, TestHistory } from './support/redis.ts'

@@ -1,6 +1,6 @@
 import { AssertionError, deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import type { HistoryStore } from '../store.ts'
-import type { Position } from '../../rpc/json-rpc.ts'
+import type { Position } from '../../rpc/position.ts'
 import { append, type HistoryTest, idsOf, newRoom, offsetsOf, positionOf, renew, texts } from './history-test.ts'
 
 function sortsAfter(later: string, earlier: string): void {

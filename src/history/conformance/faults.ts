@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Position } from '../../rpc/json-rpc.ts'
+import type { Position } from '../../rpc/position.ts'
 import type { Appended, HistoryStore } from '../store.ts'
 import {
   append,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Broker } from '../../brokers/broker.ts'
 import { until } from '../../brokers/conformance/test-node.ts'
-import type { Position } from '../../rpc/json-rpc.ts'
+import type { Position } from '../../rpc/position.ts'
 import type {
   Appended,
   AppendOptions,

@@ -1,6 +1,6 @@
 // The calls of the store as calls of scripts, and the answers of the scripts.
 
-import type { Position } from '../../rpc/json-rpc.ts'
+import type { Position } from '../../rpc/position.ts'
 import {
   type Appended,
   type AppendOptions,

@@ -8,7 +8,7 @@ import { checkClient, libraryOf, type RedisClient } from '../../brokers/redis/li
 import { errors, invalidOption } from '../../internal/errors.ts'
 import { withTimeout } from '../../internal/promises.ts'
 import { type Checks, nonEmptyString, validateOptions } from '../../internal/validate.ts'
-import type { Position } from '../../rpc/json-rpc.ts'
+import type { Position } from '../../rpc/position.ts'
 import type { Appended, AppendOptions, HistoryStore, KnownRoom, NewMessage, ReadRange, StoredPart } from '../store.ts'
 import { Cluster } from './cluster.ts'
 import {
