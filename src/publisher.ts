@@ -5,7 +5,13 @@ import { checkHubName } from './cluster/hub-name.ts'
 import { assertSendable, CloseCode, closePayload, fitReason } from './internal/close-codes.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from './internal/payload.ts'
 import { errors } from './internal/errors.ts'
+import { markHandled } from './internal/promises.ts'
 import { assertKeys } from './internal/validate.ts'
+import { type HistoryOptions, resolveHistoryOptions } from './history/options.ts'
+import { publicationOf, type StreamOptions } from './history/publish-arguments.ts'
+import { PublisherStreams } from './history/publisher-streams.ts'
+import type { Published } from './history/streams.ts'
+import type { CompiledContract } from './schemas/compiled-contract.ts'
 import { type DataType, TextMessage } from './internal/message.ts'
 import { Kind, limitOf } from './cluster/wire/envelope.ts'
 import { excludedIdsFromOptions, targetsFromOptions } from './internal/targets.ts'
@@ -37,6 +43,14 @@ export interface PublisherTarget {
     event: E,
     ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<PublishOptions, 'to' | 'type'>]>
   ): Promise<void>
+  /** Stores a message in the history of the room, and sends it to its members. See `WebSocketHub.publish`. */
+  publish(data: string | Uint8Array, options?: StreamOptions): Promise<Published>
+  /** Stores an event of a contract, and sends it to the members of the room. See `WebSocketHub.publish`. */
+  publish<C extends AnyContract, E extends keyof Of<C, 'fromServer'> & string>(
+    contract: C,
+    event: E,
+    ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<StreamOptions, 'type'>]>
+  ): Promise<Published>
 }
 
 /** Sends to the clients of a cluster from a process without a hub: a worker, a cron job, another service. */
@@ -61,6 +75,20 @@ export interface Publisher {
   ): Promise<void>
   /** Sends a value as JSON. See `broadcast`. */
   broadcastJSON(value: unknown, options?: PublishOptions): Promise<void>
+  /**
+   * Stores a message in the history of a room, and sends it to its members on all nodes. See `WebSocketHub.publish`. `receivers` is 0,
+   * because a publisher has no connections.
+   *
+   * @throws FST_BLAZE_WS_NO_HISTORY (as a rejection) without the option `history`.
+   */
+  publish(data: string | Uint8Array, options: StreamOptions & { to: string }): Promise<Published>
+  /** Stores and sends an event of a contract. */
+  publish<C extends AnyContract, E extends keyof Of<C, 'fromServer'> & string>(
+    contract: C,
+    event: E,
+    data: In<Of<C, 'fromServer'>[E]> | undefined,
+    options: Omit<StreamOptions, 'type'> & { to: string }
+  ): Promise<Published>
   /** Names the targets to send to: a room, the `id` of a connection, or several of these. */
   to(room: string | readonly string[]): PublisherTarget
   /** Disconnects the members of rooms, and connections named by their `id`, on all nodes. @default code 1008, reason 'disconnected' */
@@ -75,6 +103,8 @@ export interface PublisherOptions {
   hub?: string | undefined
   /** A Fastify instance, whose compilers check the JSON Schemas of contracts. It must be ready. @default none */
   app?: FastifyInstance | undefined
+  /** The history of the hub, with the same store and retention: needed for `publish`. @default none */
+  history?: Omit<HistoryOptions, 'label'> | undefined
 }
 
 const KEYS = ['type', 'to', 'except']
@@ -87,13 +117,15 @@ const KEYS = ['type', 'to', 'except']
  * @throws TypeError if `broker` is not a broker.
  */
 export function createPublisher(broker: Broker, publisherOptions: PublisherOptions = {}): Publisher {
-  assertKeys('options', publisherOptions, ['hub', 'app'])
-  const { hub, app } = publisherOptions
+  assertKeys('options', publisherOptions, ['hub', 'app', 'history'])
+  const { hub, app, history } = publisherOptions
   if (hub !== undefined) checkHubName(hub, 'hub')
+  const resolvedHistory = resolveHistoryOptions(history, 'history')
   takeOwnership(broker)
   let isClosed = false
   const pending: Promise<void>[] = []
-  const sender = new Sender(new Channels(hub), {
+  const channels = new Channels(hub)
+  const sender = new Sender(channels, {
     accepts(size) {
       const limit = limitOf(broker)
       if (size > limit) throw new errors.MESSAGE_TOO_LONG(size, limit)
@@ -101,7 +133,7 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
     },
     publish: (channel, message) => void pending.push(broker.publish(channel, message))
   })
-  const publish = async (targets: readonly string[] | undefined, message: Message): Promise<void> => {
+  const send = async (targets: readonly string[] | undefined, message: Message): Promise<void> => {
     if (isClosed) throw new errors.BROKER_UNAVAILABLE('the publisher is closed')
     try {
       sender.broadcast(targets, message)
@@ -114,24 +146,34 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
     const isEvent = isContract(args[0])
     const options = { ...(args[isEvent ? 3 : 1] as PublishOptions | undefined), ...to }
     assertKeys('options', options, KEYS)
-    const message = isEvent ? eventMessage(args[0] as Contract, args[1], args[2], app) : rawMessage(args[0], options)
-    await publish(targetsFromOptions(options), { ...message, ids: excludedIdsFromOptions(options) })
+    const message = isEvent
+      ? eventMessage(compile(args[0] as Contract), args[1], args[2])
+      : rawMessage(args[0], options)
+    await send(targetsFromOptions(options), { ...message, ids: excludedIdsFromOptions(options) })
   }
+  const compile = (contract: Contract): CompiledContract =>
+    app === undefined ? compiledContract(contract, undefined) : compileFor(contract, app)
+  const streams = new PublisherStreams(resolvedHistory, channels, broker)
+  const publish = (args: readonly unknown[], to?: { to: unknown }): Promise<Published> =>
+    markHandled((async () => streams.publish(publicationOf(args, to, compile)))())
   const publisher: Publisher = {
     broadcast: (...args: unknown[]) => broadcast(args),
     broadcastJSON: async (value, options) => publisher.broadcast(jsonOf(value), options),
+    publish: (...args: unknown[]) => publish(args),
     to: (room) => ({
       broadcast: (...args: unknown[]) => broadcast(args, { to: room }),
-      broadcastJSON: async (value, options) => broadcast([jsonOf(value), options], { to: room })
+      broadcastJSON: async (value, options) => broadcast([jsonOf(value), options], { to: room }),
+      publish: (...args: unknown[]) => publish(args, { to: room })
     }),
     async disconnect(room, code = CloseCode.PolicyViolation, reason = 'disconnected') {
       const targets = targetsFromOptions({ to: room })
       assertSendable(code, reason)
-      await publish(targets, { kind: Kind.Disconnect, payload: closePayload(code, fitReason(reason)), ids: [] })
+      await send(targets, { kind: Kind.Disconnect, payload: closePayload(code, fitReason(reason)), ids: [] })
     },
-    close() {
+    async close() {
       isClosed = true
-      return broker.close()
+      await streams.close()
+      await broker.close()
     }
   }
   return publisher
@@ -142,13 +184,8 @@ function rawMessage(data: unknown, { type = TextMessage }: PublishOptions): Pick
   return { kind: type, payload: ownCopy(payloadOf(type, data)) }
 }
 
-function eventMessage(
-  contract: Contract,
-  event: unknown,
-  data: unknown,
-  app: FastifyInstance | undefined
-): Pick<Message, 'kind' | 'payload'> {
-  const compiled = app === undefined ? compiledContract(contract, undefined) : compileFor(contract, app)
+function eventMessage(compiled: CompiledContract, event: unknown, data: unknown): Pick<Message, 'kind' | 'payload'> {
   const text = Buffer.from(eventText(compiled, event as string, data))
-  return { kind: Kind.Contract, payload: contractPayload({ contract: contract.name, event: event as string }, text) }
+  const audience = { contract: compiled.definition.name, event: event as string }
+  return { kind: Kind.Contract, payload: contractPayload(audience, text) }
 }

@@ -63,6 +63,8 @@ export interface StreamsListener {
   onStoredElsewhere(room: string, notice: StoredNotice): void
   /** This node gets from now on what other nodes send to a room. */
   onSubscribed(room: string): void
+  /** Another node has cleared the history of a room. */
+  onCleared(room: string): void
   /** Messages of other nodes may have been lost. */
   resync(): void
 }

@@ -161,6 +161,11 @@ export class ClusterNode implements BrokerNode, Scheduled {
     this.#sender.send(this.#channels.ofRoom(room), { kind: Kind.Stored, payload: storedPayload(notice), ids: [] })
   }
 
+  /** Tells the nodes with members in a room that its history was cleared. */
+  publishCleared(room: string): void {
+    this.#send(this.#channels.ofRoom(room), { type: 'cleared' })
+  }
+
   /** The beginning of the messages with which a store tells the other nodes of what it has stored. */
   get storedHead(): Buffer {
     return this.#sender.unnumberedHead(Kind.Stored)
@@ -256,7 +261,7 @@ export class ClusterNode implements BrokerNode, Scheduled {
   }
 
   #dispatch(channel: string, node: string, message: NodeMessage | UnknownNotice): void {
-    const { clients, presence, server } = this.#listeners as NodeListeners
+    const { clients, presence, server, streams } = this.#listeners as NodeListeners
     const room = this.#channels.roomOf(channel)
     switch (message.type) {
       case 'message':
@@ -268,6 +273,8 @@ export class ClusterNode implements BrokerNode, Scheduled {
       case 'absent':
       case 'snapshot':
         return room === undefined ? undefined : presence.onRoomNotice(node, room, message)
+      case 'cleared':
+        return room === undefined ? undefined : streams?.onCleared(room)
       case 'nobody':
         return presence.onEmptyRooms(node, message.rooms)
       case 'answer':

@@ -44,10 +44,12 @@ const PART_SIZE = 1_000
 /** The published messages of the rooms of a hub. Whoever may call it may read all rooms. */
 export class History {
   readonly #link: () => StoreLink
+  readonly #onCleared: (room: string) => void
 
   /** @internal */
-  constructor(link: () => StoreLink) {
+  constructor(link: () => StoreLink, onCleared: (room: string) => void) {
     this.#link = link
+    this.#onCleared = onCleared
   }
 
   /**
@@ -84,6 +86,7 @@ export class History {
   async clear(room: string): Promise<void> {
     assertRoomName(room)
     await this.#link().clear(room)
+    this.#onCleared(room)
   }
 
   /** Messages between two positions; undefined if a new epoch has begun meanwhile. */

@@ -119,6 +119,11 @@ export class Stream implements CaughtUpStream {
     this.#members.onCompared(stored)
   }
 
+  /** Drops what it keeps of messages that were passed on. */
+  forgetPast(): void {
+    this.#tail.clear()
+  }
+
   /** Goes on after the store could not be read. */
   retry(): void {
     if (this.position === undefined) return

@@ -25,7 +25,7 @@ const MAX_COMPARES = 64
 const PASS_ON_TIMEOUT = 1_000
 
 /** A message that is being published. */
-class StreamMessage implements NewMessage {
+export class StreamMessage implements NewMessage {
   readonly id: string
   readonly content: Content
   readonly body: Buffer
@@ -144,6 +144,12 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
     if (content !== undefined) this.#streams.get(room)?.receive({ epoch, offset }, id, content)
   }
 
+  /** What this node keeps of a history is no longer in it. */
+  onCleared(room: string): void {
+    this.parts.forget(room)
+    this.#streams.get(room)?.forgetPast()
+  }
+
   /** The node gets what other nodes publish in this room from now on. What came before is in the store. */
   onSubscribed(room: string): void {
     const stream = this.#streams.get(room)
@@ -226,14 +232,17 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
       known: knownOf(stream) ?? this.#known.get(stream.room)
     }))
     this.#compares++
-    try {
-      const positions = await this.#link.positions(rooms)
-      for (const [i, stream] of streams.entries()) stream.onPosition(positions[i] as Position)
-    } catch {
-      // The link has reported it. Asked again at the next check.
-      for (const stream of streams) if (this.#streams.get(stream.room) === stream) this.#toCompare.add(stream)
-    }
+    const positions = await this.#link.positions(rooms).catch(() => undefined)
     this.#compares--
+    for (const [i, stream] of streams.entries()) {
+      // The link has reported that the store is away. It is asked again at the next check.
+      if (positions === undefined) this.#compareLater(stream)
+      else stream.onPosition(positions[i] as Position)
+    }
+  }
+
+  #compareLater(stream: Stream): void {
+    if (this.#streams.get(stream.room) === stream) this.#toCompare.add(stream)
   }
 }
 

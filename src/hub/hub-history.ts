@@ -22,13 +22,17 @@ export interface HubHistoryOptions {
 
 /** A hub's history and the streams of its rooms. Without a broker they are made when they are first needed: many hubs never publish. */
 export class HubHistory implements RoomObserver {
-  readonly history = new History(() => this.link)
+  readonly history = new History(
+    () => this.link,
+    (room) => this.#onCleared(room)
+  )
   /** Whether the hub can publish. */
   readonly hasStore: boolean
   readonly #clients: StreamClients
   readonly #options: HubHistoryOptions
   #link: StoreLink | undefined
   #streams: Streams | undefined
+  #node: ClusterNode | undefined
 
   constructor(clients: StreamClients, options: HubHistoryOptions) {
     this.#clients = clients
@@ -56,6 +60,7 @@ export class HubHistory implements RoomObserver {
   connect(node: ClusterNode | undefined): void {
     const { broker } = this.#options
     if (node === undefined || broker === undefined || this.shared === undefined) return
+    this.#node = node
     const over = this.link.store.publishesOver?.(broker)
     if (over === undefined) this.streams.node = node
     else this.link.publication = { over, head: node.storedHead }
@@ -94,6 +99,11 @@ export class HubHistory implements RoomObserver {
   async close(): Promise<void> {
     await this.#streams?.close()
     await this.#link?.close()
+  }
+
+  #onCleared(room: string): void {
+    this.#streams?.onCleared(room)
+    this.#node?.publishCleared(room)
   }
 
   #connect(): StoreLink {

@@ -77,7 +77,12 @@ export interface SnapshotNotice {
   entries: PresenceEntry[]
 }
 
-/** What a node says in the channel of a room. */
+/** The history of a room was cleared. */
+export interface ClearedNotice {
+  type: 'cleared'
+}
+
+/** What a node says in the channel of a room about presence there. */
 export type RoomNotice = PresentNotice | AbsentNotice | SnapshotNotice
 
 /** The sender has nobody in these rooms. */
@@ -93,6 +98,7 @@ export type Notice =
   | MembershipNotice<'join'>
   | MembershipNotice<'leave'>
   | RoomNotice
+  | ClearedNotice
   | EmptyNotice
 
 /** What a node can ask another about the connections and rooms of its hub. */
@@ -175,6 +181,7 @@ const READERS: Readers = {
     isLast: isLast === true,
     entries: listOf(entries).filter(isEntry)
   }),
+  cleared: () => ({ type: 'cleared' }),
   nobody: ({ rooms }) => ({ type: 'nobody', rooms: readRooms(rooms) }),
   nodes: ({ id }) => (isRequestId(id) ? { type: 'nodes', id } : undefined),
   count: ({ id, room }) => {
