@@ -99,6 +99,13 @@ describe('memory', () => {
     expect([await idsOf(store, 'room'), await idsOf(store, 'other')]).toEqual([['1'], ['1']])
   })
 
+  test('a room whose name alone is too large is forgotten at once', async () => {
+    const store = memoryHistory({ maxBytes: 1_024 })
+    const room = 'x'.repeat(1_000)
+    const first = await epochOf(store, room)
+    expect((await epochOf(store, room)) > first).toBe(true)
+  })
+
   test('dropped messages make place for others', async () => {
     const store = memoryHistory({ maxBytes: 10_000 })
     const epoch = await epochOf(store, 'other')

@@ -132,7 +132,7 @@ class MemoryHistory implements HistoryStore {
     while (this.#bytes > this.#maxBytes) {
       const room = this.#recent.oldest as MemoryRoom
       const { bytes } = room
-      if (this.#rooms.size > 1) this.#forget(room)
+      if (this.#rooms.size > 1 || room.count === 0) this.#forget(room)
       else {
         room.dropOldest()
         this.#bytes += room.bytes - bytes
