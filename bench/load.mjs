@@ -78,6 +78,20 @@ const kinds = {
     return measure(() => state.frames * requests.length)
   },
 
+  /** All clients join at once, and get what they have missed. */
+  async resumes() {
+    const { connections, missed, size } = scenario
+    const { state, onData } = counter(serverFrame('x'.repeat(size)))
+    await openAll(connections, onData)
+    await sizeIs(connections)
+    const [cpu, from] = [await cpuOf(), performance.now()]
+    await commands.ask({ command: 'resume' })
+    while (state.frames < connections * missed) await wait(5)
+    const value = performance.now() - from
+    const { reads, peak } = await commands.ask({ command: 'resumed' })
+    return { value, cpu: ((await cpuOf()) - cpu) / 1000, peak: peak / 1024 / 1024, reads, messages: state.frames }
+  },
+
   async broadcast() {
     const payload = scenario.payload ?? 'x'.repeat(scenario.size)
     const { connections, burst, publishers = 1, command = 'broadcast', rooms, isApart } = scenario

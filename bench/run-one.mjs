@@ -8,7 +8,7 @@ import { message, start } from './processes.mjs'
 const here = dirname(fileURLToPath(import.meta.url))
 const [SERVER_CORE, LOAD_CORE] = [0, 1]
 
-const folderOf = ({ nodes = 1, folder }) => (nodes > 1 ? 'cluster' : folder)
+const folderOf = ({ nodes = 1, folder }) => folder ?? (nodes > 1 ? 'cluster' : undefined)
 const nameIn = (contender, scenario) => [folderOf(scenario), contender].filter(Boolean).join('/')
 
 /** True if a contender supports what a scenario measures. */

@@ -3,6 +3,7 @@
 import { cluster } from './scenarios/cluster.mjs'
 import { connections } from './scenarios/connections.mjs'
 import { fanOut } from './scenarios/fan-out.mjs'
+import { history } from './scenarios/history.mjs'
 import { messages } from './scenarios/messages.mjs'
 import { rpc } from './scenarios/rpc.mjs'
 
@@ -15,8 +16,9 @@ export const unit = {
   heartbeats: 'ms/s',
   handshakes: 'µs',
   paused: 'ms',
+  resumes: 'ms',
   'cluster-broadcast': 'µs',
   'cluster-latency': 'µs'
 }
 
-export const scenarios = [...messages, ...fanOut, ...connections, ...rpc, ...cluster]
+export const scenarios = [...messages, ...fanOut, ...connections, ...rpc, ...cluster, ...history]

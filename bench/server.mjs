@@ -55,6 +55,7 @@ async function answer({ command, payload, count, publishers = 1, ...pace }) {
   if (command === 'cpu') return { cpu: user + system }
   if (command === 'size') return { size: await server.size() }
   if (command === 'paced') return paced(pace)
+  if (command === 'resume' || command === 'resumed') return server[command]()
   return { rss: await memory() }
 }
 

@@ -1,0 +1,3 @@
+import { startHistory } from './server.mjs'
+
+export const start = (options) => startHistory('publish', options)
