@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
+import { errors } from '../../src/internal/errors.ts'
 import { redisHistory } from '../../src/redis.ts'
 import { describeWith, Engine, REDIS } from '../cluster/support/engines.ts'
 import { CLUSTER_CLIENTS, RedisCluster } from '../cluster/support/redis-cluster.ts'
@@ -100,6 +101,18 @@ describeWith(REDIS, 'a closed history over a Redis Cluster', () => {
       history.open?.()
       await history.positions(Array.from({ length: 20 }, (_, i) => ({ ...room, room: `${i}` })))
       await history.close?.()
+      await nothingLeft()
+    })
+
+    test('while no server tells the topology', async () => {
+      const history = redisHistory({ client: make(cluster.ports) })
+      history.open?.()
+      await Promise.all(cluster.servers.map((server) => server.signal('SIGSTOP')))
+      const call = history.positions([room])
+      const rejection = expect(call).rejects.toThrow(errors.HISTORY_UNAVAILABLE)
+      await history.close?.()
+      await Promise.all(cluster.servers.map((server) => server.signal('SIGCONT')))
+      await rejection
       await nothingLeft()
     })
 

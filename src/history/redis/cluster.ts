@@ -15,6 +15,7 @@ export class Cluster implements ScriptRunner {
   readonly #map: ClusterMap
   /** By their addresses. */
   readonly #servers = new Map<string, Server>()
+  #isClosed = false
 
   constructor(library: RedisLibrary) {
     this.#library = library
@@ -36,11 +37,14 @@ export class Cluster implements ScriptRunner {
   }
 
   close(): void {
+    this.#isClosed = true
     this.#map.close()
     for (const server of this.#servers.values()) server.close()
   }
 
   #serverOf(slot: number): Server {
+    // Calls that still wait for the topology must not connect any more.
+    if (this.#isClosed) throw unavailable('the connection to Redis was closed')
     const address = this.#map.current?.masterOf(slot)
     if (address === undefined) {
       this.#map.refreshSoon()
