@@ -1,6 +1,7 @@
 import { errors } from '../../src/internal/errors.ts'
 import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
+import { redisBroker } from '../../src/redis.ts'
 import type { Position } from '../../src/rpc/json-rpc.ts'
 import { describeWith, Engine, REDIS, redisCli } from '../cluster/support/engines.ts'
 import { CLUSTER_CLIENTS, RedisCluster } from '../cluster/support/redis-cluster.ts'
@@ -185,6 +186,34 @@ describeWith(REDIS, 'a history over a Redis Cluster', () => {
       expect((await appendUntilStored(history, 'room', 'b')).offset).toBe(1)
       expect(await other.ids('room')).toEqual(['b'])
       for (const key of 'spi') cluster.cli(to, 'DEL', `{${channel}}:h:${key}`)
+      cluster.move(channel, from)
+    })
+
+    test('keeps its messages while their slot moves to another server', async () => {
+      const prefix = `${expect.getState().currentTestName}:`
+      const client = make(cluster.ports)
+      const history = new TestHistory(client, prefix)
+      const over = history.store.publishesOver?.(redisBroker({ client, prefix }))
+      const channel = `${prefix}room`
+      const keys = ['s', 'p', 'i'].map((key) => `{${channel}}:h:${key}`)
+      const { epoch } = await history.last('room', ['a', 'b'])
+      const from = cluster.ownerOf(channel)
+      const to = cluster.masters.find((server) => server !== from) as Engine
+      const move = cluster.beginMove(channel, to)
+      // All keys are still there, and so is the sharded channel.
+      const publish = { over, head: Buffer.from('head') }
+      expect(await history.last('room', 'c', { publish })).toMatchObject({ epoch, offset: 3 })
+      const migrate = (...moved: string[]): string =>
+        cluster.cli(from, 'MIGRATE', '127.0.0.1', `${to.port}`, '', '0', '5000', 'AUTH', 'secret', 'KEYS', ...moved)
+      migrate(keys[0] as string)
+      await expect(history.append('room', 'd')).rejects.toThrow(/TRYAGAIN/)
+      migrate(...keys.slice(1))
+      await expect(history.append('room', 'd')).rejects.toThrow(/ASK/)
+      move.end()
+      const at = await appendUntilStored(history, 'room', 'd', { epoch, offset: 3 })
+      expect(at).toMatchObject({ epoch, offset: 4 })
+      expect(await history.ids('room')).toEqual(['a', 'b', 'c', 'd'])
+      cluster.cli(to, 'DEL', ...keys)
       cluster.move(channel, from)
     })
   })

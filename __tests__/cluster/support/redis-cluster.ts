@@ -69,11 +69,19 @@ export class RedisCluster {
 
   /** Moves the slot of a channel to this server. */
   move(channel: string, to: Engine, from = this.ownerOf(channel)): void {
-    const slot = slotOf(channel)
-    if (from === to) return
-    this.cli(to, 'CLUSTER', 'SETSLOT', `${slot}`, 'IMPORTING', this.#idOf(from))
-    this.cli(from, 'CLUSTER', 'SETSLOT', `${slot}`, 'MIGRATING', this.#idOf(to))
-    for (const server of [to, from]) this.cli(server, 'CLUSTER', 'SETSLOT', `${slot}`, 'NODE', this.#idOf(to))
+    if (from !== to) this.beginMove(channel, to, from).end()
+  }
+
+  /** Begins to move the slot of a channel to this server. Meanwhile, keys can be moved. */
+  beginMove(channel: string, to: Engine, from = this.ownerOf(channel)): { end(): void } {
+    const slot = `${slotOf(channel)}`
+    this.cli(to, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', this.#idOf(from))
+    this.cli(from, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', this.#idOf(to))
+    return {
+      end: () => {
+        for (const server of [to, from]) this.cli(server, 'CLUSTER', 'SETSLOT', slot, 'NODE', this.#idOf(to))
+      }
+    }
   }
 
   /** Makes a replica take the place of its running master. */
