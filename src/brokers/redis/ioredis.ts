@@ -76,7 +76,8 @@ export class IoRedisLibrary implements RedisLibrary {
 
   createStoreConnection(events: ConnectionEvents, server?: string): RedisConnection {
     const db = server === undefined ? (this.#client.options?.db ?? 0) : 0
-    return new IoRedisConnection(this.#duplicate(server, { db }), false, events)
+    // A call is sent at once, and answered on its own.
+    return new IoRedisConnection(this.#duplicate(server, { db, enableAutoPipelining: false }), false, events)
   }
 
   #duplicate(server: string | undefined, more: object = {}): IoRedis {

@@ -1,4 +1,13 @@
-// The store of histories over Redis.
+// The store of histories over Redis. From the top down:
+//
+//   store.ts                what an application gets: it checks options and counts users
+//   commands.ts             the calls of the store as calls of scripts, and their answers; position-batches.ts divides long lists
+//   keys.ts                 the keys of a room, which have the slot of its channel
+//   cluster.ts, server.ts   run scripts at the server that has a slot, or at the only one
+//   script-calls.ts         calls scripts over one connection, in order
+//   scripts.ts              what runs in Redis
+//
+// The connections are those of the Redis broker, in brokers/redis/: a library alone would append late, twice or in another order.
 
 import type { Broker } from '../../brokers/broker.ts'
 import { RedisBroker } from '../../brokers/redis/broker.ts'
