@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
-import type { Position } from '../../src/rpc/json-rpc.ts'
+import type { Position } from '../../src/rpc/position.ts'
 import { describeWith, Engine, REDIS, redisCli } from '../cluster/support/engines.ts'
 import { eventually } from '../support/server.ts'
 import { TestHistory } from './support/redis.ts'
