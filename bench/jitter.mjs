@@ -24,8 +24,9 @@ async function main() {
 }
 
 try {
-  process.exitCode = (await main()) ? 0 : 1
+  process.exit((await main()) ? 0 : 1)
 } catch (error) {
   process.stderr.write(`jitter: ${error.message}\n`)
-  process.exitCode = 1
+  // What was interrupted would still wait for its time.
+  process.exit(1)
 }

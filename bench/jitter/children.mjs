@@ -81,6 +81,7 @@ class Child {
 /** All processes of a run. */
 export class Children {
   #all = new Set()
+  #isOver = false
   #fail
   /** Rejects when a process ends by itself. */
   failed = new Promise((_resolve, reject) => (this.#fail = reject))
@@ -90,6 +91,7 @@ export class Children {
   }
 
   start(file, args, options) {
+    if (this.#isOver) throw new Error('the run is over')
     const child = new Child(file, args, options)
     this.#all.add(child)
     void this.#watch(child)
@@ -104,6 +106,8 @@ export class Children {
 
   /** Ends all that still run. */
   async endAll() {
+    // What was interrupted may go on for a moment.
+    this.#isOver = true
     const all = [...this.#all]
     for (const child of all) child.end(child.lastSignal)
     await Promise.all(all.map(({ exited }) => exited))

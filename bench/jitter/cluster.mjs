@@ -3,8 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { stablePort } from './serve.mjs'
 
 export const NODES = 3
-/** Connections that are frozen cannot be closed in good order. A process manager would not wait for them either, for so many milliseconds. */
-const STOP_WITHIN = 5_000
 /** Only this package depends on `bufferutil`. Socket.IO runs as it installs by default, which is without it. */
 const envOf = (contender) => (contender === 'socket.io' ? { WS_NO_BUFFER_UTIL: '1' } : {})
 
@@ -43,7 +41,7 @@ export class Cluster {
     await this.#kill(0, kill.away)
     await until(rolling)
     log('the nodes are restarted, one after the other')
-    for (let index = 0; index < NODES; index++) await this.#restart(index, rolling.pause)
+    for (let index = 0; index < NODES; index++) await this.#restart(index, rolling)
     await until(engine)
     log('Redis is restarted')
     await this.#engine.ask('restart', engine)
@@ -66,8 +64,8 @@ export class Cluster {
     await this.#startNode(index)
   }
 
-  async #restart(index, pause) {
-    await this.#nodes[index].stop(STOP_WITHIN)
+  async #restart(index, { within, pause }) {
+    await this.#nodes[index].stop(within)
     await this.#startNode(index)
     await sleep(pause)
   }

@@ -8,12 +8,15 @@ const KINDS = ['cut', 'freeze', 'delay']
 /** How much shorter than in a full run everything takes. */
 const scaleOf = (seconds) => Math.min(1, seconds / FULL)
 
-/** The faults of the servers, in milliseconds after the beginning. */
+/**
+ * The faults of the servers, in milliseconds after the beginning. In a rolling restart, a node that has not ended `within` that time is
+ * killed: connections that are frozen cannot be closed in good order, and a process manager would not wait for them either.
+ */
 export function faultsOf(seconds) {
   const scale = scaleOf(seconds)
   return {
     kill: { at: (seconds * 1000) / 3, away: 5_000 * scale },
-    rolling: { at: (seconds * 1000) / 2, pause: 1_000 * scale },
+    rolling: { at: (seconds * 1000) / 2, within: Math.max(1_500, 5_000 * scale), pause: 1_000 * scale },
     engine: { at: (seconds * 1000 * 95) / FULL, away: 2_000 * Math.max(0.25, scale) }
   }
 }
