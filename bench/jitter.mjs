@@ -18,6 +18,8 @@ async function main() {
   for (const contender of contenders) {
     const log = (text) => process.stderr.write(`${contender}: ${text}\n`)
     results[contender] = await runContender(contender, options, controller.signal, log)
+    const { delivered, expected, gaps, arrival } = results[contender]
+    log(`${delivered} of ${expected} delivered, the last one ${arrival} ms after the end, ${gaps} gaps`)
   }
   writeReport(out, options, results)
   return results.blaze === undefined || isPerfect(results.blaze)

@@ -6,6 +6,8 @@ import * as redis from '../../dist/esm/redis.js'
 import { contract } from './contract.mjs'
 
 const HTTP_UNAVAILABLE = 503
+/** As many messages as the adapter of Socket.IO keeps. */
+const SIZE = 10_000
 
 function clientOf(engine) {
   // Its failures are told to those who wait for its answers.
@@ -14,7 +16,7 @@ function clientOf(engine) {
 
 function hubOf(contender, client) {
   const broker = redis.redisBroker({ client })
-  return contender === 'blaze' ? { broker, history: { store: redis.redisHistory({ client }) } } : { broker }
+  return contender === 'blaze' ? { broker, history: { store: redis.redisHistory({ client }), size: SIZE } } : { broker }
 }
 
 function publishWith(hub, contender) {

@@ -15,6 +15,7 @@ const KEPT_EXAMPLES = 5
 
 const { connectClient } = await import(contender === 'socket.io' ? './socket.io-client.mjs' : './blaze-client.mjs')
 const ledgers = new Map()
+let start = 0
 const latencies = { there: new Latencies(), away: new Latencies() }
 
 /** Each attempt goes to the next node. */
@@ -50,7 +51,13 @@ function sum(key) {
 
 function report({ published }) {
   const keys = ['delivered', 'outOfOrder', 'repeated', 'gaps', 'reconnects']
-  const missing = [...ledgers].map(([client, ledger]) => ({ client, ranges: ledger.missing(published) }))
+  const missing = [...ledgers].map(([client, ledger]) => ({
+    client,
+    ranges: ledger.missing(published),
+    isOpen: ledger.isOpen,
+    // In milliseconds after the beginning.
+    openedAt: ledger.openedAt - start
+  }))
   return {
     ...Object.fromEntries(keys.map((key) => [key, sum(key)])),
     there: latencies.there.entries,
@@ -66,7 +73,8 @@ serve({
       await sleep(SPACING)
     }
   },
-  begin: ({ start }) => {
+  begin: (data) => {
+    start = data.start
     for (const [client, ledger] of ledgers) ledger.expect(absencesOf(options, client), start)
   },
   progress: () => ({ welcome: sum('isWelcome'), open: sum('isOpen'), delivered: sum('delivered') }),

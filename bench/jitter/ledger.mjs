@@ -24,6 +24,11 @@ export class Ledger {
     return this.#isOpen
   }
 
+  /** When the connection was opened, the last time, in milliseconds since 1970. */
+  get openedAt() {
+    return this.#openedAt
+  }
+
   /** The last bytes of an absence with a delay come that much later. */
   expect(absences, start) {
     this.#absences = absences.map(({ from, to, delay }) => ({ from: start + from, to: start + to + delay }))
