@@ -35,6 +35,7 @@ function startClient(client) {
     onLost: () => ledger.onLost(),
     onWelcome: () => (ledger.isWelcome = true),
     onGap: () => ledger.gaps++,
+    onGaveUp: (closeInfo) => ledger.onGaveUp(closeInfo),
     onMessage: ({ number, at }) => {
       if (!ledger.onMessage(number)) return
       const now = Date.now()
@@ -50,11 +51,12 @@ function sum(key) {
 }
 
 function report({ published }) {
-  const keys = ['delivered', 'outOfOrder', 'repeated', 'gaps', 'reconnects']
+  const keys = ['delivered', 'outOfOrder', 'repeated', 'gaps', 'reconnects', 'hasGivenUp']
   const missing = [...ledgers].map(([client, ledger]) => ({
     client,
     ranges: ledger.missing(published),
     isOpen: ledger.isOpen,
+    closeInfo: ledger.closeInfo,
     // In milliseconds after the beginning.
     openedAt: ledger.openedAt - start
   }))
@@ -77,6 +79,11 @@ serve({
     start = data.start
     for (const [client, ledger] of ledgers) ledger.expect(absencesOf(options, client), start)
   },
-  progress: () => ({ welcome: sum('isWelcome'), open: sum('isOpen'), delivered: sum('delivered') }),
+  progress: () => ({
+    welcome: sum('isWelcome'),
+    open: sum('isOpen'),
+    gaveUp: sum('hasGivenUp'),
+    delivered: sum('delivered')
+  }),
   report
 })

@@ -9,6 +9,8 @@ export class Ledger {
   #openedAt = Infinity
   #hasOpened = false
   isWelcome = false
+  /** With what the connection was closed if the client does not come back. */
+  closeInfo
   delivered = 0
   outOfOrder = 0
   repeated = 0
@@ -43,6 +45,16 @@ export class Ledger {
 
   onLost() {
     this.#isOpen = false
+  }
+
+  /** The client will not come back. */
+  onGaveUp(closeInfo) {
+    this.#isOpen = false
+    this.closeInfo = closeInfo
+  }
+
+  get hasGivenUp() {
+    return this.closeInfo !== undefined
   }
 
   /** Notes a message. Returns false if it has come before. */

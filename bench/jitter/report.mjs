@@ -24,6 +24,7 @@ const ROWS = [
   ['from publish to delivery, connected (p50 / p99)', ({ connected }) => times(connected)],
   ['the same, if the client was away in between', ({ away }) => times(away)],
   ['the last message after the end', ({ arrival }) => seconds(arrival)],
+  ['clients that gave up', ({ hasGivenUp }) => hasGivenUp],
   ['reconnects', ({ reconnects }) => reconnects],
   ['publishes repeated', ({ repeatedPublishes }) => repeatedPublishes],
   ['peak memory of a node', ({ rss }) => `${Math.round(rss / MIB)} MiB`]

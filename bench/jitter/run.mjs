@@ -17,7 +17,7 @@ const POLL_EVERY = 250
 /** Between the last welcome and the first message, so that all nodes hear of all rooms. */
 const SETTLE = 1_000
 
-const COUNTS = ['delivered', 'outOfOrder', 'repeated', 'gaps', 'reconnects']
+const COUNTS = ['delivered', 'outOfOrder', 'repeated', 'gaps', 'reconnects', 'hasGivenUp']
 
 class Run {
   #options
@@ -87,10 +87,10 @@ class Run {
     const wanted = published * this.#options.clients
     let last = { delivered: -1, at: from }
     while (Date.now() < from + ARRIVE_WITHIN) {
-      const { delivered, open } = await this.#progress()
+      const { delivered, open, gaveUp } = await this.#progress()
       if (delivered !== last.delivered) last = { delivered, at: Date.now() }
       if (delivered === wanted) break
-      if (open === this.#options.clients && Date.now() > last.at + SILENCE) break
+      if (open + gaveUp === this.#options.clients && Date.now() > last.at + SILENCE) break
       await sleep(POLL_EVERY)
     }
     // What comes twice may come late.
@@ -126,7 +126,7 @@ class Run {
   async #progress() {
     const all = await this.#ask('progress')
     const sum = (key) => all.reduce((total, one) => total + one[key], 0)
-    return { welcome: sum('welcome'), open: sum('open'), delivered: sum('delivered') }
+    return { welcome: sum('welcome'), open: sum('open'), gaveUp: sum('gaveUp'), delivered: sum('delivered') }
   }
 
   async #until(within, what, isDone) {
