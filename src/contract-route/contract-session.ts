@@ -12,7 +12,7 @@ import type { Checked } from '../schemas/data-check.ts'
 import { ContractConnection } from './contract-connection.ts'
 import { type Entry, readFrame, type RpcFrame } from './entries.ts'
 import { EventStream } from './event-stream.ts'
-import { goodbyeText } from './goodbye.ts'
+import { goodbyeText, NO_HELLO } from './goodbye.ts'
 import { type Hello, helloOf } from './hello.ts'
 import { errorText, notificationText, requestText, resultText } from '../rpc/texts.ts'
 import { ServerPings } from './server-pings.ts'
@@ -123,6 +123,7 @@ export class ContractSession {
     const isBinary = message?.type === BinaryMessage
     const hello = isBinary ? undefined : message && helloOf(readFrame(message.data))
     if (isBinary) void this.#ws.close(CloseCode.UnsupportedData, 'text only')
+    else if (message === undefined) void this.#ws.close(CloseCode.PolicyViolation, NO_HELLO)
     else if (hello === undefined) void this.#ws.close(CloseCode.PolicyViolation, 'hello expected')
     return hello
   }
