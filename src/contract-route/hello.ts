@@ -1,4 +1,5 @@
 import { type Id, RpcMethod } from '../rpc/json-rpc.ts'
+import { MAX_ROOM_NAME } from '../internal/room-name.ts'
 import { isPosition, MAX_POSITIONS, type Position } from '../rpc/position.ts'
 import type { RpcFrame } from './entries.ts'
 
@@ -36,5 +37,7 @@ function positionsOf(value: unknown): Map<string, Position> | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
   const entries = Object.entries(value)
   if (entries.length > MAX_POSITIONS || !entries.every(([, position]) => isPosition(position))) return undefined
-  return new Map(entries.map(([room, { epoch, offset }]: [string, Position]) => [room, { epoch, offset }]))
+  // No room has a longer name, and the connection keeps them.
+  const sane = entries.filter(([room]) => room.length <= MAX_ROOM_NAME)
+  return new Map(sane.map(([room, { epoch, offset }]: [string, Position]) => [room, { epoch, offset }]))
 }

@@ -3,7 +3,6 @@ import { errors } from '../internal/errors.ts'
 import { type Scheduled, Scheduler } from '../internal/scheduler.ts'
 import type { Position } from '../rpc/position.ts'
 import { AppendQueue, PendingAppend } from './append-queue.ts'
-import { type KnownPositions, laterOf } from './known-positions.ts'
 import type { Appended, NewMessage } from './store.ts'
 import type { StoreLink } from './store-link.ts'
 
@@ -26,7 +25,6 @@ export interface AppenderListener<Message extends NewMessage> {
  */
 export class Appender<Message extends NewMessage> implements Scheduled {
   readonly #link: StoreLink
-  readonly #known: KnownPositions
   readonly #listener: AppenderListener<Message>
   readonly #queues = new Map<string, AppendQueue<Message>>()
   /** Those that a caller waits for, in the order of their deadlines. */
@@ -38,9 +36,8 @@ export class Appender<Message extends NewMessage> implements Scheduled {
   #retries: (() => void)[] = []
   #onIdle: (() => void) | undefined
 
-  constructor(link: StoreLink, known: KnownPositions, listener: AppenderListener<Message>) {
+  constructor(link: StoreLink, listener: AppenderListener<Message>) {
     this.#link = link
-    this.#known = known
     this.#listener = listener
     this.#scheduler.ensurePrecisionFor(TIMEOUT)
   }
@@ -106,7 +103,7 @@ export class Appender<Message extends NewMessage> implements Scheduled {
 
   async #append(room: string, queue: AppendQueue<Message>, batch: readonly PendingAppend<Message>[]): Promise<void> {
     const messages = batch.map(({ message }) => message)
-    const known = laterOf(this.#known.get(room), this.#listener.knownOf(room))
+    const known = this.#listener.knownOf(room)
     try {
       const results = await this.#link.append(room, messages, known)
       queue.isCareful = false
@@ -118,7 +115,6 @@ export class Appender<Message extends NewMessage> implements Scheduled {
 
   #onStored(room: string, pending: PendingAppend<Message>, at: Appended): void {
     this.#release(pending)
-    this.#known.note(room, at)
     this.#listener.onStored(room, pending.message, at)
     if (this.#settle(pending)) pending.resolve(at)
   }

@@ -36,6 +36,16 @@ export interface HistoryEntries extends Position {
   readonly isComplete: boolean
 }
 
+/** The part of a hub that its history uses. */
+export interface HistoryHub {
+  /** @throws an error if there is no store. */
+  readonly link: StoreLink
+  /** The highest position that this node knows. */
+  knownOf(room: string): Position | undefined
+  /** The history of a room was cleared. */
+  onCleared(room: string): void
+}
+
 const KEYS = ['since', 'last', 'limit']
 const MAX_LIMIT = 1_000_000
 /** How many messages are read in one call. */
@@ -43,13 +53,11 @@ const PART_SIZE = 1_000
 
 /** The published messages of the rooms of a hub. Whoever may call it may read all rooms. */
 export class History {
-  readonly #link: () => StoreLink
-  readonly #onCleared: (room: string) => void
+  readonly #hub: HistoryHub
 
   /** @internal */
-  constructor(link: () => StoreLink, onCleared: (room: string) => void) {
-    this.#link = link
-    this.#onCleared = onCleared
+  constructor(hub: HistoryHub) {
+    this.#hub = hub
   }
 
   /**
@@ -78,22 +86,22 @@ export class History {
   /** The position of a room: that of its last message. Begins the stream of a room that has none. Rejects like `read`. */
   async position(room: string): Promise<Position> {
     assertRoomName(room)
-    const [position] = (await this.#link().positions([{ room, known: undefined }])) as [Position]
+    const [position] = (await this.#hub.link.positions([{ room, known: this.#hub.knownOf(room) }])) as [Position]
     return { epoch: position.epoch, offset: position.offset }
   }
 
   /** Drops the messages of a room. Its offsets go on, so its members miss nothing. Rejects like `read`. */
   async clear(room: string): Promise<void> {
     assertRoomName(room)
-    await this.#link().clear(room)
-    this.#onCleared(room)
+    await this.#hub.link.clear(room)
+    this.#hub.onCleared(room)
   }
 
   /** Messages between two positions; undefined if a new epoch has begun meanwhile. */
   async #readAll(room: string, start: number, end: Position, limit: number): Promise<StoredMessage[] | undefined> {
     const all: StoredMessage[] = []
     for (let after = start; after < end.offset && all.length < limit;) {
-      const part = await this.#link().read(room, after, Math.min(PART_SIZE, limit - all.length))
+      const part = await this.#hub.link.read(room, after, Math.min(PART_SIZE, limit - all.length))
       if (part.position.epoch !== end.epoch) return undefined
       all.push(...part.messages.filter(({ offset }) => offset <= end.offset))
       after = part.messages.at(-1)?.offset ?? Infinity

@@ -1,4 +1,5 @@
 import { invalidOption } from '../internal/errors.ts'
+import { MAX_ROOM_NAME } from '../internal/room-name.ts'
 import { callback, type Checks, entriesOf, integer, objectWith, validateOptions } from '../internal/validate.ts'
 import type { HistoryStore, Retention } from './store.ts'
 
@@ -61,12 +62,18 @@ export function resolveHistoryOptions(options: unknown, name: string): ResolvedH
   const retention = { size, ttl }
   return {
     store,
-    label: label ?? ((room) => room),
+    label: label === undefined ? (room) => room : (room) => checkedLabel(label(room)),
     retentionOf: (room) => {
       const pattern = rooms?.find((one) => one[0].test(room))
       return pattern === undefined ? retention : { ...retention, ...pattern[1] }
     }
   }
+}
+
+/** Clients send labels back in their positions. */
+function checkedLabel(label: unknown): string {
+  if (typeof label === 'string' && label !== '' && label.length <= MAX_ROOM_NAME && label !== '__proto__') return label
+  throw invalidOption('history.label', `must return a string of 1 to ${MAX_ROOM_NAME} characters`, label)
 }
 
 function patternOf(room: string, name: string): RegExp {

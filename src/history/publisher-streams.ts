@@ -33,9 +33,13 @@ export class PublisherStreams {
     const over = history.store.publishesOver?.(broker)
     if (over !== undefined) link.publication = { over, head: this.#sender.unnumberedHead(Kind.Stored) }
     this.#link = link
-    this.#appender = new Appender(link, new KnownPositions(), {
-      knownOf: () => undefined,
-      onStored: (room, message, at) => this.#tellNodes(room, message, at)
+    const known = new KnownPositions()
+    this.#appender = new Appender(link, {
+      knownOf: (room) => known.get(room),
+      onStored: (room, message, at) => {
+        known.note(room, at)
+        this.#tellNodes(room, message, at)
+      }
     })
   }
 

@@ -8,7 +8,7 @@ import type { Position } from '../rpc/position.ts'
 import { Appender } from './appender.ts'
 import { bodyOf, type Content, contentOf } from './content.ts'
 import { type JoinOptions, leftText, sendNotice, takesNotices } from './join.ts'
-import { KnownPositions } from './known-positions.ts'
+import { KnownPositions, laterOf } from './known-positions.ts'
 import { PartCache } from './part-cache.ts'
 import type { Appended, NewMessage, StoredPart } from './store.ts'
 import type { StoreLink } from './store-link.ts'
@@ -75,8 +75,8 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
     this.clients = clients
     this.#link = link
     this.#labelOf = labelOf
-    this.#appender = new Appender(link, this.#known, {
-      knownOf: (room) => this.#streams.get(room)?.known,
+    this.#appender = new Appender(link, {
+      knownOf: (room) => this.knownOf(room),
       onStored: (...args) => this.#onStored(...args)
     })
   }
@@ -121,6 +121,11 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
     this.#toCompare.delete(stream)
     this.#toRetry.delete(stream)
     if (this.#streams.size === 0) this.#scheduler.delete(this)
+  }
+
+  /** The highest position of a room that this node knows. */
+  knownOf(room: string): Position | undefined {
+    return laterOf(this.#known.get(room), this.#streams.get(room)?.known)
   }
 
   // ---- Messages
@@ -212,6 +217,7 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
 
   #onStored(room: string, message: StreamMessage, at: Appended): void {
     const { id, body, content } = message
+    this.#known.note(room, at)
     this.node?.publishStored(room, { ...at, id, body })
     message.receivers = this.#streams.get(room)?.receive(at, id, content)
   }
@@ -223,13 +229,13 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
     const streams = [...this.#toCompare]
     this.#toCompare.clear()
     for (let i = 0; i < streams.length; i += COMPARE_SIZE)
-      void this.#compare(streams.slice(i, i + COMPARE_SIZE), ({ known }) => known)
+      void this.#compare(streams.slice(i, i + COMPARE_SIZE), ({ room }) => this.knownOf(room))
   }
 
   async #compare(streams: readonly Stream[], knownOf: (stream: Stream) => Position | undefined): Promise<void> {
     const rooms = streams.map((stream) => ({
       room: stream.room,
-      known: knownOf(stream) ?? this.#known.get(stream.room)
+      known: knownOf(stream)
     }))
     this.#compares++
     const positions = await this.#link.positions(rooms).catch(() => undefined)

@@ -1,7 +1,7 @@
 import type { Broker } from '../brokers/broker.ts'
 import type { ClusterNode } from '../cluster/node.ts'
 import type { Channels } from '../cluster/wire/channels.ts'
-import { History } from '../history/history.ts'
+import { History, type HistoryHub } from '../history/history.ts'
 import { assertJoinOptions, isPlain, type JoinOptions, takesNotices } from '../history/join.ts'
 import { memoryHistory } from '../history/memory-store.ts'
 import type { ResolvedHistoryOptions } from '../history/options.ts'
@@ -9,6 +9,7 @@ import { StoreLink } from '../history/store-link.ts'
 import type { StreamClients } from '../history/stream-members.ts'
 import { Streams } from '../history/streams.ts'
 import { errors } from '../internal/errors.ts'
+import type { Position } from '../rpc/position.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import type { HubLogger } from './hub-cluster.ts'
 import type { RoomObserver } from './rooms.ts'
@@ -21,11 +22,8 @@ export interface HubHistoryOptions {
 }
 
 /** A hub's history and the streams of its rooms. Without a broker they are made when they are first needed: many hubs never publish. */
-export class HubHistory implements RoomObserver {
-  readonly history = new History(
-    () => this.link,
-    (room) => this.#onCleared(room)
-  )
+export class HubHistory implements RoomObserver, HistoryHub {
+  readonly history: History = new History(this)
   /** Whether the hub can publish. */
   readonly hasStore: boolean
   readonly #clients: StreamClients
@@ -33,6 +31,7 @@ export class HubHistory implements RoomObserver {
   #link: StoreLink | undefined
   #streams: Streams | undefined
   #node: ClusterNode | undefined
+  #isClosed = false
 
   constructor(clients: StreamClients, options: HubHistoryOptions) {
     this.#clients = clients
@@ -53,6 +52,7 @@ export class HubHistory implements RoomObserver {
   /** @throws FST_BLAZE_WS_NO_HISTORY */
   get link(): StoreLink {
     if (!this.hasStore) throw new errors.NO_HISTORY()
+    if (this.#isClosed) throw new errors.HISTORY_UNAVAILABLE('the hub has shut down')
     return (this.#link ??= this.#connect())
   }
 
@@ -82,6 +82,17 @@ export class HubHistory implements RoomObserver {
     this.#streams?.leave(ws, room)
   }
 
+  // ---- For `hub.history`
+
+  knownOf(room: string): Position | undefined {
+    return this.#streams?.knownOf(room)
+  }
+
+  onCleared(room: string): void {
+    this.#streams?.onCleared(room)
+    this.#node?.publishCleared(room)
+  }
+
   // ---- From the rooms of the hub
 
   onRoomOpened(room: string): void {
@@ -97,13 +108,9 @@ export class HubHistory implements RoomObserver {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.#streams?.close()
     await this.#link?.close()
-  }
-
-  #onCleared(room: string): void {
-    this.#streams?.onCleared(room)
-    this.#node?.publishCleared(room)
   }
 
   #connect(): StoreLink {

@@ -3,7 +3,7 @@ import { isConnectionId } from './connection-id.ts'
 import { describe, errors } from './errors.ts'
 
 /** The longest name of a room, in UTF-16 code units. */
-const MAX_ROOM_NAME = 256
+export const MAX_ROOM_NAME = 256
 
 const REASON = 'invalid room name'
 
