@@ -39,6 +39,8 @@ export class StreamMembers {
   readonly #stream: CaughtUpStream
   readonly #clients: StreamClients
   readonly #catchUps = new Map<WebSocketConnection, CatchUp>()
+  /** The members that do not catch up. Kept, because broadcasts to the same recipients share their frames. */
+  #live: readonly WebSocketConnection[] | undefined
   /** The clients that know a later position than this node. */
   readonly #ahead = new Set<CatchUp>()
 
@@ -57,6 +59,7 @@ export class StreamMembers {
   }
 
   leave(ws: WebSocketConnection): void {
+    this.onChanged()
     const catchUp = this.#catchUps.get(ws)
     if (catchUp === undefined) return
     catchUp.end()
@@ -67,17 +70,23 @@ export class StreamMembers {
   /** Sends a live message. Returns how many members have got it, or will. */
   deliver(message: PublishedMessage): number {
     const { audience } = message
-    const members = this.#clients.members(this.#room)
     const onBehind = (ws: WebSocketConnection): void => this.#fallBehind(ws, message.offset - 1)
-    if (this.#catchUps.size === 0 && this.#clients.allAccept(audience))
-      return this.#clients.send(message, members, onBehind)
-    const live = [...members].filter((ws) => !this.#catchUps.has(ws))
-    const recipients = live.filter((ws) => accepts(ws.session.contract, audience))
-    const later = [...this.#catchUps.keys()].filter((ws) => accepts(ws.session.contract, audience))
-    const sent = this.#clients.send(message, recipients, onBehind)
-    const others = live.filter(({ session }) => takesNotices(session) && !accepts(session.contract, audience))
+    const live = this.#liveMembers()
+    if (this.#clients.allAccept(audience)) {
+      const later = this.#catchUps.size
+      return this.#clients.send(message, live, onBehind) + later
+    }
+    const isFor = ({ session }: WebSocketConnection): boolean => accepts(session.contract, audience)
+    const later = [...this.#catchUps.keys()].filter(isFor).length
+    const others = [...live].filter((ws) => takesNotices(ws.session) && !isFor(ws))
+    const sent = this.#clients.send(message, [...live].filter(isFor), onBehind)
     if (others.length > 0) this.#clients.send(this.#passedOver(message), others, onBehind)
-    return sent + later.length
+    return sent + later
+  }
+
+  /** Members have come or left. */
+  onChanged(): void {
+    this.#live = undefined
   }
 
   /** The stream has jumped to another position. All members continue there, after they were told. */
@@ -121,10 +130,18 @@ export class StreamMembers {
 
   onCaughtUp({ ws }: CatchUp): void {
     this.#catchUps.delete(ws)
+    this.onChanged()
+  }
+
+  #liveMembers(): Iterable<WebSocketConnection> {
+    const members = this.#clients.members(this.#room)
+    if (this.#catchUps.size === 0) return members
+    return (this.#live ??= [...members].filter((ws) => !this.#catchUps.has(ws)))
   }
 
   #add(catchUp: CatchUp): CatchUp {
     this.#catchUps.set(catchUp.ws, catchUp)
+    this.onChanged()
     return catchUp
   }
 

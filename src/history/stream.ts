@@ -76,6 +76,11 @@ export class Stream implements CaughtUpStream {
     this.#members.leave(ws)
   }
 
+  /** Members have come or left. */
+  onMembersChanged(): void {
+    this.#members.onChanged()
+  }
+
   /** The last member has left. */
   close(): void {
     this.#isClosed = true

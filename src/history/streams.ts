@@ -101,6 +101,11 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
     stream.join(ws, { since: since ?? sent, last, isResume: sent !== undefined })
   }
 
+  /** A member has come. */
+  onMemberJoined(room: string): void {
+    this.#streams.get(room)?.onMembersChanged()
+  }
+
   /** The application has taken a member out of the room. */
   leave(ws: WebSocketConnection, room: string): void {
     const stream = this.#streams.get(room)

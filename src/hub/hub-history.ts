@@ -74,6 +74,7 @@ export class HubHistory implements RoomObserver, HistoryHub {
 
   /** A connection has joined a room. */
   join(ws: WebSocketConnection, room: string, options: JoinOptions): void {
+    this.#streams?.onMemberJoined(room)
     if (this.hasStore && (takesNotices(ws.session) || !isPlain(options))) this.streams.join(ws, room, options)
   }
 
