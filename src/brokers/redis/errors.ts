@@ -12,6 +12,14 @@ export function isWrongServer(error: unknown): boolean {
   return /^(MOVED|ASK|CLUSTERDOWN|TRYAGAIN)\b/.test((error as Error).message)
 }
 
+/**
+ * True if the server is a replica, for example a former master. Before Redis 7, the message begins with the script and the line, and the
+ * words of the error follow.
+ */
+export function isReadOnly(error: unknown): boolean {
+  return /^READONLY\b|: -READONLY\b/.test((error as Error).message)
+}
+
 /** Resolves if the server has answered a command, even if it has refused it. */
 export async function ignoreRefusal(command: Promise<unknown>): Promise<void> {
   try {

@@ -1,6 +1,7 @@
 // One server that keeps histories.
 
 import type { ConnectionEvents, RedisConnection } from '../../brokers/redis/driver.ts'
+import { isReadOnly } from '../../brokers/redis/errors.ts'
 import { PersistentConnection } from '../../brokers/redis/persistent-connection.ts'
 import { type ScriptCall, ScriptCalls } from './script-calls.ts'
 
@@ -39,7 +40,7 @@ export class Server implements ScriptRunner {
       return await this.#connection.run(() => (this.#calls as ScriptCalls).run(call))
     } catch (error) {
       // A former master. The application's address, or the sentinels, may lead to the new one.
-      if (/^READONLY\b/.test((error as Error).message)) this.#connection.restart(error as Error)
+      if (isReadOnly(error)) this.#connection.restart(error as Error)
       throw error
     }
   }

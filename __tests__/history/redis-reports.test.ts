@@ -1,0 +1,118 @@
+// What users of other histories over Redis have lost messages by.
+
+import { once } from 'node:events'
+import { createServer, connect as connectTo, type Server, type Socket } from 'node:net'
+import { Redis } from 'ioredis'
+import { describeWith, Engine, freePort, REDIS, redisCli } from '../cluster/support/engines.ts'
+import { eventually } from '../support/server.ts'
+import { numbered, TestHistory } from './support/redis.ts'
+
+jest.setTimeout(60_000)
+
+/** An address that leads to one server after another, as that of a cloud does. */
+class Address {
+  target: number
+  readonly port: number
+  readonly #sockets = new Set<Socket>()
+  readonly #server: Server
+
+  private constructor(port: number, target: number, change: (answer: string) => string) {
+    this.port = port
+    this.target = target
+    this.#server = createServer((client) => {
+      const server = connectTo(this.target, '127.0.0.1')
+      for (const socket of [client, server]) this.#sockets.add(socket.on('error', () => {}))
+      client.on('close', () => server.destroy()).pipe(server)
+      server.on('close', () => client.destroy())
+      server.on('data', (answer) => client.write(change(answer.toString('latin1')), 'latin1'))
+    }).listen(port, '127.0.0.1')
+  }
+
+  static async of(target: number, change: (answer: string) => string): Promise<Address> {
+    const address = new Address(await freePort(), target, change)
+    await once(address.#server, 'listening')
+    return address
+  }
+
+  close(): void {
+    this.#server.close()
+    for (const socket of this.#sockets) socket.destroy()
+  }
+}
+
+/** As Redis says it before version 7. */
+const inOldWords = (answer: string): string =>
+  answer.replace(
+    /-READONLY ([^.]*\.).*/,
+    '-ERR Error running script (call to f_5ca1ab1e): @user_script:41: @user_script: 41: -READONLY $1'
+  )
+
+describeWith(REDIS, 'a history over Redis', () => {
+  const ends: (() => unknown)[] = []
+  const start = async (...settings: string[]): Promise<Engine> => {
+    const engine = await Engine.redis(...settings)
+    ends.push(() => engine.close())
+    return engine
+  }
+  const connect = (port: number): TestHistory => new TestHistory(new Redis(port, { lazyConnect: true }))
+  afterEach(async () => {
+    await TestHistory.closeAll()
+    for (const end of ends.splice(0)) await end()
+  })
+
+  test.each([
+    ['in its words', (answer: string) => answer],
+    ['in older words', inOldWords]
+  ])('leaves a former master that refuses to write, %s', async (_, change) => {
+    const master = await start()
+    const former = await start('--replicaof', '127.0.0.1', `${master.port}`)
+    const address = await Address.of(former.port, change)
+    ends.push(() => address.close())
+    const history = connect(address.port)
+    await expect(history.append('room', 'a')).rejects.toThrow(/READONLY/)
+    address.target = master.port
+    await eventually(
+      () =>
+        history.append('room', 'a').then(
+          () => true,
+          () => false
+        ),
+      'the append to the new master'
+    )
+    expect(redisCli(master, '', 'DBSIZE').trim()).toBe('3')
+  })
+
+  test.each([
+    ['messages', 's', true],
+    ['position', 'p', false],
+    ['ids', 'i', true]
+  ])('goes on if Redis has evicted the %s of a room', async (_, key, isSameEpoch) => {
+    const redis = await start()
+    const history = connect(redis.port)
+    const known = await history.last('room', ['a', 'b', 'c'])
+    const [name] = redisCli(redis, '', 'KEYS', `*:h:${key}`).trim().split('\n')
+    expect(redisCli(redis, '', 'DEL', name as string).trim()).toBe('1')
+    const at = await history.last('room', 'd', { known })
+    expect(at.epoch === known.epoch).toBe(isSameEpoch)
+    expect(at.offset).toBe(isSameEpoch ? 4 : 1)
+    expect((await history.ids('room')).at(-1)).toBe('d')
+    expect(await history.last('room', 'd', { known })).toEqual({ ...at, isNew: false })
+  })
+
+  test('goes on if another program has removed messages', async () => {
+    const redis = await start()
+    const history = connect(redis.port)
+    const known = await history.last('room', ['a', 'b', 'c'])
+    const [name] = redisCli(redis, '', 'KEYS', '*:h:s').trim().split('\n') as [string]
+    redisCli(redis, '', 'XDEL', name, '2-0', '3-0')
+    expect(await history.ids('room')).toEqual(['a'])
+    expect((await history.last('room', 'c', { known })).offset).toBe(4)
+    expect((await history.read('room')).messages.map(({ offset }) => offset)).toEqual([1, 4])
+  })
+
+  test('keeps exactly so many messages as it may', async () => {
+    const history = connect((await start('--stream-node-max-entries', '100')).port)
+    for (let i = 0; i < 5; i++) await history.append('room', numbered(i * 50 + 1, i * 50 + 50), { size: 7 })
+    expect(await history.ids('room')).toEqual(numbered(244, 250))
+  })
+})
