@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { createServer, connect as connectTo, type Server, type Socket } from 'node:net'
 import { Redis } from 'ioredis'
+import { errors } from '../../src/internal/errors.ts'
 import { describeWith, Engine, freePort, REDIS, redisCli } from '../cluster/support/engines.ts'
 import { eventually } from '../support/server.ts'
 import { numbered, TestHistory } from './support/redis.ts'
@@ -80,6 +81,34 @@ describeWith(REDIS, 'a history over Redis', () => {
       'the append to the new master'
     )
     expect(redisCli(master, '', 'DBSIZE').trim()).toBe('3')
+  })
+
+  test('whose memory is full refuses messages as a whole, can be read, and goes on without a hole', async () => {
+    const redis = await start('--maxmemory-policy', 'noeviction')
+    const history = connect(redis.port)
+    const known = await history.last('room', ['a', 'b'])
+    redisCli(redis, '', 'CONFIG', 'SET', 'maxmemory', '1')
+    await expect(history.append('room', ['c', 'd'])).rejects.toThrow(errors.HISTORY_UNAVAILABLE)
+    expect(await history.ids('room')).toEqual(['a', 'b'])
+    const [position] = await history.store.positions([{ room: 'room', known, ttl: 60_000 }])
+    expect(position).toEqual({ epoch: known.epoch, offset: 2 })
+    redisCli(redis, '', 'CONFIG', 'SET', 'maxmemory', '0')
+    expect(await history.last('room', ['c', 'd'], { known })).toEqual({ epoch: known.epoch, offset: 4, isNew: true })
+    expect(await history.ids('room')).toEqual(['a', 'b', 'c', 'd'])
+  })
+
+  test('whose memory is full stores or refuses a batch as a whole, also if it drops old messages first', async () => {
+    const redis = await start('--maxmemory-policy', 'noeviction')
+    const history = connect(redis.port)
+    const known = await history.last('room', numbered(1, 10))
+    redisCli(redis, '', 'CONFIG', 'SET', 'maxmemory', '1')
+    const results = await Promise.allSettled([
+      history.append('room', ['a', 'b'], { ttl: 1, size: 1 }),
+      history.append('room', ['c', 'd'], { size: 5 })
+    ])
+    redisCli(redis, '', 'CONFIG', 'SET', 'maxmemory', '0')
+    const stored = results.filter(({ status }) => status === 'fulfilled').length * 2
+    expect((await history.last('room', 'e', { known })).offset).toBe(10 + stored + 1)
   })
 
   test.each([

@@ -64,6 +64,11 @@ local stream, position, ids = KEYS[1], KEYS[2], KEYS[3]
 local size, ttl = tonumber(ARGV[1]), tonumber(ARGV[2])
 local known = { epoch = ARGV[4], offset = tonumber(ARGV[5]) }
 local command, channel, head = ARGV[6], ARGV[7], ARGV[8]
+
+-- If its memory is full, Redis refuses the first write of a script only, and only if it is one that may need memory. Later writes, and
+-- those after the keys have got another time to live, would take more memory than Redis may have.
+if #ARGV > 8 then redis.call('HSET', position, 'layout', '1') end
+
 local epoch, offset = locate(stream, position, ids, ttl, known, ARGV[3])
 local now = timeNow()
 

@@ -54,7 +54,8 @@ const CHECKS: Checks<RedisHistoryOptions> = { client: checkClient, prefix: nonEm
  * Makes a store that keeps the histories of rooms in Redis 6.2 and up, Valkey, or a cluster of either, for all processes with the same
  * Redis and prefix. Give it the client of the broker: then a message is stored and published in one step.
  *
- * What Redis loses, for example if it restarts without `appendonly yes`, the rooms lose too. They notice it, and begin a new epoch.
+ * What Redis loses, for example if it restarts without `appendonly yes`, the rooms lose too. They notice it, and begin a new epoch. If its
+ * memory is full, messages are rejected with `maxmemory-policy noeviction`; with any other policy, it may forget whole rooms.
  *
  * @throws FST_BLAZE_WS_INVALID_OPTION if an option is unknown or has a wrong value, or if the client is not supported: a client of
  * node-redis 4, or a sentinel or pool of node-redis.
