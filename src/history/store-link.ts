@@ -5,6 +5,11 @@ import type { Appended, HistoryStore, KnownRoom, NewMessage, Publication, Stored
 
 /** A part that is read has at most about so many bytes. */
 const PART_BYTES = 256 * 1024
+/**
+ * Positions are kept for at least twice as long, in milliseconds: the store is asked for them every few seconds, and messages may be kept
+ * for less than that.
+ */
+const MIN_POSITION_TTL = 30_000
 
 export interface StoreListener {
   /** A call has failed, and the last one had not. */
@@ -49,7 +54,7 @@ export class StoreLink {
     const known: KnownRoom[] = rooms.map((one) => ({
       room: this.#channels.ofRoom(one.room),
       known: one.known,
-      ttl: this.#options.retentionOf(one.room).ttl
+      ttl: Math.max(this.#options.retentionOf(one.room).ttl, MIN_POSITION_TTL)
     }))
     return this.#watch(this.#store.positions(known))
   }

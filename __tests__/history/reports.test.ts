@@ -1,0 +1,154 @@
+// What users of other histories have missed messages by, or got twice.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { defineContract } from '../../src/contract.ts'
+import type { JoinOptions, Position } from '../../src/index.ts'
+import { closeServers, connect, eventually, startServer, type TestClient } from '../support/server.ts'
+
+afterEach(closeServers)
+
+const chat = defineContract({ name: 'chat', fromServer: { said: { type: 'object' } } })
+
+/** A server whose clients join the room with these options. */
+async function serve(history: object = {}, join: JoinOptions = {}) {
+  const server = await startServer(
+    (app) => void app.webSocketWithContract('/chat', chat, async (ws) => app.wsHub.join(ws, 'lobby', join)),
+    { hub: { history } }
+  )
+  /** Publishes so many messages, and gives the position of the first. */
+  const say = async (...numbers: number[]): Promise<Position> => {
+    const lobby = server.app.wsHub.to('lobby')
+    const said = await Promise.all(numbers.map((one) => lobby.publish(chat, 'said', { one })))
+    return said[0] as Position
+  }
+  return { ...server, say }
+}
+
+type Server = Awaited<ReturnType<typeof serve>>
+
+/** Connects with a position, and resolves when the server has answered the hello. */
+async function open({ ws }: Server, lobby?: Position): Promise<TestClient> {
+  const client = await connect(ws('/chat'), ['blaze.v1'])
+  const params = { positions: lobby && { lobby } }
+  client.socket.send(JSON.stringify({ jsonrpc: '2.0', id: 'h', method: 'rpc.hello', params }))
+  await client.next()
+  return client
+}
+
+const framesOf = ({ messages }: TestClient): any[] => messages.map(({ data }) => JSON.parse(data) as unknown)
+const joinedOf = (client: TestClient): any[] =>
+  framesOf(client).flatMap(({ method, params }) => (method === 'rpc.joined' ? [params] : []))
+const offsetsOf = (client: TestClient): number[] => framesOf(client).flatMap(({ offset }) => offset ?? [])
+
+async function close({ socket }: TestClient): Promise<void> {
+  socket.terminate()
+  await eventually(() => socket.readyState === socket.CLOSED)
+}
+
+test('a client that comes back again and again, and gets nothing live, gets nothing twice', async () => {
+  const server = await serve()
+  const { epoch } = await server.say(1, 2, 3)
+  const first = await open(server, { epoch, offset: 1 })
+  await eventually(() => offsetsOf(first).at(-1) === 3)
+  await close(first)
+  for (let i = 0; i < 3; i++) {
+    const client = await open(server, { epoch, offset: 3 })
+    await eventually(() => joinedOf(client).length === 1)
+    expect(joinedOf(client)).toEqual([{ room: 'lobby', epoch, offset: 3, recovered: true }])
+    await close(client)
+  }
+  const last = await open(server, { epoch, offset: 3 })
+  await server.say(4)
+  await eventually(() => offsetsOf(last).length > 0)
+  expect(offsetsOf(last)).toEqual([4])
+})
+
+test('a client that went before the first message of a room gets it when it comes back', async () => {
+  const server = await serve()
+  const client = await open(server)
+  await eventually(() => joinedOf(client).length === 1)
+  const { epoch, offset } = joinedOf(client)[0] as Position
+  await close(client)
+  await server.say(1, 2)
+  const back = await open(server, { epoch, offset })
+  await eventually(() => offsetsOf(back).length === 2)
+  expect(joinedOf(back)).toEqual([{ room: 'lobby', epoch, offset: 0, recovered: true }])
+})
+
+test('a client that wants the last messages does not get them again when it comes back', async () => {
+  const server = await serve({}, { last: 3 })
+  const { epoch } = await server.say(1, 2, 3, 4, 5)
+  const client = await open(server)
+  await eventually(() => offsetsOf(client).length === 3)
+  await close(client)
+  await server.say(6)
+  const back = await open(server, { epoch, offset: 5 })
+  await eventually(() => offsetsOf(back).includes(6))
+  expect(offsetsOf(back)).toEqual([6])
+})
+
+test('messages that have become too old are told as missing, and what a client has is not', async () => {
+  const server = await serve({ ttl: 50 })
+  const { epoch } = await server.say(1, 2, 3)
+  await sleep(60)
+  const behind = await open(server, { epoch, offset: 1 })
+  const upToDate = await open(server, { epoch, offset: 3 })
+  for (const client of [behind, upToDate]) await eventually(() => joinedOf(client).length > 0)
+  const at = { room: 'lobby', epoch, offset: 3 }
+  expect(joinedOf(behind)).toEqual([{ ...at, recovered: false, reason: 'trimmed' }])
+  expect(joinedOf(upToDate)).toEqual([{ ...at, recovered: true }])
+})
+
+test('a quiet room with a short ttl keeps its position as long as it has a member', async () => {
+  const server = await serve({ ttl: 20 })
+  const member = await open(server)
+  const { epoch } = await server.say(1)
+  await sleep(100)
+  expect(await server.app.wsHub.history.position('lobby')).toEqual({ epoch, offset: 1 })
+  await sleep(100)
+  await server.say(2)
+  await eventually(() => offsetsOf(member).length === 2)
+  expect(joinedOf(member)).toEqual([{ room: 'lobby', epoch, offset: 0 }])
+})
+
+test.each([
+  ['of nobody', 'unknown'],
+  ['that sorts after all', '~'],
+  ['that is empty', '']
+])('an epoch %s is told as lost, and does not disturb the others', async (_, epoch) => {
+  const server = await serve()
+  const member = await open(server)
+  await server.say(1)
+  const client = await open(server, { epoch, offset: 7 })
+  await eventually(() => offsetsOf(client).length === 1)
+  const { epoch: real, offset } = await server.app.wsHub.history.position('lobby')
+  expect(offset).toBe(1)
+  expect(joinedOf(client)).toEqual([{ room: 'lobby', epoch: real, offset: 0, recovered: false, reason: 'epoch' }])
+  await server.say(2)
+  for (const one of [member, client]) await eventually(() => offsetsOf(one).includes(2))
+  expect(joinedOf(member)).toHaveLength(1)
+})
+
+test('a client that is cut while it catches up goes on after the last message that it got', async () => {
+  const server = await serve()
+  const numbers = Array.from({ length: 900 }, (_, i) => i + 1)
+  const { epoch } = await server.say(...numbers)
+  const got: number[] = []
+  for (let i = 0; got.length < 900 && i < 500; i++) {
+    const client = await open(server, { epoch, offset: got.at(-1) ?? 0 })
+    await eventually(() => offsetsOf(client).length > 0)
+    await close(client)
+    got.push(...offsetsOf(client))
+  }
+  expect(got).toEqual(numbers)
+})
+
+test('a publisher that repeats what it does not know to be stored stores it once', async () => {
+  const server = await serve()
+  const member = await open(server)
+  const lobby = server.app.wsHub.to('lobby')
+  await Promise.all([1, 2, 3].map(() => lobby.publish(chat, 'said', {}, { id: 'same' })))
+  await lobby.publish(chat, 'said', {})
+  await eventually(() => offsetsOf(member).includes(2))
+  expect(offsetsOf(member)).toEqual([1, 2])
+})
