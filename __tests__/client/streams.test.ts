@@ -161,6 +161,27 @@ test('the 100 newest positions are kept', async () => {
   expect(rooms).not.toContain('r2')
 })
 
+test('a room whose position was not sent, because there are too many, tells a gap if messages are missing', async () => {
+  const { client, heard, hellos } = await run([
+    ({ notify }) => {
+      for (let room = 0; room < 104; room++) notify('rpc.joined', { room: `r${room}`, epoch: 'e', offset: 1 })
+    },
+    ({ notify, publish }) => {
+      notify('rpc.joined', { room: 'r0', epoch: 'e', offset: 3 })
+      notify('rpc.joined', { room: 'r1', epoch: 'e', offset: 1 })
+      notify('rpc.joined', { room: 'r2', epoch: 'new', offset: 0 })
+      notify('rpc.joined', { room: 'r3', epoch: 'e', offset: 0 })
+      notify('rpc.joined', { room: 'r4', epoch: 'e', offset: 3 })
+      notify('rpc.joined', { room: 'r0', epoch: 'e', offset: 4 })
+      for (const [room, offset] of Object.entries({ r0: 5, r1: 2, r2: 1, r3: 1, r4: 4 })) publish(room, offset)
+    }
+  ])
+  expect(['r3', 'r4'].map((room) => room in (hellos[1] as object))).toEqual([false, true])
+  const gaps = ['r0', 'r2'].map((room) => ({ room, reason: 'missing' }))
+  expect(heard).toEqual([...gaps, 'r0 5', 'r1 2', 'r2 1', 'r4 4'])
+  expect(client.positions).toMatchObject({ r0: { offset: 5 }, r3: { offset: 1 } })
+})
+
 test('positions that no server would take are left out', async () => {
   const { hellos } = await run([() => {}], {
     good: { epoch: 'e', offset: 1 },

@@ -47,7 +47,7 @@ export class UntypedClient {
     this.#settings = settings
     this.#streams = new Streams(settings.positions)
     this.#machine = new Machine(settings, {
-      positions: () => this.positions,
+      positions: () => this.#streams.toSend(),
       onState: (state, close) => this.#onState(state, close),
       onMessage: (message, link) => this.#onMessage(message, link),
       onError: (error) => this.#onError(error),
@@ -167,8 +167,9 @@ export class UntypedClient {
   }
 
   #onJoined({ room, epoch, offset, recovered, reason }: Joined): void {
-    this.#streams.join(room, { epoch, offset }, recovered === false && reason === 'epoch')
+    const isMissed = this.#streams.join(room, { epoch, offset }, recovered === false && reason === 'epoch')
     if (recovered === false) this.#emitter.emit('gap', { room, reason })
+    else if (isMissed) this.#emitter.emit('gap', { room, reason: 'missing' })
   }
 }
 

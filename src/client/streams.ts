@@ -14,6 +14,8 @@ interface Stream {
 /** Where the client is in the streams of its rooms. The newest are last. */
 export class Streams {
   readonly #streams = new Map<string, Stream>()
+  /** The rooms whose positions were not sent, because a server takes only so many. */
+  #unsent = new Set<string>()
 
   /** Positions may come from a storage of the page. One that no server would take is left out. */
   constructor(positions: Readonly<Record<string, Position>> = {}) {
@@ -25,17 +27,26 @@ export class Streams {
     return Object.fromEntries(newest.map(([room, { epoch, offset }]) => [room, { epoch, offset }]))
   }
 
+  /** The positions to send on the next connection. */
+  toSend(): Record<string, Position> {
+    this.#unsent = new Set([...this.#streams.keys()].slice(0, -MAX_POSITIONS))
+    return this.positions
+  }
+
   /**
-   * Sets the position in a room.
+   * Sets the position in a room. Returns true if messages are missing that the server does not know of: it was not told where the client
+   * was.
    *
    * @param isLost the server does not have the messages that came before: it may give their numbers to others.
    */
-  join(room: string, position: Position, isLost = false): void {
-    if (!isPosition(position) || !isRoom(room)) return
+  join(room: string, position: Position, isLost = false): boolean {
+    if (!isPosition(position) || !isRoom(room)) return false
     const { epoch, offset } = position
     const known = this.#streams.get(room)
+    const isUnsent = this.#unsent.delete(room)
     const seen = known?.epoch === epoch && !isLost ? Math.max(known.seen, offset) : offset
     this.#touch(room, { epoch, offset, seen })
+    return isUnsent && known !== undefined && (epoch !== known.epoch || offset > known.offset)
   }
 
   leave(room: string): void {
