@@ -13,11 +13,11 @@ export function isWrongServer(error: unknown): boolean {
 }
 
 /**
- * True if the server is a replica, for example a former master. Before Redis 7, the message begins with the script and the line, and the
- * words of the error follow.
+ * True if the server is a replica, for example a former master. Before Redis 7, the message begins with the script and the line, and
+ * proxies of clouds begin it with ERR.
  */
 export function isReadOnly(error: unknown): boolean {
-  return /^READONLY\b|: -READONLY\b/.test((error as Error).message)
+  return /(?:^|^ERR |: -)READONLY\b/.test((error as Error).message)
 }
 
 /** Resolves if the server has answered a command, even if it has refused it. */
