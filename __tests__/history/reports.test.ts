@@ -156,6 +156,39 @@ test('a client that is cut while it catches up goes on after the last message th
   expect(connections).toBeGreaterThan(1)
 })
 
+test('live messages neither overtake the past nor get lost between', async () => {
+  const server = await serve({}, { last: 1_000 })
+  const { epoch } = await server.say(1, 2, 3)
+  const clients: TestClient[] = []
+  for (let i = 4; i <= 100; i += 2) {
+    const said = server.say(i, i + 1)
+    const entries = await server.app.wsHub.history.read('lobby')
+    clients.push(await open(server), await open(server, { epoch, offset: entries.offset }))
+    expect(entries).toMatchObject({ epoch, isComplete: true })
+    await said
+  }
+  await eventually(() => clients.every((client) => offsetsOf(client).at(-1) === 101))
+  for (const client of clients) {
+    const [first = 0] = offsetsOf(client)
+    expect(offsetsOf(client)).toEqual(Array.from({ length: 102 - first }, (_, i) => first + i))
+    expect(joinedOf(client)).toHaveLength(1)
+  }
+})
+
+test('a client that takes nothing holds up neither publishers nor others, and gets everything later', async () => {
+  const server = await serve()
+  const [slow, fast] = [await open(server), await open(server)]
+  await eventually(() => joinedOf(slow).length === 1)
+  slow.socket.pause()
+  const numbers = Array.from({ length: 1_000 }, (_, i) => i + 1)
+  for (let i = 0; i < 1_000; i += 50) await server.say(...numbers.slice(i, i + 50))
+  await eventually(() => offsetsOf(fast).length === 1_000)
+  expect(offsetsOf(slow).length).toBeLessThan(1_000)
+  slow.socket.resume()
+  await eventually(() => offsetsOf(slow).length >= 1_000)
+  for (const client of [slow, fast]) expect(offsetsOf(client)).toEqual(numbers)
+})
+
 test('a publisher that repeats what it does not know to be stored stores it once', async () => {
   const server = await serve()
   const member = await open(server)
