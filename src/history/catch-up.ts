@@ -1,4 +1,3 @@
-import { accepts } from '../connection/audience.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import type { Position } from '../rpc/position.ts'
 import { joinedText, type Recovery, sendNotice, takesNotices } from './join.ts'
@@ -163,7 +162,7 @@ export class CatchUp {
   /** False if the client has to take something first. */
   #send(message: PublishedMessage): boolean {
     const { session } = this.ws
-    if (!accepts(session.contract, message.audience)) {
+    if (!message.isFor(session)) {
       this.#notice ??= {}
       this.#advance(message.offset)
       return true

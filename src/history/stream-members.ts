@@ -1,4 +1,3 @@
-import { accepts } from '../connection/audience.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { PreparedMessage } from '../connection/write/prepared-message.ts'
 import type { ContractEvent } from '../contract/definition.ts'
@@ -69,14 +68,13 @@ export class StreamMembers {
 
   /** Sends a live message. Returns how many members have got it, or will. */
   deliver(message: PublishedMessage): number {
-    const { audience } = message
     const onBehind = (ws: WebSocketConnection): void => this.#fallBehind(ws, message.offset - 1)
     const live = this.#liveMembers()
-    if (this.#clients.allAccept(audience)) {
+    if (!message.isForNobody && this.#clients.allAccept(message.audience)) {
       const later = this.#catchUps.size
       return this.#clients.send(message, live, onBehind) + later
     }
-    const isFor = ({ session }: WebSocketConnection): boolean => accepts(session.contract, audience)
+    const isFor = ({ session }: WebSocketConnection): boolean => message.isFor(session)
     const later = [...this.#catchUps.keys()].filter(isFor).length
     const others = [...live].filter((ws) => takesNotices(ws.session) && !isFor(ws))
     const sent = this.#clients.send(message, [...live].filter(isFor), onBehind)

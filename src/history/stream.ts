@@ -95,7 +95,7 @@ export class Stream implements CaughtUpStream {
    * Takes a message that has just been stored. Returns how many members it was passed to, or undefined if that was not now: the node
    * misses earlier messages, or has passed it on before.
    */
-  receive(at: Position, id: string, content: Content): number | undefined {
+  receive(at: Position, id: string, content: Content | undefined): number | undefined {
     if (this.position === undefined) return this.#noteEarly(at)
     if (at.epoch < this.position.epoch) return undefined
     if (at.epoch > this.position.epoch) this.#beginEpoch(at.epoch)
@@ -161,7 +161,7 @@ export class Stream implements CaughtUpStream {
       this.#host.compareSoon(this)
       return undefined
     }
-    const published = messages.flatMap((stored) => this.#published(stored))
+    const published = messages.map((stored) => this.#published(stored))
     return { after, end: messages.at(-1)?.offset ?? position.offset, messages: published }
   }
 
@@ -283,7 +283,7 @@ export class Stream implements CaughtUpStream {
       this.#host.compareSoon(this)
       return false
     }
-    for (const message of messages.flatMap((one) => this.#published(one))) this.#takeNext(message)
+    for (const message of messages.map((one) => this.#published(one))) this.#takeNext(message)
     if (messages.length === 0 && this.#isIncomplete) this.#skipTo(stored.offset)
     this.#takeHeld()
     return true
@@ -295,10 +295,8 @@ export class Stream implements CaughtUpStream {
     if (message.offset > offset) this.#take(message)
   }
 
-  /** A message of another program, or of a later version of this one, is passed over. */
-  #published({ id, offset, body }: StoredPart['messages'][number]): PublishedMessage[] {
-    const content = contentOf(body)
-    return content === undefined ? [] : [new PublishedMessage(content, { id, offset, label: this.label })]
+  #published({ id, offset, body }: StoredPart['messages'][number]): PublishedMessage {
+    return new PublishedMessage(contentOf(body), { id, offset, label: this.label })
   }
 
   // ---- Publishers that wait
