@@ -108,6 +108,12 @@ export class Stream implements CaughtUpStream {
     return receivers
   }
 
+  /** Takes a message that another node says is stored. That a new epoch has begun, only the store is believed: there is no way back. */
+  receiveNotice(at: Position, id: string, content: Content | undefined): void {
+    if (this.position !== undefined && at.epoch > this.position.epoch) this.#host.compareSoon(this)
+    else this.receive(at, id, content)
+  }
+
   /** Resolves once the message at this position was passed on, to the number of members that got it. */
   passedOn(at: Position): Promise<number> {
     const { position } = this

@@ -150,7 +150,7 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
   // ---- From the cluster
 
   onStoredElsewhere(room: string, { epoch, offset, id, body }: StoredNotice): void {
-    this.#streams.get(room)?.receive({ epoch, offset }, id, contentOf(body))
+    this.#streams.get(room)?.receiveNotice({ epoch, offset }, id, contentOf(body))
   }
 
   /** What this node keeps of a history is no longer in it. */
