@@ -34,7 +34,8 @@ export class Appender<Message extends NewMessage> implements Scheduled {
   #bytes = 0
   #lastError: Error | undefined
   #retries: (() => void)[] = []
-  #onIdle: (() => void) | undefined
+  #isClosed = false
+  #onIdle: (() => void)[] = []
 
   constructor(link: StoreLink, listener: AppenderListener<Message>) {
     this.#link = link
@@ -44,7 +45,7 @@ export class Appender<Message extends NewMessage> implements Scheduled {
 
   /** @throws FST_BLAZE_WS_HISTORY_UNAVAILABLE (as a rejection) if it is not certain that the message was stored. */
   append(room: string, message: Message): Promise<Appended> {
-    if (this.#onIdle !== undefined) return unavailable('it is closed')
+    if (this.#isClosed) return unavailable('it is closed')
     if (!this.#hasRoomFor(message)) return unavailable('too many messages wait for it')
     return new Promise((resolve, reject) => {
       const pending = new PendingAppend(message, now() + TIMEOUT, { resolve, reject })
@@ -58,8 +59,9 @@ export class Appender<Message extends NewMessage> implements Scheduled {
 
   /** Refuses further messages, and resolves once nobody waits for one any more. */
   close(): Promise<void> {
+    this.#isClosed = true
     return new Promise((resolve) => {
-      this.#onIdle = resolve
+      this.#onIdle.push(resolve)
       if (this.#pending.size === 0) resolve()
     })
   }
@@ -154,7 +156,7 @@ export class Appender<Message extends NewMessage> implements Scheduled {
 
   #stopIfIdle(): void {
     if (this.#pending.size > 0) return
-    this.#onIdle?.()
+    for (const resolve of this.#onIdle.splice(0)) resolve()
     if (this.#retries.length === 0) this.#scheduler.delete(this)
   }
 }

@@ -1,7 +1,7 @@
 import type { Channels } from '../cluster/wire/channels.ts'
-import type { Position } from '../rpc/position.ts'
+import { isPosition, type Position } from '../rpc/position.ts'
 import type { ResolvedHistoryOptions } from './options.ts'
-import type { Appended, HistoryStore, KnownRoom, NewMessage, Publication, StoredPart } from './store.ts'
+import type { Appended, HistoryStore, KnownRoom, NewMessage, Publication, StoredMessage, StoredPart } from './store.ts'
 
 /** A part that is read has at most about so many bytes. */
 const PART_BYTES = 256 * 1024
@@ -27,6 +27,7 @@ export class StoreLink {
   /** How the store publishes what it appends; undefined if that is done by the broker. */
   publication: Publication | undefined
   #isAway = false
+  #isClosed = false
 
   constructor(store: HistoryStore, options: ResolvedHistoryOptions, channels: Channels, listener: StoreListener) {
     this.#store = store
@@ -42,12 +43,18 @@ export class StoreLink {
 
   append(room: string, messages: readonly NewMessage[], known: Position | undefined): Promise<readonly Appended[]> {
     const options = { ...this.#options.retentionOf(room), known, publish: this.publication }
-    return this.#watch(this.#store.append(this.#channels.ofRoom(room), messages, options))
+    return this.#watch(
+      () => this.#store.append(this.#channels.ofRoom(room), messages, options),
+      (appended) => appended.length === messages.length && appended.every(isPosition)
+    )
   }
 
   read(room: string, after: number, limit: number): Promise<StoredPart> {
     const { ttl } = this.#options.retentionOf(room)
-    return this.#watch(this.#store.read(this.#channels.ofRoom(room), { after, limit, maxBytes: PART_BYTES, ttl }))
+    return this.#watch(
+      () => this.#store.read(this.#channels.ofRoom(room), { after, limit, maxBytes: PART_BYTES, ttl }),
+      ({ position, messages }) => isPosition(position) && areInOrder(messages, after)
+    )
   }
 
   positions(rooms: readonly { room: string; known: Position | undefined }[]): Promise<readonly Position[]> {
@@ -56,20 +63,31 @@ export class StoreLink {
       known: one.known,
       ttl: Math.max(this.#options.retentionOf(one.room).ttl, MIN_POSITION_TTL)
     }))
-    return this.#watch(this.#store.positions(known))
+    return this.#watch(
+      () => this.#store.positions(known),
+      (positions) => positions.length === rooms.length && positions.every(isPosition)
+    )
   }
 
   clear(room: string): Promise<void> {
-    return this.#watch(this.#store.clear(this.#channels.ofRoom(room)))
+    return this.#watch(
+      () => this.#store.clear(this.#channels.ofRoom(room)),
+      () => true
+    )
   }
 
   async close(): Promise<void> {
+    // The store counts its users.
+    if (this.#isClosed) return
+    this.#isClosed = true
     await this.#store.close?.()
   }
 
-  async #watch<T>(call: Promise<T>): Promise<T> {
+  /** An answer that breaks the contract of a store is an error of the store: further inside, it could end the process. */
+  async #watch<T>(call: () => Promise<T>, isValid: (result: T) => boolean): Promise<T> {
     try {
-      const result = await call
+      const result = await call()
+      if (!isValid(result)) throw new Error('the store has given a wrong answer')
       if (this.#isAway) this.#listener.onBack()
       this.#isAway = false
       return result
@@ -79,4 +97,13 @@ export class StoreLink {
       throw error
     }
   }
+}
+
+function areInOrder(messages: readonly StoredMessage[], after: number): boolean {
+  let last = after
+  return messages.every(({ offset }) => {
+    const isLater = Number.isSafeInteger(offset) && offset > last
+    last = offset
+    return isLater
+  })
 }

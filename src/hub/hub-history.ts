@@ -49,7 +49,7 @@ export class HubHistory implements RoomObserver, HistoryHub {
     return (this.#streams ??= new Streams(this.#clients, this.link, this.#options.history.label))
   }
 
-  /** @throws FST_BLAZE_WS_NO_HISTORY */
+  /** @throws FST_BLAZE_WS_NO_HISTORY, or FST_BLAZE_WS_HISTORY_UNAVAILABLE if it is first needed after the hub was closed. */
   get link(): StoreLink {
     if (!this.hasStore) throw new errors.NO_HISTORY()
     if (this.#isClosed) throw new errors.HISTORY_UNAVAILABLE('the hub has shut down')
@@ -115,6 +115,8 @@ export class HubHistory implements RoomObserver, HistoryHub {
   }
 
   #connect(): StoreLink {
+    // Nobody would close the store any more.
+    if (this.#isClosed) throw new errors.HISTORY_UNAVAILABLE('it is closed')
     const { history, channels, logger } = this.#options
     return new StoreLink(history.store ?? memoryHistory(), history, channels, {
       onAway: (error) =>
