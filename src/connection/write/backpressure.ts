@@ -152,7 +152,7 @@ interface PendingWrite {
 /** The writes that wait for room, and the callbacks for an empty send queue. */
 export class SendProgress {
   #writes: PendingWrite[] | undefined
-  #onCaughtUp: (() => void) | undefined
+  #onCaughtUp: (() => void)[] | undefined
   #onEmpty: (() => void) | undefined
 
   /** True if a write waits for room. */
@@ -179,11 +179,7 @@ export class SendProgress {
 
   /** Calls back once the send queue is empty. Several callbacks are called in the order in which they were added. */
   onCaughtUp(callback: () => void): void {
-    const earlier = this.#onCaughtUp
-    this.#onCaughtUp = () => {
-      earlier?.()
-      callback()
-    }
+    ;(this.#onCaughtUp ??= []).push(callback)
   }
 
   /** Sets the one callback that comes after all others once the send queue is empty; undefined removes it. */
@@ -198,7 +194,7 @@ export class SendProgress {
     if (onCaughtUp === undefined && onEmpty === undefined) return
     this.#onCaughtUp = undefined
     this.#onEmpty = undefined
-    onCaughtUp?.()
+    for (const callback of onCaughtUp ?? []) callback()
     onEmpty?.()
   }
 }
