@@ -8,7 +8,7 @@ export interface StoredNotice {
 
 /** The longest line before a body: an epoch, an offset and an id, each with a space or an end of line after it. */
 const MAX_LINE = 64 + 1 + 16 + 1 + 512 + 1
-const LINE = /^(\S{1,64}) (\d{1,16}) (.+)$/
+const LINE = /^(\S{1,64}) (\d{1,16}) (.+)$/s
 
 /** The payload of an envelope of the kind `Stored`: the line `<epoch> <offset> <id>`, and the body of the message. */
 export function storedPayload({ epoch, offset, id, body }: StoredNotice): Buffer {
