@@ -119,7 +119,8 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
 
   onRoomEmptied(room: string): void {
     const stream = this.#streams.get(room)
-    if (stream === undefined) return
+    // A listener of presence may have let the last member join again.
+    if (stream === undefined || this.clients.members(room).size > 0) return
     this.#known.note(room, stream.known)
     stream.close()
     this.#streams.delete(room)
