@@ -120,5 +120,10 @@ function entryOf({ offset, time, body }: StoredMessage): HistoryEntry[] {
 }
 
 function paramsOf(text: Buffer): unknown {
-  return (JSON.parse(text.toString()) as { params?: unknown }).params
+  try {
+    return (JSON.parse(text.toString()) as { params?: unknown }).params
+  } catch {
+    // Another program has written it.
+    return undefined
+  }
 }
