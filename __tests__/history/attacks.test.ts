@@ -1,7 +1,8 @@
 import { defineContract } from '../../src/contract.ts'
 import { type HistoryStore, type JoinOptions, memoryBroker, MemoryEngine, memoryHistory } from '../../src/index.ts'
 import { Kind, encode, newOrigin } from '../../src/cluster/wire/envelope.ts'
-import { storedPayload, type StoredNotice } from '../../src/cluster/wire/stored-payload.ts'
+import { storedNoticeOf, storedPayload, type StoredNotice } from '../../src/cluster/wire/stored-payload.ts'
+import { SendProgress } from '../../src/connection/write/backpressure.ts'
 import { closeServers, connect, eventually, startServer, type TestClient } from '../support/server.ts'
 
 afterEach(closeServers)
@@ -155,4 +156,125 @@ describe('forged notices', () => {
     await eventually(() => textsOf(client).at(-1) === 'b')
     expect(textsOf(client).slice(1)).toEqual(['a', 'b'])
   })
+})
+
+describe('closing', () => {
+  test('two calls of shutdown at the same time both end, and the store is closed once', async () => {
+    let closed = 0
+    let answer = (): void => {}
+    const store = storeWith((inner) => ({
+      append: async (...call) => {
+        await new Promise<void>((resolve) => (answer = resolve))
+        return inner.append(...call)
+      },
+      close: async () => void closed++
+    }))
+    const { app } = await serve({ hub: { history: { store } } })
+    const published = app.wsHub.to('lobby').publish('x')
+    const shutdowns = [app.wsHub.shutdown(0), app.wsHub.shutdown(0)]
+    await new Promise(setImmediate)
+    answer()
+    await Promise.all([published, ...shutdowns])
+    await app.close()
+    expect(closed).toBe(1)
+  })
+
+  test('a hub that first publishes after it was closed does not open its store', async () => {
+    let opened = 0
+    const store = storeWith(() => ({ open: () => void opened++ }))
+    const { app } = await serve({ hub: { history: { store } } })
+    await app.close()
+    const code = 'FST_BLAZE_WS_HISTORY_UNAVAILABLE'
+    await expect(app.wsHub.to('lobby').publish('x')).rejects.toMatchObject({ code })
+    await expect(app.wsHub.history.read('lobby')).rejects.toMatchObject({ code })
+    expect(opened).toBe(0)
+  })
+})
+
+describe('stores that break their contract', () => {
+  const wrong: [what: string, changes: (inner: HistoryStore) => Partial<HistoryStore>][] = [
+    ['returns fewer positions', () => ({ positions: async () => [] })],
+    ['returns undefined', () => ({ positions: async () => undefined as never })],
+    [
+      'throws',
+      () => ({
+        positions: () => {
+          throw new Error('no')
+        }
+      })
+    ],
+    ['returns fewer results', () => ({ append: async () => [] })]
+  ]
+  test.each(wrong)('a store that %s at first costs only time', async (_what, changes) => {
+    let isWrong = true
+    const store = storeWith((inner) => {
+      const fault = changes(inner)
+      const pick = <Name extends 'append' | 'positions'>(name: Name): HistoryStore[Name] =>
+        ((...call: never[]) =>
+          ((isWrong && fault[name]) || (inner[name] as any)).apply(inner, call)) as HistoryStore[Name]
+      return { append: pick('append'), positions: pick('positions') }
+    })
+    const { app, ws } = await serve({ hub: { history: { store } } })
+    const client = await openBlaze(ws('/chat'))
+    const published = app.wsHub.to('lobby').publish(chat, 'said', { text: 'a' })
+    await new Promise(setImmediate)
+    isWrong = false
+    await published
+    await eventually(() => textsOf(client).at(-1) === 'a')
+  })
+
+  test('a store that returns the same messages for ever does not fill the memory', async () => {
+    const store = storeWith((inner) => ({ read: (room, range) => inner.read(room, { ...range, after: 0, limit: 1 }) }))
+    const { app } = await serve({ hub: { history: { store } } })
+    for (const text of ['a', 'b']) await app.wsHub.to('lobby').publish(text)
+    await expect(app.wsHub.history.read('lobby')).rejects.toThrow('wrong answer')
+  })
+})
+
+test('a client that falls behind in very many rooms does not overflow the stack', () => {
+  const progress = new SendProgress()
+  let called = 0
+  for (let i = 0; i < 50_000; i++) progress.onCaughtUp(() => void called++)
+  progress.reportEmpty()
+  expect(called).toBe(50_000)
+})
+
+test('an id may have any characters that it is allowed to have', () => {
+  const notice = { epoch: 'e', offset: 1, id: 'a\u2028b\u2029 c', body: Buffer.from('x\ny') }
+  expect(storedNoticeOf(storedPayload(notice))).toEqual(notice)
+})
+
+test('a member that a listener of presence lets join again gets what is published', async () => {
+  const { app, ws } = await serveNode()
+  const client = await openBlaze(ws('/chat'))
+  await next(client)
+  const [member] = app.wsHub.getClients('lobby')
+  app.wsHub.presence.set(member!, 'lobby')
+  app.wsHub.presence.once('leave', () => void app.wsHub.join(member!, 'lobby'))
+  app.wsHub.leave(member!, 'lobby')
+  expect(await next(client)).toMatchObject({ method: 'rpc.left' })
+  expect(await next(client)).toMatchObject({ method: 'rpc.joined' })
+  expect((app.wsHub as any).getClientCount('lobby')).toBe(1)
+  await app.wsHub.to('lobby').publish(chat, 'said', { text: 'a' })
+  expect(await next(client)).toMatchObject({ method: 'said', params: { text: 'a' } })
+})
+
+test('what is no valid text ends no connection, and the history can be read', async () => {
+  const { store, channel } = watchedStore()
+  const { app, ws } = await serve({ hub: { history: { store } } })
+  const client = await connect(ws('/raw'))
+  const lobby = app.wsHub.to('lobby')
+  await lobby.publish('first')
+  const head = Buffer.concat([Buffer.of(3, 0, 15), Buffer.from('["chat","said"]')])
+  for (const body of [
+    Buffer.of(1, 0xff),
+    head,
+    Buffer.concat([head, Buffer.of(0x7b, 0xff, 0x7d)]),
+    Buffer.concat([head, Buffer.from('{]}')])
+  ])
+    await storeForeign(store, channel(), body)
+  await lobby.publish('last')
+  await eventually(() => client.messages.at(-1)?.data === 'last')
+  const { entries } = await app.wsHub.history.read('lobby')
+  expect(entries.map(({ data }) => data)).toEqual(['first', undefined, 'last'])
 })
