@@ -72,7 +72,7 @@ export class Appender<Message extends NewMessage> implements Scheduled {
   check(time: number): void {
     for (const pending of this.#pending) {
       if (pending.deadline > time) break
-      this.#reject(pending, new errors.HISTORY_UNAVAILABLE(this.#lastError?.message ?? 'it does not answer'))
+      this.#giveUp(pending)
     }
     for (const queue of this.#queues.values()) queue.removeSettled().forEach((pending) => this.#release(pending))
     for (const retry of this.#retries.splice(0)) retry()
@@ -108,6 +108,7 @@ export class Appender<Message extends NewMessage> implements Scheduled {
     const known = this.#listener.knownOf(room)
     try {
       const results = await this.#link.append(room, messages, known)
+      this.#lastError = undefined
       queue.isCareful = false
       for (const [i, pending] of batch.entries()) this.#onStored(room, pending, results[i] as Appended)
     } catch (error) {
@@ -138,6 +139,12 @@ export class Appender<Message extends NewMessage> implements Scheduled {
 
   #reject(pending: PendingAppend<Message>, error: Error): void {
     if (this.#settle(pending)) pending.reject(error)
+  }
+
+  #giveUp(pending: PendingAppend<Message>): void {
+    const error = new errors.HISTORY_UNAVAILABLE(this.#lastError?.message ?? 'it does not answer')
+    this.#link.reportAway(error)
+    this.#reject(pending, error)
   }
 
   /** False if it was settled before. */

@@ -12,7 +12,7 @@ const PART_BYTES = 256 * 1024
 const MIN_POSITION_TTL = 30_000
 
 export interface StoreListener {
-  /** A call has failed, and the last one had not. */
+  /** A call has failed or takes too long, and the last one had not. */
   onAway(error: Error): void
   /** A call has succeeded, and the last one had not. */
   onBack(): void
@@ -76,6 +76,12 @@ export class StoreLink {
     )
   }
 
+  /** A call has failed, or a caller has given up: a store that does not answer is away, too. */
+  reportAway(error: Error): void {
+    if (!this.#isAway) this.#listener.onAway(error)
+    this.#isAway = true
+  }
+
   async close(): Promise<void> {
     // The store counts its users.
     if (this.#isClosed) return
@@ -92,8 +98,7 @@ export class StoreLink {
       this.#isAway = false
       return result
     } catch (error) {
-      if (!this.#isAway) this.#listener.onAway(error as Error)
-      this.#isAway = true
+      this.reportAway(error as Error)
       throw error
     }
   }

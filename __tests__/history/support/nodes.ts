@@ -1,5 +1,6 @@
 import { defineContract } from '../../../src/contract.ts'
-import type { HubOptions, Publisher, WebSocketHub } from '../../../src/index.ts'
+import type { HubOptions, JoinOptions, Publisher, WebSocketConfig, WebSocketHub } from '../../../src/index.ts'
+import type { AnyConnection } from '../../../src/connection/underlying.ts'
 import { startServer, type TestServer } from '../../support/server.ts'
 import { keyOf, type Model } from './followed-client.ts'
 
@@ -8,15 +9,27 @@ export const chat = defineContract({
   fromServer: { said: { type: 'object', properties: { text: { type: 'string' } } } }
 })
 
-/** A node whose clients join the lobby: on `/` those of the contract, on `/raw` others. */
-export function startNode(hub: HubOptions): Promise<TestServer> {
+/** A WebSocket address of a node, for clients that join with these options, and in this room. */
+export const withJoin = (url: string, options: JoinOptions, room = 'lobby'): string =>
+  `${url}?room=${room}&options=${encodeURIComponent(JSON.stringify(options))}`
+
+/** A node whose clients join the lobby, or what `withJoin` says: on `/` those of the contract, on `/raw` others. */
+export function startNode(hub: HubOptions, webSocket: Partial<WebSocketConfig> = {}): Promise<TestServer> {
   return startServer(
     (app) => {
-      app.webSocketWithContract('/', chat, async (ws) => void app.wsHub.join(ws, 'lobby'))
-      app.webSocket('/raw', async (ws) => {
-        app.wsHub.join(ws, 'lobby')
-        for await (const message of ws) void message
-      })
+      const join = (ws: AnyConnection, query: unknown): void => {
+        const { room = 'lobby', options = '{}' } = query as { room?: string; options?: string }
+        app.wsHub.join(ws, room, JSON.parse(options) as JoinOptions)
+      }
+      app.webSocketWithContract('/', chat, async (ws) => join(ws, ws.query), { webSocket })
+      app.webSocketWithConfig(
+        '/raw',
+        async (ws) => {
+          join(ws, ws.request.query)
+          for await (const message of ws) void message
+        },
+        webSocket
+      )
     },
     { hub }
   )
