@@ -1,12 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs'
 import { connect, eventually, type TestClient } from '../support/server.ts'
 import {
   closeExamples,
   type Example,
   removeExamples,
-  runnablePathOf,
   start,
-  startFile,
+  startClient,
   typeErrors,
   writeExamples
 } from './support/examples.ts'
@@ -29,18 +27,6 @@ function blockBelow(heading: string, index = 0): Block {
 }
 
 const startBelow = (heading: string): Promise<Example> => start(blockBelow(heading))
-
-/** Starts an example of a client, which talks to the server of another example. */
-async function startClient(block: Block, server: Example): Promise<Example> {
-  const path = runnablePathOf(block)
-  const code = readFileSync(path, 'utf8').replace('localhost:3000', `127.0.0.1:${server.port}`)
-  const client = path.replace(/\.mjs$/, '-client.mjs')
-  writeFileSync(
-    client,
-    `import { WebSocket } from 'ws'\nglobalThis.WebSocket ??= WebSocket\n${code}\nsetTimeout(() => client.close(), 500)\n`
-  )
-  return startFile(client)
-}
 
 interface Message {
   id?: unknown

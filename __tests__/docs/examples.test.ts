@@ -14,7 +14,7 @@ afterAll(removeExamples)
 
 /** These pages have their own test files. */
 const OTHERS = new Set(
-  ['deployment', 'contract', 'client', 'coming-from-socket.io', 'testing'].map((name) => `docs/${name}.md`)
+  ['deployment', 'contract', 'client', 'coming-from-socket.io', 'history', 'testing'].map((name) => `docs/${name}.md`)
 )
 
 /** The examples that have not been started by a test yet. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, fork } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { transformSync } from '@swc/core'
@@ -173,6 +173,22 @@ export async function startFile(file: string, options: ProgramOptions = {}): Pro
   const example = new Example(file, options)
   await example.ready()
   return example
+}
+
+/** Starts an example of a client, which talks to the server of another example, for half a second. */
+export function startClient(block: Block, server: Example): Promise<Example> {
+  return startClientCode(readFileSync(runnablePathOf(block), 'utf8'), server)
+}
+
+let clients = 0
+
+/** Starts the code of a client, which talks to the server of an example, for half a second. */
+export function startClientCode(code: string, server: Example): Promise<Example> {
+  const file = join(FOLDER, `client-${++clients}.mjs`)
+  const before = "import { WebSocket } from 'ws'\nglobalThis.WebSocket ??= WebSocket"
+  const own = code.replace('localhost:3000', `127.0.0.1:${server.port}`)
+  writeFileSync(file, `${before}\n${own}\nsetTimeout(() => client.close(), 500)\n`)
+  return startFile(file)
 }
 
 /** Closes the examples that were started: call it in `afterEach`. */
