@@ -9,14 +9,14 @@
 //   hub/          broadcasts to the connections of this node and to rooms
 //   cluster/      passes broadcasts, requests and notices between nodes
 //   presence/     tells who is present in a room, on all nodes
-//   history/      keeps the latest messages of rooms
+//   history/      numbers and keeps what is published in rooms, and brings clients that were away up to date
 //   brokers/      connects the nodes through Redis, NATS or memory
 //
 // plugin.ts puts them together, and shutdown.ts ends the connections when the server closes. config/ checks the configuration of
 // routes, auth/ helps clients to authenticate, and internal/ is used everywhere.
 //
 // Imports go one way: internal < config < connection < upgrade < route < plugin,
-// and: internal < brokers < cluster < presence < hub < plugin. docs/architecture.md has the whole picture.
+// and: internal < brokers < cluster < presence, history < hub < plugin. docs/architecture.md has the whole picture.
 
 // The plugin and its routes
 export { default } from './plugin.ts'

@@ -137,6 +137,13 @@ describe('README.md', () => {
     expect(await postJSON(http('/broadcast'), {})).toMatchObject({ statusCode: 400 })
   })
 
+  test('Nothing missed', async () => {
+    const { ws } = bound(await tour('Nothing missed'))
+    const ann = await connect(ws('/news/tea'))
+    expect(await ask(ann, 'hello')).toBe('hello')
+    expect(await (await connect(ws('/news/tea'))).next()).toBe('hello')
+  })
+
   test('Custom routing', async () => {
     const { ws } = bound(await tour('Custom routing'))
     const [ann, bob] = await Promise.all([connect(ws('/channels')), connect(ws('/channels'))])
@@ -475,8 +482,8 @@ describeWith(REDIS, 'docs, over Redis', () => {
     for (const node of nodes) await node.close()
   })
 
-  test('publishing from elsewhere', async () => {
-    const example = await startBelow('docs/scaling.md', 'Publishing from elsewhere', 0, env())
+  test.each([0, 1])('publishing from elsewhere (%i)', async (index) => {
+    const example = await startBelow('docs/scaling.md', 'Publishing from elsewhere', index, env())
     expect(await example.ended()).toBe(0)
     expect(example.output).toBe('')
   })

@@ -92,7 +92,7 @@ test('the table of docs/errors.md has the codes, statuses and classes of the err
 
 test('the close codes of docs/errors.md have the right names', () => {
   const page = read('docs/errors.md')
-  const rows = [...page.matchAll(/^\| (\d{4}) \| `(\w+)` \|/gm)]
+  const rows = [...page.matchAll(/^\| (\d{4}) +\| `(\w+)` +\|/gm)]
   expect(rows.length).toBeGreaterThanOrEqual(10)
   for (const [, code, name] of rows) expect(api.CloseCode).toHaveProperty(String(name), Number(code))
   for (const name of Object.keys(api.CloseCode)) expect(page).toContain(`\`${name}\``)
