@@ -3,9 +3,12 @@
 import { once } from 'node:events'
 import { createServer, connect as connectTo, type Server, type Socket } from 'node:net'
 import { Redis } from 'ioredis'
+import { defineContract } from '../../src/contract.ts'
 import { errors } from '../../src/internal/errors.ts'
+import { redisHistory } from '../../src/redis.ts'
 import { describeWith, Engine, freePort, REDIS, redisCli } from '../cluster/support/engines.ts'
-import { eventually } from '../support/server.ts'
+import { Proxy } from '../cluster/support/proxy.ts'
+import { closeServers, connect as openClient, eventually, startServer, type TestServer } from '../support/server.ts'
 import { numbered, TestHistory } from './support/redis.ts'
 
 jest.setTimeout(60_000)
@@ -41,6 +44,8 @@ class Address {
   }
 }
 
+const chat = defineContract({ name: 'chat', fromServer: { said: null } })
+
 /** As Redis says it before version 7. */
 const inOldWords = (answer: string): string =>
   answer.replace(
@@ -57,6 +62,7 @@ describeWith(REDIS, 'a history over Redis', () => {
   }
   const connect = (port: number): TestHistory => new TestHistory(new Redis(port, { lazyConnect: true }))
   afterEach(async () => {
+    await closeServers()
     await TestHistory.closeAll()
     for (const end of ends.splice(0)) await end()
   })
@@ -110,6 +116,35 @@ describeWith(REDIS, 'a history over Redis', () => {
     redisCli(redis, '', 'CONFIG', 'SET', 'maxmemory', '0')
     const stored = results.filter(({ status }) => status === 'fulfilled').length * 2
     expect((await history.last('room', 'e', { known })).offset).toBe(10 + stored + 1)
+  })
+
+  test('that loses its latest messages, and gives their numbers away before a node asks, is noticed', async () => {
+    const redis = await start('--dbfilename', 'dump.rdb')
+    const proxy = await Proxy.start(redis.port)
+    ends.push(() => proxy.close())
+    const serve = (port: number): Promise<TestServer> =>
+      startServer((app) => void app.webSocketWithContract('/chat', chat, async (ws) => app.wsHub.join(ws, 'lobby')), {
+        hub: { history: { store: redisHistory({ client: new Redis(port, { lazyConnect: true }) }) } }
+      })
+    const say = async ({ app }: TestServer, count: number): Promise<void> => {
+      for (let i = 0; i < count; i++) await app.wsHub.to('lobby').publish(chat, 'said')
+    }
+    const node = await serve(proxy.port)
+    const client = await openClient(node.ws('/chat'), ['blaze.v1'])
+    client.socket.send(JSON.stringify({ jsonrpc: '2.0', id: 'h', method: 'rpc.hello' }))
+    await eventually(() => client.messages.some(({ data }) => data.includes('rpc.joined')))
+    await say(node, 5)
+    redisCli(redis, '', 'SAVE')
+    await say(node, 5)
+    proxy.isCut = true
+    proxy.cut()
+    await redis.signal('SIGKILL')
+    await redis.start()
+    await say(await serve(redis.port), 8)
+    proxy.isCut = false
+    await eventually(() => client.messages.some(({ data }) => data.includes('"reason":"epoch"')))
+    expect(client.messages.at(-1)?.data).toMatch(/"recovered":false/)
+    expect(client.messages.filter(({ data }) => data.includes('"said"'))).toHaveLength(10)
   })
 
   test.each([

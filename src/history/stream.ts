@@ -267,6 +267,8 @@ export class Stream implements CaughtUpStream {
   async #fill(): Promise<void> {
     this.#isFilling = true
     try {
+      const last = this.#tail.find((this.position as Position).offset)
+      if (last !== undefined && (await this.#isReplaced(last))) this.#target = (this.position as Position).offset
       while (this.#isIncomplete) {
         const part = await this.#host.read(this.room, (this.position as Position).offset, FILL_LIMIT)
         if (!this.#fillWith(part)) break
@@ -275,6 +277,19 @@ export class Stream implements CaughtUpStream {
       if (!this.#isClosed) this.#host.retryLater(this)
     }
     this.#isFilling = false
+  }
+
+  /**
+   * True if the store has another message in the place of the last one that was passed on: it has lost that one, and has given its number
+   * away before this node could ask. What came in between was missed, too.
+   */
+  async #isReplaced({ offset, id }: PublishedMessage): Promise<boolean> {
+    const { epoch } = this.position as Position
+    const { position, messages } = await this.#host.read(this.room, offset - 1, 1)
+    const [stored] = messages
+    if (position.epoch !== epoch || stored?.offset !== offset || stored.id === id) return false
+    this.#host.renew(this)
+    return true
   }
 
   /** False if the store does not have what is missing. */
