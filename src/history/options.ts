@@ -62,7 +62,7 @@ export function resolveHistoryOptions(options: unknown, name: string): ResolvedH
   const retention = { size, ttl }
   return {
     store,
-    label: label === undefined ? (room) => room : (room) => checkedLabel(label(room)),
+    label: label === undefined ? (room) => room : (room) => checkedLabel(label(room), `${name}.label`),
     retentionOf: (room) => {
       const pattern = rooms?.find((one) => one[0].test(room))
       return pattern === undefined ? retention : { ...retention, ...pattern[1] }
@@ -71,9 +71,9 @@ export function resolveHistoryOptions(options: unknown, name: string): ResolvedH
 }
 
 /** Clients send labels back in their positions. */
-function checkedLabel(label: unknown): string {
+function checkedLabel(label: unknown, name: string): string {
   if (typeof label === 'string' && label !== '' && label.length <= MAX_ROOM_NAME && label !== '__proto__') return label
-  throw invalidOption('history.label', `must return a string of 1 to ${MAX_ROOM_NAME} characters`, label)
+  throw invalidOption(name, `must return a string of 1 to ${MAX_ROOM_NAME} characters`, label)
 }
 
 function patternOf(room: string, name: string): RegExp {

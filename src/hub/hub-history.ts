@@ -67,8 +67,10 @@ export class HubHistory implements RoomObserver, HistoryHub {
   }
 
   /** @throws FST_BLAZE_WS_NO_HISTORY, or an error that says which option is wrong. */
-  assertCanJoin(options: JoinOptions): void {
+  assertCanJoin(room: string, options: JoinOptions): void {
     assertJoinOptions(options)
+    // If the application's function throws, nothing has changed yet.
+    this.#options.history.label(room)
     if (!isPlain(options) && !this.hasStore) throw new errors.NO_HISTORY()
   }
 

@@ -178,7 +178,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     // Every connection can be reached by its own id, as if it were in a room of that name.
     if (local !== undefined && room === local.id) return this.register(local)
     assertRoomName(room)
-    this.#history.assertCanJoin(options)
+    this.#history.assertCanJoin(room, options)
     return local === undefined
       ? this.#hubCluster?.node?.changeMembership({ type: 'join', id: ws as string, room, ...options }) === true
       : this.#addToRoom(local, room, options)
@@ -456,7 +456,10 @@ export class WebSocketHub extends Emitter<HubEvents> {
     const { broker, lease, name, app, logger = app?.log } = this.#options
     this.#hubCluster = new HubCluster(
       {
-        addToRoom: (ws, room) => this.#addToRoom(ws, room, NO_OPTIONS),
+        addToRoom: (ws, room) => {
+          this.#history.assertCanJoin(room, NO_OPTIONS)
+          return this.#addToRoom(ws, room, NO_OPTIONS)
+        },
         changeMembership: ({ type, id, room, ...options }) => {
           const ws = this.#clients.findById(id)
           if (ws === undefined) return
