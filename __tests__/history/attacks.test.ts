@@ -2,6 +2,10 @@ import { defineContract } from '../../src/contract.ts'
 import { type HistoryStore, type JoinOptions, memoryBroker, MemoryEngine, memoryHistory } from '../../src/index.ts'
 import { Kind, encode, newOrigin } from '../../src/cluster/wire/envelope.ts'
 import { storedNoticeOf, storedPayload, type StoredNotice } from '../../src/cluster/wire/stored-payload.ts'
+import { bodyOf } from '../../src/history/content.ts'
+import { PartCache } from '../../src/history/part-cache.ts'
+import { Stream } from '../../src/history/stream.ts'
+import { TextMessage } from '../../src/internal/message.ts'
 import { SendProgress } from '../../src/connection/write/backpressure.ts'
 import { closeServers, connect, eventually, startServer, type TestClient } from '../support/server.ts'
 
@@ -245,7 +249,7 @@ test('an id may have any characters that it is allowed to have', () => {
 })
 
 test('a member that a listener of presence lets join again gets what is published', async () => {
-  const { app, ws } = await serveNode()
+  const { app, ws, store, channel, forge } = await serveNode()
   const client = await openBlaze(ws('/chat'))
   await next(client)
   const [member] = app.wsHub.getClients('lobby')
@@ -254,9 +258,16 @@ test('a member that a listener of presence lets join again gets what is publishe
   app.wsHub.leave(member!, 'lobby')
   expect(await next(client)).toMatchObject({ method: 'rpc.left' })
   expect(await next(client)).toMatchObject({ method: 'rpc.joined' })
-  expect((app.wsHub as any).getClientCount('lobby')).toBe(1)
-  await app.wsHub.to('lobby').publish(chat, 'said', { text: 'a' })
-  expect(await next(client)).toMatchObject({ method: 'said', params: { text: 'a' } })
+  expect(app.wsHub.getClientCount('lobby')).toBe(1)
+  const content = {
+    type: TextMessage,
+    payload: Buffer.from('{"method":"said"}'),
+    audience: { contract: 'chat', event: 'said' }
+  }
+  const body = bodyOf(content)
+  const [at] = await storeForeign(store, channel(), body, 'a')
+  await forge({ ...at!, id: 'a', body })
+  expect(await next(client)).toMatchObject({ method: 'said', offset: 1 })
 })
 
 test('what is no valid text ends no connection, and the history can be read', async () => {
@@ -277,4 +288,115 @@ test('what is no valid text ends no connection, and the history can be read', as
   await eventually(() => client.messages.at(-1)?.data === 'last')
   const { entries } = await app.wsHub.history.read('lobby')
   expect(entries.map(({ data }) => data)).toEqual(['first', undefined, 'last'])
+})
+
+test('what a node has read of a room is forgotten with its last member', async () => {
+  const store = memoryHistory()
+  const { app, ws } = await serve({ hub: { history: { store, ttl: 300 } } })
+  const { epoch } = await app.wsHub.to('lobby').publish(chat, 'said', { text: 'old' })
+  const positions = { lobby: { epoch, offset: 0 } }
+  const first = await openBlaze(ws('/chat'), positions)
+  await eventually(() => textsOf(first).at(-1) === 'old')
+  first.socket.terminate()
+  await eventually(() => app.wsHub.getClientCount('lobby') === 0)
+  await new Promise((resolve) => setTimeout(resolve, 320))
+  const second = await openBlaze(ws('/chat'), positions)
+  expect(await next(second)).toMatchObject({ params: { offset: 1, recovered: false, reason: 'trimmed' } })
+})
+
+test('what is cleared while it is read is not passed on to those who come later', async () => {
+  let go: (() => void) | undefined
+  let isSlow = false
+  const store = storeWith((inner) => ({
+    read: async (...call) => {
+      const part = await inner.read(...call)
+      if (isSlow) await new Promise<void>((resolve) => (go = resolve))
+      return part
+    }
+  }))
+  const { app, ws } = await serve({ hub: { history: { store } } })
+  const stay = await connect(ws('/raw'))
+  await eventually(() => app.wsHub.getClientCount('lobby') === 1)
+  await app.wsHub.to('lobby').publish('live')
+  await app.wsHub.history.clear('lobby')
+  const { epoch } = await app.wsHub.to('lobby').publish(chat, 'said', { text: 'secret' })
+  const positions = { lobby: { epoch, offset: 0 } }
+  isSlow = true
+  const first = await openBlaze(ws('/chat'), positions)
+  await eventually(() => go !== undefined)
+  await app.wsHub.history.clear('lobby')
+  isSlow = false
+  go?.()
+  await eventually(() => first.messages.length > 0)
+  const second = await openBlaze(ws('/chat'), positions)
+  expect(await next(second)).toMatchObject({ params: { offset: 2, recovered: false, reason: 'trimmed' } })
+  expect(stay.closed).toBeUndefined()
+})
+
+test('a position that the application changes after the call is the one of the call', async () => {
+  const { app, ws } = await serve()
+  const lobby = app.wsHub.to('lobby')
+  const { epoch } = await lobby.publish('1')
+  await lobby.publish('2')
+  const client = await connect(ws('/raw?room=other'))
+  await eventually(() => app.wsHub.getClientCount('other') === 1)
+  const [member] = app.wsHub.getClients('other')
+  const since = { epoch, offset: 0 }
+  app.wsHub.join(member!, 'lobby', { since })
+  since.offset = 2
+  await eventually(() => client.messages.length === 2)
+  expect(client.messages.map(({ data }) => data)).toEqual(['1', '2'])
+})
+
+test('a room that empties while messages are passed on gets no more of them', async () => {
+  const store = memoryHistory()
+  const body = bodyOf({ type: TextMessage, payload: Buffer.from('x'), audience: undefined })
+  for (let i = 0; i < 5; i++) await storeForeign(store, 'r', body)
+  const position = (await store.positions([{ room: 'r', known: undefined, ttl: 1 }]))[0]!
+  let sent = 0
+  const stream = new Stream('r', 'r', {
+    clients: {
+      members: () => new Set(),
+      allAccept: () => true,
+      send: () => {
+        sent++
+        stream.close()
+        return 0
+      }
+    },
+    parts: new PartCache(),
+    tails: { bytes: 0 },
+    read: (room, after, limit) => store.read(room, { after, limit, maxBytes: 1e6, ttl: 60_000 }),
+    compareSoon() {},
+    renew() {},
+    retryLater() {}
+  })
+  stream.onPosition({ ...position, offset: 0 })
+  stream.onPosition(position)
+  await new Promise(setImmediate)
+  expect(sent).toBe(1)
+})
+
+describe('labels that are wrong', () => {
+  test.each([
+    [
+      'throws',
+      () => {
+        throw new Error('no label')
+      }
+    ],
+    ['returns no text', () => undefined]
+  ])('a label that %s refuses the join, and leaves nothing behind', async (_what, label) => {
+    let isWrong = true
+    const { app, ws } = await serveNode({ label: (room: string) => (isWrong && room === 'lobby' ? label() : room) })
+    const client = await connect(ws('/raw?room=other'))
+    await eventually(() => app.wsHub.getClientCount('other') === 1)
+    const [member] = app.wsHub.getClients('other')
+    expect(() => app.wsHub.join(member!, 'lobby')).toThrow('label')
+    expect(app.wsHub.getClientCount('lobby')).toBe(0)
+    isWrong = false
+    app.wsHub.join(member!, 'lobby')
+    await app.wsHub.to('lobby').publish('x')
+    await eventually(() => client.messages.at(-1)?.data === 'x')
+  })
 })

@@ -18,9 +18,17 @@ export interface Part {
   readonly messages: readonly PublishedMessage[]
 }
 
+let pasts = 0
+
+/** Stands for what a stream knows of its past. It has a new one when it begins, and when its history was cleared. */
+export class Past {
+  readonly number = ++pasts
+}
+
 /** A stream that parts are read of. */
 export interface PartSource {
-  readonly room: string
+  /** Another one has no parts in common with this one. */
+  readonly past: Past
   readonly position: Position | undefined
   /** Reads from the store. Undefined if the stream has jumped. */
   readPart(after: number, limit: number): Promise<Part | undefined>
@@ -78,9 +86,10 @@ export class PartCache {
     }
   }
 
-  /** Forgets the parts of a room. */
-  forget(room: string): void {
-    for (const [key, part] of this.#parts) if (key.startsWith(`${room}\n`)) this.#delete(key, part)
+  /** Forgets everything. `check` is not called any more. */
+  clear(): void {
+    this.#parts.clear()
+    this.#bytes = 0
   }
 
   async #read(source: PartSource, key: string, after: number): Promise<void> {
@@ -124,6 +133,6 @@ function startOf(offset: number): number {
   return offset - (offset % PART_SIZE)
 }
 
-function keyOf({ room, position }: PartSource, after: number): string {
-  return `${room}\n${position?.epoch}\n${after}`
+function keyOf({ past, position }: PartSource, after: number): string {
+  return `${past.number} ${after} ${position?.epoch}`
 }

@@ -3,7 +3,7 @@ import type { Position } from '../rpc/position.ts'
 import { CatchUp, type CaughtUpStream, type Start } from './catch-up.ts'
 import { type Content, contentOf } from './content.ts'
 import { HeldMessages } from './held-messages.ts'
-import type { Part, PartCache } from './part-cache.ts'
+import { type Part, type PartCache, Past } from './part-cache.ts'
 import { PublishedMessage } from './published-message.ts'
 import type { StoredPart } from './store.ts'
 import { type StreamClients, StreamMembers } from './stream-members.ts'
@@ -40,6 +40,7 @@ export class Stream implements CaughtUpStream {
   readonly room: string
   readonly label: string
   position: Position | undefined
+  past = new Past()
   readonly #host: StreamHost
   readonly #members: StreamMembers
   readonly #tail: Tail
@@ -81,7 +82,7 @@ export class Stream implements CaughtUpStream {
     this.#members.onChanged()
   }
 
-  /** The last member has left. */
+  /** The last member has left. That can happen while messages are passed on, in a listener of the hub. */
   close(): void {
     this.#isClosed = true
     this.#tail.clear()
@@ -132,6 +133,7 @@ export class Stream implements CaughtUpStream {
 
   /** Drops what it keeps of messages that were passed on. */
   forgetPast(): void {
+    this.past = new Past()
     this.#tail.clear()
   }
 
@@ -312,6 +314,7 @@ export class Stream implements CaughtUpStream {
 
   #takeNext(message: PublishedMessage): void {
     const { offset } = this.position as Position
+    if (this.#isClosed) return
     if (message.offset > offset + 1) this.#skipTo(message.offset - 1)
     if (message.offset > offset) this.#take(message)
   }

@@ -98,7 +98,7 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
   join(ws: WebSocketConnection, room: string, { since, last, resume }: JoinOptions): void {
     const stream = this.open(room)
     const sent = since === undefined && resume !== false ? takePosition(ws, stream.label) : undefined
-    stream.join(ws, { since: since ?? sent, last, isResume: sent !== undefined })
+    stream.join(ws, { since: since === undefined ? sent : { ...since }, last, isResume: sent !== undefined })
   }
 
   /** A member has come. */
@@ -126,7 +126,9 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
     this.#streams.delete(room)
     this.#toCompare.delete(stream)
     this.#toRetry.delete(stream)
-    if (this.#streams.size === 0) this.#scheduler.delete(this)
+    if (this.#streams.size > 0) return
+    this.#scheduler.delete(this)
+    this.parts.clear()
   }
 
   /** The highest position of a room that this node knows. */
@@ -156,7 +158,6 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
 
   /** What this node keeps of a history is no longer in it. */
   onCleared(room: string): void {
-    this.parts.forget(room)
     this.#streams.get(room)?.forgetPast()
   }
 
