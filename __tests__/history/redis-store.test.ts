@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errors } from '../../src/internal/errors.ts'
+import { keysOf } from '../../src/history/redis/keys.ts'
 import { newEpoch } from '../../src/history/store.ts'
 import type { Position } from '../../src/rpc/position.ts'
 import { redisHistory } from '../../src/redis.ts'
@@ -42,6 +43,32 @@ describeRedis('a history over Redis', ({ connect, cli }) => {
     ])
     for (const { time } of messages) expect(Math.abs(time - before)).toBeLessThan(30_000)
   })
+
+  test.each([
+    ['another type', ['SET', 'x']],
+    ['no offset', ['HSET', 'offset', 'x']]
+  ])(
+    'begins an epoch if another program has spoilt a position with %s, and tells those of other rooms',
+    async (_, [command, ...values]) => {
+      const prefix = `${expect.getState().currentTestName}:`
+      const history = new TestHistory(connect(), prefix)
+      const known = await history.last('spoilt', ['a', 'b'])
+      await history.append('other', 'a')
+      try {
+        cli(command as string, keysOf(`${prefix}spoilt`).names[1], ...values)
+      } catch {
+        // The other servers of a cluster do not have the key.
+      }
+      const [spoilt, other] = await history.store.positions([
+        { room: 'spoilt', known, ttl: 60_000 },
+        { room: 'other', known: undefined, ttl: 60_000 }
+      ])
+      expect(other?.offset).toBe(1)
+      expect(spoilt?.offset).toBe(0)
+      expect((spoilt?.epoch as string) > known.epoch).toBe(true)
+      expect(await history.last('spoilt', 'c')).toEqual({ epoch: spoilt?.epoch, offset: 1, isNew: true })
+    }
+  )
 
   test('keeps the bytes of a message', async () => {
     const history = new TestHistory(connect())

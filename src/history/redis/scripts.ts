@@ -39,8 +39,15 @@ end
 
 -- The epoch and the offset of a room. Begins the new epoch if the room is unknown or behind what the caller knows.
 local function locate(stream, position, ids, ttl, known, newEpoch)
-  local stored = redis.call('HMGET', position, 'epoch', 'offset', 'ttl')
+  local stored = redis.pcall('HMGET', position, 'epoch', 'offset', 'ttl')
+  -- What another program has put there is worth nothing. An error would take the other rooms of the call with it.
+  if stored.err and not stored.err:find('WRONGTYPE') then error(stored.err) end
+  if stored.err then
+    redis.call('UNLINK', position)
+    stored = { false, false, false }
+  end
   local epoch, offset = stored[1], tonumber(stored[2] or 0)
+  if not offset then epoch, offset = false, 0 end
   local isBehind = not epoch
   if epoch == known.epoch then isBehind = offset < known.offset
   elseif epoch then isBehind = sortsBefore(epoch, known.epoch) end
@@ -49,7 +56,7 @@ local function locate(stream, position, ids, ttl, known, newEpoch)
     redis.call('UNLINK', stream, ids)
     redis.call('HSET', position, 'epoch', epoch, 'offset', '0')
   end
-  if ttl > tonumber(stored[3] or 0) then redis.call('HSET', position, 'ttl', text(ttl)) end
+  if ttl > (tonumber(stored[3] or 0) or 0) then redis.call('HSET', position, 'ttl', text(ttl)) end
   keep(position, ttl)
   return epoch, offset
 end
