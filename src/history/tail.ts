@@ -45,8 +45,10 @@ export class Tail {
     this.#count(-this.#bytes)
   }
 
-  /** Drops the oldest messages until three quarters of the limit are left: to remove one at a time would move all others each time. */
+  /** Drops a message that is too large alone, or the oldest messages until three quarters of the limit are left: to remove one at a time would move all others each time. */
   #trim(limit: number): void {
+    const last = this.#messages.at(-1) as PublishedMessage
+    if (costOf(last) > MAX_BYTES) return this.clear()
     let bytes = this.#bytes
     let count = 0
     while (count < this.#messages.length - 1 && bytes > limit * 0.75)
