@@ -4,6 +4,8 @@ import { Kind, encode, newOrigin } from '../../src/cluster/wire/envelope.ts'
 import { storedNoticeOf, storedPayload, type StoredNotice } from '../../src/cluster/wire/stored-payload.ts'
 import { bodyOf } from '../../src/history/content.ts'
 import { PartCache } from '../../src/history/part-cache.ts'
+import { PublishedMessage } from '../../src/history/published-message.ts'
+import { Tail } from '../../src/history/tail.ts'
 import { Stream } from '../../src/history/stream.ts'
 import { TextMessage } from '../../src/internal/message.ts'
 import { SendProgress } from '../../src/connection/write/backpressure.ts'
@@ -399,4 +401,32 @@ describe('labels that are wrong', () => {
     await app.wsHub.to('lobby').publish('x')
     await eventually(() => client.messages.at(-1)?.data === 'x')
   })
+})
+
+test('a room with very large messages keeps none of them in the memory of a node', () => {
+  const budget = { bytes: 0 }
+  const tail = new Tail(budget)
+  const content = (size: number) => ({ type: TextMessage, payload: Buffer.alloc(size), audience: undefined })
+  const message = (offset: number, size: number) => new PublishedMessage(content(size), { id: 'x', offset, label: 'r' })
+  tail.push(message(1, 10))
+  tail.push(message(2, 16 * 1024 * 1024))
+  expect(budget.bytes).toBe(0)
+  expect(tail.after(1)).toBeUndefined()
+  tail.push(message(3, 10))
+  expect(tail.after(2)).toHaveLength(1)
+  expect(tail.after(1)).toBeUndefined()
+})
+
+test('a position that is wrong is the matter of its room', async () => {
+  const store = storeWith((inner) => ({
+    positions: async (rooms) =>
+      (await inner.positions(rooms)).map((at, i) => (rooms[i]?.room.includes('bad') ? { epoch: at.epoch, offset: NaN } : at))
+  }))
+  const { app, ws } = await serve({ hub: { history: { store } } })
+  const client = await connect(ws('/raw?room=other'))
+  await eventually(() => app.wsHub.getClientCount('other') === 1)
+  const [member] = app.wsHub.getClients('other')
+  await app.wsHub.to('good').publish('past')
+  for (const room of ['bad', 'good']) app.wsHub.join(member!, room, { last: 1 })
+  await eventually(() => client.messages.at(-1)?.data === 'past')
 })

@@ -65,7 +65,8 @@ export class StoreLink {
     }))
     return this.#watch(
       () => this.#store.positions(known),
-      (positions) => positions.length === rooms.length && positions.every(isPosition)
+      // One that is wrong among many is the matter of its room.
+      (positions) => positions.length === rooms.length && (rooms.length > 1 || positions.every(isPosition))
     )
   }
 

@@ -4,7 +4,7 @@ import type { StoredNotice } from '../cluster/wire/stored-payload.ts'
 import { atEndOfTick, type EndOfTick } from '../internal/end-of-turn.ts'
 import { withTimeout } from '../internal/promises.ts'
 import { type Scheduled, Scheduler } from '../internal/scheduler.ts'
-import type { Position } from '../rpc/position.ts'
+import { isPosition, type Position } from '../rpc/position.ts'
 import { Appender } from './appender.ts'
 import { bodyOf, type Content, contentOf } from './content.ts'
 import { type JoinOptions, leftText, sendNotice, takesNotices } from './join.ts'
@@ -248,8 +248,9 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
     this.#compares--
     for (const [i, stream] of streams.entries()) {
       // The link has reported that the store is away. It is asked again at the next check.
-      if (positions === undefined) this.#compareLater(stream)
-      else stream.onPosition(positions[i] as Position)
+      const position = positions?.[i]
+      if (isPosition(position)) stream.onPosition(position)
+      else this.#compareLater(stream)
     }
   }
 
