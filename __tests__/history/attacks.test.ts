@@ -420,7 +420,9 @@ test('a room with very large messages keeps none of them in the memory of a node
 test('a position that is wrong is the matter of its room', async () => {
   const store = storeWith((inner) => ({
     positions: async (rooms) =>
-      (await inner.positions(rooms)).map((at, i) => (rooms[i]?.room.includes('bad') ? { epoch: at.epoch, offset: NaN } : at))
+      (await inner.positions(rooms)).map((at, i) =>
+        rooms[i]?.room.includes('bad') ? { epoch: at.epoch, offset: NaN } : at
+      )
   }))
   const { app, ws } = await serve({ hub: { history: { store } } })
   const client = await connect(ws('/raw?room=other'))
@@ -429,4 +431,30 @@ test('a position that is wrong is the matter of its room', async () => {
   await app.wsHub.to('good').publish('past')
   for (const room of ['bad', 'good']) app.wsHub.join(member!, room, { last: 1 })
   await eventually(() => client.messages.at(-1)?.data === 'past')
+})
+
+test('messages that come before the position of a new epoch is known are not missed', async () => {
+  const store = memoryHistory()
+  const body = bodyOf({ type: TextMessage, payload: Buffer.from('x'), audience: undefined })
+  for (let i = 0; i < 2; i++) await storeForeign(store, 'r', body)
+  const [position] = await store.positions([{ room: 'r', known: undefined, ttl: 1 }])
+  const sent: number[] = []
+  const stream = new Stream('r', 'r', {
+    clients: {
+      members: () => new Set(),
+      allAccept: () => true,
+      send: (message) => sent.push((message as PublishedMessage).offset)
+    },
+    parts: new PartCache(),
+    tails: { bytes: 0 },
+    read: (room, after, limit) => store.read(room, { after, limit, maxBytes: 1e6, ttl: 60_000 }),
+    compareSoon() {},
+    renew() {},
+    retryLater() {}
+  })
+  stream.receive({ epoch: '0', offset: 5 }, 'lost', undefined)
+  stream.receive({ ...position!, offset: 1 }, 'a', undefined)
+  stream.onPosition(position!)
+  await new Promise(setImmediate)
+  expect(sent).toEqual([1, 2])
 })

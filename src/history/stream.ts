@@ -12,6 +12,9 @@ import { Tail, type TailBudget } from './tail.ts'
 /** How many messages a node reads at once to fill a gap. */
 const FILL_LIMIT = 256
 
+/** How many epochs a stream may hear of before it knows its position. */
+const MAX_EARLY_EPOCHS = 16
+
 /** What all streams of a hub share. */
 export interface StreamHost {
   readonly clients: StreamClients
@@ -45,8 +48,8 @@ export class Stream implements CaughtUpStream {
   readonly #members: StreamMembers
   readonly #tail: Tail
   readonly #held = new HeldMessages()
-  /** The first and the last message that have come while the position was not known. */
-  #earliest: Position | undefined
+  /** The first message of each epoch, and the last of all, that have come while the position was not known. */
+  readonly #earliest = new Map<string, number>()
   #latest: Position | undefined
   /** The highest offset that is known to exist. */
   #target = 0
@@ -189,14 +192,16 @@ export class Stream implements CaughtUpStream {
 
   /** The position is not known yet. It is before this message, which may be later than what the store will say. */
   #noteEarly(at: Position): undefined {
-    if (this.#earliest === undefined || isBefore(at, this.#earliest)) this.#earliest = at
+    const first = this.#earliest.get(at.epoch) ?? at.offset
+    if (this.#earliest.size < MAX_EARLY_EPOCHS) this.#earliest.set(at.epoch, Math.min(first, at.offset))
     if (this.#latest === undefined || isBefore(this.#latest, at)) this.#latest = at
   }
 
   #startAt(stored: Position): void {
     const { epoch, offset } = stored
-    const earliest = this.#earliest
-    this.position = { epoch, offset: earliest?.epoch === epoch ? Math.min(offset, earliest.offset - 1) : offset }
+    const earliest = this.#earliest.get(epoch) ?? Infinity
+    this.position = { epoch, offset: Math.max(0, Math.min(offset, earliest - 1)) }
+    this.#earliest.clear()
     this.#releaseWaiters(this.position.offset)
     this.#members.pump()
     if (this.#latest?.epoch === epoch) this.#reachFor(this.#latest.offset)
