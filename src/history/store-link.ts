@@ -83,6 +83,12 @@ export class StoreLink {
     this.#isAway = true
   }
 
+  /** A call has failed, or a caller has given up: a store that does not answer is away, too. */
+  reportAway(error: Error): void {
+    if (!this.#isAway) this.#listener.onAway(error)
+    this.#isAway = true
+  }
+
   async close(): Promise<void> {
     // The store counts its users.
     if (this.#isClosed) return
