@@ -1,0 +1,101 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { WebSocketConfig, WebSocketConnection } from '../../src/index.ts'
+import { memoryHistory } from '../../src/index.ts'
+import { closeServers, connect, eventually, type TestClient, type TestServer } from '../support/server.ts'
+import { chat, startNode } from './support/nodes.ts'
+
+jest.setTimeout(60_000)
+afterEach(closeServers)
+
+const MEBIBYTE = 1024 * 1024
+
+/** Nobody stops waiting for a client, and no heartbeat is in its way. */
+const PATIENT = { writeTimeout: 0, readTimeout: 0, pingInterval: 0 }
+
+interface Slow extends TestServer {
+  client: TestClient
+  /** Publishes a text of this size that begins with a number. */
+  publish(i: number, size: number): Promise<unknown>
+  /** The numbers of the messages that the client has got. */
+  numbers(): number[]
+}
+
+/** A node with one client, which does not read for now. */
+async function startSlow(route: '/' | '/raw', config: Partial<WebSocketConfig>): Promise<Slow> {
+  const history = { store: memoryHistory({ maxBytes: 128 * MEBIBYTE }), size: 100_000 }
+  const node = await startNode({ history }, { ...PATIENT, ...config })
+  const client = await connect(node.ws(route), route === '/' ? ['blaze.v1'] : [], {
+    perMessageDeflate: false
+  })
+  if (route === '/') client.socket.send('{"jsonrpc":"2.0","id":1,"method":"rpc.hello","params":{}}')
+  await eventually(() => node.app.wsHub.getClientCount('lobby') === 1)
+  client.socket.pause()
+  const textOf = (i: number, size: number): string => `${i} `.padEnd(size, 'x')
+  return {
+    ...node,
+    client,
+    publish: (i, size) =>
+      route === '/'
+        ? node.app.wsHub.to('lobby').publish(chat, 'said', { text: textOf(i, size) })
+        : node.app.wsHub.to('lobby').publish(textOf(i, size)),
+    numbers: () =>
+      client.messages.flatMap(({ data }) => /^(?:.*"said".*"text":")?(\d+) /.exec(data)?.[1] ?? []).map(Number)
+  }
+}
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
+
+/** Publishes many messages. */
+async function fill({ publish }: Slow, count: number, size: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    await publish(i, size)
+    // What is sent in one turn does not count against a client.
+    await nextTurn()
+  }
+}
+
+describe.each(['/', '/raw'] as const)('catchUp, on the route %s', (route) => {
+  // On contract routes it is the default.
+  const catchUp: Partial<WebSocketConfig> = route === '/' ? {} : { slowConsumer: 'catchUp' }
+
+  test('a client can leave, close, and be closed while it is behind', async () => {
+    for (const end of ['leave', 'close', 'cut', 'shutdown'] as const) {
+      const slow = await startSlow(route, catchUp)
+      const { app, client, numbers } = slow
+      await fill(slow, 400, 64 * 1024)
+      client.socket.resume()
+      await client.until(() => numbers().length > 10)
+      const [ws] = app.wsHub.getClients('lobby') as [WebSocketConnection]
+      if (end === 'leave') app.wsHub.leave(ws, 'lobby')
+      else if (end === 'close') void ws.close(1000, 'enough')
+      else if (end === 'cut') client.socket.terminate()
+      else await app.close()
+      if (end === 'leave') {
+        await ws.writeText('after')
+        await client.until(() => client.messages.at(-1)?.data === 'after')
+      } else await client.close()
+      const got = numbers()
+      expect(got.length).toBeLessThan(400)
+      expect(got).toEqual(upTo(got.length))
+      if (end !== 'shutdown') await slow.publish(400, 10)
+    }
+  })
+})
+
+test.each<[string, WebSocketConfig['slowConsumer']]>([
+  ['dropOldest', 'dropOldest'],
+  ['dropNewest', 'dropNewest'],
+  ['coalesce', { coalesce: () => 'all' }]
+])('%s drops broadcasts, and no published message', async (_, slowConsumer) => {
+  const slow = await startSlow('/raw', { slowConsumer, sendQueueSize: 16 })
+  const { app, client, numbers } = slow
+  for (let i = 0; i < 400; i++) {
+    await slow.publish(i, 32 * 1024)
+    app.wsHub.to('lobby').broadcast(`typing ${'x'.repeat(1_000)}`)
+    await nextTurn()
+  }
+  expect(app.wsHub.stats().drops).toBeGreaterThan(0)
+  client.socket.resume()
+  await client.until(() => numbers().length === 400 || client.closed !== undefined)
+  expect(numbers()).toEqual(upTo(400))
+})
