@@ -106,14 +106,11 @@ export class Appender<Message extends NewMessage> implements Scheduled {
   async #append(room: string, queue: AppendQueue<Message>, batch: readonly PendingAppend<Message>[]): Promise<void> {
     const messages = batch.map(({ message }) => message)
     const known = this.#listener.knownOf(room)
-    try {
-      const results = await this.#link.append(room, messages, known)
-      this.#lastError = undefined
-      queue.isCareful = false
-      for (const [i, pending] of batch.entries()) this.#onStored(room, pending, results[i] as Appended)
-    } catch (error) {
-      await this.#onFailed(queue, batch, error as Error)
-    }
+    const results = await this.#link.append(room, messages, known).catch((error: Error) => error)
+    if (results instanceof Error) return this.#onFailed(queue, batch, results)
+    this.#lastError = undefined
+    queue.isCareful = false
+    for (const [i, pending] of batch.entries()) this.#onStored(room, pending, results[i] as Appended)
   }
 
   #onStored(room: string, pending: PendingAppend<Message>, at: Appended): void {

@@ -53,28 +53,22 @@ export class PartCache {
 
   /** The messages after an offset, or undefined if they have to be read. */
   after(source: PartSource, offset: number): readonly PublishedMessage[] | undefined {
-    for (let at = startOf(offset); ;) {
-      const part = this.#parts.get(keyOf(source, at))
-      if (part === undefined) return undefined
-      if (part.end > offset) {
-        this.#touch(keyOf(source, at), part)
-        return part.messages.filter((message) => message.offset > offset)
-      }
-      at = part.end
-    }
+    const keys = [startOf(offset), offset].map((at) => keyOf(source, at))
+    const key = keys.find((one) => (this.#parts.get(one)?.end ?? 0) > offset)
+    if (key === undefined) return undefined
+    const part = this.#parts.get(key) as CachedPart
+    this.#touch(key, part)
+    return part.messages.filter((message) => message.offset > offset)
   }
 
-  /** Reads the next part that is missing on the way to the messages after an offset. */
-  load(source: PartSource, offset: number): Promise<void> {
-    let at = startOf(offset)
-    for (let part = this.#parts.get(keyOf(source, at)); part !== undefined; part = this.#parts.get(keyOf(source, at)))
-      at = part.end
-    const key = keyOf(source, at)
-    const underWay = this.#reads.get(key)
-    if (underWay !== undefined) return underWay
-    const read = this.#read(source, key, at).finally(() => this.#reads.delete(key))
-    this.#reads.set(key, read)
-    return read
+  /**
+   * Reads the part with the messages after an offset: the one that others read, too, unless that ends before them because its messages
+   * are long.
+   */
+  async load(source: PartSource, offset: number): Promise<void> {
+    const start = startOf(offset)
+    if (!this.#parts.has(keyOf(source, start))) await this.#loadAt(source, start)
+    if (this.after(source, offset) === undefined) await this.#loadAt(source, offset)
   }
 
   /** Forgets what was not used for a while, at a time of `now()`. */
@@ -92,6 +86,15 @@ export class PartCache {
     this.#bytes = 0
   }
 
+  #loadAt(source: PartSource, after: number): Promise<void> {
+    const key = keyOf(source, after)
+    const underWay = this.#reads.get(key)
+    if (underWay !== undefined) return underWay
+    const read = this.#read(source, key, after).finally(() => this.#reads.delete(key))
+    this.#reads.set(key, read)
+    return read
+  }
+
   async #read(source: PartSource, key: string, after: number): Promise<void> {
     if (this.#active >= MAX_READS) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#active++
@@ -107,6 +110,8 @@ export class PartCache {
 
   #keep(key: string, part: Part): void {
     const bytes = part.messages.reduce((sum, message) => sum + costOf(message), 0)
+    const earlier = this.#parts.get(key)
+    if (earlier !== undefined) this.#delete(key, earlier)
     this.#parts.set(key, { ...part, bytes, usedAt: this.#time })
     this.#bytes += bytes
     for (const [oldest, { bytes: size }] of this.#parts) {

@@ -83,12 +83,6 @@ export class StoreLink {
     this.#isAway = true
   }
 
-  /** A call has failed, or a caller has given up: a store that does not answer is away, too. */
-  reportAway(error: Error): void {
-    if (!this.#isAway) this.#listener.onAway(error)
-    this.#isAway = true
-  }
-
   async close(): Promise<void> {
     // The store counts its users.
     if (this.#isClosed) return
@@ -104,8 +98,9 @@ export class StoreLink {
       if (this.#isAway) this.#listener.onBack()
       this.#isAway = false
       return result
-    } catch (error) {
-      this.reportAway(error as Error)
+    } catch (reason) {
+      const error = reason instanceof Error ? reason : new Error(String(reason))
+      this.reportAway(error)
       throw error
     }
   }
