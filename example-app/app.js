@@ -43,11 +43,11 @@ const broadcastSchema = {
 /**
  * Builds the whole chat as a Fastify instance that does not listen yet.
  *
- * @param options `token` is the token for /admin. For a chat on several nodes, `broker(name)` creates a broker for a hub, `history`
- * stores the last messages and `ticketStore` the tickets (see engine.js), and `node` is the name of this node. `grace` is how long
+ * @param options `token` is the token for /admin. For a chat on several nodes, `broker(name)` creates a broker for a hub, `store`
+ * keeps the messages and `ticketStore` the tickets (see engine.js), and `node` is the name of this node. `grace` is how long
  * a guest may be away before the others are told, in milliseconds. All other options go to Fastify.
  */
-export async function buildApp({ token, node, grace, broker, history, ticketStore, ...options }) {
+export async function buildApp({ token, node, grace, broker, store, ticketStore, ...options }) {
   const app = Fastify(options)
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(securityHeaders)
@@ -63,14 +63,16 @@ export async function buildApp({ token, node, grace, broker, history, ticketStor
   })
   await app.register(blazeWs, {
     config: { checkOrigin: sameOrigin(), maxMessageSize: 16 * 1024 },
-    hub: broker && { broker: broker('chat') },
+    hub: { broker: broker?.('chat'), history: { store, size: 1000, ttl: 3_600_000 } },
     shutdown: { timeout: 5000, reason: 'server restarts' }
   })
 
   const feed = new WebSocketHub(broker && { broker: broker('feed'), name: 'feed', app })
   // A single node needs no name.
   const nodeName = broker && node
-  const chat = new Chat(app.wsHub, { feed, history, node: nodeName, grace })
+  // With several nodes, messages can only be kept for all of them.
+  const keepsMessages = broker === undefined || store !== undefined
+  const chat = new Chat(app.wsHub, { feed, keepsMessages, node: nodeName, grace })
   app.addHook('preClose', async () => chat.close())
 
   app.webSocketWithContract('/ws', chatContract, (ws) => chat.serve(ws), {

@@ -4,7 +4,6 @@ import { WebSocketHub } from 'fastify-blaze-ws'
 import { Absences, GRACE } from './absences.js'
 import { feedContract } from './feed-contract.js'
 import { Guest } from './guest.js'
-import { MemoryHistory } from './history.js'
 import { idOf, isNameRoom, Names, ownerOf } from './names.js'
 import { chatContract } from './public/chat-contract.js'
 import { RoomList } from './room-list.js'
@@ -13,13 +12,15 @@ import { checkKey, checkName, checkRoom, Refusal } from './validate.js'
 
 /** In a room with more guests, typing notices are not sent: they would cost more than the messages. */
 const MAX_TYPING_ROOM = 100
+/** How many messages a page gets that is new in a room. A page that comes back gets those that it has missed. */
+const FOR_NEWCOMERS = 50
 
 /** The chat: rooms, guests and messages, on one node or on several. public/chat-contract.js says what a client may send and gets. */
 export class Chat {
   /** The hub for operators who watch all rooms. It is separate, so that broadcasts to guests do not reach operators. */
   feed
   #hub
-  #history
+  #keepsMessages
   #names
   #node
   #rooms
@@ -30,13 +31,13 @@ export class Chat {
 
   /**
    * @param hub sends to the guests of all nodes.
-   * @param options `node` is the name of this node, which its guests see. `grace` is how long a guest may be away before the
+   * @param options `keepsMessages` is true if the hub can publish. `node` is the name of this node, which its guests see. `grace` is how long a guest may be away before the
    * others are told, in milliseconds.
    */
-  constructor(hub, { feed = new WebSocketHub(), history = new MemoryHistory(), node, grace = GRACE } = {}) {
+  constructor(hub, { feed = new WebSocketHub(), keepsMessages = true, node, grace = GRACE } = {}) {
     this.feed = feed
     this.#hub = hub
-    this.#history = history
+    this.#keepsMessages = keepsMessages
     this.#node = node
     this.#absences = new Absences(grace, (room, absences) => this.#gone(room, absences))
     this.#names = new Names(hub)
@@ -136,6 +137,7 @@ export class Chat {
     if (guest.room !== room) await this.#leave(guest)
     Object.assign(guest, { id, name, room })
     this.#joined.add(ws.id)
+    this.#hub.join(ws, room, this.#keepsMessages ? { last: FOR_NEWCOMERS } : {})
     if (!this.#hub.presence.set(ws, room, { name, owner }, { key: id })) {
       this.#joined.delete(ws.id)
       throw new Refusal('The connection is closed.')
@@ -143,20 +145,28 @@ export class Chat {
     // Guests who come from now on are announced as joined. The earlier ones are known after the other nodes have answered.
     await this.#hub.presence.list(room)
     this.#rooms.changed()
-    // Only now, because the guest gets later messages as events. One that comes while the history loads may be in both.
-    const history = await this.#history.list(room)
     const members = this.#members(room)
-    return { you: { id, name }, room, members, rooms: this.#rooms.latest, history, node: this.#node }
+    return { you: { id, name }, room, members, rooms: this.#rooms.latest, at: Date.now(), node: this.#node }
   }
 
-  #say(guest, { text }) {
+  async #say(guest, { text }) {
     guest.act()
     const { ws, id, name, room } = guest
     if (!this.#hub.rooms(ws).includes(room)) throw new Refusal('Join a room first.')
     const said = { id: randomUUID(), room, from: { id, name }, text: text.trim(), at: Date.now() }
-    void this.#history.add(room, said)
-    this.#hub.to(room).broadcast(chatContract, 'said', said)
+    await this.#tell(said)
     this.feed.broadcast(feedContract, 'said', said)
+  }
+
+  /** Sends a message to the room, also to those who are away for a moment. */
+  async #tell(said) {
+    const room = this.#hub.to(said.room)
+    try {
+      if (this.#keepsMessages) await room.publish(chatContract, 'said', said, { id: said.id })
+      else room.broadcast(chatContract, 'said', said)
+    } catch {
+      throw new Refusal('Your message could not be stored. Try again in a moment.')
+    }
   }
 
   /** Tells the others in the room who is typing. */
@@ -206,7 +216,7 @@ export class Chat {
     if (absence !== undefined && !isBack) this.#left(absence)
     const told = { id: randomUUID(), room, member: { id, name }, at: Date.now(), quiet: isUpdate || isBack }
     this.#hub.to(room).broadcast(chatContract, 'joined', told, { local: true, except })
-    if (!isOurs) return this.#tidy(room)
+    if (!isOurs) return
     this.feed.broadcast(feedContract, 'joined', told)
     this.#rooms.changed()
   }
@@ -216,19 +226,12 @@ export class Chat {
     this.#hub.to(room).broadcast(chatContract, 'left', told, { local: true })
     if (isOurs) this.feed.broadcast(feedContract, 'left', told)
     this.#rooms.changed()
-    this.#tidy(room)
-  }
-
-  /** Drops the history of a room after its last guest on this node has left, and none is away within the grace period. */
-  #tidy(room) {
-    if (this.#hub.getClientCount(room) === 0 && this.#absences.in(room).length === 0) this.#history.drop(room)
   }
 
   /** Their grace is over. A node without guests in a room does not hear who came back on another node, so it asks. */
   async #gone(room, absences) {
     const present = new Set((await this.#hub.presence.list(room)).map(({ key }) => key))
     for (const absence of absences) if (!present.has(absence.id)) this.#left(absence)
-    this.#tidy(room)
   }
 
   #notice(text) {

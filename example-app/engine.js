@@ -3,16 +3,17 @@
  * are imported only if they are needed, so a chat on one node needs neither.
  */
 export async function connectEngine({ REDIS_URL, NATS_URL }) {
-  if (REDIS_URL) return connectRedis(REDIS_URL)
-  if (NATS_URL) return connectNats(NATS_URL)
-  return { disconnect: async () => {} }
+  const redis = REDIS_URL ? await connectRedis(REDIS_URL) : { disconnect: async () => {} }
+  if (!NATS_URL) return redis
+  // NATS between the nodes. What Redis keeps, it keeps for all of them.
+  const nats = await connectNats(NATS_URL)
+  return { ...redis, ...nats, disconnect: () => Promise.all([redis.disconnect(), nats.disconnect()]) }
 }
 
 async function connectRedis(url) {
-  const [{ Redis }, { redisBroker, redisTicketStore }, { RedisHistory }] = await Promise.all([
+  const [{ Redis }, { redisBroker, redisHistory, redisTicketStore }] = await Promise.all([
     import('ioredis'),
-    import('fastify-blaze-ws/redis'),
-    import('./history.js')
+    import('fastify-blaze-ws/redis')
   ])
   // While Redis is away, commands fail at once instead of waiting.
   const client = new Redis(url, { enableOfflineQueue: false, commandTimeout: 1000 })
@@ -20,7 +21,8 @@ async function connectRedis(url) {
   client.on('error', () => {})
   return {
     broker: (name) => redisBroker({ client, prefix: `blaze-${name}:` }),
-    history: new RedisHistory(client),
+    // The client and the prefix of the broker: so Redis stores a message and passes it on in one step.
+    store: redisHistory({ client, prefix: 'blaze-chat:' }),
     ticketStore: redisTicketStore({ client }),
     disconnect: async () => client.disconnect()
   }

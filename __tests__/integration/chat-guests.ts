@@ -22,7 +22,6 @@ export interface Said {
 interface Welcome {
   node: string
   members: Member[]
-  history: Said[]
 }
 
 interface Member {
@@ -209,7 +208,7 @@ export class Guest {
 }
 
 function isWelcome(result: unknown): result is Welcome {
-  return result !== null && typeof result === 'object' && 'history' in result
+  return result !== null && typeof result === 'object' && 'members' in result
 }
 
 function movesAmong(heard: Said[]): string[] {

@@ -94,20 +94,18 @@ describe('the chat server', () => {
     })
   })
 
-  test('gives newcomers the last messages of a room, and forgets them when the room is empty', async () => {
+  test('gives newcomers the last messages of a room, also if all have left', async () => {
     const first = await server.guest('Early', 'archive')
-    await first.speak('for the record')
-    const second = await server.connect('/ws')
-    expect(await second.call('join', { name: 'Late', room: 'archive' })).toMatchObject({
-      history: [{ text: 'for the record', from: { name: 'Early' } }]
-    })
+    for (let i = 1; i <= 9; i++) await first.speak(`for the record ${i}`)
+    const second = await server.guest('Late', 'archive')
+    expect(await second.nextOf('said')).toMatchObject({ text: 'for the record 1', from: { name: 'Early' } })
     for (const client of [first, second]) {
       client.send('leave')
       expect(await client.close()).toMatchObject({ code: 1000 })
     }
     await eventually(async () => !(await server.status()).roomList.some(({ name }) => name === 'archive'))
-    const third = await server.connect('/ws')
-    expect(await third.call('join', { name: 'Latest', room: 'archive' })).toMatchObject({ history: [] })
+    const third = await server.guest('Latest', 'archive')
+    for (let i = 1; i <= 9; i++) expect(await third.nextOf('said')).toMatchObject({ text: `for the record ${i}` })
   })
 
   test('refuses pages of other origins', async () => {
@@ -206,10 +204,8 @@ describe('a grace period before a guest counts as gone', () => {
     await ada.speak('note to self')
     ada.socket.terminate()
     await eventually(async () => !(await server.status()).roomList.some(({ name }) => name === 'alone'))
-    const again = await server.connect('/ws', { key: 'her key' })
-    expect(await again.call('join', { name: 'Ada', room: 'alone' })).toMatchObject({
-      history: [{ text: 'note to self' }]
-    })
+    const again = await server.guest('Ada', 'alone', 'her key')
+    expect(await again.nextOf('said')).toMatchObject({ text: 'note to self' })
   })
 
   test('does not delay the stop of the server', async () => {
@@ -459,6 +455,29 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     expect(await people(ada)).toEqual(['Ada', 'Grace'])
   })
 
+  test('after a reload, a page shows what it showed, then what was said meanwhile, each once', async () => {
+    const grace = await server.guest('Grace', 'meanwhile')
+    await grace.speak('before Ada')
+    const ada = await pages.enter('Ada', 'meanwhile')
+    await say(ada, 'from Ada')
+    await grace.speak('seen')
+    await sees(ada, 'seen')
+    await ada.goto('about:blank')
+    await grace.speak('missed')
+    await ada.goBack()
+    await isOnline(ada)
+    await sees(ada, 'missed')
+    await grace.speak('live')
+    await sees(ada, 'live')
+    const texts = (page: Page): Promise<string[]> => page.locator('#log .text').allInnerTexts()
+    expect(await texts(ada)).toEqual(['before Ada', 'from Ada', 'seen', 'missed', 'live'])
+    expect(await ada.locator('.group[data-own=true] .text').allInnerTexts()).toEqual(['from Ada'])
+    const newcomer = await pages.enter('Mary', 'meanwhile')
+    await sees(newcomer, 'live')
+    expect((await log(newcomer)).trim()).toMatch(/before Ada[^]*live[^]*You joined/)
+    expect(await texts(newcomer)).toEqual(await texts(ada))
+  })
+
   test('works with the keyboard alone', async () => {
     const page = await pages.open()
     await page.keyboard.type('Ada')
@@ -499,7 +518,7 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     await join.locator('summary').click()
     expect(await join.locator('pre').allInnerTexts()).toEqual([
       expect.stringContaining('name: string (maxLength 100)'),
-      expect.stringContaining('history: list of {'),
+      expect.stringContaining('members: list of {'),
       expect.stringContaining('code: "refused" | "taken" | "tooFast"')
     ])
     await page.locator('#schemas').getByText('rpc.InvalidParams').waitFor()

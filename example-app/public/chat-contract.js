@@ -48,13 +48,10 @@ export const chatContract = defineContract({
     /** The limits of a name and a room are in validate.js, because it tidies them up first. */
     join: {
       input: object({ name: { type: 'string', maxLength: 100 }, room: { type: 'string', maxLength: 100 } }),
-      output: object(
-        { you: person, room: string, members: list(person), rooms, history: list(message), node: string },
-        ['node']
-      ),
+      output: object({ you: person, room: string, members: list(person), rooms, at: time, node: string }, ['node']),
       errors: ['refused', 'taken', 'tooFast']
     },
-    /** The answer says that the message has arrived; the message itself comes to everyone in the room. */
+    /** The answer says that the message is stored; the message itself comes to everyone in the room. */
     say: {
       input: object({ text: { type: 'string', maxLength: 2000, pattern: '\\S' } }),
       errors: ['refused', 'tooFast']

@@ -8,7 +8,7 @@ import { Log } from './log.js'
 import { openPanel } from './panel.js'
 import { People } from './people.js'
 import { RoomList } from './rooms.js'
-import { forgetPlace, keepPlace, keptPlace } from './tab.js'
+import { forgetPlace, keepPlace, keepShown, keptPlace, keptShown } from './tab.js'
 import { Title } from './title.js'
 import { OthersTyping, OwnTyping } from './typing.js'
 import { byId, nameOf } from './view.js'
@@ -19,6 +19,10 @@ const NAME_TAKEN = 4409
 const state = {
   name: '',
   room: '',
+  /** The room whose messages are in the log. */
+  shown: undefined,
+  /** Messages up to this time were said before we came. In milliseconds since 1970. */
+  cameAt: 0,
   /** Our id, after the server has accepted our join. */
   me: undefined,
   /** True while we are connected and the server has accepted our join. */
@@ -60,8 +64,12 @@ const on = {
   }),
   said: inRoom((message) => {
     othersTyping.stopped(message.from.id)
-    log.message(message, { isOwn: isOwn(message) })
+    log.message(message, { isOwn: isOwn(message), isOld: message.at <= state.cameAt })
+    keepLog()
   }),
+  gap({ room }) {
+    if (room === state.room) log.notice('Some messages may be missing here')
+  },
   typing: inRoom(({ member, active }) => {
     if (active && people.has(member.id)) othersTyping.started(member)
     else othersTyping.stopped(member.id)
@@ -91,8 +99,15 @@ function inRoom(listener) {
   return (event) => (waiting === undefined ? showIfHere(event) : waiting.push(() => showIfHere(event)))
 }
 
-function isOwn(message) {
-  return message.from.id === state.me
+function isOwn(message, me = state.me) {
+  return message.from.id === me
+}
+
+/** Keeps what the page shows for a reload, later in this turn: a position advances after the listeners. */
+function keepLog() {
+  queueMicrotask(() => {
+    if (waiting === undefined && connection.client !== undefined) keepShown(log.messages, connection.client.positions)
+  })
 }
 
 // ---- The connection
@@ -110,18 +125,20 @@ async function join(room) {
   }
   if (waiting === early) waiting = undefined
   for (const showEarly of early) showEarly()
+  keepLog()
 }
 
-function welcome({ you, room, members, rooms: all, history, node }) {
-  const isReturn = state.me === you.id && state.room === room && !log.isEmpty
-  Object.assign(state, { me: you.id, name: you.name, room, isOnline: true, isRestarting: false })
+function welcome({ you, room, members, rooms: all, at, node }) {
+  const isReturn = state.shown === room && !log.isEmpty
+  const isReload = isReturn && state.me === undefined
+  if (!isReturn) state.cameAt = at
+  Object.assign(state, { me: you.id, shown: room, name: you.name, room, isOnline: true, isRestarting: false })
   keepPlace(state)
   othersTyping.clear()
   if (!isReturn) log.clear()
-  people.welcome(you.id, members, isReturn)
+  people.welcome(you.id, members, isReturn && !isReload)
   if (isReturn) log.notice('Back again')
-  for (const message of history) log.message(message, { isOwn: isOwn(message), isOld: !isReturn })
-  if (!isReturn) log.notice(['You joined #', nameOf(room)])
+  if (!isReturn) log.entered(['You joined #', nameOf(room)])
   rooms.set(all)
   showNode(node)
   show()
@@ -151,20 +168,28 @@ addEventListener('online', () => {
 
 // ---- Actions of the user
 
-function enter(name, room) {
+function enter(name, room, positions) {
   Object.assign(state, { name, room })
   entrance.hide()
   byId('app').hidden = false
   people.show()
-  connection.open()
+  connection.open(positions)
   composer.focus()
+}
+
+/** Shows what the page showed before it was reloaded, and goes on from there. */
+function goOn({ name, room, me }) {
+  const { messages, positions } = keptShown()
+  for (const message of messages) log.message(message, { isOwn: isOwn(message, me), isOld: true })
+  state.shown = room
+  enter(name, room, positions)
 }
 
 /** Goes back to the entrance. The text in the message box stays. */
 function leave(why = '') {
   connection.leave()
   lost()
-  state.me = undefined
+  state.me = state.shown = undefined
   people.clear()
   rooms.set([])
   forgetPlace()
@@ -221,7 +246,7 @@ function showRooms() {
 function start() {
   const kept = keptPlace()
   if (kept === null) void entrance.greet()
-  else enter(kept.name, kept.room)
+  else goOn(kept)
 }
 
 start()

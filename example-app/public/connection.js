@@ -17,11 +17,13 @@ export class Connection {
     this.#on = on
   }
 
-  open() {
+  /** @param positions where the page was before it was reloaded. */
+  open(positions) {
     const old = this.client
     const own = connect(chatContract, {
       url: `${location.origin.replace('http', 'ws')}/ws`,
       auth: () => ({ key: key() }),
+      positions: old?.positions ?? positions,
       reconnect: { min: 500, max: 15_000 }
     })
     this.client = own

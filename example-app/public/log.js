@@ -2,6 +2,8 @@ import { addBubble, announcementRow, byId, counted, el, groupOf, noticeRow } fro
 
 const MAX_ROWS = 500
 const SAME_BREATH = 5 * 60_000
+/** How many messages are kept for a reload. */
+const MAX_KEPT = 100
 
 /** The messages on the page: each once, in order, grouped by author, and at most MAX_ROWS. */
 export class Log {
@@ -10,6 +12,11 @@ export class Log {
   #onUnread
   #colours
   #seen = new Set()
+  /** The last messages. */
+  #messages = []
+  /** The line that says that we have joined, and the element before which the next one is put, if it is not the last. */
+  #entrance
+  #before
   /** The elements of the lines, in order; the first ones are removed if there are too many. */
   #rows = []
   /** The group that the next message may belong to: { element, author, since }. */
@@ -43,14 +50,21 @@ export class Log {
     this.#log.replaceChildren()
     this.#rows = []
     this.#seen.clear()
-    this.#group = this.#marker = undefined
+    this.#messages = []
+    this.#group = this.#marker = this.#entrance = this.#before = undefined
     this.#setUnread(0)
   }
 
-  /** Ignores messages that are already there: after a reconnect the server sends recent ones again. */
+  get messages() {
+    return this.#messages
+  }
+
+  /** Ignores messages that are already there. Those that were said before we came are put above the line that says so. */
   message(message, { isOwn, isOld = false }) {
     if (this.#seen.has(message.id)) return
     this.#seen.add(message.id)
+    this.#messages = [...this.#messages, message].slice(-MAX_KEPT)
+    this.#goTo(isOld ? this.#entrance : undefined)
     const isNews = !isOwn && !isOld
     this.#append(isNews, isOwn, () => {
       const group = this.#groupFor(message, isOwn)
@@ -66,6 +80,18 @@ export class Log {
     this.#append(false, false, () => this.#line(noticeRow([parts].flat(), at)))
   }
 
+  /** A notice that we have joined. */
+  entered(parts) {
+    this.notice(parts)
+    this.#entrance = this.#rows.at(-1)
+  }
+
+  #goTo(before) {
+    if (this.#before === before) return
+    this.#before = before
+    this.#group = undefined
+  }
+
   /** A group spans a few minutes at most, so that its time stays meaningful. */
   #groupFor(message, isOwn) {
     const { from, at } = message
@@ -77,12 +103,12 @@ export class Log {
   }
 
   #line(row) {
-    this.#group = undefined
+    this.#group = this.#before = undefined
     return this.#put(row)
   }
 
   #put(element) {
-    this.#log.append(element)
+    this.#log.insertBefore(element, this.#before ?? null)
     return element
   }
 

@@ -11,19 +11,30 @@ export function key() {
   return made
 }
 
-/** Where this tab was before it was reloaded: { name, room }, or null. */
+/** Where this tab was before it was reloaded: { name, room, me }, or null. */
 export function keptPlace() {
   return JSON.parse(sessionStorage.getItem('chat') ?? 'null')
 }
 
-export function keepPlace({ name, room }) {
-  sessionStorage.setItem('chat', JSON.stringify({ name, room }))
+export function keepPlace({ name, room, me }) {
+  sessionStorage.setItem('chat', JSON.stringify({ name, room, me }))
   localStorage.setItem('name', name)
   history.replaceState(null, '', `#${encodeURIComponent(room)}`)
 }
 
 export function forgetPlace() {
   sessionStorage.removeItem('chat')
+  sessionStorage.removeItem('shown')
+}
+
+/** What this tab shows, and where it is in the room: the two belong together. */
+export function keepShown(messages, positions) {
+  sessionStorage.setItem('shown', JSON.stringify({ messages, positions }))
+}
+
+/** The same after a reload. */
+export function keptShown() {
+  return JSON.parse(sessionStorage.getItem('shown') ?? '{ "messages": [] }')
 }
 
 /** The name of the last visit, or a similar one if that name is taken; '' if there was no visit. */
