@@ -3,8 +3,8 @@ import type { Position } from '../rpc/position.ts'
 import { joinedText, type Recovery, sendNotice, takesNotices } from './join.ts'
 import type { PublishedMessage } from './published-message.ts'
 
-/** A client gets no further message of the past while it has more unsent bytes than this. */
-const MAX_UNSENT_BYTES = 64 * 1024
+/** A client gets no further message of the past while it has more unsent bytes than this: about a part of what was read. */
+const MAX_UNSENT_BYTES = 256 * 1024
 
 /** Where a catch-up begins. */
 export interface Start {
