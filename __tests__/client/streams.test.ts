@@ -124,6 +124,21 @@ test('`rpc.left` forgets the position, so that the same messages may come again'
   expect(client.positions).toEqual({})
 })
 
+test('a given position that is none is a gap once the room is joined', async () => {
+  const { client, heard, hellos } = await run(
+    [
+      ({ notify }) => {
+        notify('rpc.joined', { room: 'a', epoch: 'e', offset: 3 })
+        notify('rpc.joined', { room: 'b', epoch: 'e', offset: 4 })
+      }
+    ],
+    { a: { epoch: 'e', offset: '1' }, b: { epoch: 'e', offset: 4 } } as never
+  )
+  expect(hellos).toEqual([{ b: { epoch: 'e', offset: 4 } }])
+  expect(heard).toEqual([{ room: 'a', reason: 'missing' }])
+  expect(client.positions).toEqual({ a: { epoch: 'e', offset: 3 }, b: { epoch: 'e', offset: 4 } })
+})
+
 test('the position advances after the listeners, also if one of them throws', async () => {
   const server = await scripted(({ notify, publish }) => {
     notify('rpc.joined', { room: 'a', epoch: 'e', offset: 0 })

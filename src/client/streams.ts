@@ -17,9 +17,14 @@ export class Streams {
   /** The rooms whose positions were not sent, because a server takes only so many. */
   #unsent = new Set<string>()
 
-  /** Positions may come from a storage of the page. One that no server would take is left out. */
+  /** The rooms whose given positions no server would take. They may come from a storage of the page. */
+  readonly #spoilt = new Set<string>()
+
   constructor(positions: Readonly<Record<string, Position>> = {}) {
-    for (const [room, position] of Object.entries(positions)) this.join(room, position)
+    for (const [room, position] of Object.entries(positions)) {
+      if (isPosition(position)) this.join(room, position)
+      else this.#spoilt.add(room)
+    }
   }
 
   get positions(): Record<string, Position> {
@@ -44,9 +49,10 @@ export class Streams {
     const { epoch, offset } = position
     const known = this.#streams.get(room)
     const isUnsent = this.#unsent.delete(room)
+    const isSpoilt = this.#spoilt.delete(room)
     const seen = known?.epoch === epoch && !isLost ? Math.max(known.seen, offset) : offset
     this.#touch(room, { epoch, offset, seen })
-    return isUnsent && known !== undefined && (epoch !== known.epoch || offset > known.offset)
+    return isSpoilt || (isUnsent && known !== undefined && (epoch !== known.epoch || offset > known.offset))
   }
 
   leave(room: string): void {

@@ -45,7 +45,7 @@ export class Appender<Message extends NewMessage> implements Scheduled {
 
   /** @throws FST_BLAZE_WS_HISTORY_UNAVAILABLE (as a rejection) if it is not certain that the message was stored. */
   append(room: string, message: Message): Promise<Appended> {
-    if (this.#isClosed) return unavailable('it is closed')
+    if (this.#isClosed) return unavailable('the hub or publisher is closed')
     if (!this.#hasRoomFor(message)) return unavailable('too many messages wait for it')
     return new Promise((resolve, reject) => {
       const pending = new PendingAppend(message, now() + TIMEOUT, { resolve, reject })
@@ -139,7 +139,9 @@ export class Appender<Message extends NewMessage> implements Scheduled {
   }
 
   #giveUp(pending: PendingAppend<Message>): void {
-    const error = new errors.HISTORY_UNAVAILABLE(this.#lastError?.message ?? 'it does not answer')
+    const last = this.#lastError
+    const isSame = last instanceof errors.HISTORY_UNAVAILABLE
+    const error = isSame ? last : new errors.HISTORY_UNAVAILABLE(last?.message ?? 'it does not answer')
     this.#link.reportAway(error)
     this.#reject(pending, error)
   }

@@ -1,5 +1,6 @@
 import { type Session } from '../connection/session.ts'
 import { frameOf } from '../connection/write/frame.ts'
+import { violation } from '../internal/close-codes.ts'
 import { describe, errors } from '../internal/errors.ts'
 import { TextMessage } from '../internal/message.ts'
 import { assertKeys } from '../internal/validate.ts'
@@ -36,7 +37,11 @@ export function assertJoinOptions(options: JoinOptions): void {
 
 export function assertSince(since: unknown): asserts since is Position | undefined {
   if (since !== undefined && !isPosition(since))
-    throw new errors.INVALID_ARGUMENT('since', `must be a position, { epoch, offset }, got ${describe(since)}`)
+    // It often comes from a client.
+    throw violation(
+      new errors.INVALID_ARGUMENT('since', `must be a position, { epoch, offset }, got ${describe(since)}`),
+      'invalid position'
+    )
 }
 
 export function assertLast(last: unknown): asserts last is number | undefined {

@@ -126,7 +126,7 @@ export const errors: Record<
   /** `publish` or `hub.history` was used on a hub that has a broker and no store. */
   NO_HISTORY: createError(
     'FST_BLAZE_WS_NO_HISTORY',
-    'With a broker, publish needs a store that all nodes share; set the option history: { store: redisHistory({ client }) }',
+    'This hub has a broker and no store of published messages, which all nodes must share; set hub.history to { store: redisHistory({ client }) }',
     500
   )
 }

@@ -106,6 +106,9 @@ export function assertKeys(name: string, options: unknown, keys: readonly string
     )
   for (const key in options) {
     if (!keys.includes(key))
-      throw new errors.INVALID_ARGUMENT(`${name}.${key}`, `is unknown; allowed are ${keys.join(', ')}`)
+      throw new errors.INVALID_ARGUMENT(
+        `${name}.${key}`,
+        `is unknown; allowed ${keys.length === 1 ? 'is' : 'are'} ${keys.join(', ')}`
+      )
   }
 }
