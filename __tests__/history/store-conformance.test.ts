@@ -2,16 +2,13 @@ import { redisBroker, type RedisClient, redisHistory } from '../../src/redis.ts'
 import { historyConformance, type HistoryUnderTest } from '../../src/testing.ts'
 import { clusterIsReady, describeWith, Engine, REDIS, redisCli, startRedisCluster } from '../cluster/support/engines.ts'
 import { CLUSTER_CLIENTS } from '../cluster/support/redis-cluster.ts'
-import { CLIENTS } from './support/redis.ts'
+import { CLIENTS, isCurrent } from './support/redis.ts'
 
 jest.setTimeout(60_000)
 
 /** Each message is on the disk before Redis answers. */
 const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always']
 const PASSWORD = 'secret'
-
-/** The library that each application uses today; older versions are tested elsewhere. */
-const isCurrent = ([library]: readonly [string, ...unknown[]]): boolean => library.endsWith('6')
 
 function conforms(history: HistoryUnderTest): void {
   test.each(historyConformance(history))('$name', ({ run }) => run())

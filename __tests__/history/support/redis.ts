@@ -15,6 +15,9 @@ export const CLIENTS: [string, (port: number) => RedisClient][] = [
   ['node-redis 5', (port) => nodeRedis5.createClient({ url: `redis://127.0.0.1:${port}` })]
 ]
 
+/** The library that each application uses today. Tests that take long run with these alone. */
+export const isCurrent = ([library]: readonly [string, ...unknown[]]): boolean => library.endsWith('6')
+
 /** The servers that a group of tests runs with, and a client for them. */
 export interface Setting {
   servers: Engine[]
