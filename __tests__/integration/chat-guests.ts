@@ -130,6 +130,8 @@ export class Guest {
   readonly heard: Said[] = []
   /** The answer to its join. */
   welcome: Welcome | undefined
+  /** What has come since it has asked to join, until the answer, which may be older. */
+  #early: Said[] | undefined
 
   private constructor(client: ChatClient) {
     this.client = client
@@ -163,7 +165,8 @@ export class Guest {
 
   /** Rejects if the server refuses. */
   async join(name: string, room: string): Promise<void> {
-    await this.client.call('join', { name, room })
+    this.#early = []
+    await this.client.call('join', { name, room }).finally(() => this.#takeEarly())
   }
 
   say(text: string): Promise<unknown> {
@@ -198,10 +201,22 @@ export class Guest {
     this.welcome = welcome
     this.people.clear()
     for (const { id, name } of welcome.members) this.people.set(id, name)
+    this.#takeEarly()
+  }
+
+  #takeEarly(): void {
+    const early = this.#early ?? []
+    this.#early = undefined
+    for (const said of early) this.#change(said)
   }
 
   #take(said: Said): void {
     this.heard.push(said)
+    if (this.#early === undefined) this.#change(said)
+    else this.#early.push(said)
+  }
+
+  #change(said: Said): void {
     if (said.type === 'joined') this.people.set(said.member.id, said.member.name)
     if (said.type === 'left') this.people.delete(said.member.id)
   }
