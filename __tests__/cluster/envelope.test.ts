@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { contractPayload } from '../../src/cluster/wire/contract-payload.ts'
 import { decode, encode, type Envelope, Kind, originOf } from '../../src/cluster/wire/envelope.ts'
 import { decodeMessage } from '../../src/cluster/wire/protocol.ts'
+import { storedNoticeOf, storedPayload } from '../../src/cluster/wire/stored-payload.ts'
 import { SequenceTracker, SequenceNumbers } from '../../src/cluster/wire/sequence.ts'
 import { closeOf } from '../../src/internal/close-codes.ts'
 
@@ -15,7 +16,11 @@ const payloads: Record<number, fc.Arbitrary<Buffer>> = {
   [Kind.Node]: fc.json().map((text) => Buffer.from(text)),
   [Kind.Contract]: fc
     .tuple(name, name, fc.json())
-    .map(([contract, event, text]) => contractPayload({ contract, event }, Buffer.from(text)))
+    .map(([contract, event, text]) => contractPayload({ contract, event }, Buffer.from(text))),
+  [Kind.Stored]: fc
+    .tuple(fc.nat(), name, fc.uint8Array({ maxLength: 200 }))
+    .filter(([, id]) => !id.includes('\n'))
+    .map(([offset, id, body]) => storedPayload({ epoch: 'epoch', offset, id, body }))
 }
 const envelope: fc.Arbitrary<Envelope> = fc.constantFrom(...Object.values(Kind)).chain((kind) =>
   fc.record({
@@ -61,6 +66,7 @@ test('no input makes the decoder throw, and every decoded message is valid', () 
       const isText = message.kind === Kind.Text || message.kind === Kind.Node
       expect(isText ? isUtf8(message.payload) : true).toBe(true)
       expect(message.kind === Kind.Disconnect ? closeOf(message.payload) : {}).toBeDefined()
+      expect(message.kind === Kind.Stored ? storedNoticeOf(message.payload) : {}).toBeDefined()
       decodeMessage(message.payload)
     }),
     { numRuns: 5_000 }

@@ -118,7 +118,7 @@ describe.each(OUTAGES)('away: %s', (_, start) => {
     await eventually(() => hub.getClientCount('lobby') === 1)
     const [ws] = hub.getClients('lobby') as [WebSocketConnection]
     await leave()
-    const count = 5_000
+    const count = 1_500
     const round = (i: number): void => {
       const room = `room${i}`
       hub.join(ws, room, { last: 10 })
