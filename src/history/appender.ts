@@ -95,7 +95,9 @@ export class Appender<Message extends NewMessage> implements Scheduled {
     queue = new AppendQueue()
     queue.push(pending)
     this.#queues.set(room, queue)
-    void this.#drain(room, queue)
+    // What is published in one go is stored in one step, and reaches each client in one write.
+    const opened = queue
+    queueMicrotask(() => void this.#drain(room, opened))
   }
 
   async #drain(room: string, queue: AppendQueue<Message>): Promise<void> {
