@@ -1,5 +1,4 @@
-import { defineContract } from '../../src/contract.ts'
-import { type HistoryStore, type JoinOptions, memoryBroker, MemoryEngine, memoryHistory } from '../../src/index.ts'
+import { type HistoryStore, memoryBroker, MemoryEngine, memoryHistory } from '../../src/index.ts'
 import { Kind, encode, newOrigin } from '../../src/cluster/wire/envelope.ts'
 import { storedNoticeOf, storedPayload, type StoredNotice } from '../../src/cluster/wire/stored-payload.ts'
 import { bodyOf } from '../../src/history/content.ts'
@@ -9,43 +8,14 @@ import { Tail } from '../../src/history/tail.ts'
 import { Stream } from '../../src/history/stream.ts'
 import { TextMessage } from '../../src/internal/message.ts'
 import { SendProgress } from '../../src/connection/write/backpressure.ts'
-import { closeServers, connect, eventually, startServer, type TestClient } from '../support/server.ts'
+import { closeServers, connect, eventually, type TestClient } from '../support/server.ts'
+import { chat, framesOf, next, openBlaze, serve, withJoin } from './support/lobby.ts'
 
 afterEach(closeServers)
 
-const chat = defineContract({
-  name: 'chat',
-  fromServer: { said: { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] } }
-})
 const CHANNEL = 'room:lobby'
 const KEPT = { size: 1_000, ttl: 60_000 }
 
-/** A server whose clients join the room that their query names, with options from it. */
-function serve(options: object = {}) {
-  return startServer((app) => {
-    const join = (ws: Parameters<typeof app.wsHub.join>[0], query: unknown): void => {
-      const { room = 'lobby', join: given = '{}' } = query as { room?: string; join?: string }
-      app.wsHub.join(ws, room, JSON.parse(given) as JoinOptions)
-    }
-    app.webSocketWithContract('/chat', chat, async (ws) => join(ws, ws.query))
-    app.webSocket('/raw', async (ws) => {
-      join(ws, ws.request.query)
-      for await (const _message of ws);
-    })
-  }, options)
-}
-
-const withJoin = (url: string, options: object): string => `${url}?join=${encodeURIComponent(JSON.stringify(options))}`
-
-async function openBlaze(url: string, positions?: object): Promise<TestClient> {
-  const client = await connect(url, ['blaze.v1'])
-  client.socket.send(JSON.stringify({ jsonrpc: '2.0', id: 'h', method: 'rpc.hello', params: { positions } }))
-  await client.next()
-  return client
-}
-
-const framesOf = ({ messages }: TestClient): any[] => messages.map(({ data }) => JSON.parse(data) as unknown)
-const next = async (client: TestClient): Promise<any> => JSON.parse(await client.next())
 const textsOf = (client: TestClient): unknown[] => framesOf(client).map(({ params }) => params?.text)
 
 /** A store that does some things in its own way. */

@@ -1,42 +1,8 @@
-import { defineContract } from '../../src/contract.ts'
-import { BinaryMessage, type JoinOptions, memoryBroker, MemoryEngine, memoryHistory } from '../../src/index.ts'
-import { closeServers, connect, eventually, startServer, type TestClient } from '../support/server.ts'
+import { BinaryMessage, memoryBroker, MemoryEngine, memoryHistory } from '../../src/index.ts'
+import { closeServers, connect, eventually } from '../support/server.ts'
+import { chat, framesOf, next, openBlaze, other, serve, withJoin } from './support/lobby.ts'
 
 afterEach(closeServers)
-
-const chat = defineContract({
-  name: 'chat',
-  fromServer: { said: { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] } }
-})
-const other = defineContract({ name: 'other', fromServer: { moved: null } })
-
-/** A server whose clients join the room that their query names, with options from it. */
-function serve(options: object = {}) {
-  return startServer((app) => {
-    const join = (ws: Parameters<typeof app.wsHub.join>[0], query: unknown): void => {
-      const { room = 'lobby', join: given = '{}' } = query as { room?: string; join?: string }
-      app.wsHub.join(ws, room, JSON.parse(given) as JoinOptions)
-    }
-    app.webSocketWithContract('/chat', chat, async (ws) => join(ws, ws.query))
-    app.webSocketWithContract('/other', other, async (ws) => join(ws, ws.query))
-    app.webSocket('/raw', async (ws) => {
-      join(ws, ws.request.query)
-      for await (const _message of ws);
-    })
-  }, options)
-}
-
-const withJoin = (url: string, options: object): string => `${url}?join=${encodeURIComponent(JSON.stringify(options))}`
-
-async function openBlaze(url: string, positions?: object): Promise<TestClient> {
-  const client = await connect(url, ['blaze.v1'])
-  client.socket.send(JSON.stringify({ jsonrpc: '2.0', id: 'h', method: 'rpc.hello', params: { positions } }))
-  await client.next()
-  return client
-}
-
-const framesOf = ({ messages }: TestClient): any[] => messages.map(({ data }) => JSON.parse(data) as unknown)
-const next = async (client: TestClient): Promise<any> => JSON.parse(await client.next())
 
 test('a published event reaches the members with its room and offset, after their position', async () => {
   const { app, ws } = await serve()
