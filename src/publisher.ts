@@ -10,6 +10,7 @@ import { assertKeys } from './internal/validate.ts'
 import { type HistoryOptions, resolveHistoryOptions } from './history/options.ts'
 import { publicationOf, type StreamOptions } from './history/publish-arguments.ts'
 import { PublisherStreams } from './history/publisher-streams.ts'
+import type { StreamTarget } from './history/stream-target.ts'
 import type { Published } from './history/streams.ts'
 import type { CompiledContract } from './schemas/compiled-contract.ts'
 import { type DataType, TextMessage } from './internal/message.ts'
@@ -34,7 +35,7 @@ export interface PublishOptions {
 }
 
 /** The targets that `to()` was called with. */
-export interface PublisherTarget {
+export interface PublisherTarget extends StreamTarget {
   broadcast(data: string | Uint8Array, options?: Omit<PublishOptions, 'to'>): Promise<void>
   broadcastJSON(value: unknown, options?: Omit<PublishOptions, 'to'>): Promise<void>
   /** Sends an event of a contract. See `Publisher.broadcast`. */
@@ -43,14 +44,6 @@ export interface PublisherTarget {
     event: E,
     ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<PublishOptions, 'to' | 'type'>]>
   ): Promise<void>
-  /** Stores a message in the history of the room, and sends it to its members. See `WebSocketHub.publish`. */
-  publish(data: string | Uint8Array, options?: StreamOptions): Promise<Published>
-  /** Stores an event of a contract, and sends it to the members of the room. See `WebSocketHub.publish`. */
-  publish<C extends AnyContract, E extends keyof Of<C, 'fromServer'> & string>(
-    contract: C,
-    event: E,
-    ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<StreamOptions, 'type'>]>
-  ): Promise<Published>
 }
 
 /** Sends to the clients of a cluster from a process without a hub: a worker, a cron job, another service. */

@@ -2,8 +2,7 @@ import type { WebSocketConnection } from '../connection/connection.ts'
 import { type AnyConnection, underlying } from '../connection/underlying.ts'
 import type { ContractEvent } from '../contract/definition.ts'
 import type { AnyContract, Data, In, Of } from '../contract/types.ts'
-import type { StreamOptions } from '../history/publish-arguments.ts'
-import type { Published } from '../history/streams.ts'
+import type { StreamTarget } from '../history/stream-target.ts'
 import { describe, errors } from '../internal/errors.ts'
 import type { MessageType } from '../internal/message.ts'
 import { assertTargetCount, keepValidIds } from '../internal/targets.ts'
@@ -33,7 +32,7 @@ export interface BroadcastOptions {
 }
 
 /** The rooms and ids that were passed to `hub.to()`. */
-export interface RoomTarget {
+export interface RoomTarget extends StreamTarget {
   /** Sends to these rooms and ids. See `WebSocketHub.broadcast`. */
   broadcast(data: string | Uint8Array, options?: Omit<BroadcastOptions, 'to'>): number
   /** Sends a value as JSON to these rooms and ids. See `WebSocketHub.broadcastJSON`. */
@@ -44,14 +43,6 @@ export interface RoomTarget {
     event: E,
     ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<BroadcastOptions, 'to' | 'type'>]>
   ): number
-  /** Stores a message in the history of the room, and sends it to the members of all nodes. See `WebSocketHub.publish`. */
-  publish(data: string | Uint8Array, options?: StreamOptions): Promise<Published>
-  /** Stores an event of a contract, and sends it to the members of all nodes. See `WebSocketHub.publish`. */
-  publish<C extends AnyContract, E extends keyof Of<C, 'fromServer'> & string>(
-    contract: C,
-    event: E,
-    ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<StreamOptions, 'type'>]>
-  ): Promise<Published>
 }
 
 const KEYS = ['type', 'to', 'except', 'filter', 'local']
