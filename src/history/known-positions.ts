@@ -1,4 +1,5 @@
 import type { Position } from '../rpc/position.ts'
+import { isBehind } from './store.ts'
 
 const MAX_ROOMS = 10_000
 
@@ -24,11 +25,7 @@ export class KnownPositions {
   }
 }
 
-export function isEarlier(a: Position, b: Position): boolean {
-  return a.epoch === b.epoch ? a.offset < b.offset : a.epoch < b.epoch
-}
-
 export function laterOf(a: Position | undefined, b: Position | undefined): Position | undefined {
   if (a === undefined || b === undefined) return a ?? b
-  return isEarlier(a, b) ? b : a
+  return isBehind(a, b) ? b : a
 }

@@ -141,7 +141,7 @@ function digits(value: number, length: number): string {
   return value.toString(36).padStart(length, '0')
 }
 
-/** Whether a store at this position is behind what its caller knows. */
+/** Whether a position, such as that of a store, is behind another one, such as that which its caller knows. */
 export function isBehind(stored: Position, known: Position | undefined): boolean {
   if (known === undefined) return false
   return stored.epoch === known.epoch ? stored.offset < known.offset : stored.epoch < known.epoch

@@ -5,7 +5,7 @@ import { type Content, contentOf } from './content.ts'
 import { HeldMessages } from './held-messages.ts'
 import { type Part, type PartCache, Past } from './part-cache.ts'
 import { PublishedMessage } from './published-message.ts'
-import type { StoredPart } from './store.ts'
+import { isBehind, type StoredPart } from './store.ts'
 import { type StreamClients, StreamMembers } from './stream-members.ts'
 import { Tail, type TailBudget } from './tail.ts'
 
@@ -121,7 +121,7 @@ export class Stream implements CaughtUpStream {
   /** Resolves once the message at this position was passed on, to the number of members that got it. */
   passedOn(at: Position): Promise<number> {
     const { position } = this
-    const isDone = this.#isClosed || (position !== undefined && !isBefore(position, at))
+    const isDone = this.#isClosed || (position !== undefined && !isBehind(position, at))
     return isDone ? Promise.resolve(0) : new Promise((resolve) => this.#waiters.push({ offset: at.offset, resolve }))
   }
 
@@ -194,7 +194,7 @@ export class Stream implements CaughtUpStream {
   #noteEarly(at: Position): undefined {
     const first = this.#earliest.get(at.epoch) ?? at.offset
     if (this.#earliest.size < MAX_EARLY_EPOCHS) this.#earliest.set(at.epoch, Math.min(first, at.offset))
-    if (this.#latest === undefined || isBefore(this.#latest, at)) this.#latest = at
+    if (this.#latest === undefined || isBehind(this.#latest, at)) this.#latest = at
   }
 
   #startAt(stored: Position): void {
@@ -336,8 +336,4 @@ export class Stream implements CaughtUpStream {
     this.#waiters = this.#waiters.filter((waiter) => waiter.offset > offset)
     for (const waiter of due) waiter.resolve(waiter.offset === offset ? receivers : 0)
   }
-}
-
-function isBefore(a: Position, b: Position): boolean {
-  return a.epoch === b.epoch ? a.offset < b.offset : a.epoch < b.epoch
 }
