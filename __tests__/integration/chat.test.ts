@@ -328,7 +328,13 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     pages = await ChatPages.launch(server.http('/'))
   })
 
-  afterEach(() => pages.closePages())
+  afterEach(async () => {
+    server.dropClients()
+    await pages.closePages()
+    // Their names are free again only once the server knows that they have left.
+    await eventually(async () => (await server.status()).people === 0, 'the guests to be gone')
+  })
+
   afterAll(() => pages?.close())
 
   test('two pages chat in a room, and a page in another room sees none of it', async () => {

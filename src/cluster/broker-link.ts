@@ -7,6 +7,8 @@ import type { Transport } from './wire/sender.ts'
 /** How many messages, and how many bytes of them, may wait for the engine's confirmation. Further messages are not published. */
 const MAX_PENDING = 65_536
 const MAX_PENDING_BYTES = 16 * 1024 * 1024
+/** How many may wait while the engine does not answer. A frozen one takes nothing for long, and libraries keep some KiB for each. */
+const MAX_PENDING_AWAY = 8_192
 /** With more than this pending, messages that can wait should wait. */
 const BUSY = 1_024
 const BUSY_BYTES = 1024 * 1024
@@ -112,7 +114,8 @@ export class BrokerLink implements Transport {
 
   /** A message that is pending alone may be of any size. */
   #hasRoomFor(size: number): boolean {
-    return this.#pending < MAX_PENDING && (this.#pending === 0 || this.#pendingBytes + size <= MAX_PENDING_BYTES)
+    const limit = this.error === undefined ? MAX_PENDING : MAX_PENDING_AWAY
+    return this.#pending < limit && (this.#pending === 0 || this.#pendingBytes + size <= MAX_PENDING_BYTES)
   }
 
   #overflow(): void {
