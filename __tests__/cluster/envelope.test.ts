@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import fc from 'fast-check'
 import { contractPayload } from '../../src/cluster/wire/contract-payload.ts'
 import { decode, encode, type Envelope, Kind, originOf } from '../../src/cluster/wire/envelope.ts'
+import type { Notes } from '../../src/cluster/wire/notes.ts'
 import { decodeMessage } from '../../src/cluster/wire/protocol.ts'
 import { storedNoticeOf, storedPayload } from '../../src/cluster/wire/stored-payload.ts'
 import { SequenceTracker, SequenceNumbers } from '../../src/cluster/wire/sequence.ts'
@@ -22,6 +23,18 @@ const payloads: Record<number, fc.Arbitrary<Buffer>> = {
     .filter(([, id]) => !id.includes('\n'))
     .map(([offset, id, body]) => storedPayload({ epoch: 'epoch', offset, id, body }))
 }
+const notes: fc.Arbitrary<Notes> = fc.record(
+  {
+    coalesce: name,
+    volatile: fc.constant(true),
+    traceparent: fc
+      .uint8Array({ minLength: 24, maxLength: 24 })
+      .map((bytes) => Buffer.from(bytes).toString('hex'))
+      .map((hex) => `00-${hex.slice(0, 32)}-${hex.slice(32)}-01`),
+    reach: fc.nat()
+  },
+  { requiredKeys: [] }
+)
 const envelope: fc.Arbitrary<Envelope> = fc.constantFrom(...Object.values(Kind)).chain((kind) =>
   fc.record({
     kind: fc.constant(kind),
@@ -30,6 +43,7 @@ const envelope: fc.Arbitrary<Envelope> = fc.constantFrom(...Object.values(Kind))
     sequence: uint32,
     copyId: uint32,
     ids: fc.array(name, { maxLength: 5 }),
+    notes: fc.option(notes, { nil: undefined }),
     payload: payloads[kind]!
   })
 )

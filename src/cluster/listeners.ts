@@ -1,5 +1,6 @@
 import type { ContractEvent } from '../contract/definition.ts'
 import type { DataType } from '../internal/message.ts'
+import type { Notes } from './wire/notes.ts'
 import type { MembershipNotice, Request, RoomNotice, ServerNotice } from './wire/protocol.ts'
 import type { StoredNotice } from './wire/stored-payload.ts'
 
@@ -15,6 +16,7 @@ export interface RemoteBroadcast {
   copyId?: string | undefined
   /** The event of a contract that it is; undefined for a raw message. */
   audience?: ContractEvent | undefined
+  notes?: Notes | undefined
 }
 
 /** Does what other nodes ask of the clients of this node. The hub implements it. */

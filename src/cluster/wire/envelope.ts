@@ -4,6 +4,7 @@ import { closeOf } from '../../internal/close-codes.ts'
 import { BinaryMessage, TextMessage } from '../../internal/message.ts'
 import { MAX_TARGETS } from '../../internal/targets.ts'
 import { contractEventOf } from './contract-payload.ts'
+import { decodeNotes, encodeNotes, type Notes } from './notes.ts'
 import { storedNoticeOf } from './stored-payload.ts'
 
 // The bytes of every message that a node or publisher sends. Numbers are big-endian.
@@ -14,9 +15,10 @@ import { storedNoticeOf } from './stored-payload.ts'
 //      if the sender does not number its messages
 //  20  copy id: the same in all copies of a message to several targets, 4 bytes; otherwise 0
 //  24  how many connection ids follow, 2 bytes
-//  26  0, 2 bytes
+//  26  the length of the notes, 2 bytes
 //  28  the ids, each as its length in 2 bytes and its UTF-8. In the channel of a process, only these connections get the
 //      message; in other channels, these connections do not get it
+//      the notes, as JSON (see notes.ts)
 //      the payload, to the end
 //
 // docs/scaling.md describes them for senders that do not use this package.
@@ -53,6 +55,7 @@ export interface Envelope {
   copyId: number
   /** Ids of connections: the only recipients in the channel of a process, and excluded in other channels. */
   ids: readonly string[]
+  notes?: Notes | undefined
   payload: Buffer
 }
 
@@ -76,29 +79,34 @@ export function limitOf({ maxMessage = MAX_ENVELOPE }: { maxMessage?: number }):
 }
 
 /** The length of an encoded message, in bytes. */
-export function sizeOf({ ids, payload }: Pick<Envelope, 'ids' | 'payload'>): number {
-  let size = HEADER + payload.length
+export function sizeOf({ ids, notes, payload }: Pick<Envelope, 'ids' | 'notes' | 'payload'>): number {
+  return sizeWith(encodeNotes(notes), ids, payload)
+}
+
+function sizeWith(notes: Buffer, ids: readonly string[], payload: Buffer): number {
+  let size = HEADER + notes.length + payload.length
   for (const id of ids) size += 2 + Buffer.byteLength(id)
   return size
 }
 
 export function encode(envelope: Envelope): Buffer {
   const { kind, origin, generation, sequence, copyId, ids, payload } = envelope
-  const bytes = Buffer.allocUnsafe(sizeOf(envelope))
+  const notes = encodeNotes(envelope.notes)
+  const bytes = Buffer.allocUnsafe(sizeWith(notes, ids, payload))
   bytes.writeUInt32BE(((MAGIC << 24) | (VERSION << 16) | (kind << 8)) >>> 0, 0)
   bytes.write(origin, 4, 'hex')
   bytes.writeUInt32BE(generation, 12)
   bytes.writeUInt32BE(sequence, 16)
   bytes.writeUInt32BE(copyId, 20)
   bytes.writeUInt16BE(ids.length, 24)
-  bytes.writeUInt16BE(0, 26)
+  bytes.writeUInt16BE(notes.length, 26)
   let at = HEADER
   for (const one of ids) {
     const length = bytes.write(one, at + 2)
     bytes.writeUInt16BE(length, at)
     at += 2 + length
   }
-  payload.copy(bytes, at)
+  payload.copy(bytes, at + notes.copy(bytes, at))
   return bytes
 }
 
@@ -109,10 +117,11 @@ export function decode(message: Uint8Array): Envelope | undefined {
     return undefined
   const kind = bytes[2] as Kind
   const count = bytes.readUInt16BE(24)
-  if (count > MAX_TARGETS || bytes.readUInt16BE(26) !== 0 || !KINDS.includes(kind)) return undefined
+  if (count > MAX_TARGETS || !KINDS.includes(kind)) return undefined
   const ids = idsOf(bytes, count)
-  if (ids === undefined) return undefined
-  const payload = bytes.subarray(ids.end)
+  const notes = ids && notesOf(bytes, ids.end)
+  if (ids === undefined || notes === undefined) return undefined
+  const payload = bytes.subarray(notes.end)
   if (!isPayload(kind, payload)) return undefined
   return {
     kind,
@@ -121,6 +130,7 @@ export function decode(message: Uint8Array): Envelope | undefined {
     sequence: bytes.readUInt32BE(16),
     copyId: bytes.readUInt32BE(20),
     ids: ids.list,
+    notes: notes.notes,
     payload
   }
 }
@@ -142,6 +152,13 @@ function idsOf(bytes: Buffer, count: number): { list: readonly string[]; end: nu
     at = end
   }
   return { list, end: at }
+}
+
+function notesOf(bytes: Buffer, start: number): { notes: Notes | undefined; end: number } | undefined {
+  const end = start + bytes.readUInt16BE(26)
+  if (end === start) return { notes: undefined, end }
+  const notes = end > bytes.length ? undefined : decodeNotes(bytes.subarray(start, end))
+  return notes && { notes, end }
 }
 
 /** A text that is not UTF-8, or a close code that may not be sent, would make clients fail their connections. */

@@ -92,14 +92,14 @@ export class Receiver {
     else this.#listener.onStored(room, notice)
   }
 
-  #receiveForClients(channel: string, { kind, origin, copyId, payload, ids }: Envelope): void {
+  #receiveForClients(channel: string, { kind, origin, copyId, payload, ids, notes }: Envelope): void {
     const isForAll = channel === this.#channels.all && kind !== Kind.Disconnect
     const isForIds = channel === this.#channels.ofProcess(PROCESS_ID)
     const targets = isForIds ? ids.filter(isConnectionId) : this.#roomOf(channel)
     // A message for unknown targets reaches nobody. It must never reach everybody.
     if (targets === undefined && !isForAll) return this.#reject(channel)
     const copy = copyId === 0 ? undefined : `${origin}:${copyId}`
-    const recipients = { targets, excluded: isForIds ? [] : ids, copyId: copy }
+    const recipients = { targets, excluded: isForIds ? [] : ids, copyId: copy, notes }
     if (kind === Kind.Text || kind === Kind.Binary)
       return this.#listener.clients.deliver({ type: kind, payload, ...recipients })
     if (kind === Kind.Contract) {

@@ -3,7 +3,7 @@ import type { Channels } from './channels.ts'
 import { type Envelope, encode, type Kind, newOrigin, sizeOf } from './envelope.ts'
 import { SequenceNumbers } from './sequence.ts'
 
-export type Message = Pick<Envelope, 'kind' | 'payload' | 'ids'>
+export type Message = Pick<Envelope, 'kind' | 'payload' | 'ids' | 'notes'>
 
 /** What a sender sends over: the link of a node, or a publisher's broker. */
 export interface Transport {
