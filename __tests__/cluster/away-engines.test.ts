@@ -42,10 +42,10 @@ async function expectFlatMemory(broker: Broker, leave: () => Promise<unknown>): 
   await leave()
   await eventually(() => hub.cluster.stats().isDegraded, 'the outage')
   const growths: number[] = []
-  for (let i = 0; i < 3; i++) growths.push(await growth(COUNT, (j) => round(i * COUNT + j)))
+  for (let i = 0; i < 2; i++) growths.push(await growth(COUNT, (j) => round(i * COUNT + j)))
   expect(hub.cluster.stats().isDegraded).toBe(true)
-  // A leak shows up in every round.
-  expect(Math.min(...growths.slice(1))).toBeLessThan(COUNT * CHANCE)
+  // A leak shows up in every round, and the first fills the bounded tables.
+  expect(growths[1]).toBeLessThan(COUNT * CHANCE)
 }
 
 const urlOf = (port: number): { url: string } => ({ url: `redis://127.0.0.1:${port}` })
@@ -58,7 +58,7 @@ describeWith(REDIS, 'Redis', () => {
     ['node-redis 5', (port) => nodeRedis5.createClient(urlOf(port))]
   ]
 
-  // A frozen server refuses no connections.
+  // A frozen server refuses no connections, which is the same in all versions of a library.
   const frozen = standalone.filter(([library]) => library.endsWith('6'))
   const outages: (readonly ['SIGKILL' | 'SIGSTOP', string, (port: number) => RedisBrokerOptions['client']])[] = []
   for (const [library, make] of standalone) outages.push(['SIGKILL', library, make])
