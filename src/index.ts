@@ -107,6 +107,10 @@ export {
 } from './history/store.ts'
 export type { Position } from './rpc/position.ts'
 
+// Observing: numbers, and channels of node:diagnostics_channel
+export type { RouteStats, WebSocketStats } from './observe/stats.ts'
+export type { BlazeWsChannels } from './observe/channels.ts'
+
 // Brokers: the connections between nodes (see also ./redis.ts, ./nats.ts and ./testing.ts)
 export type { Broker, BrokerNode } from './brokers/broker.ts'
 export { memoryBroker, MemoryEngine } from './brokers/memory.ts'

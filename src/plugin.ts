@@ -13,6 +13,8 @@ import { errors } from './internal/errors.ts'
 import { hookPatience, withTimeout } from './internal/promises.ts'
 import { Scheduler } from './internal/scheduler.ts'
 import { onCloseCalled } from './plugin/on-close-called.ts'
+import { channelObserver } from './observe/channel-observer.ts'
+import { ServerStats, type WebSocketStats } from './observe/stats.ts'
 import { type BlazeWsOptions, resolveOptions } from './plugin/plugin-options.ts'
 import { Routes } from './route.ts'
 import { endpointOf, RefusingEndpoint } from './route/route-endpoint.ts'
@@ -39,7 +41,8 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   if (registered.has(app.server)) throw new errors.ALREADY_REGISTERED()
   const { config, websocket, ...resolved } = resolveOptions(app, options)
   const hub = new WebSocketHub({ logger: app.log, ...resolved.hub }, app.server)
-  const events = new ConnectionEvents().add({ onClosed: logClose })
+  const stats = new ServerStats()
+  const events = new ConnectionEvents().add({ onClosed: logClose }).add(stats).add(channelObserver)
   const shutdown = new Shutdown(resolved.shutdown, events)
   const schedulers = { deadlines: new Scheduler(), throttle: new Scheduler() }
   schedulers.throttle.ensurePrecisionFor(THROTTLE_TIME)
@@ -63,6 +66,7 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   warnAboutOpenRoutes(app)
 
   app.decorate('wsHub', hub)
+  app.decorate('wsStats', () => stats.read())
   const routes = new Routes(services, hooks)
   decorateRoutes(app, routes, config)
   app.decorateRequest('refuseWebSocket', function (this: FastifyRequest, code?: number, reason?: string) {
@@ -153,6 +157,8 @@ declare module 'fastify' {
   interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {
     /** The hub of this server. It is shut down with the server. */
     wsHub: WebSocketHub
+    /** The numbers of the server's connections, registered with a hub or not: in total and by route. */
+    wsStats(): WebSocketStats
     /** Adds a WebSocket route with the plugin's configuration. */
     webSocket: WebSocketMethod<
       FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>,

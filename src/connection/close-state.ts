@@ -15,6 +15,8 @@ const NO_LISTENERS: readonly CloseListener[] = []
 export class CloseState {
   /** How the connection ended; undefined until it is fully closed. */
   info: CloseInfo | undefined
+  /** True if the client has ended the connection: it has sent the first close frame, or is gone. */
+  isByClient = false
   #cause: CloseInfo | undefined
   /** Set while the end is deferred. 'client done': the client has sent its close frame, and nothing more can come from it. */
   #deferral: 'client open' | 'client done' | undefined
@@ -43,6 +45,11 @@ export class CloseState {
   /** Why the connection ends. Known before `hasBegun` if the end is deferred. */
   get cause(): CloseInfo | undefined {
     return this.#cause
+  }
+
+  /** The client has sent a close frame, or is gone. An earlier cause stands. */
+  noteClientEnd(): void {
+    if (this.#cause === undefined) this.isByClient = true
   }
 
   /**

@@ -66,6 +66,7 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
   /** @internal */
   constructor(session: Session, request: FastifyRequest, shutdown: ShutdownState) {
     this.session = session
+    session.connection = this
     this.request = request
     this.#shutdown = shutdown
     // Node.js remembers the address of a closed socket only if it was read before.

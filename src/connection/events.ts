@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import type { WebSocketConnection } from './connection.ts'
-import type { SessionEvents } from './session.ts'
+import type { Session, SessionEvents } from './session.ts'
 
 /** Observes the connections of a server. A function that throws would disturb the connection: it must not. */
 export interface ConnectionObserver extends SessionEvents {
-  /** An upgrade was answered with an HTTP status, and there is no connection. */
-  onRefused?: (request: IncomingMessage, status: number) => void
+  /** An upgrade was answered with an HTTP status, and there is no connection. `route` is `''` if no WebSocket route was found. */
+  onRefused?: (request: IncomingMessage, status: number, route: string) => void
   onOpened?: (ws: WebSocketConnection) => void
   /** The connection is fully closed: `ws.closeInfo` says how. The counts of `ws.session` are final. */
   onClosed?: (ws: WebSocketConnection) => void
@@ -16,7 +16,8 @@ type AnyFunction = (...args: unknown[]) => void
 /**
  * The events of a server's connections, for whatever observes them: logs, metrics, traces. Each event is emitted at one place:
  * `onRefused` in upgrade/dispatcher.ts, `onOpened` in route/route-endpoint.ts, `onMessageIn` and `onMessagesOut` in session.ts,
- * `onSlow` in hub/broadcaster.ts and `onClosed` in shutdown.ts. An event without an observer costs one comparison.
+ * `onSlow` in hub/broadcaster.ts, `onFailed` in route/handler-error.ts and contract-route/contract-session.ts, and `onClosed` in
+ * shutdown.ts. An event without an observer costs one comparison.
  */
 export class ConnectionEvents implements ConnectionObserver {
   onRefused?: ConnectionObserver['onRefused'] & {}
@@ -24,6 +25,7 @@ export class ConnectionEvents implements ConnectionObserver {
   onMessageIn?: ConnectionObserver['onMessageIn'] & {}
   onMessagesOut?: ConnectionObserver['onMessagesOut'] & {}
   onSlow?: ConnectionObserver['onSlow'] & {}
+  onFailed?: ConnectionObserver['onFailed'] & {}
   onClosed?: ConnectionObserver['onClosed'] & {}
 
   add(observer: ConnectionObserver): this {
@@ -34,6 +36,11 @@ export class ConnectionEvents implements ConnectionObserver {
     }
     return this
   }
+}
+
+/** The connection of a session. */
+export function connectionOf(session: Session): WebSocketConnection {
+  return session.connection as WebSocketConnection
 }
 
 function callBoth(first: AnyFunction, second: AnyFunction): AnyFunction {

@@ -42,6 +42,8 @@ export interface SessionEvents {
   onMessagesOut?: (session: Session, messages: number, bytes: number) => void
   /** The send queue of a client was full. Not called again before the client has caught up. */
   onSlow?: (session: Session) => void
+  /** The handler or a call of a contract has failed, and not because the connection is closed. */
+  onFailed?: (session: Session) => void
 }
 
 /** What the sessions of a server share. */
@@ -108,6 +110,10 @@ export class Session
   /** How many messages to the client were accepted, and how many bytes they and all control frames have. Dropped ones count, too. */
   messagesOut = 0
   bytesOut = 0
+  /** The pattern of the route, such as `/rooms/:id`. */
+  route = ''
+  /** The public side of this session, for observers. */
+  connection: object | undefined
   /** True once the handler has settled. */
   isSettled = false
   /** The `onLimit` callback of the rate limit, if it is a function. */
@@ -278,6 +284,7 @@ export class Session
 
   onCloseFrame(code: number, reason: string): void {
     this.#requireHandshake().receive(code, reason)
+    this.closeState.noteClientEnd()
     this.#closeForClient(code, reason)
   }
 
@@ -411,6 +418,7 @@ export class Session
   #onClosed(): void {
     const { code, reason } = this.#handshake?.received ?? NOT_RECEIVED
     // Usually the end has begun. Not if the client only ended TCP.
+    this.closeState.noteClientEnd()
     this.closeState.begin(code, reason)
     this.#schedulers.deadlines.delete(this.#heartbeat)
     if (this.#lifetime !== undefined) this.#schedulers.deadlines.delete(this.#lifetime)

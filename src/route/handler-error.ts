@@ -34,6 +34,8 @@ function isCausedByClose(error: unknown, ws: WebSocketConnection): boolean {
 }
 
 function closeAndLog(ws: WebSocketConnection, request: FastifyRequest, error: unknown): void {
+  const { session } = ws
+  session.events.onFailed?.(session)
   const code = (error as { closeCode?: unknown } | null | undefined)?.closeCode
   const hasCode = isSendableCloseCode(code)
   const closeCode = hasCode ? code : CloseCode.InternalServerError

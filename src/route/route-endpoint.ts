@@ -106,6 +106,7 @@ function openConnection(
   request: FastifyRequest
 ): WebSocketConnection {
   const session = new Session(open, config, services, request.log)
+  session.route = request.routeOptions.url ?? ''
   const ws = new WebSocketConnection(session, request, services.shutdown)
   shareSignal(request, ws)
   services.shutdown.add(ws)

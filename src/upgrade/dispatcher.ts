@@ -263,8 +263,8 @@ export class UpgradeDispatcher {
     this.#onRefused(upgrade, 503)
   }
 
-  #onRefused({ request }: Upgrade, status: number): void {
-    this.#events.onRefused?.(request, status)
+  #onRefused({ request, route }: Upgrade, status: number): void {
+    this.#events.onRefused?.(request, status, route)
   }
 
   #destroyAfterError(upgrade: Upgrade, error: unknown): void {

@@ -1,5 +1,6 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance, RouteOptions } from 'fastify'
+import { upgradeOf } from './upgrade.ts'
 
 /** The kind of route that Fastify has for an upgrade: a WebSocket route, an ordinary one, or none. */
 export type RouteKind = 'webSocket' | 'plain' | 'none'
@@ -33,7 +34,7 @@ export class RouteProbe {
     this.#hasOlderRoutes = hasOlderRoutes
   }
 
-  /** Marks a route that is being added, so that a probe recognizes it. */
+  /** Marks a route that is being added, so that a probe recognizes it, and an upgrade knows its route before any hook runs. */
   mark(options: RouteOptions, isWebSocket: boolean): void {
     if (![options.method].flat().includes('GET')) return
     // Ordinary routes need no mark if every unmarked route is an ordinary one.
@@ -42,6 +43,8 @@ export class RouteProbe {
     const original = options.childLoggerFactory
     options.childLoggerFactory = function (this: FastifyInstance, logger, bindings, childOptions, request) {
       stopProbe(request, kind)
+      const upgrade = isWebSocket ? upgradeOf(request) : undefined
+      if (upgrade !== undefined) upgrade.route = options.url
       return (original ?? this.childLoggerFactory).call(this, logger, bindings, childOptions, request)
     }
   }

@@ -25,6 +25,8 @@ export class Upgrade {
   readonly head: Buffer
   /** Fastify's reply. It is set by the first of our hooks. */
   reply: FastifyReply | undefined
+  /** The pattern of the WebSocket route that Fastify has found; `''` until then. */
+  route = ''
   /** Set if a hook refused this upgrade with a close frame before the reply was known. */
   refusal: { code: number; reason: string } | undefined
   readonly #written: number

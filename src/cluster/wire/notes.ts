@@ -1,4 +1,5 @@
 import secureJson from 'secure-json-parse'
+import { isTraceparent } from '../../rpc/traceparent.ts'
 
 /** What the sender of a message says about it besides its payload. A node ignores what it does not know. */
 export interface Notes {
@@ -16,7 +17,6 @@ export interface Notes {
 const MAX_NOTES = 65_535
 /** The longest key, in UTF-16 units. */
 const MAX_KEY = 256
-const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/
 const NO_BYTES = Buffer.alloc(0)
 
 /** The bytes of notes; none for no notes. */
@@ -37,9 +37,4 @@ export function decodeNotes(bytes: Buffer): Notes | undefined {
     ...(isTraceparent(traceparent) && { traceparent }),
     ...(Number.isSafeInteger(reach) && { reach: reach as number })
   }
-}
-
-/** Whether a value has the form of a W3C `traceparent`. */
-export function isTraceparent(value: unknown): value is string {
-  return typeof value === 'string' && TRACEPARENT.test(value)
 }
