@@ -1,9 +1,13 @@
 import { ContractError, isAnyContractError } from '../contract/contract-error.ts'
+import type { WebSocketConnection } from '../connection/connection.ts'
 import { isCloseError } from '../internal/close-codes.ts'
+import { channels } from '../observe/channels.ts'
 import { type Id, type RpcError, RpcErrorCode } from '../rpc/json-rpc.ts'
 import type { CallCheck, CompiledContract } from '../schemas/compiled-contract.ts'
 import type { Issue } from '../schemas/data-check.ts'
 import { errorText, resultText } from '../rpc/texts.ts'
+import type { Call } from './entries.ts'
+import { ObservedCall } from './observed-call.ts'
 
 /** The third argument of the function for a call. */
 export interface CallContext<Code extends string = string> {
@@ -16,53 +20,52 @@ export interface CallContext<Code extends string = string> {
 /** The functions of a route for the calls of its contract. */
 export type CallFunctions = Readonly<Record<string, (input: unknown, ws: unknown, context: CallContext) => unknown>>
 
-/** What calls need of their connection. */
-export interface CallingConnection {
-  readonly signal: AbortSignal
-  readonly request: { readonly log: { error(details: object, message: string): void } }
-}
-
 const fail: CallContext['fail'] = (code, message, data) => new ContractError(code, message, data)
 
 /** Answers the calls of a connection. */
 export class Calls {
   readonly #contract: CompiledContract
   readonly #functions: CallFunctions
-  readonly #ws: unknown
-  readonly #connection: CallingConnection
+  readonly #connection: unknown
+  readonly #ws: WebSocketConnection
 
-  /** @param ws the second argument of the functions. */
-  constructor(contract: CompiledContract, functions: CallFunctions, ws: unknown, connection: CallingConnection) {
+  /** @param connection the second argument of the functions. */
+  constructor(contract: CompiledContract, functions: CallFunctions, connection: unknown, ws: WebSocketConnection) {
     this.#contract = contract
     this.#functions = functions
-    this.#ws = ws
     this.#connection = connection
+    this.#ws = ws
   }
 
   /** Runs a call and returns the text of its response. Never rejects. */
-  async answer(id: Id, name: string, params: object | undefined): Promise<string> {
-    const check = this.#contract.call(name)
+  async answer(call: Call): Promise<string> {
+    const { id, method, params } = call
+    const check = this.#contract.call(method)
     if (check === undefined) return errorText(id, methodNotFound())
+    const observed = channels.call.hasSubscribers ? new ObservedCall(this.#ws, call) : undefined
     try {
       const checked = await check.input.incoming(params)
-      if ('issues' in checked) return errorText(id, invalidParams(checked.issues))
-      return resultText(id, check.output.outgoing(await this.#run(name, checked.value)))
+      if ('issues' in checked) return refusal(id, invalidParams(checked.issues), observed)
+      const run = (): unknown => this.#run(method, checked.value)
+      const text = resultText(id, check.output.outgoing(await (observed === undefined ? run() : observed.run(run))))
+      observed?.end(undefined)
+      return text
     } catch (error) {
-      return this.#textOf(error, id, name, check)
+      return this.#textOf(error, call, check, observed)
     }
   }
 
-  #run(name: string, input: unknown): unknown {
-    const run = this.#functions[name] as CallFunctions[string]
-    return run(input, this.#ws, { signal: this.#connection.signal, fail })
+  #run(method: string, input: unknown): unknown {
+    const run = this.#functions[method] as CallFunctions[string]
+    return run(input, this.#connection, { signal: this.#ws.signal, fail })
   }
 
-  #textOf(error: unknown, id: Id, call: string, check: CallCheck): string {
+  #textOf(error: unknown, { id, method }: Call, check: CallCheck, observed: ObservedCall | undefined): string {
     try {
-      return errorText(id, this.#errorOf(error, call, check))
+      return refusal(id, this.#errorOf(error, method, check), observed)
     } catch (cause) {
       // The data of the error has no JSON form.
-      return errorText(id, this.#errorOf(cause, call, check))
+      return refusal(id, this.#errorOf(cause, method, check), observed)
     }
   }
 
@@ -74,10 +77,21 @@ export class Calls {
         message: error.message,
         data: { ...error.data, code: error.code }
       }
-    if (!isCloseError(error))
-      this.#connection.request.log.error({ err: error, call }, 'a call of a WebSocket contract failed')
+    if (!isCloseError(error)) this.#onFailed(error, call)
     return { code: RpcErrorCode.InternalError, message: 'internal error' }
   }
+
+  #onFailed(error: unknown, call: string): void {
+    const { request, session } = this.#ws
+    request.log.error({ err: error, call }, 'a call of a WebSocket contract failed')
+    session.events.onFailed?.(session)
+  }
+}
+
+function refusal(id: Id, error: RpcError, observed: ObservedCall | undefined): string {
+  const text = errorText(id, error)
+  observed?.end(error.code)
+  return text
 }
 
 export function methodNotFound(): RpcError {

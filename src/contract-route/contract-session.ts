@@ -10,7 +10,7 @@ import { type CallFunctions, Calls, invalidParams, methodNotFound } from './call
 import type { CompiledContract } from '../schemas/compiled-contract.ts'
 import type { Checked } from '../schemas/data-check.ts'
 import { ContractConnection } from './contract-connection.ts'
-import { type Entry, readFrame, type RpcFrame } from './entries.ts'
+import { type Call, type Entry, readFrame, type RpcFrame } from './entries.ts'
 import { EventStream } from './event-stream.ts'
 import { goodbyeText, NO_HELLO } from './goodbye.ts'
 import { type Hello, helloOf } from './hello.ts'
@@ -34,7 +34,6 @@ export interface ContractHandlers {
 
 /** A message whose text was read when it came. */
 type ReadMessage = WebSocketMessage & { frame?: RpcFrame }
-type Call = Extract<Entry, { kind: 'call' }>
 type Event = Extract<Entry, { kind: 'event' }>
 type Reply = (text: string) => unknown
 
@@ -180,7 +179,9 @@ export class ContractSession {
   }
 
   #onFailure(error: unknown): void {
-    this.#ws.request.log.error({ err: error }, 'a message of a WebSocket contract could not be handled')
+    const { request, session } = this.#ws
+    request.log.error({ err: error }, 'a message of a WebSocket contract could not be handled')
+    session.events.onFailed?.(session)
     void this.#ws.close(CloseCode.InternalServerError, 'internal error')
   }
 
@@ -309,8 +310,8 @@ export class ContractSession {
     this.#onPlace = undefined
   }
 
-  async #answer({ id, method, params }: Call, reply: Reply): Promise<void> {
-    await reply(await this.#calls.answer(id, method, params))
+  async #answer(call: Call, reply: Reply): Promise<void> {
+    await reply(await this.#calls.answer(call))
   }
 
   // ---- Writing

@@ -1,9 +1,20 @@
 import secureJson from 'secure-json-parse'
+import { isTraceparent } from '../rpc/traceparent.ts'
 import { type Id, MAX_BATCH, MAX_ID_LENGTH, type RpcError, RpcErrorCode } from '../rpc/json-rpc.ts'
+
+/** A request of a client. */
+export interface Call {
+  readonly kind: 'call'
+  readonly id: Id
+  readonly method: string
+  readonly params: object | undefined
+  /** The trace that it belongs to. An invalid one is ignored, like any member that JSON-RPC does not have. */
+  readonly traceparent: string | undefined
+}
 
 /** One message of a client. */
 export type Entry =
-  | { readonly kind: 'call'; readonly id: Id; readonly method: string; readonly params: object | undefined }
+  | Call
   | { readonly kind: 'event'; readonly method: string; readonly params: object | undefined }
   | { readonly kind: 'response'; readonly id: unknown; readonly result: unknown; readonly error: unknown }
   | { readonly kind: 'invalid'; readonly id: Id; readonly error: RpcError }
@@ -40,7 +51,15 @@ function readEntry(value: unknown): Entry {
     return 'result' in value || 'error' in value ? { kind: 'response', id, result, error } : invalid(validId)
   const isValid = typeof method === 'string' && isParams(params) && (!hasId || isId(id))
   if (!isValid) return invalid(validId)
-  return hasId ? { kind: 'call', id: validId, method, params } : { kind: 'event', method, params }
+  if (!hasId) return { kind: 'event', method, params }
+  const { traceparent } = value as Record<string, unknown>
+  return {
+    kind: 'call',
+    id: validId,
+    method,
+    params,
+    traceparent: isTraceparent(traceparent) ? traceparent : undefined
+  }
 }
 
 function isId(id: unknown): id is Id {
