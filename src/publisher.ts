@@ -18,6 +18,7 @@ import { Kind, limitOf } from './cluster/wire/envelope.ts'
 import { excludedIdsFromOptions, targetsFromOptions } from './internal/targets.ts'
 import { isContract } from './contract/definition.ts'
 import type { AnyContract, Contract, Data, In, Of } from './contract/types.ts'
+import { traceOfBroadcast } from './observe/traces.ts'
 import { compiledContract, compileFor } from './schemas/contracts.ts'
 import { eventText } from './schemas/event-text.ts'
 import { Channels } from './cluster/wire/channels.ts'
@@ -139,16 +140,19 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
     const isEvent = isContract(args[0])
     const options = { ...(args[isEvent ? 3 : 1] as PublishOptions | undefined), ...to }
     assertKeys('options', options, KEYS)
-    const message = isEvent
+    const { message, type, bytes } = isEvent
       ? eventMessage(compile(args[0] as Contract), args[1], args[2])
       : rawMessage(args[0], options)
-    await send(targetsFromOptions(options), { ...message, ids: excludedIdsFromOptions(options) })
+    const targets = targetsFromOptions(options)
+    const ids = excludedIdsFromOptions(options)
+    const traceparent = traceOfBroadcast(publisher, { to: targets, recipients: 0, bytes, type })
+    await send(targets, { ...message, ids, notes: traceparent === undefined ? undefined : { traceparent } })
   }
   const compile = (contract: Contract): CompiledContract =>
     app === undefined ? compiledContract(contract, undefined) : compileFor(contract, app)
   const streams = new PublisherStreams(resolvedHistory, channels, broker)
   const publish = (args: readonly unknown[], to?: { to: unknown }): Promise<Published> =>
-    markHandled((async () => streams.publish(publicationOf(args, to, compile)))())
+    markHandled((async () => streams.publish(publicationOf(args, to, compile), publisher))())
   const publisher: Publisher = {
     broadcast: (...args: unknown[]) => broadcast(args),
     broadcastJSON: async (value, options) => publisher.broadcast(jsonOf(value), options),
@@ -172,13 +176,22 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
   return publisher
 }
 
-function rawMessage(data: unknown, { type = TextMessage }: PublishOptions): Pick<Message, 'kind' | 'payload'> {
-  assertDataType(type)
-  return { kind: type, payload: ownCopy(payloadOf(type, data)) }
+/** What is sent, and what the clients get of it. */
+interface Outgoing {
+  readonly message: Pick<Message, 'kind' | 'payload'>
+  readonly type: DataType
+  readonly bytes: number
 }
 
-function eventMessage(compiled: CompiledContract, event: unknown, data: unknown): Pick<Message, 'kind' | 'payload'> {
+function rawMessage(data: unknown, { type = TextMessage }: PublishOptions): Outgoing {
+  assertDataType(type)
+  const payload = ownCopy(payloadOf(type, data))
+  return { message: { kind: type, payload }, type, bytes: payload.length }
+}
+
+function eventMessage(compiled: CompiledContract, event: unknown, data: unknown): Outgoing {
   const text = Buffer.from(eventText(compiled, event as string, data))
   const audience = { contract: compiled.definition.name, event: event as string }
-  return { kind: Kind.Contract, payload: contractPayload(audience, text) }
+  const message = { kind: Kind.Contract, payload: contractPayload(audience, text) }
+  return { message, type: TextMessage, bytes: text.length }
 }

@@ -12,6 +12,8 @@ export interface RemoteBroadcast {
   targets: readonly string[] | undefined
   /** Ids of connections that do not get it. */
   excluded: readonly string[]
+  /** The node or publisher that has sent it. */
+  origin: string
   /** The same in all copies of a broadcast to several targets: each connection gets one of them. */
   copyId?: string | undefined
   /** The event of a contract that it is; undefined for a raw message. */
@@ -62,7 +64,7 @@ export interface ServerListener extends Responder {
 /** Follows the published messages of rooms. `Streams` implements it. */
 export interface StreamsListener {
   /** Another node has stored a message. */
-  onStoredElsewhere(room: string, notice: StoredNotice): void
+  onStoredElsewhere(room: string, notice: StoredNotice, notes: Notes | undefined): void
   /** This node gets from now on what other nodes send to a room. */
   onSubscribed(room: string): void
   /** Another node has cleared the history of a room. */

@@ -14,6 +14,7 @@ import { Subscriptions } from './subscriptions.ts'
 import { Channels } from './wire/channels.ts'
 import { contractPayload } from './wire/contract-payload.ts'
 import { Kind } from './wire/envelope.ts'
+import type { Notes } from './wire/notes.ts'
 import {
   type AliveNotice,
   type Answer,
@@ -96,7 +97,7 @@ export class ClusterNode implements BrokerNode, Scheduled {
         disconnect: (...args) => this.#listeners?.clients.disconnect(...args)
       },
       onNodeMessage: (channel, node, message) => this.#onNodeMessage(channel, node, message),
-      onStored: (room, notice) => this.#listeners?.streams?.onStoredElsewhere(room, notice),
+      onStored: (...args) => this.#listeners?.streams?.onStoredElsewhere(...args),
       onGap: (channel, node) => this.#onGap(channel, node),
       onRejected: (...args) => this.#listeners?.engine.onRejected(...args)
     })
@@ -147,18 +148,24 @@ export class ClusterNode implements BrokerNode, Scheduled {
     payload: Buffer,
     targets: readonly string[] | undefined,
     excluded: readonly string[],
-    audience?: ContractEvent
+    audience?: ContractEvent,
+    notes?: Notes
   ): void {
     const message =
       audience === undefined
-        ? { kind: type, payload, ids: excluded }
-        : { kind: Kind.Contract, payload: contractPayload(audience, payload), ids: excluded }
+        ? { kind: type, payload, ids: excluded, notes }
+        : { kind: Kind.Contract, payload: contractPayload(audience, payload), ids: excluded, notes }
     this.#sender.broadcast(targets, message)
   }
 
   /** Tells the nodes with members in a room of a message that was stored. */
-  publishStored(room: string, notice: StoredNotice): void {
-    this.#sender.send(this.#channels.ofRoom(room), { kind: Kind.Stored, payload: storedPayload(notice), ids: [] })
+  publishStored(room: string, notice: StoredNotice, notes?: Notes): void {
+    this.#sender.send(this.#channels.ofRoom(room), {
+      kind: Kind.Stored,
+      payload: storedPayload(notice),
+      ids: [],
+      notes
+    })
   }
 
   /** Tells the nodes with members in a room that its history was cleared. */
@@ -167,8 +174,8 @@ export class ClusterNode implements BrokerNode, Scheduled {
   }
 
   /** The beginning of the messages with which a store tells the other nodes of what it has stored. */
-  get storedHead(): Buffer {
-    return this.#sender.unnumberedHead(Kind.Stored)
+  storedHead(notes?: Notes): Buffer {
+    return this.#sender.unnumberedHead(Kind.Stored, notes)
   }
 
   /** Disconnects the members of rooms, and connections named by their ids. */

@@ -4,6 +4,7 @@ import { Kind, limitOf } from '../cluster/wire/envelope.ts'
 import { Sender } from '../cluster/wire/sender.ts'
 import { storedPayload } from '../cluster/wire/stored-payload.ts'
 import { errors } from '../internal/errors.ts'
+import { traceOfPublication } from '../observe/traces.ts'
 import { Appender } from './appender.ts'
 import { KnownPositions } from './known-positions.ts'
 import type { ResolvedHistoryOptions } from './options.ts'
@@ -31,7 +32,7 @@ export class PublisherStreams {
     if (history.store === undefined) return
     const link = new StoreLink(history.store, history, channels, NO_LISTENER)
     const over = history.store.publishesOver?.(broker)
-    if (over !== undefined) link.publication = { over, head: this.#sender.unnumberedHead(Kind.Stored) }
+    if (over !== undefined) link.publishOver(over, (notes) => this.#sender.unnumberedHead(Kind.Stored, notes))
     this.#link = link
     const known = new KnownPositions()
     this.#appender = new Appender(link, {
@@ -43,9 +44,12 @@ export class PublisherStreams {
     })
   }
 
-  async publish({ room, id, content }: StreamPublication): Promise<Published> {
-    if (this.#appender === undefined) throw new errors.NO_HISTORY()
-    const { epoch, offset } = await this.#appender.append(room, new StreamMessage(id, content))
+  /** Throws if the publisher has no history. */
+  async publish(publication: StreamPublication, hub: object): Promise<Published> {
+    if (this.#appender === undefined || this.#link === undefined) throw new errors.NO_HISTORY()
+    const { room, content } = publication
+    const trace = traceOfPublication(hub, room, content.payload.length)
+    const { epoch, offset } = await this.#appender.append(room, new StreamMessage(publication, this.#link, trace))
     return { epoch, offset, receivers: 0 }
   }
 
@@ -55,9 +59,9 @@ export class PublisherStreams {
     await this.#link?.close()
   }
 
-  #tellNodes(room: string, { id, body }: StreamMessage, at: Appended): void {
-    if (this.#link?.publication !== undefined) return
+  #tellNodes(room: string, { id, body, notes }: StreamMessage, at: Appended): void {
+    if (this.#link?.publishes === true) return
     const payload = storedPayload({ epoch: at.epoch, offset: at.offset, id, body })
-    this.#sender.send(this.#channels.ofRoom(room), { kind: Kind.Stored, payload, ids: [] })
+    this.#sender.send(this.#channels.ofRoom(room), { kind: Kind.Stored, payload, ids: [], notes })
   }
 }

@@ -1,3 +1,4 @@
+import type { Notes } from '../cluster/wire/notes.ts'
 import type { Channels } from '../cluster/wire/channels.ts'
 import { isPosition, type Position } from '../rpc/position.ts'
 import type { ResolvedHistoryOptions } from './options.ts'
@@ -24,8 +25,8 @@ export class StoreLink {
   readonly #options: ResolvedHistoryOptions
   readonly #channels: Channels
   readonly #listener: StoreListener
-  /** How the store publishes what it appends; undefined if that is done by the broker. */
-  publication: Publication | undefined
+  #publication: Publication | undefined
+  #headOf: ((notes?: Notes) => Uint8Array) | undefined
   #isAway = false
   #isClosed = false
 
@@ -41,8 +42,24 @@ export class StoreLink {
     return this.#store
   }
 
+  /** True if the store publishes what it appends. Otherwise the broker has to. */
+  get publishes(): boolean {
+    return this.#publication !== undefined
+  }
+
+  /** Has the store publish what it appends. `headOf` makes the beginning of a message with these notes. */
+  publishOver(over: unknown, headOf: (notes?: Notes) => Uint8Array): void {
+    this.#publication = { over, head: headOf() }
+    this.#headOf = headOf
+  }
+
+  /** The beginning of a message that belongs to a trace, if the store publishes it; undefined for that of all others. */
+  headOf(traceparent: string | undefined): Uint8Array | undefined {
+    return traceparent === undefined ? undefined : this.#headOf?.({ traceparent })
+  }
+
   append(room: string, messages: readonly NewMessage[], known: Position | undefined): Promise<readonly Appended[]> {
-    const options = { ...this.#options.retentionOf(room), known, publish: this.publication }
+    const options = { ...this.#options.retentionOf(room), known, publish: this.#publication }
     return this.#watch(
       () => this.#store.append(this.#channels.ofRoom(room), messages, options),
       (appended) => appended.length === messages.length && appended.every(isPosition)

@@ -1,15 +1,18 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
 import type { StreamsListener } from '../cluster/listeners.ts'
+import type { Notes } from '../cluster/wire/notes.ts'
 import type { StoredNotice } from '../cluster/wire/stored-payload.ts'
 import { atEndOfTick, type EndOfTick } from '../internal/end-of-turn.ts'
 import { withTimeout } from '../internal/promises.ts'
 import { type Scheduled, Scheduler } from '../internal/scheduler.ts'
+import { tellOfPublication } from '../observe/traces.ts'
 import { isPosition, type Position } from '../rpc/position.ts'
 import { Appender } from './appender.ts'
 import { bodyOf, type Content, contentOf } from './content.ts'
 import { type JoinOptions, leftText, sendNotice, takesNotices } from './join.ts'
 import { KnownPositions, laterOf } from './known-positions.ts'
 import { PartCache } from './part-cache.ts'
+import type { StreamPublication } from './publish-arguments.ts'
 import type { Appended, NewMessage, StoredPart } from './store.ts'
 import type { StoreLink } from './store-link.ts'
 import { Stream, type StreamHost } from './stream.ts'
@@ -29,13 +32,22 @@ export class StreamMessage implements NewMessage {
   readonly id: string
   readonly content: Content
   readonly body: Buffer
+  readonly traceparent: string | undefined
+  readonly head: Uint8Array | undefined
   /** How many members have got it from this node; undefined if it was not passed on when it was stored. */
   receivers: number | undefined
 
-  constructor(id: string, content: Content) {
+  constructor({ id, content }: StreamPublication, link: StoreLink, traceparent: string | undefined) {
     this.id = id
     this.content = content
     this.body = bodyOf(content)
+    this.traceparent = traceparent
+    this.head = link.headOf(traceparent)
+  }
+
+  /** What goes along with the message to the other nodes. */
+  get notes(): Notes | undefined {
+    return this.traceparent === undefined ? undefined : { traceparent: this.traceparent }
   }
 }
 
@@ -47,7 +59,7 @@ export interface Published extends Position {
 /** The part of a node that streams use. */
 export interface StreamNode {
   /** Tells the other nodes of a message that was stored. */
-  publishStored(room: string, notice: StoredNotice): void
+  publishStored(room: string, notice: StoredNotice, notes: Notes | undefined): void
 }
 
 /** The rooms of a hub whose published messages this node passes on. */
@@ -57,6 +69,7 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
   readonly tails = { bytes: 0 }
   /** Tells other nodes; undefined if there are none, or if the store does it. */
   node: StreamNode | undefined
+  readonly #hub: object
   readonly #link: StoreLink
   readonly #labelOf: (room: string) => string
   readonly #streams = new Map<string, Stream>()
@@ -71,7 +84,9 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
   #isScheduled = false
   #isClosed = false
 
-  constructor(clients: StreamClients, link: StoreLink, labelOf: (room: string) => string) {
+  /** @param hub the hub, for observers. */
+  constructor(hub: object, clients: StreamClients, link: StoreLink, labelOf: (room: string) => string) {
+    this.#hub = hub
     this.clients = clients
     this.#link = link
     this.#labelOf = labelOf
@@ -139,11 +154,12 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
   // ---- Messages
 
   /** Stores a message and passes it on to the members. */
-  async publish(room: string, id: string, content: Content): Promise<Published> {
+  async publish(publication: StreamPublication, traceparent?: string): Promise<Published> {
+    const { room } = publication
     const stream = this.clients.members(room).size > 0 ? this.open(room) : undefined
     // The store is asked for the position of a new stream first: it is the one before this message.
     this.#compareWaiting()
-    const message = new StreamMessage(id, content)
+    const message = new StreamMessage(publication, this.#link, traceparent)
     const { epoch, offset } = await this.#appender.append(room, message)
     if (message.receivers === undefined && stream !== undefined)
       message.receivers = await withTimeout(stream.passedOn({ epoch, offset }), PASS_ON_TIMEOUT, () => 0)
@@ -152,8 +168,13 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
 
   // ---- From the cluster
 
-  onStoredElsewhere(room: string, { epoch, offset, id, body }: StoredNotice): void {
-    this.#streams.get(room)?.receiveNotice({ epoch, offset }, id, contentOf(body))
+  onStoredElsewhere(room: string, { epoch, offset, id, body }: StoredNotice, notes?: Notes): void {
+    const stream = this.#streams.get(room)
+    if (stream === undefined) return
+    const content = contentOf(body)
+    const bytes = content?.payload.length ?? 0
+    tellOfPublication(this.#hub, { room, position: { epoch, offset }, bytes, traceparent: notes?.traceparent })
+    stream.receiveNotice({ epoch, offset }, id, content)
   }
 
   /** What this node keeps of a history is no longer in it. */
@@ -222,9 +243,9 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
   }
 
   #onStored(room: string, message: StreamMessage, at: Appended): void {
-    const { id, body, content } = message
+    const { id, body, content, notes } = message
     this.#known.note(room, at)
-    this.node?.publishStored(room, { ...at, id, body })
+    this.node?.publishStored(room, { ...at, id, body }, notes)
     message.receivers = this.#streams.get(room)?.receive(at, id, content)
   }
 

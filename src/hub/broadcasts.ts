@@ -3,12 +3,13 @@ import { isContract } from '../contract/definition.ts'
 import { TextMessage } from '../internal/message.ts'
 import { assertDataType, ownCopy, payloadOf } from '../internal/payload.ts'
 import { targetsFromOptions } from '../internal/targets.ts'
+import { traceOfBroadcast } from '../observe/traces.ts'
 import type { Broadcaster } from './broadcaster.ts'
 import { assertBroadcastOptions, type BroadcastOptions } from './broadcast-options.ts'
 import type { Clients } from './clients.ts'
 import { contractMessage, type HubMessage } from './contract-message.ts'
 import type { HubCluster, HubLogger } from './hub-cluster.ts'
-import { excludedIds, selectRecipients } from './recipients.ts'
+import { countOf, excludedIds, selectRecipients } from './recipients.ts'
 
 /** The targets that `hub.to()` was called with. */
 export interface Targets {
@@ -16,6 +17,8 @@ export interface Targets {
 }
 
 export interface BroadcastsParts {
+  /** The hub, for observers. */
+  readonly hub: object
   readonly clients: Clients
   readonly broadcaster: Broadcaster
   /** The server whose compilers are used for contracts. */
@@ -47,23 +50,28 @@ export class Broadcasts {
   }
 
   #send({ message, audience }: HubMessage, options: BroadcastOptions): number {
-    const { clients, broadcaster } = this.#parts
+    const { hub, clients, broadcaster } = this.#parts
+    const { type, payload } = message
     const targets = targetsFromOptions(options)
     const recipients = selectRecipients(clients, targets, options, audience)
     if (audience === undefined) this.#warnOfContract()
-    if (options.local !== true) this.#sendToOtherNodes({ message, audience }, options, targets)
+    const to = targets
+    const trace = traceOfBroadcast(hub, { to, recipients: countOf(recipients), bytes: payload.length, type })
+    if (options.local !== true) this.#sendToOtherNodes({ message, audience }, options, targets, trace)
     return broadcaster.send(message, recipients)
   }
 
   #sendToOtherNodes(
     { message: { type, payload }, audience }: HubMessage,
     options: BroadcastOptions,
-    targets: readonly string[] | undefined
+    targets: readonly string[] | undefined,
+    traceparent: string | undefined
   ): void {
     const cluster = this.#parts.cluster()
     if (options.filter !== undefined) return cluster?.warnOfFilter()
+    const notes = traceparent === undefined ? undefined : { traceparent }
     const remoteTargets = targets && this.#parts.clients.targetsOnOtherNodes(targets)
-    cluster?.node?.broadcast(type, payload, remoteTargets, excludedIds(options), audience)
+    cluster?.node?.broadcast(type, payload, remoteTargets, excludedIds(options), audience, notes)
   }
 
   /** Clients with a contract get no raw messages, which the author of a broadcast may not expect. */

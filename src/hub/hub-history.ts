@@ -15,6 +15,8 @@ import type { HubLogger } from './hub-cluster.ts'
 import type { RoomObserver } from './rooms.ts'
 
 export interface HubHistoryOptions {
+  /** The hub, for observers. */
+  readonly hub: object
   readonly history: ResolvedHistoryOptions
   readonly broker: Broker | undefined
   readonly channels: Channels
@@ -46,7 +48,8 @@ export class HubHistory implements RoomObserver, HistoryHub {
 
   /** @throws FST_BLAZE_WS_NO_HISTORY if there is a broker and no store. */
   get streams(): Streams {
-    return (this.#streams ??= new Streams(this.#clients, this.link, this.#options.history.label))
+    const { hub, history } = this.#options
+    return (this.#streams ??= new Streams(hub, this.#clients, this.link, history.label))
   }
 
   /** @throws FST_BLAZE_WS_NO_HISTORY, or FST_BLAZE_WS_HISTORY_UNAVAILABLE if it is first needed after the hub was closed. */
@@ -63,7 +66,7 @@ export class HubHistory implements RoomObserver, HistoryHub {
     this.#node = node
     const over = this.link.store.publishesOver?.(broker)
     if (over === undefined) this.streams.node = node
-    else this.link.publication = { over, head: node.storedHead }
+    else this.link.publishOver(over, (notes) => node.storedHead(notes))
   }
 
   /** @throws FST_BLAZE_WS_NO_HISTORY, or an error that says which option is wrong. */

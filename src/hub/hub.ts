@@ -18,6 +18,7 @@ import { emit, Emitter } from '../internal/emitter.ts'
 import { invalidOption } from '../internal/errors.ts'
 import { jsonOf } from '../internal/payload.ts'
 import { checkTargets } from '../internal/targets.ts'
+import { traceOfPublication } from '../observe/traces.ts'
 import type { Presence } from '../presence/presence.ts'
 import { Broadcaster } from './broadcaster.ts'
 import { Clients } from './clients.ts'
@@ -87,6 +88,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
       send: (...args) => this.#broadcaster.send(...args)
     }
     this.#history = new HubHistory(streamClients, {
+      hub: this,
       history,
       broker,
       channels: new Channels(name),
@@ -107,13 +109,14 @@ export class WebSocketHub extends Emitter<HubEvents> {
       node: () => this.#hubCluster?.node
     })
     this.#broadcasts = new Broadcasts({
+      hub: this,
       clients: this.#clients,
       broadcaster: this.#broadcaster,
       server: this.#server,
       logger,
       cluster: () => this.#hubCluster
     })
-    this.#remoteBroadcasts = new RemoteBroadcasts(this.#clients, this.#broadcaster)
+    this.#remoteBroadcasts = new RemoteBroadcasts(this, this.#clients, this.#broadcaster)
     this.#done = new Promise((resolve) => {
       this.#resolveDone = resolve
     })
@@ -362,8 +365,10 @@ export class WebSocketHub extends Emitter<HubEvents> {
   #publish(args: readonly unknown[], to: { to: unknown } | undefined): Promise<Published> {
     const compile = (contract: Contract): CompiledContract => compiledContract(contract, this.#server)
     const published = (async () => {
-      const { room, id, content } = publicationOf(args, to, compile)
-      return this.#history.streams.publish(room, id, content)
+      const publication = publicationOf(args, to, compile)
+      const { streams } = this.#history
+      const { room, content } = publication
+      return streams.publish(publication, traceOfPublication(this, room, content.payload.length))
     })()
     return markHandled(published)
   }

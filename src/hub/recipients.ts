@@ -7,6 +7,13 @@ import { callFilter } from './argument-checks.ts'
 import type { BroadcastOptions } from './broadcast-options.ts'
 import type { Clients } from './clients.ts'
 
+/** Recipients of a message, each once. */
+export type Recipients = ReadonlySet<WebSocketConnection> | readonly WebSocketConnection[]
+
+export function countOf(recipients: Recipients): number {
+  return 'size' in recipients ? recipients.size : recipients.length
+}
+
 /**
  * Selects the recipients of a broadcast among the clients of this node. Without `except` and `filter`, all clients and the members of one
  * room are the same set each time, which a `BroadcastGroup` recognizes.
@@ -18,7 +25,7 @@ export function selectRecipients(
   targets: readonly string[] | undefined,
   options: BroadcastOptions,
   audience: ContractEvent | undefined
-): Iterable<WebSocketConnection> {
+): Recipients {
   const { filter } = options
   const named = targets === undefined ? clients.all : clients.findByTargets(targets)
   const all = clients.allAccept(audience) ? named : [...named].filter((ws) => accepts(ws.session.contract, audience))

@@ -1,28 +1,42 @@
 import type { RemoteBroadcast } from '../cluster/listeners.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { PreparedMessage } from '../connection/write/prepared-message.ts'
+import { tellOfBroadcast } from '../observe/traces.ts'
 import { accepts } from '../connection/audience.ts'
 import type { Broadcaster } from './broadcaster.ts'
 import type { Clients } from './clients.ts'
 import { Deduplicator } from './deduplicator.ts'
+import { countOf } from './recipients.ts'
 
 /** Delivers the broadcasts of other nodes to the clients of this node. */
 export class RemoteBroadcasts {
+  readonly #hub: object
   readonly #clients: Clients
   readonly #broadcaster: Broadcaster
   readonly #deduplicator = new Deduplicator()
 
-  constructor(clients: Clients, broadcaster: Broadcaster) {
+  /** @param hub the hub, for observers. */
+  constructor(hub: object, clients: Clients, broadcaster: Broadcaster) {
+    this.#hub = hub
     this.#clients = clients
     this.#broadcaster = broadcaster
   }
 
-  deliver({ type, payload, targets, excluded, copyId, audience }: RemoteBroadcast): void {
+  deliver({ type, payload, targets, excluded, copyId, audience, origin, notes }: RemoteBroadcast): void {
     const matching = targets === undefined ? this.#clients.all : this.#clients.findByTargets(targets)
     const recipients = copyId === undefined ? matching : this.#deduplicator.addRecipients(copyId, matching)
     const excludedHere = new Set(excluded.map((id) => this.#clients.findById(id)))
     const isForAll = excludedHere.size === 0 && this.#clients.allAccept(audience)
     const gets = (ws: WebSocketConnection): boolean => !excludedHere.has(ws) && accepts(ws.session.contract, audience)
-    this.#broadcaster.send(new PreparedMessage(type, payload), isForAll ? recipients : [...recipients].filter(gets))
+    const all = isForAll ? recipients : [...recipients].filter(gets)
+    tellOfBroadcast(this.#hub, {
+      to: targets,
+      recipients: countOf(all),
+      bytes: payload.length,
+      type,
+      origin,
+      traceparent: notes?.traceparent
+    })
+    this.#broadcaster.send(new PreparedMessage(type, payload), all)
   }
 }

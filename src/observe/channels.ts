@@ -6,7 +6,6 @@ import type { CloseInfo } from '../internal/close-codes.ts'
 import type { DataType, MessageType } from '../internal/message.ts'
 import type { Id } from '../rpc/json-rpc.ts'
 import type { Position } from '../rpc/position.ts'
-import { isTraceparent } from '../rpc/traceparent.ts'
 
 /** A connection was opened. */
 export interface OpenMessage {
@@ -57,7 +56,7 @@ export interface SlowMessage {
 }
 
 /** What a message between nodes says about its trace. */
-interface Traced {
+export interface Traced {
   /** False where it is sent, true on each other node where it arrives. */
   readonly isRemote: boolean
   /**
@@ -141,12 +140,6 @@ export const channels = {
   slow: channelOf('fastify-blaze-ws:slow'),
   call: channelOf('fastify-blaze-ws:call')
 } as const
-
-/** Publishes a message that is about to be sent to other nodes. Returns the trace that a subscriber has given it. */
-export function announce<Message extends Traced>(to: MessageChannel<Message>, message: Message): string | undefined {
-  to.publish(message)
-  return isTraceparent(message.traceparent) ? message.traceparent : undefined
-}
 
 function channelOf<Name extends keyof BlazeWsChannels>(name: Name): MessageChannel<BlazeWsChannels[Name]> {
   return channel(name)

@@ -6,6 +6,7 @@ import { TextMessage } from '../../internal/message.ts'
 import type { Channels } from './channels.ts'
 import { contractEventOf } from './contract-payload.ts'
 import { decode, type Envelope, Kind, originOf } from './envelope.ts'
+import type { Notes } from './notes.ts'
 import { decodeMessage, type NodeMessage, type UnknownNotice } from './protocol.ts'
 import { SequenceTracker } from './sequence.ts'
 import { type StoredNotice, storedNoticeOf } from './stored-payload.ts'
@@ -16,7 +17,7 @@ export interface ReceiverListener {
   /** Another node says something to this one. */
   onNodeMessage(channel: string, node: string, message: NodeMessage | UnknownNotice): void
   /** Another node has stored a message that was published in a room. */
-  onStored(room: string, notice: StoredNotice): void
+  onStored(room: string, notice: StoredNotice, notes: Notes | undefined): void
   /** A message of another node on this channel was lost. */
   onGap(channel: string, node: string): void
   /** Something that is not a message of a node has arrived. Only the first time. */
@@ -85,11 +86,11 @@ export class Receiver {
     else this.#listener.onNodeMessage(channel, origin, message)
   }
 
-  #receiveStored(channel: string, { payload }: Envelope): void {
+  #receiveStored(channel: string, { payload, notes }: Envelope): void {
     const [room] = this.#roomOf(channel) ?? []
     const notice = storedNoticeOf(payload)
     if (room === undefined || notice === undefined) this.#reject(channel)
-    else this.#listener.onStored(room, notice)
+    else this.#listener.onStored(room, notice, notes)
   }
 
   #receiveForClients(channel: string, { kind, origin, copyId, payload, ids, notes }: Envelope): void {
@@ -99,7 +100,7 @@ export class Receiver {
     // A message for unknown targets reaches nobody. It must never reach everybody.
     if (targets === undefined && !isForAll) return this.#reject(channel)
     const copy = copyId === 0 ? undefined : `${origin}:${copyId}`
-    const recipients = { targets, excluded: isForIds ? [] : ids, copyId: copy, notes }
+    const recipients = { targets, excluded: isForIds ? [] : ids, origin, copyId: copy, notes }
     if (kind === Kind.Text || kind === Kind.Binary)
       return this.#listener.clients.deliver({ type: kind, payload, ...recipients })
     if (kind === Kind.Contract) {

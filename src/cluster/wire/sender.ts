@@ -1,6 +1,7 @@
 import { isConnectionId } from '../../internal/connection-id.ts'
 import type { Channels } from './channels.ts'
 import { type Envelope, encode, type Kind, newOrigin, sizeOf } from './envelope.ts'
+import type { Notes } from './notes.ts'
 import { SequenceNumbers } from './sequence.ts'
 
 export type Message = Pick<Envelope, 'kind' | 'payload' | 'ids' | 'notes'>
@@ -53,9 +54,9 @@ export class Sender {
   }
 
   /** The beginning of a message that someone else publishes for this node, and which has no number. */
-  unnumberedHead(kind: Kind): Buffer {
+  unnumberedHead(kind: Kind, notes?: Notes): Buffer {
     const payload = Buffer.alloc(0)
-    return encode({ kind, origin: this.origin, generation: 0, sequence: 0, copyId: 0, ids: [], payload })
+    return encode({ kind, origin: this.origin, generation: 0, sequence: 0, copyId: 0, ids: [], notes, payload })
   }
 
   /** The channels for these targets, each with the ids of the connections that are named. */

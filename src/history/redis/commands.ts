@@ -37,7 +37,7 @@ export function appendCall(
       newEpoch(known?.epoch),
       ...knownArgs(known),
       ...publishArgs(room, publish),
-      ...messages.flatMap(({ id, body }) => [id, view(body)])
+      ...messages.flatMap(({ id, body, head }) => [id, view(body), head === undefined ? '' : view(head)])
     ]
   }
 }

@@ -64,7 +64,7 @@ end
 
 /**
  * KEYS: stream, position, ids. ARGV: size, ttl, new epoch, known epoch, known offset, command to publish (may be empty), channel, head;
- * then the id and the body of each message. Answers with the epoch, and for each message with its offset and 1 if it is new.
+ * then the id, the body and the own head (may be empty) of each message. Answers with the epoch, and for each message with its offset and 1 if it is new.
  */
 const APPEND = `
 local stream, position, ids = KEYS[1], KEYS[2], KEYS[3]
@@ -105,7 +105,7 @@ local function restoreIds()
 end
 
 local published = {}
-local function append(id, body)
+local function append(id, body, ownHead)
   local first = redis.call('HGET', ids, id)
   if first then
     -- What is published again is what was stored, also if the caller has changed it.
@@ -116,15 +116,16 @@ local function append(id, body)
     redis.call('HSET', ids, id, text(offset))
   end
   local stored = first or text(offset)
-  if command ~= '' then published[#published + 1] = head .. epoch .. ' ' .. stored .. ' ' .. id .. '\\n' .. body end
+  local beginning = ownHead == '' and head or ownHead
+  if command ~= '' then published[#published + 1] = beginning .. epoch .. ' ' .. stored .. ' ' .. id .. '\\n' .. body end
   return stored, first and '0' or '1'
 end
 
 drop(0)
 restoreIds()
 local answer = { epoch }
-for i = 9, #ARGV, 2 do
-  local stored, isNew = append(ARGV[i], ARGV[i + 1])
+for i = 9, #ARGV, 3 do
+  local stored, isNew = append(ARGV[i], ARGV[i + 1], ARGV[i + 2])
   answer[#answer + 1] = stored
   answer[#answer + 1] = isNew
 end
