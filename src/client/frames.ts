@@ -13,15 +13,16 @@ export interface Message {
 }
 
 /**
- * The text of an event, or of a call if there is an id.
+ * The text of an event, or of a call if there is an id. Either may belong to a trace.
  *
  * @throws TypeError if the data is not what JSON-RPC carries.
  */
-export function textOf(method: string, data: unknown, id?: string): string {
+export function textOf(method: string, data: unknown, traceparent: unknown, id?: string): string {
   const params = JSON.stringify(data) as string | undefined
   if (data !== undefined && !/^[[{]/.test(String(params)))
     throw new TypeError(`the data of ${method} must be an object, an array or undefined`)
-  return id === undefined ? notificationText(method, params) : requestText(id, method, params)
+  const text = id === undefined ? notificationText(method, params) : requestText(id, method, params)
+  return traceparent === undefined ? text : `${text.slice(0, -1)},"traceparent":${JSON.stringify(traceparent)}}`
 }
 
 /** The messages in a frame. What cannot be read is no message. */

@@ -8,7 +8,7 @@ export interface Call {
   readonly id: Id
   readonly method: string
   readonly params: object | undefined
-  /** The trace that it belongs to. An invalid one is ignored, like any member that JSON-RPC does not have. */
+  /** The trace that it belongs to. An invalid one is ignored, like any other member that JSON-RPC does not have. */
   readonly traceparent: string | undefined
 }
 
@@ -43,7 +43,7 @@ export function readFrame(data: Buffer): RpcFrame {
 
 function readEntry(value: unknown): Entry {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return invalid(null)
-  const { jsonrpc, id, method, params, result, error } = value as Record<string, unknown>
+  const { jsonrpc, id, method, params, result, error, traceparent } = value as Record<string, unknown>
   const hasId = 'id' in value
   const validId = isId(id) ? id : null
   if (jsonrpc !== '2.0') return invalid(validId)
@@ -52,7 +52,6 @@ function readEntry(value: unknown): Entry {
   const isValid = typeof method === 'string' && isParams(params) && (!hasId || isId(id))
   if (!isValid) return invalid(validId)
   if (!hasId) return { kind: 'event', method, params }
-  const { traceparent } = value as Record<string, unknown>
   return {
     kind: 'call',
     id: validId,

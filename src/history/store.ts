@@ -7,7 +7,7 @@ export interface NewMessage {
   readonly id: string
   /** The message. A store does not look into it. Its bytes do not change before `append` has settled, and may change then. */
   readonly body: Uint8Array
-  /** The beginning of this message if the store publishes it. It is not stored. @default `head` of the `Publication` */
+  /** A store that publishes may begin this message with it, instead of the `head` of the `Publication`. It is not stored. */
   readonly head?: Uint8Array | undefined
 }
 
@@ -51,7 +51,7 @@ export interface AppendOptions extends Retention {
 export interface Publication {
   /** What `publishesOver` has returned. */
   readonly over: unknown
-  /** The beginning of each message that is published and has no `head` of its own. */
+  /** The beginning of each message that is published. It says less than the `head` of a message that has one. */
   readonly head: Uint8Array
 }
 
@@ -122,7 +122,7 @@ export interface HistoryStore {
   /**
    * Whether the store can publish over the engine of this broker in the same step in which it appends. Then it returns something that
    * `append` gets as `publish.over`: the broker's nodes MUST get a message on the channel with the name of the room, for each appended
-   * message, new or not. It begins with its `head` or `publish.head`, and goes on with the line `<epoch> <offset> <id>\n` and the body. Otherwise it
+   * message, new or not. It begins with `publish.head`, or with its own `head`, and goes on with the line `<epoch> <offset> <id>\n` and the body. Otherwise it
    * returns undefined.
    */
   publishesOver?(broker: Broker): unknown
