@@ -5,6 +5,7 @@ import { connections } from './scenarios/connections.mjs'
 import { fanOut } from './scenarios/fan-out.mjs'
 import { history } from './scenarios/history.mjs'
 import { messages } from './scenarios/messages.mjs'
+import { observed } from './scenarios/observed.mjs'
 import { rpc } from './scenarios/rpc.mjs'
 
 export const unit = {
@@ -21,4 +22,4 @@ export const unit = {
   'cluster-latency': 'µs'
 }
 
-export const scenarios = [...messages, ...fanOut, ...connections, ...rpc, ...cluster, ...history]
+export const scenarios = [...messages, ...fanOut, ...connections, ...rpc, ...cluster, ...history, ...observed]

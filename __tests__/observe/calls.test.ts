@@ -128,7 +128,7 @@ describe('traceparent', () => {
     listen('message.in', ({ bytes }) => sizes.push(bytes))
     const { ws } = await start()
     let trace: string | undefined
-    const client = connectClient(talk, { url: ws('/talk/1'), WebSocket: WebSocket as never, traceparent: () => trace })
+    const client = connectClient(talk, { url: ws('/talk/1'), WebSocket, traceparent: () => trace })
     clients.push(client)
     await client.ready()
     sizes.length = 0
@@ -144,8 +144,8 @@ describe('traceparent', () => {
   })
 
   test('of the client must be a function', () => {
-    expect(() =>
-      connectClient(talk, { url: 'ws://localhost', traceparent: TRACE as never, WebSocket: WebSocket as never })
-    ).toThrow('the option traceparent must be a function')
+    expect(() => connectClient(talk, { url: 'ws://localhost', traceparent: TRACE as never, WebSocket })).toThrow(
+      'the option traceparent must be a function'
+    )
   })
 })

@@ -11,9 +11,12 @@ function roomsOf(n, { count, size, connections }) {
   return names
 }
 
-export async function start({ deflate, rooms, pingInterval, hasPreHandler }) {
+export const start = (options) => startWith(blazeWs, options)
+
+/** @param observe is called with the application before it listens. */
+export async function startWith(plugin, { deflate, rooms, pingInterval, hasPreHandler }, observe = () => {}) {
   const app = Fastify()
-  await app.register(blazeWs, {
+  await app.register(plugin, {
     config: {
       compressionLevel: deflate ? 6 : 0,
       compressionThreshold: deflate === 'usual' ? 1024 : 0,
@@ -28,6 +31,7 @@ export async function start({ deflate, rooms, pingInterval, hasPreHandler }) {
     for await (const { type, data } of ws) await ws.writeMessage(type, data)
   }
   app.webSocket('/', handler, hasPreHandler ? { preHandler } : {})
+  observe(app)
   await app.listen({ port: 0, host: '127.0.0.1' })
   return {
     port: app.server.address().port,

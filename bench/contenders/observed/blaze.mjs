@@ -1,0 +1,2 @@
+// Without a subscriber.
+export { start } from '../blaze.mjs'
