@@ -5,6 +5,7 @@ import { OriginLog } from './config/origin-log.ts'
 import { resolveConfig, type WebSocketConfig } from './config/route-config.ts'
 import { logClose } from './connection/close-log.ts'
 import { ConnectionEvents } from './connection/events.ts'
+import { Health, type WebSocketHealth } from './health/health.ts'
 import { WebSocketHub } from './hub/hub.ts'
 import { shared } from './internal/package-copies.ts'
 import { ContractRoutes } from './contract-route/contract-route.ts'
@@ -19,7 +20,7 @@ import { endpointOf, RefusingEndpoint } from './route/route-endpoint.ts'
 import { InstanceHooks } from './route/instance-hooks.ts'
 import { warnAboutOpenRoutes } from './route/origin-warning.ts'
 import type { WebSocketMethod, WebSocketWithConfigMethod } from './route/types.ts'
-import { Shutdown } from './shutdown.ts'
+import { Shutdown } from './shutdown/shutdown.ts'
 import { UpgradeDispatcher } from './upgrade/dispatcher.ts'
 import { Handshakes } from './upgrade/handshakes.ts'
 import { PendingUpgrades } from './upgrade/pending-upgrades.ts'
@@ -40,9 +41,9 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   const { config, websocket, ...resolved } = resolveOptions(app, options)
   const hub = new WebSocketHub({ logger: app.log, ...resolved.hub }, app.server)
   const events = new ConnectionEvents().add({ onClosed: logClose })
-  const shutdown = new Shutdown(resolved.shutdown, events)
   const schedulers = { deadlines: new Scheduler(), throttle: new Scheduler() }
   schedulers.throttle.ensurePrecisionFor(THROTTLE_TIME)
+  const shutdown = new Shutdown(resolved.shutdown, events, schedulers.throttle)
   registered.add(app.server)
 
   // From the server's `upgrade` event to the route and its hooks.
@@ -62,7 +63,9 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   hooks.addTo(app)
   warnAboutOpenRoutes(app)
 
+  const health = new Health(hub, shutdown, pending)
   app.decorate('wsHub', hub)
+  app.decorate('wsHealth', () => health.report())
   const routes = new Routes(services, hooks)
   decorateRoutes(app, routes, config)
   app.decorateRequest('refuseWebSocket', function (this: FastifyRequest, code?: number, reason?: string) {
@@ -85,11 +88,13 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   })
   if (resolved.hub.broker !== undefined)
     app.addHook('onReady', () => waitForCluster(hub, Math.min(CLUSTER_TIMEOUT, hookPatience(app))))
+  app.addHook('onReady', async () => health.onReady())
   // Runs after the last request, which may still broadcast to clients of other nodes.
   app.addHook('onClose', async () => {
     await drained
     dispatcher.restoreServer()
     registered.delete(app.server)
+    health.onClose()
     await hub.leaveCluster()
   })
 }
@@ -153,6 +158,8 @@ declare module 'fastify' {
   interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {
     /** The hub of this server. It is shut down with the server. */
     wsHub: WebSocketHub
+    /** How the server is, for probes: whether it takes new clients, and a few numbers. */
+    wsHealth(): WebSocketHealth
     /** Adds a WebSocket route with the plugin's configuration. */
     webSocket: WebSocketMethod<
       FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>,

@@ -11,6 +11,8 @@ interface Ending {
   code: number
   /** Whether the client is told to come back. */
   reconnect: boolean
+  /** When the client is told to come back. */
+  comeback?: object
   /** What makes the server close. */
   by: (end: { ws: Ws; client: TestClient; server: TestServer }) => unknown
   webSocket?: object
@@ -31,7 +33,12 @@ const readAll = async (ws: Ws): Promise<void> => {
 }
 
 const endings: Record<string, Ending> = {
-  'app.close()': { code: 1001, reconnect: true, by: ({ server }) => server.app.close() },
+  'app.close()': {
+    code: 1001,
+    reconnect: true,
+    comeback: { after: 0, within: 500 },
+    by: ({ server }) => server.app.close()
+  },
   'ws.close()': { code: 1000, reconnect: false, by: ({ ws }) => ws.close() },
   'ws.close(1000)': { code: 1000, reconnect: false, by: ({ ws }) => ws.close(1000) },
   'ws.close(1008)': { code: 1008, reconnect: false, by: ({ ws }) => ws.close(1008) },
@@ -126,7 +133,7 @@ afterEach(closeServers)
 describe.each(Object.entries(endings))('%s', (_, ending) => {
   test(`says goodbye with reconnect: ${ending.reconnect}, then closes with ${ending.code}`, async () => {
     const client = await end(openBlaze, ending)
-    expect(await restOf(client)).toEqual([event('rpc.goodbye', { reconnect: ending.reconnect })])
+    expect(await restOf(client)).toEqual([event('rpc.goodbye', { reconnect: ending.reconnect, ...ending.comeback })])
     expect(client.closed?.code).toBe(ending.code)
   })
 })
@@ -154,7 +161,7 @@ test('a server that shuts down says goodbye to a client that has not said hello'
   })
   const client = await openSilent(server.ws('/talk'))
   await server.app.close()
-  expect(await restOf(client)).toEqual([event('rpc.goodbye', { reconnect: true })])
+  expect(await restOf(client)).toEqual([event('rpc.goodbye', { reconnect: true, after: 0, within: 500 })])
   expect(client.closed?.code).toBe(1001)
 })
 
