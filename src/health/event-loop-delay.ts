@@ -13,16 +13,16 @@ export class EventLoopDelay {
   #since = 0
   #earlier = 0
 
-  /** The 99th percentile of the last 10 to 20 seconds in milliseconds, or since it was last asked if that is longer ago. */
-  get p99(): number {
+  /** The longest delay of the last 10 to 20 seconds in milliseconds, or since it was last asked if that is longer ago. */
+  get longest(): number {
     const histogram = (this.#histogram ??= this.#start())
-    const latest = Math.max(0, Math.round(histogram.percentile(99) / NANOSECONDS) - RESOLUTION)
-    const p99 = Math.max(latest, this.#earlier)
-    if (now() - this.#since < SPAN) return p99
+    const latest = Math.max(0, Math.round(histogram.max / NANOSECONDS) - RESOLUTION)
+    const longest = Math.max(latest, this.#earlier)
+    if (now() - this.#since < SPAN) return longest
     this.#earlier = latest
     this.#since = now()
     histogram.reset()
-    return p99
+    return longest
   }
 
   stop(): void {

@@ -15,7 +15,7 @@ export interface WebSocketHealth {
   readonly connections: number
   /** How many upgrades wait for their hooks. */
   readonly pendingUpgrades: number
-  /** How late the event loop was, in milliseconds: the 99th percentile of the last 10 to 20 seconds. 0 in the first answer. */
+  /** For how long the event loop stood still, in milliseconds: the longest time of the last 10 to 20 seconds. 0 in the first answer. */
   readonly eventLoopDelay: number
 }
 
@@ -49,7 +49,7 @@ export class Health {
       isDegraded: this.#hub.cluster.stats().isDegraded,
       connections: this.#shutdown.size,
       pendingUpgrades: this.#pending.size,
-      eventLoopDelay: this.#delay.p99
+      eventLoopDelay: this.#delay.longest
     }
   }
 }
