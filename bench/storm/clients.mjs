@@ -51,9 +51,12 @@ class StormClient {
   }
 
   #onMessage({ number }) {
-    if (number < this.#next) return this.repeated++
-    this.missing += (number - this.#next) / rooms
-    this.#next = number + rooms
+    if (number < this.#next) {
+      this.repeated++
+    } else {
+      this.missing += (number - this.#next) / rooms
+      this.#next = number + rooms
+    }
   }
 
   /** Whether all messages below `published` that are for this client have come, or later ones. */

@@ -23,7 +23,7 @@ const ROWS = [
 
 export function tableOf(results) {
   const modes = Object.keys(results)
-  const rows = ROWS.map(([title, cell]) => [title, ...modes.map((mode) => cell(results[mode]))])
+  const rows = ROWS.map(([title, cell]) => [title].concat(modes.map((mode) => cell(results[mode]))))
   const head = ['', ...modes]
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 }
