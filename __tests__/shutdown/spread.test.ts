@@ -101,34 +101,58 @@ test('pings of a client and of the server do not count as messages', async () =>
   )
   const clients = [await openBlaze(ws('/talk')), await openBlaze(ws('/talk'))]
   const order = closingOrder(clients)
-  const [pinged, other] = clients as [TestClient, TestClient]
-  await noted(connections[0] as WebSocketConnection)
-  await answerTo(other, call(1, 'nothing'))
+  const [other, pinged] = clients as [TestClient, TestClient]
   await noted(connections[1] as WebSocketConnection)
+  await answerTo(other, call(1, 'nothing'))
+  await noted(connections[0] as WebSocketConnection)
   expect(await next(pinged)).toEqual(event('rpc.ping'))
   expect(await answerTo(pinged, call('ping', 'rpc.ping'))).toMatchObject({ id: 'ping' })
   await app.close()
-  expect(order).toEqual([0, 1])
+  expect(order).toEqual([1, 0])
 })
 
-test('a connection works in both directions until its turn, and its handler learns of its own turn', async () => {
-  const server = await start({ spread: 200 })
-  const clients = await openRaw(server, 2)
+test('a connection works in both directions until its turn', async () => {
+  const server = await start({ spread: LONG })
+  const [, client] = (await openRaw(server, 2)) as [TestClient, TestClient]
   const [first, second] = server.connections as [WebSocketConnection, WebSocketConnection]
   await noted(first)
+  const { shutdownSignal } = second.context()
   const closing = server.app.close()
   expect(first.context().isShuttingDown()).toBe(true)
+  expect(first.context().shutdownSignal.aborted).toBe(true)
   expect(second.context().isShuttingDown()).toBe(false)
-  const { shutdownSignal } = second.context()
   expect(shutdownSignal.aborted).toBe(false)
-  clients[1]?.socket.send('still here')
-  expect(await clients[1]?.next()).toBe('still here')
+  client.socket.send('still here')
+  expect(await client.next()).toBe('still here')
   server.app.wsHub.broadcast('to all')
-  expect(await clients[1]?.next()).toBe('to all')
+  expect(await client.next()).toBe('to all')
+  // A client that leaves needs no turn.
+  client.socket.close()
   await closing
   expect(shutdownSignal.aborted).toBe(true)
-  expect(second.context().shutdownSignal.aborted).toBe(true)
-  expect(await clients[1]?.close()).toEqual({ code: 1001, reason: 'server shutting down' })
+  expect(second.context().isShuttingDown()).toBe(true)
+})
+
+test('a handler learns of its own turn, and can still write', async () => {
+  const turns: string[] = []
+  const { app, ws } = await startServer(
+    (instance) =>
+      void instance.webSocket('/:name', async (ws) => {
+        const name = ws.context().param('name')
+        const { shutdownSignal } = ws.context()
+        shutdownSignal.addEventListener('abort', () => turns.push(`${name} ${ws.context().isShuttingDown()}`))
+        for await (const _ of ws);
+        await ws.writeText(`good-bye ${name}`)
+      }),
+    { shutdown: { spread: 100 } }
+  )
+  const clients = [await connect(ws('/ann')), await connect(ws('/bob'))]
+  await app.close()
+  expect(turns).toEqual(['ann true', 'bob true'])
+  for (const [i, client] of clients.entries()) {
+    expect(await client.next()).toBe(`good-bye ${['ann', 'bob'][i]}`)
+    expect(await client.close()).toEqual({ code: 1001, reason: 'server shutting down' })
+  }
 })
 
 test('a handler that returns before its turn closes with 1000', async () => {
@@ -165,12 +189,12 @@ test('a handler that runs on after its client has left is told of the shutdown',
 describe('a call that runs', () => {
   test('is answered first', async () => {
     const answer = gate()
-    const server = await start({ spread: 400 }, { mayAnswer: answer.promise })
+    const server = await start({ spread: 1_000, grace: 0 }, { mayAnswer: answer.promise })
     const busy = await openBlaze(server.ws('/talk'))
     send(busy, call(1, 'echo', { text: 'hi' }))
-    const others = [await openBlaze(server.ws('/talk')), await openBlaze(server.ws('/talk'))]
+    const other = await openBlaze(server.ws('/talk'))
     const closing = server.app.close()
-    await Promise.all(others.map((other) => other.close()))
+    await other.close()
     expect(busy.messages).toEqual([])
     answer.open()
     expect(await next(busy)).toMatchObject({ id: 1, result: { text: 'hi' } })
@@ -297,18 +321,17 @@ test.each<[string, FastifyServerOptions]>([
   ['with a short pluginTimeout', { pluginTimeout: 200 }],
   ['with forceCloseConnections', { pluginTimeout: 200, forceCloseConnections: true }],
   ['over HTTP/2', { pluginTimeout: 200, http2: true, https: { cert, key, allowHTTP1: true } } as never]
-])('connections keep their time %s', async (_, fastify) => {
-  const server = await start({ spread: 600 }, { fastify })
+])('a connection stays open after Fastify has stopped listening, %s', async (_, fastify) => {
+  const server = await start({ spread: LONG }, { fastify })
   const url = `${'https' in fastify ? 'wss' : 'ws'}://127.0.0.1:${server.port}/raw`
-  const clients: TestClient[] = []
-  for (let i = 0; i < 6; i++) clients.push(await connect(url, [], { ca: cert }))
-  const last = clients[5] as TestClient
+  const clients = [await connect(url, [], { ca: cert }), await connect(url, [], { ca: cert })]
+  const [first, second] = clients as [TestClient, TestClient]
   const closing = server.app.close()
-  // Of its turns, the fifth comes after Fastify has gone on.
-  await Promise.all(clients.slice(0, 5).map((client) => client.close()))
-  last.socket.send('still here')
-  expect(await last.next()).toBe('still here')
-  expect(await last.close()).toEqual({ code: 1001, reason: 'server shutting down' })
+  expect(await first.close()).toEqual({ code: 1001, reason: 'server shutting down' })
+  await eventually(() => !server.app.server.listening)
+  second.socket.send('still here')
+  expect(await second.next()).toBe('still here')
+  second.socket.close()
   await closing
 })
 
