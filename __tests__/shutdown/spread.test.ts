@@ -283,7 +283,7 @@ describe('rpc.goodbye', () => {
 
   test('has the time of the option, with and without a spread', async () => {
     expect(await goodbyeOf(await start({ spread: 50, reconnectWithin: 3_000 }))).toEqual(goodbye(3_000))
-    expect(await goodbyeOf(await start({ reconnectWithin: 0 }))).toEqual(goodbye(0))
+    expect(await goodbyeOf(await start({ reconnectWithin: 3_000 }))).toEqual(goodbye(3_000))
   })
 
   test('gives many clients that are closed together more time', async () => {
@@ -292,6 +292,12 @@ describe('rpc.goodbye', () => {
     const client = await openBlaze(server.ws('/talk'))
     void server.app.close()
     expect((await restOf(client)).at(-1)).toEqual(goodbye(701))
+  })
+
+  test('leaves it to few clients that are closed together, or if the option says so', async () => {
+    const untold = event('rpc.goodbye', { reconnect: true })
+    expect(await goodbyeOf(await start({}))).toEqual(untold)
+    expect(await goodbyeOf(await start({ spread: 50, reconnectWithin: 0 }))).toEqual(untold)
   })
 
   test('says nothing of coming back if the code is final', async () => {

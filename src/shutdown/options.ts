@@ -17,8 +17,8 @@ export interface ShutdownOptions {
    */
   timeout?: number
   /**
-   * Clients of contract routes come back at a random time within this many milliseconds.
-   * @default 500 with a `spread`; without one, 1 for each open connection, from 500 to 60000
+   * Clients of contract routes come back at a random time within this many milliseconds. 0 leaves it to them.
+   * @default 500 with a `spread`; without one, 1 for each open connection, at most 60000, and 0 for up to 500 connections
    */
   reconnectWithin?: number
   /** The close code. @default 1001 */

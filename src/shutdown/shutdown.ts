@@ -8,11 +8,13 @@ import type { ResolvedShutdownOptions } from './options.ts'
 import { TurnSignals } from './turn-signals.ts'
 import { Turns } from './turns.ts'
 
+/** Clients that are closed one after the other come back that way, too: they need no more than these milliseconds. */
+const WITHIN_OF_SPREAD = 500
 /**
- * Within how many milliseconds clients come back, by default. If they are closed one after the other, they come back that way, too.
- * If they are closed together, each of them adds 1 ms: that is a thousand handshakes a second for the other nodes.
+ * Clients that are closed together need 1 ms each: that is a thousand handshakes a second for the other nodes. Up to 500 clients do
+ * that by themselves, because the first delay of their backoff is up to 500 ms.
  */
-const MIN_WITHIN = 500
+const FEW = 500
 const MAX_WITHIN = 60_000
 
 /** The open connections of a server. Closes them when the server closes. */
@@ -116,7 +118,8 @@ export class Shutdown implements ShutdownState, Scheduled {
   }
 
   #defaultWithin(): number {
-    return this.#options.spread > 0 ? MIN_WITHIN : Math.min(Math.max(this.#open.size, MIN_WITHIN), MAX_WITHIN)
+    if (this.#options.spread > 0) return WITHIN_OF_SPREAD
+    return this.#open.size > FEW ? Math.min(this.#open.size, MAX_WITHIN) : 0
   }
 
   /** Resolves once the last connection is fully closed. */
@@ -145,7 +148,7 @@ export class Shutdown implements ShutdownState, Scheduled {
   /** The handler has its grace period from now on. */
   #onTurn(ws: WebSocketConnection): void {
     const { code, reason } = this.#options
-    ws.session.comeback = { after: 0, within: this.#reconnectWithin }
+    if (this.#reconnectWithin > 0) ws.session.comeback = { after: 0, within: this.#reconnectWithin }
     this.#ending.set(ws, now())
     this.#signals.abort(ws)
     ws.session.stopReading(code, reason)
