@@ -8,6 +8,7 @@ import Fastify from 'fastify'
 import blazeWs, { sameOrigin, WebSocketHub } from 'fastify-blaze-ws'
 import { adminRoutes } from './admin.js'
 import { Chat } from './chat.js'
+import { healthRoutes } from './health.js'
 import { chatContract } from './public/chat-contract.js'
 import { statusOf } from './status.js'
 
@@ -109,6 +110,7 @@ export async function buildApp({ token, node, grace, broker, store, ticketStore,
     return statusOf(app.wsHub, chat, nodeName)
   })
 
+  await app.register(healthRoutes)
   await app.register(adminRoutes, { prefix: '/admin', chat, token, ticketStore })
   return app
 }

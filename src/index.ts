@@ -12,7 +12,7 @@
 //   history/      numbers and keeps what is published in rooms, and brings clients that were away up to date
 //   brokers/      connects the nodes through Redis, NATS or memory
 //
-// plugin.ts puts them together, and shutdown.ts ends the connections when the server closes. config/ checks the configuration of
+// plugin.ts puts them together, shutdown/ ends the connections when the server closes, and health/ tells how it is. config/ checks the configuration of
 // routes, auth/ helps clients to authenticate, and internal/ is used everywhere.
 //
 // Imports go one way: internal < config < connection < upgrade < route < plugin,
@@ -21,7 +21,8 @@
 // The plugin and its routes
 export { default } from './plugin.ts'
 export type { BlazeWsOptions } from './plugin/plugin-options.ts'
-export type { ShutdownOptions } from './shutdown.ts'
+export type { ShutdownOptions } from './shutdown/options.ts'
+export type { WebSocketHealth } from './health/health.ts'
 export type { WebSocketHandler, WebSocketRouteOptions } from './route/types.ts'
 
 // The configuration of a route

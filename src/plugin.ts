@@ -5,6 +5,7 @@ import { OriginLog } from './config/origin-log.ts'
 import { resolveConfig, type WebSocketConfig } from './config/route-config.ts'
 import { logClose } from './connection/close-log.ts'
 import { ConnectionEvents } from './connection/events.ts'
+import { Health, type WebSocketHealth } from './health/health.ts'
 import { WebSocketHub } from './hub/hub.ts'
 import { shared } from './internal/package-copies.ts'
 import { ContractRoutes } from './contract-route/contract-route.ts'
@@ -21,7 +22,7 @@ import { endpointOf, RefusingEndpoint } from './route/route-endpoint.ts'
 import { InstanceHooks } from './route/instance-hooks.ts'
 import { warnAboutOpenRoutes } from './route/origin-warning.ts'
 import type { WebSocketMethod, WebSocketWithConfigMethod } from './route/types.ts'
-import { Shutdown } from './shutdown.ts'
+import { Shutdown } from './shutdown/shutdown.ts'
 import { UpgradeDispatcher } from './upgrade/dispatcher.ts'
 import { Handshakes } from './upgrade/handshakes.ts'
 import { PendingUpgrades } from './upgrade/pending-upgrades.ts'
@@ -43,9 +44,9 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   const hub = new WebSocketHub({ logger: app.log, ...resolved.hub }, app.server)
   const stats = new ServerStats()
   const events = new ConnectionEvents().add({ onClosed: logClose }).add(stats).add(channelObserver)
-  const shutdown = new Shutdown(resolved.shutdown, events)
   const schedulers = { deadlines: new Scheduler(), throttle: new Scheduler() }
   schedulers.throttle.ensurePrecisionFor(THROTTLE_TIME)
+  const shutdown = new Shutdown(resolved.shutdown, events, schedulers.throttle)
   registered.add(app.server)
 
   // From the server's `upgrade` event to the route and its hooks.
@@ -65,8 +66,10 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   hooks.addTo(app)
   warnAboutOpenRoutes(app)
 
+  const health = new Health(hub, shutdown, pending)
   app.decorate('wsHub', hub)
   app.decorate('wsStats', () => stats.read())
+  app.decorate('wsHealth', () => health.report())
   const routes = new Routes(services, hooks)
   decorateRoutes(app, routes, config)
   app.decorateRequest('refuseWebSocket', function (this: FastifyRequest, code?: number, reason?: string) {
@@ -89,11 +92,13 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   })
   if (resolved.hub.broker !== undefined)
     app.addHook('onReady', () => waitForCluster(hub, Math.min(CLUSTER_TIMEOUT, hookPatience(app))))
+  app.addHook('onReady', async () => health.onReady())
   // Runs after the last request, which may still broadcast to clients of other nodes.
   app.addHook('onClose', async () => {
     await drained
     dispatcher.restoreServer()
     registered.delete(app.server)
+    health.onClose()
     await hub.leaveCluster()
   })
 }
@@ -159,6 +164,8 @@ declare module 'fastify' {
     wsHub: WebSocketHub
     /** The numbers of the server's connections, registered with a hub or not: in total and by route. */
     wsStats(): WebSocketStats
+    /** How the server is, for probes: whether it takes new clients, and a few numbers. */
+    wsHealth(): WebSocketHealth
     /** Adds a WebSocket route with the plugin's configuration. */
     webSocket: WebSocketMethod<
       FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>,

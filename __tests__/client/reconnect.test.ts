@@ -149,6 +149,27 @@ describe('the end of a connection', () => {
     expect(performance.now() - start).toBeGreaterThan(98)
   })
 
+  test.each([
+    [0, 1_000],
+    [0.5, 1_030],
+    [1, 1_060]
+  ])('a client whose random number is %d comes back after %i ms of 1000 to 1060', async (random, delay) => {
+    const server = await scripted(({ socket, notify }) => {
+      notify('rpc.goodbye', { reconnect: true, after: 1_000, within: 60 })
+      socket.close(1001)
+    })
+    const client = open(server.url, { reconnect: { min: 1, max: 1 } })
+    await enters(client, 'open')
+    jest.spyOn(Math, 'random').mockReturnValue(random)
+    const timers = jest.spyOn(globalThis, 'setTimeout')
+    try {
+      await enters(client, 'waiting')
+      expect(timers.mock.calls.map(([, time]) => time)).toContain(delay)
+    } finally {
+      jest.restoreAllMocks()
+    }
+  })
+
   test('an application that closes with a final code is obeyed, one that drops is not', async () => {
     const server = await startChat()
     const client = open(server.url)

@@ -42,7 +42,8 @@ beforeAll(() => {
     'package.json',
     JSON.stringify({ name: 'fastify-blaze-ws', type: 'module', exports: { '.': './dist/esm/index.js' } })
   )
-  write('server.mjs', SERVER)
+  // The order of closing is tested elsewhere: nobody should wait for it here.
+  write('server.mjs', replaced(SERVER, { 'spread: 20_000': 'spread: 200' }))
   write('cluster.mjs', codeBelow('Several cores', 'js'))
   write('tls.mjs', codeBelow('TLS', 'js'))
   write('fullchain.pem', cert)
@@ -85,7 +86,7 @@ async function startOnSocket(path: string): Promise<Daemon> {
 }
 
 const statusOf = (port: number): Promise<unknown> =>
-  fetch(`http://127.0.0.1:${port}/healthz`).then(
+  fetch(`http://127.0.0.1:${port}/health/ready`).then(
     ({ status }) => status,
     (error: Error) => (error.cause as NodeJS.ErrnoException).code
   )
@@ -104,9 +105,11 @@ async function expectEcho(client: TestClient): Promise<void> {
 }
 
 describe('Probes', () => {
-  test('answer 200 while the server runs, 503 while it closes and nothing afterwards; a second signal is harmless', async () => {
+  test('readiness answers 200 while the server runs, 503 while it closes and nothing afterwards; a second signal is harmless', async () => {
     const { daemon, port } = await startNode()
     expect(await statusOf(port)).toBe(200)
+    const health: unknown = await fetch(`http://127.0.0.1:${port}/health/live`).then((response) => response.json())
+    expect(health).toMatchObject({ isReady: true, isDegraded: false, connections: 0 })
     const stubborn = await connectStubborn(port)
     daemon.kill('SIGTERM')
     await eventually(async () => (await statusOf(port)) === 503)
@@ -126,6 +129,7 @@ describe('Probes', () => {
     expect(seconds(pod, /terminationGracePeriodSeconds: (\d+)/)).toBeGreaterThan(preStop + timeout)
     expect(seconds(codeBelow('systemd', 'ini'), /TimeoutStopSec=(\d+)/)).toBeGreaterThan(timeout)
     expect(seconds(codeBelow('Docker', 'sh'), /--stop-timeout (\d+)/)).toBeGreaterThan(timeout)
+    expect(seconds(codeBelow('PM2', 'js'), /kill_timeout: ([\d_]+)/) / 1000).toBeGreaterThan(timeout)
   })
 })
 

@@ -12,6 +12,7 @@ export class Publisher {
   #port = 0
   /** What the last failed request got. */
   #failure = ''
+  #isStopped = false
   published = 0
   /** How many requests failed, after which the message was published again with the same id. */
   repeats = 0
@@ -20,9 +21,14 @@ export class Publisher {
     this.#ports = ports
   }
 
+  /** Publishes no further message. */
+  stop() {
+    this.#isStopped = true
+  }
+
   /** Publishes so many messages, until `signal` aborts. A message that waits for its turn has the time at which it was due. */
   async run({ count, rate, start, signal }) {
-    for (let number = 0; number < count; number++) {
+    for (let number = 0; number < count && !this.#isStopped; number++) {
       const at = Math.round(start + (number * 1000) / rate)
       const wait = at - Date.now()
       if (wait > 0) await sleep(wait)

@@ -37,12 +37,12 @@ export function tableOf(results) {
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 }
 
-function machine() {
+export function machine() {
   const { model } = cpus()[0]
   return `${cpus().length} × ${model.trim()}, Linux ${execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim()}, Node ${process.version}`
 }
 
-function versions() {
+export function versions() {
   const { dependencies, devDependencies } = JSON.parse(
     readFileSync(new URL('../package.json', import.meta.url), 'utf8')
   )

@@ -358,7 +358,7 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
 
   /** The upgrade request with its parameters and logger, and the state of the server. */
   context(): WebSocketContext {
-    return (this.#context ??= contextOf(this.request, this.#shutdown))
+    return (this.#context ??= contextOf(this, this.#shutdown))
   }
 
   // ---- Values of the application

@@ -1,10 +1,12 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { WebSocketConnection } from './connection.ts'
 
-/** Whether the server shuts down. */
+/** Whether the server shuts down, as a connection sees it. */
 export interface ShutdownState {
-  readonly isShuttingDown: boolean
-  /** Aborted when the shutdown begins. */
-  readonly signal: AbortSignal
+  /** True from the connection's turn in the shutdown on. */
+  isShuttingDown(ws: WebSocketConnection): boolean
+  /** Aborted at the connection's turn. */
+  signalOf(ws: WebSocketConnection): AbortSignal
 }
 
 /** The upgrade request of a connection, and the state of its server. */
@@ -19,23 +21,24 @@ export interface WebSocketContext {
   param(name: string): string
   /** A property that a hook set on the request before the upgrade. */
   locals<T = unknown>(name: string): T | undefined
-  /** True from the start of `app.close()`. */
+  /** True from the start of `app.close()`; with `shutdown.spread`, from the turn of this connection on. */
   isShuttingDown(): boolean
-  /** Aborted at the start of `app.close()`. */
+  /** Aborted at the start of `app.close()`; with `shutdown.spread`, at the turn of this connection. */
   readonly shutdownSignal: AbortSignal
 }
 
 /** @internal */
-export function contextOf(request: FastifyRequest, shutdown: ShutdownState): WebSocketContext {
+export function contextOf(ws: WebSocketConnection, shutdown: ShutdownState): WebSocketContext {
+  const { request } = ws
   return {
     request,
     log: request.log,
     query: (name) => firstOf(request.query, name),
     param: (name) => firstOf(request.params, name),
     locals: <T>(name: string) => (request as unknown as Record<string, T | undefined>)[name],
-    isShuttingDown: () => shutdown.isShuttingDown,
+    isShuttingDown: () => shutdown.isShuttingDown(ws),
     get shutdownSignal() {
-      return shutdown.signal
+      return shutdown.signalOf(ws)
     }
   }
 }

@@ -16,7 +16,7 @@ type AnyFunction = (...args: unknown[]) => void
 /**
  * The events of a server's connections, for whatever observes them: logs, numbers, channels. Each event is emitted at one place:
  * `onRefused` in upgrade/dispatcher.ts, `onOpened` in route/route-endpoint.ts, `onMessageIn` and `onMessagesOut` in session.ts,
- * `onSlow` in hub/broadcaster.ts, and `onClosed` in shutdown.ts; only `onFailed` is emitted where an error is logged, in
+ * `onSlow` in hub/broadcaster.ts, and `onClosed` in shutdown/shutdown.ts; only `onFailed` is emitted where an error is logged, in
  * route/handler-error.ts and contract-route/. An event without an observer costs one comparison.
  */
 export class ConnectionEvents implements ConnectionObserver {

@@ -14,6 +14,8 @@ export interface HeartbeatSession {
   readonly config: WebSocketConfig
   readonly writer: Writer
   readonly closeState: CloseState
+  /** How many messages came and were sent, apart from those that only keep the connection alive. */
+  readonly traffic: number
   /** True while nothing is read from the socket. */
   readonly isPaused: boolean
   close(code: number, reason: string): void
@@ -32,6 +34,9 @@ export class Heartbeat implements Scheduled {
   #nextPingAt: number
   /** When the oldest unanswered ping was sent; 0 if all are answered. */
   #pingedAt = 0
+  /** The traffic at the last check, and when a check last noticed more of it, by `now()`. */
+  #traffic = 0
+  #activeAt = this.#lastReadAt
   /** Since when the connection has been closing; 0 if it is open. */
   #closingSince = 0
 
@@ -67,7 +72,21 @@ export class Heartbeat implements Scheduled {
     this.#session.writer.stallTimer?.postpone(time)
   }
 
+  /** When a message last came or was sent, by `now()`. */
+  activeAt(time: number): number {
+    this.#noteTraffic(time)
+    return this.#activeAt
+  }
+
+  #noteTraffic(time: number): void {
+    const { traffic } = this.#session
+    if (traffic === this.#traffic) return
+    this.#traffic = traffic
+    this.#activeAt = time
+  }
+
   check(time: number): void {
+    this.#noteTraffic(time)
     const isClosing = this.#closingSince > 0
     // Without a write timeout writes may take forever, but closing may not.
     const writeTimeout = this.#session.config.writeTimeout || (isClosing ? this.#session.config.closeTimeout : Infinity)

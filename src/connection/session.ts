@@ -27,6 +27,14 @@ import { MAX_UNSENT, Writer, type WriterSession } from './write/writer.ts'
 /** What `onClosed` reports if no close frame came. */
 const NOT_RECEIVED = { code: CloseCode.AbnormalClosure as number, reason: '' }
 
+/** When a client should come back: after `after` milliseconds, at a random time within `within` more. */
+export interface Comeback {
+  readonly after: number
+  readonly within: number
+}
+
+const notBusy = (): boolean => false
+
 /** The timers that all connections of a server share. */
 export interface Schedulers {
   /** For heartbeats and deadlines. */
@@ -125,7 +133,13 @@ export class Session
   /** Takes some messages before the read queue does. */
   intake: Intake | undefined
   /** The text that is sent before a close frame with which the server begins the end. */
-  farewell: ((cause: CloseInfo) => string) | undefined
+  farewell: ((cause: CloseInfo, comeback: Comeback | undefined) => string) | undefined
+  /** When the client should come back if the server closes; undefined leaves it to the client. */
+  comeback: Comeback | undefined
+  /** True while a call of the client runs. */
+  isBusy: () => boolean = notBusy
+  /** How many of the messages only kept the connection alive. */
+  keepAlives = 0
   readonly #schedulers: Schedulers
   readonly #reader: FrameReader
   readonly #heartbeat: Heartbeat
@@ -214,6 +228,11 @@ export class Session
   readAhead(bytes: number | undefined): void {
     this.readQueue.limit = bytes ?? this.config.readBufferSize
     if (bytes !== undefined) this.readQueue.onLimitRaised()
+  }
+
+  /** When a message last came or was sent, by `now()`, to about half a second. Those that keep the connection alive do not count. */
+  activeAt(time: number): number {
+    return this.#heartbeat.activeAt(time)
   }
 
   /** Has something checked regularly, until the returned function is called. */
@@ -351,6 +370,10 @@ export class Session
 
   // ---- For the heartbeat
 
+  get traffic(): number {
+    return this.messagesIn + this.messagesOut - this.keepAlives
+  }
+
   get isPaused(): boolean {
     return this.stream.isPaused()
   }
@@ -408,7 +431,8 @@ export class Session
   #sayFarewell(): void {
     const isByClient = this.#handshake?.received !== undefined
     if (this.farewell === undefined || isByClient) return
-    void this.writer.write(frameOf(TextMessage, this.farewell(this.closeState.cause as CloseInfo), this.deflate))
+    const text = this.farewell(this.closeState.cause as CloseInfo, this.comeback)
+    void this.writer.write(frameOf(TextMessage, text, this.deflate))
   }
 
   #requireHandshake(): ClosingHandshake {

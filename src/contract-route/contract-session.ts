@@ -67,6 +67,7 @@ export class ContractSession {
     this.#connection = new ContractConnection(ws, { contract, compiled, events: this.#events, asks: this.#asks })
     this.#calls = new Calls(compiled, calls, this.#connection, ws)
     ws.session.contract = compiled.definition
+    ws.session.isBusy = () => this.#running.size > 0
     if (this.#isBlaze) ws.session.farewell = goodbyeText
   }
 
@@ -157,7 +158,9 @@ export class ContractSession {
       get messagesOut() {
         return session.messagesOut
       },
-      send: (text: string) => void this.#ws.writeAsync(text)
+      send: (text: string) => {
+        if (this.#ws.writeAsync(text)) session.keepAlives++
+      }
     }
     return session.schedule(new ServerPings(connection, this.#heartbeat))
   }
@@ -277,6 +280,8 @@ export class ContractSession {
   #handleOwnCall({ id, method }: Call, reply: Reply): unknown {
     if (this.#isBlaze && method === RpcMethod.Hello) return this.#refuseHello()
     const isPing = this.#isBlaze && method === RpcMethod.Ping
+    // The ping and its answer.
+    if (isPing) this.#ws.session.keepAlives += 2
     return reply(isPing ? resultText(id, '{}') : errorText(id, methodNotFound()))
   }
 

@@ -1,3 +1,4 @@
+import type { Comeback } from '../connection/session.ts'
 import type { CloseInfo } from '../internal/close-codes.ts'
 import { isFinalCode } from '../rpc/final-codes.ts'
 import { RpcMethod } from '../rpc/json-rpc.ts'
@@ -9,7 +10,7 @@ export const NO_HELLO = 'no hello in time'
 const SILENT: ReadonlySet<string> = new Set(['read timeout', NO_HELLO])
 
 /** What a client is told before the server closes its connection. */
-export function goodbyeText({ code, reason }: CloseInfo): string {
+export function goodbyeText({ code, reason }: CloseInfo, comeback: Comeback | undefined): string {
   const reconnect = SILENT.has(reason) || !isFinalCode(code)
-  return notificationText(RpcMethod.Goodbye, JSON.stringify({ reconnect }))
+  return notificationText(RpcMethod.Goodbye, JSON.stringify(reconnect ? { reconnect, ...comeback } : { reconnect }))
 }

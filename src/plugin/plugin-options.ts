@@ -4,7 +4,7 @@ import { defaultWebSocketConfig, resolveConfig, type WebSocketConfig } from '../
 import { checkHubOptions, type HubOptions } from '../hub/hub-options.ts'
 import { invalidOption } from '../internal/errors.ts'
 import { type Checks, integer, validateOptions } from '../internal/validate.ts'
-import { resolveShutdownOptions, type ShutdownOptions } from '../shutdown.ts'
+import { resolveShutdownOptions, type ShutdownOptions } from '../shutdown/options.ts'
 import { checkWebsocketOptions } from '../upgrade/websocket-plugin.ts'
 
 /** The options of the plugin, all optional. */

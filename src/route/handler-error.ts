@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { CloseCode, isCloseError, isSendableCloseCode } from '../internal/close-codes.ts'
-import type { Shutdown } from '../shutdown.ts'
+import type { Shutdown } from '../shutdown/shutdown.ts'
 
 /** Closes a connection whose handler has thrown or rejected. Logs the error, unless the end of the connection caused it. */
 export function closeAfterError(
@@ -11,7 +11,7 @@ export function closeAfterError(
   shutdown: Shutdown
 ): void {
   try {
-    if (isCausedByClose(error, ws)) shutdown.settled(ws)
+    if (isCausedByClose(error, ws)) shutdown.closeSettled(ws)
     else closeAndLog(ws, request, error)
   } catch (unreadable) {
     // A handler can throw any value, also one whose properties throw when they are read.

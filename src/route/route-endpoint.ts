@@ -4,7 +4,7 @@ import { WebSocketConnection } from '../connection/connection.ts'
 import type { ConnectionEvents } from '../connection/events.ts'
 import { shareSignal } from '../connection/request-signal.ts'
 import { type OpenStream, Session, type SessionServices } from '../connection/session.ts'
-import type { Shutdown } from '../shutdown.ts'
+import type { Shutdown } from '../shutdown/shutdown.ts'
 import { Admission } from '../upgrade/admission.ts'
 import type { Endpoint, OpenConnection } from '../upgrade/upgrade-endpoint.ts'
 import { closeAfterError } from './handler-error.ts'
@@ -70,12 +70,12 @@ export class RouteEndpoint implements Endpoint {
   }
 
   #onSettled(ws: WebSocketConnection): void {
-    ws.session.isSettled = true
-    this.#services.shutdown.settled(ws)
+    this.#services.shutdown.onSettled(ws)
+    this.#services.shutdown.closeSettled(ws)
   }
 
   #onError(ws: WebSocketConnection, request: FastifyRequest, error: unknown): void {
-    ws.session.isSettled = true
+    this.#services.shutdown.onSettled(ws)
     closeAfterError(ws, request, error, this.#services.shutdown)
   }
 }

@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { WebSocketConfig } from '../config/route-config.ts'
 import type { Negotiated } from '../connection/session.ts'
 import { errors } from '../internal/errors.ts'
+import { RETRY_AFTER } from './admission.ts'
 import type { Endpoint } from './upgrade-endpoint.ts'
 import { acceptDeflate } from './extension-offers.ts'
 import { assertHandshake } from './opening-handshake.ts'
@@ -48,7 +49,10 @@ export class Handshakes {
 
   /** Completes the handshake of a request. Hooks that have not run yet do not run. */
   complete(endpoint: Endpoint, request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade): void {
-    if (this.#isClosed) throw new errors.SHUTTING_DOWN()
+    if (this.#isClosed) {
+      void reply.header('retry-after', RETRY_AFTER)
+      throw new errors.SHUTTING_DOWN()
+    }
     assertHandshake(request.raw, reply)
     const { lines, negotiated } = answerTo(request.raw.headers, endpoint.config)
     const open = endpoint.admit(request, reply)

@@ -1,0 +1,38 @@
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
+import { now } from '../internal/clock.ts'
+
+/** How often Node.js looks at its event loop, in milliseconds. It counts this time as a part of the delay. */
+const RESOLUTION = 20
+/** A measurement lasts for this many milliseconds at least. The one before it counts as well. */
+const SPAN = 10_000
+const NANOSECONDS = 1e6
+
+/** Measures how late the event loop is. It costs nothing before it is asked for the first time. */
+export class EventLoopDelay {
+  #histogram: IntervalHistogram | undefined
+  #since = 0
+  #earlier = 0
+
+  /** The longest delay of the last 10 to 20 seconds in milliseconds, or since it was last asked if that is longer ago. */
+  get longest(): number {
+    const histogram = (this.#histogram ??= this.#start())
+    const latest = Math.max(0, Math.round(histogram.max / NANOSECONDS) - RESOLUTION)
+    const longest = Math.max(latest, this.#earlier)
+    if (now() - this.#since < SPAN) return longest
+    this.#earlier = latest
+    this.#since = now()
+    histogram.reset()
+    return longest
+  }
+
+  stop(): void {
+    this.#histogram?.disable()
+  }
+
+  #start(): IntervalHistogram {
+    const histogram = monitorEventLoopDelay({ resolution: RESOLUTION })
+    histogram.enable()
+    this.#since = now()
+    return histogram
+  }
+}
