@@ -62,7 +62,8 @@ export { CloseCode, CloseError, type CloseInfo, isCloseError, isUnexpectedCloseE
 // The hub: broadcasts and rooms
 export { WebSocketHub } from './hub/hub.ts'
 export type { HubOptions, HubOwner } from './hub/hub-options.ts'
-export type { BroadcastOptions, RoomTarget } from './hub/recipients.ts'
+export type { BroadcastOptions } from './hub/broadcast-options.ts'
+export type { RoomTarget } from './hub/room-target.ts'
 export type { DisconnectOptions, DisconnectTarget } from './hub/disconnect.ts'
 export type { HubEvents } from './hub/client-events.ts'
 export type { HubStats } from './hub/stats.ts'

@@ -1,7 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import { WebSocketConnection } from '../connection/connection.ts'
 import { type AnyConnection, underlying } from '../connection/underlying.ts'
-import { isContract } from '../contract/definition.ts'
 import type { AnyContract, Contract, Data, In, Of } from '../contract/types.ts'
 import { Channels } from '../cluster/wire/channels.ts'
 import type { History } from '../history/history.ts'
@@ -13,16 +12,12 @@ import type { CompiledContract } from '../schemas/compiled-contract.ts'
 import { compiledContract } from '../schemas/contracts.ts'
 import { markHandled } from '../internal/promises.ts'
 import { HubHistory } from './hub-history.ts'
-import { PreparedMessage } from '../connection/write/prepared-message.ts'
 import { assertSendable, assertTimeout, CloseCode, fitReason } from '../internal/close-codes.ts'
-import { isConnectionId } from '../internal/connection-id.ts'
 import { brand } from '../internal/package-copies.ts'
 import { emit, Emitter } from '../internal/emitter.ts'
-import { describe, errors, invalidOption } from '../internal/errors.ts'
-import { TextMessage } from '../internal/message.ts'
-import { assertDataType, jsonOf, ownCopy, payloadOf } from '../internal/payload.ts'
-import { assertRoomName } from '../internal/room-name.ts'
-import { checkTargets, targetsFromOptions } from '../internal/targets.ts'
+import { invalidOption } from '../internal/errors.ts'
+import { jsonOf } from '../internal/payload.ts'
+import { checkTargets } from '../internal/targets.ts'
 import type { Presence } from '../presence/presence.ts'
 import { Broadcaster } from './broadcaster.ts'
 import { Clients } from './clients.ts'
@@ -34,16 +29,12 @@ import {
   selectClients
 } from './disconnect.ts'
 import { ClientEvents, HUB_EVENTS, type HubEvents, logListenerError } from './client-events.ts'
-import { contractMessage, type HubMessage } from './contract-message.ts'
 import { HubCluster } from './hub-cluster.ts'
 import { type HubOptions, resolveHubOptions } from './hub-options.ts'
-import {
-  assertBroadcastOptions,
-  type BroadcastOptions,
-  excludedIds,
-  type RoomTarget,
-  selectRecipients
-} from './recipients.ts'
+import type { BroadcastOptions } from './broadcast-options.ts'
+import { Broadcasts } from './broadcasts.ts'
+import { Membership } from './membership.ts'
+import type { RoomTarget } from './room-target.ts'
 import { RemoteBroadcasts } from './remote-broadcasts.ts'
 import type { HubStats } from './stats.ts'
 
@@ -62,16 +53,15 @@ export class WebSocketHub extends Emitter<HubEvents> {
   readonly #clients = new Clients()
   readonly #events = new ClientEvents(this)
   readonly #broadcaster: Broadcaster
+  readonly #broadcasts: Broadcasts
+  readonly #membership: Membership
   readonly #remoteBroadcasts: RemoteBroadcasts
   readonly #history: HubHistory
   readonly #options: ReturnType<typeof resolveHubOptions>
   /** Connects the hub to its cluster. Made at once if there is a broker, and otherwise when it is first needed. */
   #hubCluster: HubCluster | undefined
-  readonly #closeListener = (ws: WebSocketConnection): void => this.#onClosed(ws)
   /** The server whose compilers are used for contracts. */
   readonly #server: object | undefined
-  #isShutDown = false
-  #hasWarnedOfContract = false
   readonly #done: Promise<void>
   #resolveDone: () => void = () => {}
 
@@ -106,9 +96,23 @@ export class WebSocketHub extends Emitter<HubEvents> {
       slowConsumer,
       this.#history.hasStore,
       this.#events,
-      (ws) => void this.#remove(ws)
+      (ws) => void this.#membership.remove(ws)
     )
     this.#clients.rooms.observers.push(this.#history)
+    this.#membership = new Membership({
+      clients: this.#clients,
+      events: this.#events,
+      broadcaster: this.#broadcaster,
+      history: this.#history,
+      node: () => this.#hubCluster?.node
+    })
+    this.#broadcasts = new Broadcasts({
+      clients: this.#clients,
+      broadcaster: this.#broadcaster,
+      server: this.#server,
+      logger,
+      cluster: () => this.#hubCluster
+    })
     this.#remoteBroadcasts = new RemoteBroadcasts(this.#clients, this.#broadcaster)
     this.#done = new Promise((resolve) => {
       this.#resolveDone = resolve
@@ -140,14 +144,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
    * @throws FST_BLAZE_WS_INVALID_ARGUMENT if it is not a connection.
    */
   register(connection: AnyConnection): boolean {
-    const ws = underlying(connection)
-    if (this.#clients.has(ws)) return true
-    if (this.#isShutDown || ws.isClosed()) return false
-    this.#broadcaster.endGroup()
-    this.#clients.add(ws)
-    ws.session.closeState.addListener(this.#closeListener, ws)
-    this.#events.emit('register', ws)
-    return true
+    return this.#membership.register(underlying(connection))
   }
 
   /**
@@ -157,7 +154,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
    */
   unregister(connection: AnyConnection): void {
     const ws = underlying(connection)
-    if (this.#remove(ws)) void ws.close(CloseCode.NormalClosure, 'unregistered')
+    if (this.#membership.remove(ws)) void ws.close(CloseCode.NormalClosure, 'unregistered')
   }
 
   /**
@@ -174,14 +171,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
    * @throws FST_BLAZE_WS_INVALID_ARGUMENT if `ws` is neither a connection nor an id.
    */
   join(ws: AnyConnection | string, room: string, options: JoinOptions = NO_OPTIONS): boolean {
-    const local = this.#findLocal(ws)
-    // Every connection can be reached by its own id, as if it were in a room of that name.
-    if (local !== undefined && room === local.id) return this.register(local)
-    assertRoomName(room)
-    this.#history.assertCanJoin(room, options)
-    return local === undefined
-      ? this.#hubCluster?.node?.changeMembership({ type: 'join', id: ws as string, room, ...options }) === true
-      : this.#addToRoom(local, room, options)
+    return this.#membership.join(ws, room, options)
   }
 
   /**
@@ -191,14 +181,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
    * @throws the same errors as `join`.
    */
   leave(ws: AnyConnection | string, room: string): void {
-    const local = this.#findLocal(ws)
-    if (local !== undefined && room === local.id) return
-    assertRoomName(room)
-    if (local === undefined)
-      return void this.#hubCluster?.node?.changeMembership({ type: 'leave', id: ws as string, room })
-    this.#broadcaster.endGroup()
-    if (this.#clients.rooms.members(room).has(local)) this.#history.leave(local, room)
-    this.#clients.rooms.remove(local, room)
+    this.#membership.leave(ws, room)
   }
 
   /**
@@ -239,7 +222,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   to(room: string | readonly string[]): RoomTarget {
     checkTargets(room)
     return {
-      broadcast: (...args: unknown[]) => this.#broadcast(args, { to: room }),
+      broadcast: (...args: unknown[]) => this.#broadcasts.send(args, { to: room }),
       broadcastJSON: (value, options) => this.broadcastJSON(value, { ...options, to: room }),
       publish: (...args: unknown[]) => this.#publish(args, { to: room })
     }
@@ -267,7 +250,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<BroadcastOptions, 'type'>]>
   ): number
   broadcast(...args: unknown[]): number {
-    return this.#broadcast(args, undefined)
+    return this.#broadcasts.send(args, undefined)
   }
 
   /**
@@ -332,7 +315,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     if (remoteTargets.length > 0 && options.local !== true)
       this.#hubCluster?.disconnectElsewhere(remoteTargets, code, fitReason(reason))
     for (const ws of clients) {
-      this.#remove(ws)
+      this.#membership.remove(ws)
       void ws.close(code, reason)
     }
     return clients.length
@@ -362,7 +345,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   /** @internal The first half of `shutdown`. After it, broadcasts reach only clients of other nodes. */
   async closeClients(timeout: number): Promise<void> {
     assertTimeout(timeout)
-    this.#isShutDown = true
+    this.#membership.isClosed = true
     await this.#clients.closeAll(timeout, 'hub shutting down')
   }
 
@@ -385,72 +368,6 @@ export class WebSocketHub extends Emitter<HubEvents> {
     return markHandled(published)
   }
 
-  /** @param to the targets of `hub.to()`. */
-  #broadcast(args: readonly unknown[], to: { to: string | readonly string[] } | undefined): number {
-    const isEvent = isContract(args[0])
-    const given = (isEvent ? args[3] : args[1]) as BroadcastOptions | undefined
-    const options = to === undefined ? (given ?? {}) : { ...given, ...to }
-    assertBroadcastOptions(options)
-    const hubMessage = isEvent
-      ? contractMessage(args[0], args[1] as string, args[2], this.#server)
-      : rawMessage(args[0] as string | Uint8Array, options)
-    return this.#send(hubMessage, options)
-  }
-
-  #send({ message, audience }: HubMessage, options: BroadcastOptions): number {
-    const targets = targetsFromOptions(options)
-    const recipients = selectRecipients(this.#clients, targets, options, audience)
-    if (audience === undefined) this.#warnOfContract()
-    if (this.#hubCluster !== undefined && options.local !== true)
-      this.#sendToOtherNodes({ message, audience }, options, targets, this.#hubCluster)
-    return this.#broadcaster.send(message, recipients)
-  }
-
-  /** Clients with a contract get no raw messages, which the author of a broadcast may not expect. */
-  #warnOfContract(): void {
-    if (this.#hasWarnedOfContract || this.#clients.allAccept(undefined)) return
-    this.#hasWarnedOfContract = true
-    this.#options.logger?.warn(
-      'a raw broadcast does not reach connections with a contract; use broadcast(contract, event, data) for them'
-    )
-  }
-
-  /** The connection itself, or the client of this node with this id. */
-  #findLocal(ws: AnyConnection | string): WebSocketConnection | undefined {
-    if (isConnectionId(ws)) return this.#clients.findById(ws)
-    if (typeof ws === 'string')
-      throw new errors.INVALID_ARGUMENT('ws', `must be a connection or the id of one, got ${describe(ws)}`)
-    return underlying(ws)
-  }
-
-  #addToRoom(ws: WebSocketConnection, room: string, options: JoinOptions): boolean {
-    this.register(ws)
-    // A 'register' listener may have unregistered it.
-    if (!this.#clients.has(ws)) return false
-    if (this.#clients.rooms.members(room).has(ws)) return true
-    this.#broadcaster.endGroup()
-    this.#clients.rooms.add(ws, room)
-    this.#history.join(ws, room, options)
-    return true
-  }
-
-  #onClosed(ws: WebSocketConnection): void {
-    this.#clients.rooms.rememberClosed(ws)
-    this.#remove(ws)
-  }
-
-  /** Removes a connection from the hub and its rooms. False if it was not registered. */
-  #remove(ws: WebSocketConnection): boolean {
-    if (!this.#clients.remove(ws)) return false
-    // Before it leaves its rooms: a listener of presence may register it again.
-    ws.session.closeState.removeListener(this.#closeListener)
-    const rooms = this.#clients.rooms.of(ws)
-    this.#broadcaster.endGroup()
-    this.#clients.rooms.removeFromAll(ws)
-    this.#events.emit('unregister', ws, rooms)
-    return true
-  }
-
   /** Without a broker, the cluster is this hub alone. */
   #connectToCluster(): HubCluster {
     const { broker, lease, name, app, logger = app?.log } = this.#options
@@ -458,7 +375,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
       {
         addToRoom: (ws, room) => {
           this.#history.assertCanJoin(room, NO_OPTIONS)
-          return this.#addToRoom(ws, room, NO_OPTIONS)
+          return this.#membership.addToRoom(ws, room, NO_OPTIONS)
         },
         changeMembership: ({ type, id, room, ...options }) => {
           const ws = this.#clients.findById(id)
@@ -480,25 +397,9 @@ export class WebSocketHub extends Emitter<HubEvents> {
     return this.#hubCluster
   }
 
-  #sendToOtherNodes(
-    { message: { type, payload }, audience }: HubMessage,
-    options: BroadcastOptions,
-    targets: readonly string[] | undefined,
-    hubCluster: HubCluster
-  ): void {
-    if (options.filter !== undefined) return hubCluster.warnOfFilter()
-    const remoteTargets = targets && this.#clients.targetsOnOtherNodes(targets)
-    hubCluster.node?.broadcast(type, payload, remoteTargets, excludedIds(options), audience)
-  }
-
   /** Node calls this if an async listener rejects. */
   [Symbol.for('nodejs.rejection')](error: unknown, event: string, subject: unknown): void {
     if (subject instanceof WebSocketConnection) logListenerError(error, event, subject)
     else this.#hubCluster?.logListenerError(error, event)
   }
-}
-
-function rawMessage(data: string | Uint8Array, { type = TextMessage }: BroadcastOptions): HubMessage {
-  assertDataType(type)
-  return { message: new PreparedMessage(type, ownCopy(payloadOf(type, data)), data), audience: undefined }
 }

@@ -1,60 +1,11 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
-import { type AnyConnection, underlying } from '../connection/underlying.ts'
+import { underlying } from '../connection/underlying.ts'
 import type { ContractEvent } from '../contract/definition.ts'
-import type { AnyContract, Data, In, Of } from '../contract/types.ts'
-import type { StreamTarget } from '../history/stream-target.ts'
-import { describe, errors } from '../internal/errors.ts'
-import type { MessageType } from '../internal/message.ts'
 import { assertTargetCount, keepValidIds } from '../internal/targets.ts'
-import { assertKeys } from '../internal/validate.ts'
 import { accepts } from '../connection/audience.ts'
-import { assertLocal, callFilter } from './argument-checks.ts'
+import { callFilter } from './argument-checks.ts'
+import type { BroadcastOptions } from './broadcast-options.ts'
 import type { Clients } from './clients.ts'
-
-/** Who gets a broadcast, and as which type of message. */
-export interface BroadcastOptions {
-  /** `TextMessage` or `BinaryMessage`. @default TextMessage */
-  type?: MessageType
-  /**
-   * Only the members of this room get it, or the connection with this `id` on any node. It may be a list of up to 1024 rooms and
-   * ids; each connection gets the message once. @default all clients
-   */
-  to?: string | readonly string[]
-  /** These do not get it: connections, or `id`s of connections on any node, 1024 at most. @default none */
-  except?: AnyConnection | string | readonly (AnyConnection | string)[]
-  /**
-   * Only the clients for which it returns true get it. It is called for all of them before anything is sent. Only clients of this
-   * node get a broadcast with a filter, because a function cannot be sent to other nodes. @default none
-   */
-  filter?: (ws: WebSocketConnection) => boolean
-  /** Only the clients of this node get it. @default false */
-  local?: boolean
-}
-
-/** The rooms and ids that were passed to `hub.to()`. */
-export interface RoomTarget extends StreamTarget {
-  /** Sends to these rooms and ids. See `WebSocketHub.broadcast`. */
-  broadcast(data: string | Uint8Array, options?: Omit<BroadcastOptions, 'to'>): number
-  /** Sends a value as JSON to these rooms and ids. See `WebSocketHub.broadcastJSON`. */
-  broadcastJSON(value: unknown, options?: Omit<BroadcastOptions, 'to'>): number
-  /** Sends an event of a contract to these rooms and ids. See `WebSocketHub.broadcast`. */
-  broadcast<C extends AnyContract, E extends keyof Of<C, 'fromServer'> & string>(
-    contract: C,
-    event: E,
-    ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<BroadcastOptions, 'to' | 'type'>]>
-  ): number
-}
-
-const KEYS = ['type', 'to', 'except', 'filter', 'local']
-
-/** Throws for an unknown option or a wrong type. A mistake in the options must not send the message to all clients. */
-export function assertBroadcastOptions(options: BroadcastOptions): void {
-  assertKeys('options', options, KEYS)
-  assertLocal(options.local)
-  if (options.filter !== undefined && typeof options.filter !== 'function') {
-    throw new errors.INVALID_ARGUMENT('filter', `must be a function, got ${describe(options.filter)}`)
-  }
-}
 
 /**
  * Selects the recipients of a broadcast among the clients of this node. Without `except` and `filter`, all clients and the members of one
