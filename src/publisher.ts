@@ -4,6 +4,7 @@ import { takeOwnership } from './brokers/ownership.ts'
 import { checkHubName } from './cluster/hub-name.ts'
 import { assertSendable, CloseCode, closePayload, fitReason } from './internal/close-codes.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from './internal/payload.ts'
+import { assertDeliveryOptions, DELIVERY_KEYS, type DeliveryOptions } from './internal/delivery.ts'
 import { errors } from './internal/errors.ts'
 import { markHandled } from './internal/promises.ts'
 import { assertKeys } from './internal/validate.ts'
@@ -22,10 +23,11 @@ import { compiledContract, compileFor } from './schemas/contracts.ts'
 import { eventText } from './schemas/event-text.ts'
 import { Channels } from './cluster/wire/channels.ts'
 import { contractPayload } from './cluster/wire/contract-payload.ts'
+import { notesOf } from './cluster/wire/notes.ts'
 import { type Message, Sender } from './cluster/wire/sender.ts'
 
 /** The options of a broadcast by a publisher. */
-export interface PublishOptions {
+export interface PublishOptions extends DeliveryOptions {
   /** @default TextMessage */
   type?: DataType
   /** Only to the members of this room, or to the connection with this `id`. With several, to each once. */
@@ -100,7 +102,7 @@ export interface PublisherOptions {
   history?: Omit<HistoryOptions, 'label'> | undefined
 }
 
-const KEYS = ['type', 'to', 'except']
+const KEYS = ['type', 'to', 'except', ...DELIVERY_KEYS]
 
 /**
  * Creates a publisher with a broker of its own.
@@ -139,10 +141,12 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
     const isEvent = isContract(args[0])
     const options = { ...(args[isEvent ? 3 : 1] as PublishOptions | undefined), ...to }
     assertKeys('options', options, KEYS)
+    assertDeliveryOptions(options)
     const message = isEvent
       ? eventMessage(compile(args[0] as Contract), args[1], args[2])
       : rawMessage(args[0], options)
-    await send(targetsFromOptions(options), { ...message, ids: excludedIdsFromOptions(options) })
+    const targets = targetsFromOptions(options)
+    await send(targets, { ...message, ids: excludedIdsFromOptions(options), notes: notesOf(options, targets) })
   }
   const compile = (contract: Contract): CompiledContract =>
     app === undefined ? compiledContract(contract, undefined) : compileFor(contract, app)

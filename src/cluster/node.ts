@@ -14,6 +14,7 @@ import { Subscriptions } from './subscriptions.ts'
 import { Channels } from './wire/channels.ts'
 import { contractPayload } from './wire/contract-payload.ts'
 import { Kind } from './wire/envelope.ts'
+import type { Notes } from './wire/notes.ts'
 import {
   type AliveNotice,
   type Answer,
@@ -147,12 +148,13 @@ export class ClusterNode implements BrokerNode, Scheduled {
     payload: Buffer,
     targets: readonly string[] | undefined,
     excluded: readonly string[],
-    audience?: ContractEvent
+    audience?: ContractEvent,
+    notes?: Notes
   ): void {
     const message =
       audience === undefined
-        ? { kind: type, payload, ids: excluded }
-        : { kind: Kind.Contract, payload: contractPayload(audience, payload), ids: excluded }
+        ? { kind: type, payload, ids: excluded, notes }
+        : { kind: Kind.Contract, payload: contractPayload(audience, payload), ids: excluded, notes }
     this.#sender.broadcast(targets, message)
   }
 

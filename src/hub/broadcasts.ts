@@ -1,4 +1,5 @@
-import { PreparedMessage } from '../connection/write/prepared-message.ts'
+import { notesOf, type Notes } from '../cluster/wire/notes.ts'
+import { type Delivery, PreparedMessage } from '../connection/write/prepared-message.ts'
 import { isContract } from '../contract/definition.ts'
 import { TextMessage } from '../internal/message.ts'
 import { assertDataType, ownCopy, payloadOf } from '../internal/payload.ts'
@@ -8,6 +9,7 @@ import { assertBroadcastOptions, type BroadcastOptions } from './broadcast-optio
 import type { Clients } from './clients.ts'
 import { contractMessage, type HubMessage } from './contract-message.ts'
 import type { HubCluster, HubLogger } from './hub-cluster.ts'
+import type { Deliveries } from './deliveries.ts'
 import { excludedIds, selectRecipients } from './recipients.ts'
 
 /** The targets that `hub.to()` was called with. */
@@ -18,11 +20,20 @@ export interface Targets {
 export interface BroadcastsParts {
   readonly clients: Clients
   readonly broadcaster: Broadcaster
+  readonly deliveries: Deliveries
   /** The server whose compilers are used for contracts. */
   readonly server: object | undefined
   readonly logger: HubLogger | undefined
   /** The hub's part in its cluster; undefined until it is needed. */
   readonly cluster: () => HubCluster | undefined
+}
+
+/** A broadcast that was read and checked. */
+interface Broadcast extends HubMessage {
+  readonly options: BroadcastOptions
+  /** Undefined: all clients. */
+  readonly targets: readonly string[] | undefined
+  readonly notes: Notes | undefined
 }
 
 /** The broadcasts of the application: reads their arguments, and sends them to the clients of this node and to the other nodes. */
@@ -40,30 +51,29 @@ export class Broadcasts {
     const given = (isEvent ? args[3] : args[1]) as BroadcastOptions | undefined
     const options = to === undefined ? (given ?? {}) : { ...given, ...to }
     assertBroadcastOptions(options)
+    const targets = targetsFromOptions(options)
+    const notes = notesOf(options, targets)
+    const delivery = this.#parts.deliveries.of(notes, targets)
     const hubMessage = isEvent
-      ? contractMessage(args[0], args[1] as string, args[2], this.#parts.server)
-      : rawMessage(args[0] as string | Uint8Array, options)
-    return this.#send(hubMessage, options)
+      ? contractMessage(args[0], args[1] as string, args[2], this.#parts.server, delivery)
+      : rawMessage(args[0] as string | Uint8Array, options, delivery)
+    return this.#send({ ...hubMessage, options, targets, notes })
   }
 
-  #send({ message, audience }: HubMessage, options: BroadcastOptions): number {
+  #send(broadcast: Broadcast): number {
     const { clients, broadcaster } = this.#parts
-    const targets = targetsFromOptions(options)
+    const { message, audience, options, targets } = broadcast
     const recipients = selectRecipients(clients, targets, options, audience)
     if (audience === undefined) this.#warnOfContract()
-    if (options.local !== true) this.#sendToOtherNodes({ message, audience }, options, targets)
+    if (options.local !== true) this.#sendToOtherNodes(broadcast)
     return broadcaster.send(message, recipients)
   }
 
-  #sendToOtherNodes(
-    { message: { type, payload }, audience }: HubMessage,
-    options: BroadcastOptions,
-    targets: readonly string[] | undefined
-  ): void {
+  #sendToOtherNodes({ message: { type, payload }, audience, options, targets, notes }: Broadcast): void {
     const cluster = this.#parts.cluster()
     if (options.filter !== undefined) return cluster?.warnOfFilter()
     const remoteTargets = targets && this.#parts.clients.targetsOnOtherNodes(targets)
-    cluster?.node?.broadcast(type, payload, remoteTargets, excludedIds(options), audience)
+    cluster?.node?.broadcast(type, payload, remoteTargets, excludedIds(options), audience, notes)
   }
 
   /** Clients with a contract get no raw messages, which the author of a broadcast may not expect. */
@@ -76,7 +86,11 @@ export class Broadcasts {
   }
 }
 
-function rawMessage(data: string | Uint8Array, { type = TextMessage }: BroadcastOptions): HubMessage {
+function rawMessage(
+  data: string | Uint8Array,
+  { type = TextMessage }: BroadcastOptions,
+  delivery?: Delivery
+): HubMessage {
   assertDataType(type)
-  return { message: new PreparedMessage(type, ownCopy(payloadOf(type, data)), data), audience: undefined }
+  return { message: new PreparedMessage(type, ownCopy(payloadOf(type, data)), data, delivery), audience: undefined }
 }

@@ -29,6 +29,7 @@ import {
   selectClients
 } from './disconnect.ts'
 import { ClientEvents, HUB_EVENTS, type HubEvents, logListenerError } from './client-events.ts'
+import { Deliveries } from './deliveries.ts'
 import { HubCluster } from './hub-cluster.ts'
 import { type HubOptions, resolveHubOptions } from './hub-options.ts'
 import type { BroadcastOptions } from './broadcast-options.ts'
@@ -106,14 +107,16 @@ export class WebSocketHub extends Emitter<HubEvents> {
       history: this.#history,
       node: () => this.#hubCluster?.node
     })
+    const deliveries = new Deliveries()
     this.#broadcasts = new Broadcasts({
       clients: this.#clients,
       broadcaster: this.#broadcaster,
+      deliveries,
       server: this.#server,
       logger,
       cluster: () => this.#hubCluster
     })
-    this.#remoteBroadcasts = new RemoteBroadcasts(this.#clients, this.#broadcaster)
+    this.#remoteBroadcasts = new RemoteBroadcasts(this.#clients, this.#broadcaster, deliveries)
     this.#done = new Promise((resolve) => {
       this.#resolveDone = resolve
     })

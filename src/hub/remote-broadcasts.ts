@@ -4,25 +4,30 @@ import { PreparedMessage } from '../connection/write/prepared-message.ts'
 import { accepts } from '../connection/audience.ts'
 import type { Broadcaster } from './broadcaster.ts'
 import type { Clients } from './clients.ts'
+import type { Deliveries } from './deliveries.ts'
 import { Deduplicator } from './deduplicator.ts'
 
 /** Delivers the broadcasts of other nodes to the clients of this node. */
 export class RemoteBroadcasts {
   readonly #clients: Clients
   readonly #broadcaster: Broadcaster
+  readonly #deliveries: Deliveries
   readonly #deduplicator = new Deduplicator()
 
-  constructor(clients: Clients, broadcaster: Broadcaster) {
+  constructor(clients: Clients, broadcaster: Broadcaster, deliveries: Deliveries) {
     this.#clients = clients
     this.#broadcaster = broadcaster
+    this.#deliveries = deliveries
   }
 
-  deliver({ type, payload, targets, excluded, copyId, audience }: RemoteBroadcast): void {
+  /** Returns how many connections have accepted it. */
+  deliver({ type, payload, targets, excluded, copyId, audience, notes }: RemoteBroadcast): number {
     const matching = targets === undefined ? this.#clients.all : this.#clients.findByTargets(targets)
     const recipients = copyId === undefined ? matching : this.#deduplicator.addRecipients(copyId, matching)
     const excludedHere = new Set(excluded.map((id) => this.#clients.findById(id)))
     const isForAll = excludedHere.size === 0 && this.#clients.allAccept(audience)
     const gets = (ws: WebSocketConnection): boolean => !excludedHere.has(ws) && accepts(ws.session.contract, audience)
-    this.#broadcaster.send(new PreparedMessage(type, payload), isForAll ? recipients : [...recipients].filter(gets))
+    const message = new PreparedMessage(type, payload, undefined, this.#deliveries.of(notes, targets))
+    return this.#broadcaster.send(message, isForAll ? recipients : [...recipients].filter(gets))
   }
 }
