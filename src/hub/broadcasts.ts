@@ -1,4 +1,7 @@
+import type { Answers } from '../cluster/requests.ts'
+import type { NodeBroadcast } from '../cluster/node.ts'
 import { notesOf, type Notes } from '../cluster/wire/notes.ts'
+import type { WebSocketConnection } from '../connection/connection.ts'
 import { type Delivery, PreparedMessage } from '../connection/write/prepared-message.ts'
 import { isContract } from '../contract/definition.ts'
 import { TextMessage } from '../internal/message.ts'
@@ -29,14 +32,22 @@ export interface BroadcastsParts {
 }
 
 /** A broadcast that was read and checked. */
-interface Broadcast extends HubMessage {
+export interface Broadcast extends HubMessage {
   readonly options: BroadcastOptions
   /** Undefined: all clients. */
   readonly targets: readonly string[] | undefined
+  /** The ids of the connections that do not get it. */
+  readonly excluded: readonly string[]
   readonly notes: Notes | undefined
 }
 
-/** The broadcasts of the application: reads their arguments, and sends them to the clients of this node and to the other nodes. */
+/** What a method that broadcasts was called with: the data, or a contract, an event and its data; and the options. */
+export function callOf(args: readonly unknown[]): { content: readonly unknown[]; options: object } {
+  const count = isContract(args[0]) ? 3 : 1
+  return { content: args.slice(0, count), options: args[count] ?? {} }
+}
+
+/** The broadcasts of the application: checks them, and sends them to the clients of this node and to the other nodes. */
 export class Broadcasts {
   readonly #parts: BroadcastsParts
   #hasWarnedOfContract = false
@@ -45,35 +56,56 @@ export class Broadcasts {
     this.#parts = parts
   }
 
-  /** @param args data and options, or a contract, an event, its data and options. */
-  send(args: readonly unknown[], to: Targets | undefined): number {
-    const isEvent = isContract(args[0])
-    const given = (isEvent ? args[3] : args[1]) as BroadcastOptions | undefined
-    const options = to === undefined ? (given ?? {}) : { ...given, ...to }
+  /**
+   * Checks the arguments of a broadcast, and prepares the message. Nothing is sent yet.
+   *
+   * @param content data, or a contract, an event and its data.
+   */
+  read(content: readonly unknown[], given: BroadcastOptions, to: Targets | undefined): Broadcast {
+    const options = to === undefined ? given : { ...given, ...to }
     assertBroadcastOptions(options)
     const targets = targetsFromOptions(options)
     const notes = notesOf(options, targets)
     const delivery = this.#parts.deliveries.of(notes, targets)
-    const hubMessage = isEvent
-      ? contractMessage(args[0], args[1] as string, args[2], this.#parts.server, delivery)
-      : rawMessage(args[0] as string | Uint8Array, options, delivery)
-    return this.#send({ ...hubMessage, options, targets, notes })
+    const hubMessage = isContract(content[0])
+      ? contractMessage(content[0], content[1] as string, content[2], this.#parts.server, delivery)
+      : rawMessage(content[0] as string | Uint8Array, options, delivery)
+    return { ...hubMessage, options, targets, excluded: excludedIds(options), notes }
   }
 
-  #send(broadcast: Broadcast): number {
-    const { clients, broadcaster } = this.#parts
-    const { message, audience, options, targets } = broadcast
-    const recipients = selectRecipients(clients, targets, options, audience)
+  /** Returns how many connections of this node have accepted it. */
+  send(broadcast: Broadcast): number {
+    const recipients = this.#select(broadcast)
+    if (broadcast.options.local !== true) this.#sendElsewhere(broadcast)
+    return this.#parts.broadcaster.send(broadcast.message, recipients)
+  }
+
+  /** Sends it to the clients of this node, and returns how many have accepted it. */
+  sendHere(broadcast: Broadcast): number {
+    return this.#parts.broadcaster.send(broadcast.message, this.#select(broadcast))
+  }
+
+  /** Sends it to the other nodes, and asks them who has accepted it; undefined if it is not for them, or there are none. */
+  reachElsewhere(broadcast: Broadcast, timeout: number): Promise<Answers> | undefined {
+    if (broadcast.options.local === true) return undefined
+    return this.#parts.cluster()?.node?.reach(this.#forOtherNodes(broadcast), timeout)
+  }
+
+  #select({ audience, options, targets }: Broadcast): Iterable<WebSocketConnection> {
+    const recipients = selectRecipients(this.#parts.clients, targets, options, audience)
     if (audience === undefined) this.#warnOfContract()
-    if (options.local !== true) this.#sendToOtherNodes(broadcast)
-    return broadcaster.send(message, recipients)
+    return recipients
   }
 
-  #sendToOtherNodes({ message: { type, payload }, audience, options, targets, notes }: Broadcast): void {
+  #sendElsewhere(broadcast: Broadcast): void {
     const cluster = this.#parts.cluster()
-    if (options.filter !== undefined) return cluster?.warnOfFilter()
+    if (broadcast.options.filter !== undefined) return cluster?.warnOfFilter()
+    cluster?.node?.broadcast(this.#forOtherNodes(broadcast))
+  }
+
+  #forOtherNodes({ message: { type, payload }, audience, targets, excluded, notes }: Broadcast): NodeBroadcast {
     const remoteTargets = targets && this.#parts.clients.targetsOnOtherNodes(targets)
-    cluster?.node?.broadcast(type, payload, remoteTargets, excludedIds(options), audience, notes)
+    return { type, payload, targets: remoteTargets, excluded, audience, notes }
   }
 
   /** Clients with a contract get no raw messages, which the author of a broadcast may not expect. */
