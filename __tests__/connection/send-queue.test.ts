@@ -45,10 +45,11 @@ test('the queue is like a list from which a frame with the same key is taken out
           if (replaced === -1) queue.push(frame)
           else model.splice(at, 1)
           model.push(frame)
-        } else if (one.do === 'remove' && one.at < model.length) {
-          queue.remove(one.at)
-          model.splice(one.at, 1)
-          if (one.at < exempt) exempt--
+        } else if (one.do === 'remove' && model.length > 0) {
+          const at = one.at % model.length
+          queue.remove(at)
+          model.splice(at, 1)
+          if (at < exempt) exempt--
         } else if (one.do === 'shift') {
           const count = queue.batch(one.limit)
           queue.shift(count)
