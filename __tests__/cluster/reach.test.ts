@@ -44,10 +44,10 @@ describeFewBrokers('reach', (broker) => {
     expect(await a.hub.to(['x', 'y']).reach('9', FOREVER)).toEqual({ connections: 5, ...everybody })
     // It is an ordinary broadcast, in order with the others.
     const all = Array.from({ length: 60 }, (_, i) => `in order ${i}`)
-    const reaches = all.map((text, i) =>
+    const reached = all.map(async (text, i) =>
       i % 3 === 0 ? a.hub.to('x').reach(text, FOREVER) : a.hub.to('x').broadcast(text)
     )
-    await Promise.all(reaches)
+    await Promise.all(reached)
     await clients[2].until(() => clients[2].messages.at(-1)?.data === all.at(-1))
     expect(clients[2].messages.map(({ data }) => data).filter((data) => data.startsWith('in'))).toEqual(all)
   })
@@ -72,10 +72,10 @@ describe('reach', () => {
     await eventually(() => b.hub.getClientCount('x') === 1)
     expect(await a.hub.to('x').reach('dropped', { ...FOREVER, volatile: true })).toMatchObject({ connections: 0 })
     // What waits in the send queue counts, also in the place of another message.
-    for (let i = 0; i < 1_000; i++) {
-      const reached = a.hub.to('x').reach(`queued ${i}`, { ...FOREVER, coalesce: 'key' })
-      if (i % 100 === 0) expect(await reached).toMatchObject({ connections: 1 })
-    }
+    for (let i = 0; i < 300; i++)
+      expect(await a.hub.to('x').reach(`queued ${i}`, { ...FOREVER, coalesce: 'key' })).toMatchObject({
+        connections: 1
+      })
     // The queue is full at some time, and further messages are dropped.
     while (b.hub.to('x').broadcast('fill') === 1) await turn()
     expect(await a.hub.to('x').reach('last', FOREVER)).toEqual({ connections: 0, nodes: 3, missing: [] })

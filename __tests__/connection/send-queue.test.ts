@@ -28,6 +28,8 @@ test('the queue is like a list from which a frame with the same key is taken out
       const queue = new SendQueue()
       let model: Frame[] = []
       let exempt = 0
+      /** The positions that the queue gives, and those of the model. */
+      const replaced: [number, number][] = []
       const bytesOf = (frames: Frame[]): number => frames.reduce((sum, frame) => sum + frame.size, 0)
       for (const one of actions) {
         if (one.do === 'push') {
@@ -36,13 +38,11 @@ test('the queue is like a list from which a frame with the same key is taken out
         } else if (one.do === 'keyed') {
           const frame = frameOf(one.size, `${one.key}`)
           const at = model.findLastIndex((other) => keyOf(other) === `${one.key}`)
+          const old = model[at]
           const isTooLong =
-            at !== -1 &&
-            frame.size > (model[at] as Frame).size &&
-            bytesOf(model) - (model[at] as Frame).size + frame.size > MAX_BYTES
-          const replaced = queue.replace(frame, `${one.key}`, PLACES)
-          expect(replaced).toBe(isTooLong ? -1 : at)
-          if (replaced === -1) queue.push(frame)
+            old !== undefined && frame.size > old.size && bytesOf(model) - old.size + frame.size > MAX_BYTES
+          replaced.push([queue.replace(frame, `${one.key}`, PLACES), isTooLong ? -1 : at])
+          if (at === -1 || isTooLong) queue.push(frame)
           else model.splice(at, 1)
           model.push(frame)
         } else if (one.do === 'remove' && model.length > 0) {
@@ -65,10 +65,11 @@ test('the queue is like a list from which a frame with the same key is taken out
         expect(queue.bytes).toBe(bytesOf(model))
         const waiting = bytesOf(model.slice(exempt))
         const room = MAX_BYTES - waiting
-        if (room >= 0) expect(queue.isFull({ size: room } as Frame, PLACES)).toBe(false)
+        expect(queue.isFull({ size: room } as Frame, PLACES)).toBe(room < 0 && waiting > 0)
         expect(queue.isFull({ size: room + 1 } as Frame, PLACES)).toBe(waiting > 0)
         expect(queue.isFull(frameOf(0, undefined), model.length - exempt)).toBe(true)
       }
+      expect(replaced.map(([got]) => got)).toEqual(replaced.map(([, expected]) => expected))
     }),
     { numRuns: 300 }
   )
