@@ -12,6 +12,7 @@ import blazeWs, {
   BinaryMessage,
   type BlazeWsOptions,
   type BroadcastOptions,
+  type Reached,
   CloseCode,
   CloseError,
   type CloseInfo,
@@ -476,6 +477,17 @@ test('the hub', () => {
     expectTypeOf(hub.getClientCount()).toEqualTypeOf<number>()
     expectTypeOf(hub.run()).toEqualTypeOf<Promise<void>>()
     expectTypeOf(hub.shutdown(1)).toEqualTypeOf<Promise<void>>()
+    hub.to('a').broadcast('x', { coalesce: 'key' })
+    hub.broadcastJSON({}, { volatile: true })
+    expectTypeOf(hub.to('a').latest('key', 'x', { every: 33, except: ws })).toEqualTypeOf<void>()
+    expectTypeOf(hub.reach('x', { to: 'a', timeout: 1 })).toEqualTypeOf<Promise<Reached>>()
+    expectTypeOf(hub.to('a').reach('x')).toEqualTypeOf<Promise<Reached>>()
+    // @ts-expect-error a filter cannot be sent to other nodes
+    void hub.reach('x', { filter: () => true })
+    // @ts-expect-error the key is an argument
+    hub.to('a').latest('key', 'x', { coalesce: 'key' })
+    // @ts-expect-error what is published must arrive
+    void hub.to('a').publish('x', { volatile: true })
     expectTypeOf<BroadcastOptions['type']>().toEqualTypeOf<MessageType | undefined>()
     // @ts-expect-error an object is for broadcastJSON
     hub.broadcast({ a: 1 })

@@ -4,6 +4,7 @@ import { takeOwnership } from './brokers/ownership.ts'
 import { checkHubName } from './cluster/hub-name.ts'
 import { assertSendable, CloseCode, closePayload, fitReason } from './internal/close-codes.ts'
 import { assertDataType, jsonOf, ownCopy, payloadOf } from './internal/payload.ts'
+import { assertDeliveryOptions, DELIVERY_KEYS, type DeliveryOptions } from './internal/delivery.ts'
 import { errors } from './internal/errors.ts'
 import { markHandled } from './internal/promises.ts'
 import { assertKeys } from './internal/validate.ts'
@@ -23,10 +24,11 @@ import { compiledContract, compileFor } from './schemas/contracts.ts'
 import { eventText } from './schemas/event-text.ts'
 import { Channels } from './cluster/wire/channels.ts'
 import { contractPayload } from './cluster/wire/contract-payload.ts'
+import { notesOf } from './cluster/wire/notes.ts'
 import { type Message, Sender } from './cluster/wire/sender.ts'
 
 /** The options of a broadcast by a publisher. */
-export interface PublishOptions {
+export interface PublishOptions extends DeliveryOptions {
   /** @default TextMessage */
   type?: DataType
   /** Only to the members of this room, or to the connection with this `id`. With several, to each once. */
@@ -101,7 +103,7 @@ export interface PublisherOptions {
   history?: Omit<HistoryOptions, 'label'> | undefined
 }
 
-const KEYS = ['type', 'to', 'except']
+const KEYS = ['type', 'to', 'except', ...DELIVERY_KEYS]
 
 /**
  * Creates a publisher with a broker of its own.
@@ -140,13 +142,15 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
     const isEvent = isContract(args[0])
     const options = { ...(args[isEvent ? 3 : 1] as PublishOptions | undefined), ...to }
     assertKeys('options', options, KEYS)
+    assertDeliveryOptions(options)
     const { message, type, bytes } = isEvent
       ? eventMessage(compile(args[0] as Contract), args[1], args[2])
       : rawMessage(args[0], options)
     const targets = targetsFromOptions(options)
     const ids = excludedIdsFromOptions(options)
     const traceparent = traceOfBroadcast(publisher, { to: targets, recipients: 0, bytes, type })
-    await send(targets, { ...message, ids, notes: traceparent === undefined ? undefined : { traceparent } })
+    const notes = notesOf(options, targets)
+    await send(targets, { ...message, ids, notes: traceparent === undefined ? notes : { ...notes, traceparent } })
   }
   const compile = (contract: Contract): CompiledContract =>
     app === undefined ? compiledContract(contract, undefined) : compileFor(contract, app)

@@ -417,6 +417,37 @@ describe('docs', () => {
     expect(await ask(client, 'X')).toBe('{"symbol":"X","price":1}')
   })
 
+  test('strokes, cursors and typing', async () => {
+    const { ws } = bound(await startBelow('docs/hub.md', 'What a slow client may miss'))
+    const [ann, bob] = [await connect(ws('/boards/a')), await connect(ws('/boards/a'))]
+    for (const client of [ann, bob]) {
+      client.socket.ping()
+      await once(client.socket, 'pong')
+    }
+    for (const text of ['stroke 1', 'cursor 1', 'typing', 'stroke 2']) ann.socket.send(text)
+    expect([await ann.next(), await ann.next()]).toEqual(['stroke 1', 'stroke 2'])
+    await bob.until(() => bob.messages.length === 4)
+    expect(bob.messages.map(({ data }) => data)).toEqual(['stroke 1', 'cursor 1', 'typing', 'stroke 2'])
+  })
+
+  test('the newest cursor', async () => {
+    const { ws } = bound(await startBelow('docs/hub.md', 'The newest value at a pace'))
+    const [ann, bob] = [await connect(ws('/cursors/a')), await connect(ws('/cursors/a'))]
+    for (const client of [ann, bob]) {
+      client.socket.ping()
+      await once(client.socket, 'pong')
+    }
+    for (let i = 0; i < 20; i++) ann.socket.send(`${i}`)
+    await bob.until(() => bob.messages.at(-1)?.data === '19')
+    expect(bob.messages[0]?.data).toBe('0')
+  })
+
+  test('who was reached', async () => {
+    const { http } = bound(await startBelow('docs/hub.md', 'Who was reached'))
+    const reached = await postJSON(http('/users/ann/notify'), { text: 'hi' })
+    expect(reached).toEqual({ isOnline: false, isCertain: true })
+  })
+
   test('numbers', async () => {
     const { http } = bound(await startBelow('docs/hub.md', 'Numbers'))
     const numbers = { clients: 0, rooms: 0, messagesSent: 0, bytesSent: 0, drops: 0, slowDisconnects: 0 }

@@ -23,7 +23,8 @@ export interface RemoteBroadcast {
 
 /** Does what other nodes ask of the clients of this node. The hub implements it. */
 export interface ClientsListener {
-  deliver(broadcast: RemoteBroadcast): void
+  /** Returns how many connections have accepted it. */
+  deliver(broadcast: RemoteBroadcast): number
   disconnect(targets: readonly string[], code: number, reason: string): void
   changeMembership(notice: MembershipNotice): void
 }

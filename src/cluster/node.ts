@@ -1,14 +1,13 @@
 import type { Broker, BrokerNode } from '../brokers/broker.ts'
 import { takeOwnership } from '../brokers/ownership.ts'
 import { now } from '../internal/clock.ts'
-import type { ContractEvent } from '../contract/definition.ts'
 import { closePayload } from '../internal/close-codes.ts'
 import { PROCESS_ID, processOf } from '../internal/connection-id.ts'
-import type { DataType } from '../internal/message.ts'
 import { type Scheduled, Scheduler } from '../internal/scheduler.ts'
 import { BrokerLink, type LinkListener } from './broker-link.ts'
-import type { NodeListeners } from './listeners.ts'
+import type { NodeListeners, RemoteBroadcast } from './listeners.ts'
 import { Members } from './members.ts'
+import { ReachCounts } from './reach-counts.ts'
 import { type Answers, Requests } from './requests.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { Channels } from './wire/channels.ts'
@@ -37,6 +36,9 @@ const INTRODUCTION_TIME = 500
 /** The node checks the engine, its subscriptions and the other nodes every CHECK_TIME / 8 ms, or every lease / 8 ms if that is shorter. */
 const CHECK_TIME = 1_600
 const MAX_LEASE = 3_600_000
+
+/** A broadcast for the clients of other nodes. */
+export type NodeBroadcast = Omit<RemoteBroadcast, 'copyId' | 'origin'>
 
 /** The numbers of a hub's node, from its start. */
 export interface ClusterStats {
@@ -72,6 +74,7 @@ export class ClusterNode implements BrokerNode, Scheduled {
   readonly #subscriptions: Subscriptions
   readonly #members = new Members((id) => this.#onNodeGone(id))
   readonly #requests = new Requests()
+  readonly #reachCounts = new ReachCounts((channel) => this.#subscriptions.isSubscribed(channel))
   readonly #scheduler = new Scheduler()
   #listeners: NodeListeners | undefined
   #introducedAt = now()
@@ -93,9 +96,10 @@ export class ClusterNode implements BrokerNode, Scheduled {
     this.id = this.#sender.origin
     this.#receiver = new Receiver(this.id, this.#channels, {
       clients: {
-        deliver: (broadcast) => this.#listeners?.clients.deliver(broadcast),
+        deliver: (broadcast) => this.#listeners?.clients.deliver(broadcast) ?? 0,
         disconnect: (...args) => this.#listeners?.clients.disconnect(...args)
       },
+      onCounted: (...args) => this.#reachCounts.onDelivered(...args),
       onNodeMessage: (channel, node, message) => this.#onNodeMessage(channel, node, message),
       onStored: (...args) => this.#listeners?.streams?.onStoredElsewhere(...args),
       onGap: (channel, node) => this.#onGap(channel, node),
@@ -142,20 +146,13 @@ export class ClusterNode implements BrokerNode, Scheduled {
 
   // ---- To clients of other nodes
 
-  /** Broadcasts to rooms and ids, or to all clients of other nodes if `targets` is undefined. */
-  broadcast(
-    type: DataType,
-    payload: Buffer,
-    targets: readonly string[] | undefined,
-    excluded: readonly string[],
-    audience?: ContractEvent,
-    notes?: Notes
-  ): void {
+  /** Broadcasts to rooms and ids, or to all clients of other nodes if `targets` is undefined. Returns the channels that it was sent on. */
+  broadcast({ type, payload, targets, excluded, audience, notes }: NodeBroadcast): readonly string[] {
     const message =
       audience === undefined
         ? { kind: type, payload, ids: excluded, notes }
         : { kind: Kind.Contract, payload: contractPayload(audience, payload), ids: excluded, notes }
-    this.#sender.broadcast(targets, message)
+    return this.#sender.broadcast(targets, message)
   }
 
   /** Tells the nodes with members in a room of a message that was stored. */
@@ -207,6 +204,20 @@ export class ClusterNode implements BrokerNode, Scheduled {
 
   /** Asks all nodes, or one. Resolves after `timeout` milliseconds at the latest, with the answers that have come. */
   request(question: Question, timeout: number, node?: string): Promise<Answers> {
+    return this.#ask(() => question, timeout, node)
+  }
+
+  /** Broadcasts, and asks all nodes how many connections have taken it. Otherwise like `request`. */
+  reach(broadcast: NodeBroadcast, timeout: number): Promise<Answers> {
+    const send = (reach: number): Question => {
+      const channels = this.broadcast({ ...broadcast, notes: { ...broadcast.notes, reach } })
+      return { type: 'reach', channels }
+    }
+    return this.#ask(send, timeout)
+  }
+
+  /** @param makeQuestion is called also if nobody can be asked, with the id of the request. */
+  #ask(makeQuestion: (id: number) => Question, timeout: number, node?: string): Promise<Answers> {
     const time = now()
     const canAsk = !this.isDegraded && !this.#isClosed
     const { id, answered } = this.#requests.open(
@@ -214,6 +225,7 @@ export class ClusterNode implements BrokerNode, Scheduled {
       this.#introducedAt + INTRODUCTION_TIME,
       canAsk ? time + timeout : -Infinity
     )
+    const question = makeQuestion(id)
     const channel = node === undefined ? this.#channels.nodes : this.#channels.inboxOf(node)
     if (canAsk) this.#send(channel, { ...question, id })
     this.#requests.settleDue(time)
@@ -291,6 +303,7 @@ export class ClusterNode implements BrokerNode, Scheduled {
       case 'rooms':
       case 'presence':
       case 'compare':
+      case 'reach':
         return this.#answer(node, message)
       case 'alive':
         return presence.onHeartbeat(node, message.presence)
@@ -310,7 +323,10 @@ export class ClusterNode implements BrokerNode, Scheduled {
 
   #answer(node: string, request: Request): void {
     const { server, presence } = this.#listeners as NodeListeners
-    const parts = server.answer(request, node) ?? presence.answer(request, node)
+    const parts =
+      request.type === 'reach'
+        ? this.#reachCounts.answer(node, request)
+        : (server.answer(request, node) ?? presence.answer(request, node))
     if (parts instanceof Promise) void parts.then((late) => this.#sendAnswer(node, request, late))
     else if (parts !== undefined) this.#sendAnswer(node, request, parts)
   }

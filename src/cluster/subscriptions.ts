@@ -83,6 +83,11 @@ export class Subscriptions implements EndOfTick {
     return this.#channels.has(name)
   }
 
+  /** Whether the node gets what is sent on a channel. */
+  isSubscribed(name: string): boolean {
+    return this.#channels.get(name)?.isSubscribed === true
+  }
+
   /**
    * Resolves to true once every channel that is needed now, or this one, is subscribed to or no longer needed. Resolves to false
    * after `timeout` milliseconds.

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { isContract } from '../contract/definition.ts'
 import type { Contract } from '../contract/types.ts'
+import { DELIVERY_KEYS } from '../internal/delivery.ts'
 import { describe, errors } from '../internal/errors.ts'
 import { type MessageType, TextMessage } from '../internal/message.ts'
 import { assertDataType, ownCopy, payloadOf } from '../internal/payload.ts'
@@ -45,10 +46,21 @@ export function publicationOf(
   const [contract] = args
   const isEvent = isContract(contract)
   const options = (args[isEvent ? 3 : 1] ?? {}) as StreamOptions & { to?: unknown }
+  assertIsStored(options)
   assertKeys('options', options, keysOf(isEvent, to === undefined))
   const room = roomOf(to === undefined ? options.to : to.to)
   const content = isEvent ? eventContent(compile(contract), args[1], args[2]) : rawContent(args[0], options)
   return { room, id: idOf(options.id), content }
+}
+
+/** What is stored arrives whole: it is neither replaced nor dropped on its way to a client. */
+function assertIsStored(options: object | null): void {
+  for (const key of DELIVERY_KEYS)
+    if (options !== null && typeof options === 'object' && key in options)
+      throw new errors.INVALID_ARGUMENT(
+        `options.${key}`,
+        'is for broadcasts: what is published must arrive; use broadcast for values that may be missed'
+      )
 }
 
 function keysOf(isEvent: boolean, hasTo: boolean): string[] {

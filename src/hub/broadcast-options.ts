@@ -1,12 +1,13 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
 import type { AnyConnection } from '../connection/underlying.ts'
+import { assertDeliveryOptions, DELIVERY_KEYS, type DeliveryOptions } from '../internal/delivery.ts'
 import { describe, errors } from '../internal/errors.ts'
 import type { MessageType } from '../internal/message.ts'
 import { assertKeys } from '../internal/validate.ts'
 import { assertLocal } from './argument-checks.ts'
 
 /** Who gets a broadcast, and as which type of message. */
-export interface BroadcastOptions {
+export interface BroadcastOptions extends DeliveryOptions {
   /** `TextMessage` or `BinaryMessage`. @default TextMessage */
   type?: MessageType
   /**
@@ -25,12 +26,13 @@ export interface BroadcastOptions {
   local?: boolean
 }
 
-const KEYS = ['type', 'to', 'except', 'filter', 'local']
+const KEYS = ['type', 'to', 'except', 'filter', 'local', ...DELIVERY_KEYS]
 
 /** Throws for an unknown option or a wrong type. A mistake in the options must not send the message to all clients. */
 export function assertBroadcastOptions(options: BroadcastOptions): void {
   assertKeys('options', options, KEYS)
   assertLocal(options.local)
+  assertDeliveryOptions(options)
   if (options.filter !== undefined && typeof options.filter !== 'function') {
     throw new errors.INVALID_ARGUMENT('filter', `must be a function, got ${describe(options.filter)}`)
   }

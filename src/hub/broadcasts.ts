@@ -1,4 +1,7 @@
-import { PreparedMessage } from '../connection/write/prepared-message.ts'
+import type { Answers } from '../cluster/requests.ts'
+import type { NodeBroadcast } from '../cluster/node.ts'
+import { notesOf, type Notes } from '../cluster/wire/notes.ts'
+import { type Delivery, PreparedMessage } from '../connection/write/prepared-message.ts'
 import { isContract } from '../contract/definition.ts'
 import { TextMessage } from '../internal/message.ts'
 import { assertDataType, ownCopy, payloadOf } from '../internal/payload.ts'
@@ -9,7 +12,8 @@ import { assertBroadcastOptions, type BroadcastOptions } from './broadcast-optio
 import type { Clients } from './clients.ts'
 import { contractMessage, type HubMessage } from './contract-message.ts'
 import type { HubCluster, HubLogger } from './hub-cluster.ts'
-import { countOf, excludedIds, selectRecipients } from './recipients.ts'
+import type { Deliveries } from './deliveries.ts'
+import { countOf, excludedIds, type Recipients, selectRecipients } from './recipients.ts'
 
 /** The targets that `hub.to()` was called with. */
 export interface Targets {
@@ -21,6 +25,7 @@ export interface BroadcastsParts {
   readonly hub: object
   readonly clients: Clients
   readonly broadcaster: Broadcaster
+  readonly deliveries: Deliveries
   /** The server whose compilers are used for contracts. */
   readonly server: object | undefined
   readonly logger: HubLogger | undefined
@@ -28,7 +33,23 @@ export interface BroadcastsParts {
   readonly cluster: () => HubCluster | undefined
 }
 
-/** The broadcasts of the application: reads their arguments, and sends them to the clients of this node and to the other nodes. */
+/** A broadcast that was read and checked. */
+export interface Broadcast extends HubMessage {
+  readonly options: BroadcastOptions
+  /** Undefined: all clients. */
+  readonly targets: readonly string[] | undefined
+  /** The ids of the connections that do not get it. */
+  readonly excluded: readonly string[]
+  readonly notes: Notes | undefined
+}
+
+/** What a method that broadcasts was called with: the data, or a contract, an event and its data; and the options. */
+export function callOf(args: readonly unknown[]): { content: readonly unknown[]; options: object } {
+  const count = isContract(args[0]) ? 3 : 1
+  return { content: args.slice(0, count), options: args[count] ?? {} }
+}
+
+/** The broadcasts of the application: checks them, and sends them to the clients of this node and to the other nodes. */
 export class Broadcasts {
   readonly #parts: BroadcastsParts
   #hasWarnedOfContract = false
@@ -37,41 +58,64 @@ export class Broadcasts {
     this.#parts = parts
   }
 
-  /** @param args data and options, or a contract, an event, its data and options. */
-  send(args: readonly unknown[], to: Targets | undefined): number {
-    const isEvent = isContract(args[0])
-    const given = (isEvent ? args[3] : args[1]) as BroadcastOptions | undefined
-    const options = to === undefined ? (given ?? {}) : { ...given, ...to }
+  /**
+   * Checks the arguments of a broadcast, and prepares the message. Nothing is sent yet.
+   *
+   * @param content data, or a contract, an event and its data.
+   */
+  read(content: readonly unknown[], given: BroadcastOptions, to: Targets | undefined): Broadcast {
+    const options = to === undefined ? given : { ...given, ...to }
     assertBroadcastOptions(options)
-    const hubMessage = isEvent
-      ? contractMessage(args[0], args[1] as string, args[2], this.#parts.server)
-      : rawMessage(args[0] as string | Uint8Array, options)
-    return this.#send(hubMessage, options)
+    const targets = targetsFromOptions(options)
+    const notes = notesOf(options, targets)
+    const delivery = this.#parts.deliveries.of(notes, targets)
+    const hubMessage = isContract(content[0])
+      ? contractMessage(content[0], content[1] as string, content[2], this.#parts.server, delivery)
+      : rawMessage(content[0] as string | Uint8Array, options, delivery)
+    return { ...hubMessage, options, targets, excluded: excludedIds(options), notes }
   }
 
-  #send({ message, audience }: HubMessage, options: BroadcastOptions): number {
-    const { hub, clients, broadcaster } = this.#parts
-    const { type, payload } = message
-    const targets = targetsFromOptions(options)
+  /** Returns how many connections of this node have accepted it. */
+  send(broadcast: Broadcast): number {
+    const { recipients, notes } = this.#begin(broadcast)
+    if (broadcast.options.local !== true) this.#sendElsewhere({ ...broadcast, notes })
+    return this.#parts.broadcaster.send(broadcast.message, recipients)
+  }
+
+  /** Sends it, and asks the other nodes who has accepted it; `elsewhere` is undefined if it is not for them, or there are none. */
+  reach(broadcast: Broadcast, timeout: number): { here: number; elsewhere: Promise<Answers> | undefined } {
+    const { recipients, notes } = this.#begin(broadcast)
+    const node = broadcast.options.local === true ? undefined : this.#parts.cluster()?.node
+    const elsewhere = node?.reach(this.#forOtherNodes({ ...broadcast, notes }), timeout)
+    return { here: this.#parts.broadcaster.send(broadcast.message, recipients), elsewhere }
+  }
+
+  /** Selects the recipients of this node, and tells observers. */
+  #begin({ message, audience, options, targets, notes }: Broadcast): {
+    recipients: Recipients
+    notes: Notes | undefined
+  } {
+    const { hub, clients } = this.#parts
     const recipients = selectRecipients(clients, targets, options, audience)
     if (audience === undefined) this.#warnOfContract()
-    const to = targets
-    const trace = traceOfBroadcast(hub, { to, recipients: countOf(recipients), bytes: payload.length, type })
-    if (options.local !== true) this.#sendToOtherNodes({ message, audience }, options, targets, trace)
-    return broadcaster.send(message, recipients)
+    const traceparent = traceOfBroadcast(hub, {
+      to: targets,
+      recipients: countOf(recipients),
+      bytes: message.payload.length,
+      type: message.type
+    })
+    return { recipients, notes: traceparent === undefined ? notes : { ...notes, traceparent } }
   }
 
-  #sendToOtherNodes(
-    { message: { type, payload }, audience }: HubMessage,
-    options: BroadcastOptions,
-    targets: readonly string[] | undefined,
-    traceparent: string | undefined
-  ): void {
+  #sendElsewhere(broadcast: Broadcast): void {
     const cluster = this.#parts.cluster()
-    if (options.filter !== undefined) return cluster?.warnOfFilter()
-    const notes = traceparent === undefined ? undefined : { traceparent }
+    if (broadcast.options.filter !== undefined) return cluster?.warnOfFilter()
+    cluster?.node?.broadcast(this.#forOtherNodes(broadcast))
+  }
+
+  #forOtherNodes({ message: { type, payload }, audience, targets, excluded, notes }: Broadcast): NodeBroadcast {
     const remoteTargets = targets && this.#parts.clients.targetsOnOtherNodes(targets)
-    cluster?.node?.broadcast(type, payload, remoteTargets, excludedIds(options), audience, notes)
+    return { type, payload, targets: remoteTargets, excluded, audience, notes }
   }
 
   /** Clients with a contract get no raw messages, which the author of a broadcast may not expect. */
@@ -84,7 +128,11 @@ export class Broadcasts {
   }
 }
 
-function rawMessage(data: string | Uint8Array, { type = TextMessage }: BroadcastOptions): HubMessage {
+function rawMessage(
+  data: string | Uint8Array,
+  { type = TextMessage }: BroadcastOptions,
+  delivery?: Delivery
+): HubMessage {
   assertDataType(type)
-  return { message: new PreparedMessage(type, ownCopy(payloadOf(type, data)), data), audience: undefined }
+  return { message: new PreparedMessage(type, ownCopy(payloadOf(type, data)), data, delivery), audience: undefined }
 }

@@ -1,4 +1,4 @@
-import { PreparedMessage } from '../connection/write/prepared-message.ts'
+import { type Delivery, PreparedMessage } from '../connection/write/prepared-message.ts'
 import type { ContractEvent } from '../contract/definition.ts'
 import { ownCopy } from '../internal/payload.ts'
 import { TextMessage } from '../internal/message.ts'
@@ -22,12 +22,13 @@ export function contractMessage(
   contract: unknown,
   event: string,
   data: unknown,
-  server: object | undefined
+  server: object | undefined,
+  delivery: Delivery | undefined
 ): HubMessage {
   const compiled = compiledContract(contract, server)
   const text = eventText(compiled, event, data)
   return {
-    message: new PreparedMessage(TextMessage, ownCopy(text), text),
+    message: new PreparedMessage(TextMessage, ownCopy(text), text, delivery),
     audience: { contract: compiled.definition.name, event }
   }
 }

@@ -30,10 +30,13 @@ import {
   selectClients
 } from './disconnect.ts'
 import { ClientEvents, HUB_EVENTS, type HubEvents, logListenerError } from './client-events.ts'
+import { Deliveries } from './deliveries.ts'
 import { HubCluster } from './hub-cluster.ts'
 import { type HubOptions, resolveHubOptions } from './hub-options.ts'
 import type { BroadcastOptions } from './broadcast-options.ts'
-import { Broadcasts } from './broadcasts.ts'
+import { Broadcasts, callOf, type Targets } from './broadcasts.ts'
+import { Latest } from './latest.ts'
+import { reach, type Reached, type ReachOptions } from './reach.ts'
 import { Membership } from './membership.ts'
 import type { RoomTarget } from './room-target.ts'
 import { RemoteBroadcasts } from './remote-broadcasts.ts'
@@ -55,6 +58,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   readonly #events = new ClientEvents(this)
   readonly #broadcaster: Broadcaster
   readonly #broadcasts: Broadcasts
+  readonly #latest: Latest
   readonly #membership: Membership
   readonly #remoteBroadcasts: RemoteBroadcasts
   readonly #history: HubHistory
@@ -108,15 +112,18 @@ export class WebSocketHub extends Emitter<HubEvents> {
       history: this.#history,
       node: () => this.#hubCluster?.node
     })
+    const deliveries = new Deliveries()
     this.#broadcasts = new Broadcasts({
       hub: this,
       clients: this.#clients,
       broadcaster: this.#broadcaster,
+      deliveries,
       server: this.#server,
       logger,
       cluster: () => this.#hubCluster
     })
-    this.#remoteBroadcasts = new RemoteBroadcasts(this, this.#clients, this.#broadcaster)
+    this.#latest = new Latest(this.#broadcasts)
+    this.#remoteBroadcasts = new RemoteBroadcasts(this, this.#clients, this.#broadcaster, deliveries)
     this.#done = new Promise((resolve) => {
       this.#resolveDone = resolve
     })
@@ -225,9 +232,11 @@ export class WebSocketHub extends Emitter<HubEvents> {
   to(room: string | readonly string[]): RoomTarget {
     checkTargets(room)
     return {
-      broadcast: (...args: unknown[]) => this.#broadcasts.send(args, { to: room }),
+      broadcast: (...args: unknown[]) => this.#broadcast(args, { to: room }),
       broadcastJSON: (value, options) => this.broadcastJSON(value, { ...options, to: room }),
-      publish: (...args: unknown[]) => this.#publish(args, { to: room })
+      publish: (...args: unknown[]) => this.#publish(args, { to: room }),
+      latest: (key: unknown, ...args: unknown[]) => this.#latest.send(key, args, { to: room }),
+      reach: (...args: unknown[]) => this.#reach(args, { to: room })
     }
   }
 
@@ -253,7 +262,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<BroadcastOptions, 'type'>]>
   ): number
   broadcast(...args: unknown[]): number {
-    return this.#broadcasts.send(args, undefined)
+    return this.#broadcast(args, undefined)
   }
 
   /**
@@ -263,6 +272,28 @@ export class WebSocketHub extends Emitter<HubEvents> {
    */
   broadcastJSON(value: unknown, options?: BroadcastOptions): number {
     return this.broadcast(jsonOf(value), options)
+  }
+
+  /**
+   * Sends a message as `broadcast` does, and counts on all nodes how many connections have taken it: their sockets, or their send
+   * queues. Resolves once all nodes have answered, and after `timeout` milliseconds at the latest. While the engine of the broker is
+   * away it does not wait: then all other nodes are missing. The message is sent before `reach` returns, also if it is not awaited.
+   *
+   * @throws the errors of `broadcast`, as rejections. There is no `filter`.
+   */
+  reach(data: string | Uint8Array, options?: ReachOptions): Promise<Reached>
+  /**
+   * Sends an event of a contract, and tells who was reached.
+   *
+   * @throws TypeError (as a rejection) if the contract has no such event, or if the data does not fit. Nothing is sent then.
+   */
+  reach<C extends AnyContract, E extends keyof Of<C, 'fromServer'> & string>(
+    contract: C,
+    event: E,
+    ...data: Data<In<Of<C, 'fromServer'>[E]>, [options?: Omit<ReachOptions, 'type'>]>
+  ): Promise<Reached>
+  reach(...args: unknown[]): Promise<Reached> {
+    return this.#reach(args, undefined)
   }
 
   /**
@@ -349,6 +380,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
   async closeClients(timeout: number): Promise<void> {
     assertTimeout(timeout)
     this.#membership.isClosed = true
+    this.#latest.close()
     await this.#clients.closeAll(timeout, 'hub shutting down')
   }
 
@@ -360,6 +392,16 @@ export class WebSocketHub extends Emitter<HubEvents> {
   }
 
   // ---- Internals
+
+  /** @param to the targets of `hub.to()`. */
+  #broadcast(args: readonly unknown[], to: Targets | undefined): number {
+    const { content, options } = callOf(args)
+    return this.#broadcasts.send(this.#broadcasts.read(content, options, to))
+  }
+
+  #reach(args: readonly unknown[], to: Targets | undefined): Promise<Reached> {
+    return markHandled(reach(this.#broadcasts, args, to))
+  }
 
   /** @param to the target of `hub.to()`. */
   #publish(args: readonly unknown[], to: { to: unknown } | undefined): Promise<Published> {

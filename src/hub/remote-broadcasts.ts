@@ -5,6 +5,7 @@ import { tellOfBroadcast } from '../observe/traces.ts'
 import { accepts } from '../connection/audience.ts'
 import type { Broadcaster } from './broadcaster.ts'
 import type { Clients } from './clients.ts'
+import type { Deliveries } from './deliveries.ts'
 import { Deduplicator } from './deduplicator.ts'
 import { countOf } from './recipients.ts'
 
@@ -13,16 +14,19 @@ export class RemoteBroadcasts {
   readonly #hub: object
   readonly #clients: Clients
   readonly #broadcaster: Broadcaster
+  readonly #deliveries: Deliveries
   readonly #deduplicator = new Deduplicator()
 
   /** @param hub the hub, for observers. */
-  constructor(hub: object, clients: Clients, broadcaster: Broadcaster) {
+  constructor(hub: object, clients: Clients, broadcaster: Broadcaster, deliveries: Deliveries) {
     this.#hub = hub
     this.#clients = clients
     this.#broadcaster = broadcaster
+    this.#deliveries = deliveries
   }
 
-  deliver({ type, payload, targets, excluded, copyId, audience, origin, notes }: RemoteBroadcast): void {
+  /** Returns how many connections have accepted it. */
+  deliver({ type, payload, targets, excluded, copyId, audience, origin, notes }: RemoteBroadcast): number {
     const matching = targets === undefined ? this.#clients.all : this.#clients.findByTargets(targets)
     const recipients = copyId === undefined ? matching : this.#deduplicator.addRecipients(copyId, matching)
     const excludedHere = new Set(excluded.map((id) => this.#clients.findById(id)))
@@ -37,6 +41,9 @@ export class RemoteBroadcasts {
       origin,
       traceparent: notes?.traceparent
     })
-    this.#broadcaster.send(new PreparedMessage(type, payload), all)
+    return this.#broadcaster.send(
+      new PreparedMessage(type, payload, undefined, this.#deliveries.of(notes, targets)),
+      all
+    )
   }
 }

@@ -26,8 +26,12 @@ const failedCoalesces = new WeakSet<Coalesce>()
 export function deliver(message: PreparedMessage, session: Session, policy: SlowConsumerPolicy): DeliveryResult {
   const frame = message.frameFor(session.deflate)
   const { writer } = session
+  if (message.isVolatile && writer.isBehind)
+    return { dropped: countDropped(session, 1), isAccepted: false, isSlow: false }
+  if (message.key !== undefined && writer.replace(frame, message.key))
+    return { dropped: countDropped(session, 1), isAccepted: true, isSlow: false }
   // Only a queued message can be replaced. The socket sends what it has taken.
-  const canReplace = typeof policy === 'object' && writer.isBlocked && !message.mustArrive
+  const canReplace = typeof policy === 'object' && writer.isBlocked && message.key === undefined && !message.mustArrive
   const replaced = canReplace ? replaceQueued(message, session, policy) : 0
   const offer = writer.offer(frame, true)
   if (offer === 'taken') return replaced === 0 ? ACCEPTED : { dropped: replaced, isAccepted: true, isSlow: false }

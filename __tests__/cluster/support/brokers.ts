@@ -7,6 +7,36 @@ import { redisBroker, type RedisBrokerOptions } from '../../../src/redis.ts'
 import { describeWith, Engine, NATS, REDIS } from './engines.ts'
 import { CLUSTER_CLIENTS, RedisCluster } from './redis-cluster.ts'
 
+/** Runs tests over memory, one Redis, and a Redis Cluster with sharded channels: there, channels have no order among each other. */
+export function describeFewBrokers(name: string, tests: (broker: () => Broker) => void): void {
+  describe(`${name}, over memory`, () => {
+    let engine: MemoryEngine
+    beforeEach(() => {
+      engine = new MemoryEngine()
+    })
+    tests(() => memoryBroker({ engine }))
+  })
+
+  describeWith(REDIS, `${name}, over Redis`, () => {
+    let engine: Engine
+    beforeAll(async () => {
+      engine = await Engine.redis()
+    })
+    afterAll(() => engine.close())
+    tests(() => redisBroker({ client: new Redis({ port: engine.port, lazyConnect: true }) }))
+  })
+
+  describeWith(REDIS, `${name}, over sharded channels`, () => {
+    let cluster: RedisCluster
+    beforeAll(async () => {
+      cluster = await RedisCluster.start()
+    }, 60_000)
+    afterAll(() => cluster.close())
+    const [[, connect]] = CLUSTER_CLIENTS as [(typeof CLUSTER_CLIENTS)[number]]
+    tests(() => redisBroker({ client: connect(cluster.ports), sharded: true }))
+  })
+}
+
 /** Runs tests over every kind of broker. `broker` makes brokers that reach each other. */
 export function describeBrokers(name: string, tests: (broker: () => Broker) => void): void {
   describe(`${name}, over memory`, () => {

@@ -81,6 +81,7 @@ const commands = {
   }),
   ready: () => hub.cluster.ready(),
   nodes: () => hub.cluster.nodes(),
+  reach: ({ room, timeout }) => hub.to(room).reach(`${room} reach 1`, { timeout }),
   list: async ({ room }) => (await hub.presence.list(room)).map(({ key }) => key),
   /** Broadcasts to a room every few milliseconds, until `quiet`. */
   noise({ room, name, every }) {

@@ -1,5 +1,6 @@
 import secureJson from 'secure-json-parse'
 import { isConnectionId } from '../../internal/connection-id.ts'
+import { MAX_TARGETS } from '../../internal/targets.ts'
 import { isRoomName } from '../../internal/room-name.ts'
 import { isPosition, MAX_LAST, type Position } from '../../rpc/position.ts'
 
@@ -117,7 +118,13 @@ export interface CompareQuestion {
   hashes: (number | null)[]
 }
 
-export type Question = HubQuestion | PresenceQuestion | CompareQuestion
+/** How many connections have taken the message whose notes have the id of this request? It was sent on these channels. */
+export interface ReachQuestion {
+  type: 'reach'
+  channels: readonly string[]
+}
+
+export type Question = HubQuestion | PresenceQuestion | CompareQuestion | ReachQuestion
 
 export type Request = Question & { id: number }
 
@@ -192,6 +199,7 @@ const READERS: Readers = {
   presence: ({ id, rooms }) => (isRequestId(id) ? { type: 'presence', id, rooms: readRooms(rooms) } : undefined),
   compare: ({ id, rooms, hashes }) =>
     isRequestId(id) ? { type: 'compare', id, ...readHeld(rooms, hashes) } : undefined,
+  reach: ({ id, channels }) => (isRequestId(id) ? { type: 'reach', id, channels: readChannels(channels) } : undefined),
   answer: ({ id, part, isLast }) =>
     isRequestId(id) ? { type: 'answer', id, part, isLast: isLast === true } : undefined
 }
@@ -214,6 +222,12 @@ function readMembership<Type extends 'join' | 'leave'>(
 /** The room names in a list, each once, up to as many as this node would send. */
 export function readRooms(rooms: unknown): string[] {
   return [...new Set(listOf(rooms).slice(0, MAX_ROOMS))].filter(isName)
+}
+
+function readChannels(channels: unknown): string[] {
+  return listOf(channels)
+    .slice(0, MAX_TARGETS)
+    .filter((name) => typeof name === 'string')
 }
 
 /** Rooms with the hash at the same place of the other list. */

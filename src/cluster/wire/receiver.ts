@@ -1,7 +1,7 @@
 import { closeOf } from '../../internal/close-codes.ts'
 import { isConnectionId, PROCESS_ID } from '../../internal/connection-id.ts'
 import { isRoomName } from '../../internal/room-name.ts'
-import type { ClientsListener } from '../listeners.ts'
+import type { ClientsListener, RemoteBroadcast } from '../listeners.ts'
 import { TextMessage } from '../../internal/message.ts'
 import type { Channels } from './channels.ts'
 import { contractEventOf } from './contract-payload.ts'
@@ -14,6 +14,8 @@ import { type StoredNotice, storedNoticeOf } from './stored-payload.ts'
 /** What a receiver passes on. */
 export interface ReceiverListener {
   readonly clients: Pick<ClientsListener, 'deliver' | 'disconnect'>
+  /** A message of another node, which counts by this id who gets it, was delivered to so many connections. */
+  onCounted(channel: string, node: string, id: number, connections: number): void
   /** Another node says something to this one. */
   onNodeMessage(channel: string, node: string, message: NodeMessage | UnknownNotice): void
   /** Another node has stored a message that was published in a room. */
@@ -100,26 +102,27 @@ export class Receiver {
     // A message for unknown targets reaches nobody. It must never reach everybody.
     if (targets === undefined && !isForAll) return this.#reject(channel)
     const copy = copyId === 0 ? undefined : `${origin}:${copyId}`
+    const content = contentOf(kind, payload)
+    if (content === undefined) return this.#disconnect(targets ?? [], payload)
     const recipients = { targets, excluded: isForIds ? [] : ids, origin, copyId: copy, notes }
-    if (kind === Kind.Text || kind === Kind.Binary)
-      return this.#listener.clients.deliver({ type: kind, payload, ...recipients })
-    if (kind === Kind.Contract) {
-      const event = contractEventOf(payload)
-      if (event !== undefined)
-        this.#listener.clients.deliver({
-          type: TextMessage,
-          payload: event.text,
-          ...recipients,
-          audience: event.audience
-        })
-      return
-    }
+    const count = this.#listener.clients.deliver({ ...content, ...recipients })
+    if (notes?.reach !== undefined) this.#listener.onCounted(channel, origin, notes.reach, count)
+  }
+
+  #disconnect(targets: readonly string[], payload: Buffer): void {
     const close = closeOf(payload)
-    if (close !== undefined) this.#listener.clients.disconnect(targets ?? [], close.code, close.reason)
+    if (close !== undefined) this.#listener.clients.disconnect(targets, close.code, close.reason)
   }
 
   #roomOf(channel: string): [room: string] | undefined {
     const room = this.#channels.roomOf(channel)
     return room !== undefined && isRoomName(room) ? [room] : undefined
   }
+}
+
+/** The message in a broadcast; undefined if the envelope is not one. Its payload was checked when it was decoded. */
+function contentOf(kind: Kind, payload: Buffer): Pick<RemoteBroadcast, 'type' | 'payload' | 'audience'> | undefined {
+  if (kind === Kind.Text || kind === Kind.Binary) return { type: kind, payload }
+  const event = kind === Kind.Contract ? contractEventOf(payload) : undefined
+  return event && { type: TextMessage, payload: event.text, audience: event.audience }
 }

@@ -31,17 +31,20 @@ export class Sender {
 
   /**
    * Sends to the members of rooms and to connections named by their ids, or to all clients if `targets` is undefined. The
-   * connections whose ids the message has do not get it.
+   * connections whose ids the message has do not get it. Returns the channels that it was sent on.
    */
-  broadcast(targets: readonly string[] | undefined, message: Message): void {
-    if (targets === undefined) return void this.send(this.#channels.all, message)
+  broadcast(targets: readonly string[] | undefined, message: Message): readonly string[] {
+    if (targets === undefined) return this.send(this.#channels.all, message) ? [this.#channels.all] : []
     const channels = this.#channelsOf(targets)
     // A node that subscribes to several of the channels gets several copies, and recognizes them by their id.
     const copyId = channels.size > 1 ? this.#nextCopyId() : 0
+    const sent: string[] = []
     for (const [channel, ids] of channels) {
-      if (ids.length === 0) this.send(channel, message, copyId)
-      else this.#sendToIds(channel, ids, message, copyId)
+      const isSent =
+        ids.length === 0 ? this.send(channel, message, copyId) : this.#sendToIds(channel, ids, message, copyId)
+      if (isSent) sent.push(channel)
     }
+    return sent
   }
 
   /** Returns false if the message cannot be published now. */
@@ -71,9 +74,9 @@ export class Sender {
     return channels
   }
 
-  #sendToIds(channel: string, recipients: readonly string[], message: Message, copyId: number): void {
+  #sendToIds(channel: string, recipients: readonly string[], message: Message, copyId: number): boolean {
     const ids = recipients.filter((id) => !message.ids.includes(id))
-    if (ids.length > 0) this.send(channel, { ...message, ids }, copyId)
+    return ids.length > 0 && this.send(channel, { ...message, ids }, copyId)
   }
 
   #nextCopyId(): number {

@@ -13,6 +13,8 @@ export type Coalesce = (data: string | Uint8Array) => unknown
 
 /** The part of a broadcast message that its frames use. An interface, because the message imports the frame. */
 export interface Broadcast {
+  /** The key that its sender gave it: it replaces a waiting message with the same key. */
+  readonly key: string | undefined
   /** The key of the message, by this `coalesce` function. */
   keyFor(coalesce: Coalesce): unknown
   /** True if it may not be dropped for a slow consumer. */

@@ -25,6 +25,8 @@ export class SendQueue {
   /** How many frames are exempt. */
   #exempt = 0
   #exemptBytes = 0
+  /** The waiting frame of each key. Made when it is first needed: most queues never hold a key. */
+  #byKey: Map<string, Frame> | undefined
 
   get length(): number {
     return this.frames.length - this.head
@@ -42,6 +44,25 @@ export class SendQueue {
   push(frame: Frame): void {
     this.frames.push(frame)
     this.bytes += frame.size
+    if (this.#byKey !== undefined) addKey(this.#byKey, frame)
+  }
+
+  /**
+   * Puts a frame at the end, and takes out the one with the same key. It does not matter if all places are taken: there are as many
+   * frames as before, and as many are exempt. Returns the position of the other frame; -1, and nothing happens, if there is none or
+   * the bytes of the frame would be too many.
+   */
+  replace(frame: Frame, key: string, places: number): number {
+    const old = (this.#byKey ??= this.#indexKeys()).get(key)
+    if (old === undefined || !this.#hasRoomInstead(old, frame, places)) return -1
+    // From the end: what changes often was queued a moment ago.
+    const position = this.frames.lastIndexOf(old) - this.head
+    this.frames.splice(this.head + position, 1)
+    this.bytes -= old.size
+    this.push(frame)
+    if (position < this.#exempt)
+      this.#exemptBytes += (this.frames[this.head + this.#exempt - 1] as Frame).size - old.size
+    return position
   }
 
   /** Writes a batch of frames to a stream. Returns how many. */
@@ -71,6 +92,7 @@ export class SendQueue {
   shift(count: number): void {
     this.bytes -= this.batchBytes
     if (this.#exempt > 0) this.#shiftExempt(Math.min(count, this.#exempt))
+    if (this.#byKey !== undefined) this.#shiftKeys(count, this.#byKey)
     this.head += count
     if (this.head === this.frames.length) {
       // Usually the queue has one frame. Unlike `length = 0`, `pop` keeps the memory of the array for the next one.
@@ -100,8 +122,10 @@ export class SendQueue {
 
   /** Removes the frame at a position. */
   remove(position: number): void {
-    const [{ size }] = this.frames.splice(this.head + position, 1) as [Frame]
+    const [frame] = this.frames.splice(this.head + position, 1) as [Frame]
+    const { size } = frame
     this.bytes -= size
+    if (this.#byKey !== undefined) removeKey(this.#byKey, frame)
     if (position >= this.#exempt) return
     this.#exempt--
     this.#exemptBytes -= size
@@ -114,6 +138,7 @@ export class SendQueue {
     this.bytes = 0
     this.#exempt = 0
     this.#exemptBytes = 0
+    this.#byKey = undefined
   }
 
   /** Makes all frames that are queued now exempt. */
@@ -126,6 +151,31 @@ export class SendQueue {
     for (let i = this.head; i < this.head + count; i++) this.#exemptBytes -= (this.frames[i] as Frame).size
     this.#exempt -= count
   }
+
+  #hasRoomInstead(old: Frame, { size }: Frame, places: number): boolean {
+    return size <= old.size || this.bytes - old.size + size <= Math.max(MIN_BYTES, places * BYTES_PER_PLACE)
+  }
+
+  #indexKeys(): Map<string, Frame> {
+    const byKey = new Map<string, Frame>()
+    for (let i = this.head; i < this.frames.length; i++) addKey(byKey, this.frames[i] as Frame)
+    return byKey
+  }
+
+  #shiftKeys(count: number, byKey: Map<string, Frame>): void {
+    if (count === this.length) this.#byKey = undefined
+    else for (let i = this.head; i < this.head + count; i++) removeKey(byKey, this.frames[i] as Frame)
+  }
+}
+
+function addKey(byKey: Map<string, Frame>, frame: Frame): void {
+  const key = frame.broadcast?.key
+  if (key !== undefined) byKey.set(key, frame)
+}
+
+function removeKey(byKey: Map<string, Frame>, frame: Frame): void {
+  const key = frame.broadcast?.key
+  if (key !== undefined && byKey.get(key) === frame) byKey.delete(key)
 }
 
 /** The queue of every connection that has nothing to send. Nothing is ever put into it. */

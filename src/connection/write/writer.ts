@@ -54,6 +54,11 @@ export class Writer implements BlockableWriter, EndOfTurn {
     return this.#backpressure !== undefined && this.#backpressure.isBlocked
   }
 
+  /** True if a message would have to wait for what the kernel did not take. */
+  get isBehind(): boolean {
+    return this.#backpressure?.isExcused(false) === false && this.#closeError === undefined
+  }
+
   /** Measures how long frames have waited; undefined if the connection was never blocked. */
   get stallTimer(): StallTimer | undefined {
     return this.#backpressure?.stallTimer
@@ -90,6 +95,20 @@ export class Writer implements BlockableWriter, EndOfTurn {
     if (!this.#hasRoom(frame, isBroadcast)) return isBroken(this.#stream) ? 'closed' : 'full'
     this.#enqueue(frame)
     return 'taken'
+  }
+
+  /**
+   * Sends a broadcast in place of the one with the same key that waits. It goes to the end of the queue, so that everything arrives in
+   * the order in which it was sent. False, and nothing happens, if none waits.
+   */
+  replace(frame: Frame, key: string): boolean {
+    // Before the connection is blocked, nothing waits: the frames leave at the end of the turn.
+    if (!this.isBlocked || this.#closeError !== undefined) return false
+    const position = this.#queue.replace(frame, key, this.#config.sendQueueSize)
+    if (position === -1) return false
+    this.#backpressure?.stallTimer.onDropped(position)
+    this.#onQueued(frame)
+    return true
   }
 
   /**
@@ -201,6 +220,10 @@ export class Writer implements BlockableWriter, EndOfTurn {
     this.#moveSharedToQueue()
     if (this.#queue === NO_QUEUE) this.#queue = takeQueue()
     this.#queue.push(frame)
+    this.#onQueued(frame)
+  }
+
+  #onQueued(frame: Frame): void {
     this.#session.onFramesAccepted(frame.isControl ? 0 : 1, frame.size)
     if (frame.head === undefined) frame.onReady(() => this.flush(this.#closeError !== undefined))
     this.#schedule()
