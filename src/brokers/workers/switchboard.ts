@@ -49,7 +49,9 @@ class Member implements EndOfTurn {
     const batch = Buffer.concat(this.#records)
     this.#records = []
     const notice = { member: this.id, taken: this.taken }
-    this.port.send(batch.length > 0 ? { ...notice, batch } : notice, () => (this.port.pending -= batch.length))
+    // What waits for a process that does not read must not keep the batch as well.
+    const { length } = batch
+    this.port.send(length > 0 ? { ...notice, batch } : notice, () => (this.port.pending -= length))
   }
 
   #schedule(): void {
