@@ -1,48 +1,59 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { clusterBroker } from '../../src/cluster.ts'
+import type { Broker } from '../../src/index.ts'
+import { clusterBroker, connectWorkers } from '../../src/cluster.ts'
 import { brokerConformance } from '../../src/testing.ts'
 import { ensureDist } from '../support/dist.ts'
 
 const PROGRAM = join(__dirname, 'support', 'workers', 'conformance.mjs')
-const PLACES: [name: string, serialization: string, place: string][] = [
-  ['in a worker, with bytes', 'advanced', 'worker'],
-  ['in a worker, with JSON', 'json', 'worker'],
-  ['in the primary', 'advanced', 'primary']
-]
+
+const create = (): Broker => clusterBroker({ name: 'conformance' })
+
+describe('brokers in threads', () => {
+  test.each(brokerConformance({ create }))('$name', ({ run }) => run())
+})
+
+let end: () => void
+const interrupt = async (): Promise<() => Promise<void>> => {
+  end()
+  return async () => {
+    end = connectWorkers()
+  }
+}
+// Without a line, the broker would be one for threads.
+const createLate = async () => ({ broker: create(), start: await interrupt() })
+const inPrimary = brokerConformance({ create, interrupt, createLate })
+
+describe('brokers in the primary', () => {
+  beforeAll(() => {
+    end = connectWorkers()
+  })
+  afterAll(() => end())
+  test.each(inPrimary)('$name', ({ run }) => run())
+})
 
 type Results = Record<string, string | number>
 
-/** The results of all tests in each place. The places are tested at the same time. */
-let results: Map<string, Promise<Results>>
-const resultsOf = async (serialization: string, place: string): Promise<Results> =>
-  (await results.get(`${serialization} ${place}`)) ?? {}
-
-async function testIn(serialization: string, place: string): Promise<Results> {
-  const { stdout } = await promisify(execFile)(process.execPath, [PROGRAM, serialization, place])
+async function testInWorker(serialization: string): Promise<Results> {
+  const { stdout } = await promisify(execFile)(process.execPath, [PROGRAM, serialization], { timeout: 25_000 })
   return JSON.parse(stdout) as Results
 }
 
-beforeAll(() => {
-  ensureDist()
-  results = new Map(PLACES.map(([, ...where]) => [where.join(' '), testIn(...where)]))
-}, 60_000)
+describe('brokers in a worker', () => {
+  const results: Record<string, Promise<Results>> = {}
+  beforeAll(() => {
+    ensureDist()
+    for (const serialization of ['advanced', 'json']) results[serialization] = testInWorker(serialization)
+  }, 60_000)
 
-const create = () => clusterBroker({ name: 'conformance' })
+  describe.each(['advanced', 'json'])('with the serialization %s', (serialization) => {
+    test.each(inPrimary.map(({ name }) => name))('%s', async (name) => {
+      expect((await results[serialization])?.[name]).toBe('passed')
+    })
 
-test.each(brokerConformance({ create }))('of brokers in threads: $name', ({ run }) => run())
-
-// The names of the tests are those of the same suite here.
-const outage = { interrupt: () => Promise.reject(), createLate: () => Promise.reject() }
-const names = brokerConformance({ create, ...outage }).map(({ name }) => name)
-
-describe.each(PLACES)('of brokers %s', (_, serialization, place) => {
-  test.each(names)('%s', async (name) => {
-    expect((await resultsOf(serialization, place))[name]).toBe('passed')
-  })
-
-  test('no listener is left', async () => {
-    expect((await resultsOf(serialization, place))['listeners']).toBe(0)
+    test('no listener is left', async () => {
+      expect((await results[serialization])?.['listeners']).toBe(0)
+    })
   })
 })

@@ -1,22 +1,35 @@
-// Runs the conformance tests of brokers in a worker of node:cluster, or in the primary, and prints the results as one line of JSON.
-// node conformance.mjs <serialization> <worker|primary>
+// Runs the conformance tests of brokers in a worker of node:cluster, and prints the results as one line of JSON.
+// node conformance.mjs <serialization>
 import cluster from 'node:cluster'
-import { once } from 'node:events'
 import { clusterBroker, connectWorkers } from '../../../../dist/esm/cluster.js'
 import { brokerConformance } from '../../../../dist/esm/testing.js'
 
-const [, , serialization, place] = process.argv
+const [, , serialization] = process.argv
 
-/** Runs all tests. `line(isOpen)` closes and opens the line in the primary. */
-async function run(line) {
+const countListeners = () => process.listenerCount('message') + process.listenerCount('disconnect')
+
+/** Has the primary open or close its line. The messages of the broker are not its answer. */
+function line(isOpen) {
+  return new Promise((resolve) => {
+    const onMessage = (message) => {
+      if (message !== 'done') return
+      process.off('message', onMessage)
+      resolve()
+    }
+    process.on('message', onMessage)
+    process.send({ isOpen })
+  })
+}
+
+async function runTests() {
   let count = 0
+  const before = countListeners()
   const interrupt = async () => {
     await line(false)
     return () => line(true)
   }
   const create = () => clusterBroker({ name: `test-${count}` })
-  // In the primary, a broker that is made without a line is for threads.
-  const createLate = async () => ({ broker: create(), start: await interrupt() })
+  const createLate = async () => ({ start: await interrupt(), broker: create() })
   const results = {}
   for (const test of brokerConformance({ create, interrupt, createLate })) {
     count++
@@ -25,34 +38,24 @@ async function run(line) {
       (error) => error.stack
     )
   }
-  results.listeners = process.listenerCount('message') + process.listenerCount('disconnect')
-  return results
+  return { ...results, listeners: countListeners() - before }
 }
 
-if (cluster.isWorker) {
-  const ask = async (isOpen) => {
-    process.send({ isOpen })
-    await once(process, 'message')
-  }
-  const before = process.listenerCount('message') + process.listenerCount('disconnect')
-  const results = await run(ask)
-  process.send({ results: { ...results, listeners: results.listeners - before } })
-} else {
+function primary() {
   cluster.setupPrimary({ serialization })
   let end = connectWorkers()
-  const line = (isOpen) => {
-    if (isOpen) end = connectWorkers()
-    else end()
-  }
-  if (place === 'primary') console.log(JSON.stringify(await run(line)))
-  else
-    cluster.fork().on('message', function onMessage({ isOpen, results }) {
-      if (isOpen !== undefined) {
-        line(isOpen)
-        this.send('done')
-      }
-      if (results === undefined) return
-      console.log(JSON.stringify(results))
-      this.disconnect()
-    })
+  const worker = cluster.fork()
+  worker.on('message', ({ isOpen, results }) => {
+    if (isOpen !== undefined) {
+      if (isOpen) end = connectWorkers()
+      else end()
+      worker.send('done')
+    }
+    if (results === undefined) return
+    console.log(JSON.stringify(results))
+    worker.disconnect()
+  })
 }
+
+if (cluster.isPrimary) primary()
+else process.send({ results: await runTests() })
