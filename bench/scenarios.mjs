@@ -6,6 +6,7 @@ import { fanOut } from './scenarios/fan-out.mjs'
 import { history } from './scenarios/history.mjs'
 import { messages } from './scenarios/messages.mjs'
 import { rpc } from './scenarios/rpc.mjs'
+import { workers } from './scenarios/workers.mjs'
 
 export const unit = {
   echo: 'µs',
@@ -18,7 +19,8 @@ export const unit = {
   paused: 'ms',
   resumes: 'ms',
   'cluster-broadcast': 'µs',
-  'cluster-latency': 'µs'
+  'cluster-latency': 'µs',
+  workers: '/s'
 }
 
-export const scenarios = [...messages, ...fanOut, ...connections, ...rpc, ...cluster, ...history]
+export const scenarios = [...messages, ...fanOut, ...connections, ...rpc, ...cluster, ...workers, ...history]
