@@ -1,14 +1,15 @@
-// The load generator for two servers that are a cluster over Redis.
+// The load generator for several servers that work as one, over Redis or without it. `others` are processes whose CPU counts as well.
 import { Redis } from 'ioredis'
 import { ages, counter, openAll, openControl, quantile, serverFrame, stamped, wait, wrapped } from './wire.mjs'
 
 const [, , argument] = process.argv
-const { nodes, redis, scenario, wire } = JSON.parse(argument)
+const { nodes, others = [], redis, scenario, wire } = JSON.parse(argument)
 process.on('disconnect', () => process.exit())
 
 const PATIENCE = 10_000
-const engine = new Redis(redis, '127.0.0.1')
+const engine = redis && new Redis(redis, '127.0.0.1')
 const commands = nodes.map(({ control }) => openControl(control))
+const helpers = others.map(({ control }) => openControl(control))
 
 /** Opens the same number of connections to each node. Resolves when all are in the room, and the nodes know each other. */
 async function openOnAll(count, onData) {
@@ -24,14 +25,20 @@ async function openOnAll(count, onData) {
 
 const sum = (values) => values.reduce((total, value) => total + value, 0)
 
+async function cpuOfRedis() {
+  if (!engine) return 0
+  const info = await engine.info('cpu')
+  const seconds = ['sys', 'user'].map((name) => Number(new RegExp(`^used_cpu_${name}:([\\d.]+)`, 'm').exec(info)[1]))
+  return sum(seconds) * 1_000_000
+}
+
 /** The CPU time so far in microseconds: of all servers together, and of Redis. */
 async function cpu() {
-  const [info, ...servers] = await Promise.all([
-    engine.info('cpu'),
-    ...commands.map(({ ask }) => ask({ command: 'cpu' }))
+  const [ofRedis, ...servers] = await Promise.all([
+    cpuOfRedis(),
+    ...[...commands, ...helpers].map(({ ask }) => ask({ command: 'cpu' }))
   ])
-  const seconds = ['sys', 'user'].map((name) => Number(new RegExp(`^used_cpu_${name}:([\\d.]+)`, 'm').exec(info)[1]))
-  return { servers: sum(servers.map((server) => server.cpu)), redis: sum(seconds) * 1_000_000 }
+  return { servers: sum(servers.map((server) => server.cpu)), redis: ofRedis }
 }
 
 const kinds = {
@@ -63,6 +70,12 @@ const kinds = {
       perSecond: messages / ((to - from) / 1000),
       messages
     }
+  },
+
+  /** The same, for the rate of deliveries. The CPU time is that of everything between the clients, Redis included. */
+  async workers() {
+    const { value, redis: ofRedis, perSecond, messages } = await kinds['cluster-broadcast']()
+    return { value: perSecond, cpu: value + ofRedis / 1000, messages }
   },
 
   /** The first node broadcasts timestamps at a fixed rate. A client of the second node measures their age. */

@@ -22,7 +22,7 @@ const hasTaskset = has('taskset', '-V')
 export const maxOpenFiles = Number(execFileSync('sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' })) || Infinity
 export const hasRedis = has('redis-server', '--version')
 
-/** Starts a module, on one core if `taskset` is installed. */
+/** Starts a module, on this core if `taskset` is installed; without a core, on any. */
 export function start(file, args, core, execArgv = [], env = {}) {
   const child = fork(join(here, file), args, {
     execArgv,
@@ -31,7 +31,8 @@ export function start(file, args, core, execArgv = [], env = {}) {
   })
   child.errors = ''
   child.stderr.on('data', (chunk) => (child.errors += chunk))
-  if (hasTaskset) execFileSync('taskset', ['-a', '-p', '-c', String(core), String(child.pid)], { stdio: 'ignore' })
+  if (hasTaskset && core !== undefined)
+    execFileSync('taskset', ['-a', '-p', '-c', String(core), String(child.pid)], { stdio: 'ignore' })
   return child
 }
 

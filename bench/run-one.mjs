@@ -7,6 +7,8 @@ import { message, start } from './processes.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const [SERVER_CORE, LOAD_CORE] = [0, 1]
+/** Where the processes of a scenario run: each on any core if it measures what several cores can do. */
+const coreOf = (core, { isSpread }) => (isSpread ? undefined : core)
 
 const folderOf = ({ nodes = 1, folder }) => folder ?? (nodes > 1 ? 'cluster' : undefined)
 const nameIn = (contender, scenario) => [folderOf(scenario), contender].filter(Boolean).join('/')
@@ -20,18 +22,18 @@ export function takesPart(contender, scenario) {
 /** Only this package depends on `bufferutil`. The peers run as they install by default, which is without it. */
 const envOf = (contender) => (contender.startsWith('blaze') ? {} : { WS_NO_BUFFER_UTIL: '1' })
 
-function startServer(contender, scenario, options) {
+function startServer(contender, scenario, options, file = 'server.mjs') {
   return start(
-    'server.mjs',
+    file,
     [nameIn(contender, scenario), JSON.stringify(options)],
-    SERVER_CORE,
+    coreOf(SERVER_CORE, scenario),
     ['--expose-gc'],
     envOf(contender)
   )
 }
 
 async function runLoad(file, argument) {
-  const load = start(file, [JSON.stringify(argument)], LOAD_CORE)
+  const load = start(file, [JSON.stringify(argument)], coreOf(LOAD_CORE, argument.scenario))
   const ended = once(load, 'exit')
   try {
     const result = await message(load)
@@ -66,7 +68,7 @@ async function runSingle(contender, scenario, wire) {
 }
 
 async function runCluster(contender, scenario, wire) {
-  const redis = start('redis.mjs', [], LOAD_CORE)
+  const redis = start('redis.mjs', [], coreOf(LOAD_CORE, scenario))
   const servers = []
   try {
     const { port } = await message(redis)
@@ -80,10 +82,34 @@ async function runCluster(contender, scenario, wire) {
   }
 }
 
+/** The nodes are workers of one primary, whose CPU counts as well. */
+async function runWorkers(contender, scenario, wire) {
+  const primary = startServer(contender, scenario, { workers: scenario.nodes }, 'workers.mjs')
+  try {
+    const { nodes, control } = await message(primary)
+    return await runLoad('cluster-load.mjs', { nodes, others: [{ control }], scenario, wire })
+  } finally {
+    // Its workers end with it.
+    primary.kill('SIGKILL')
+  }
+}
+
+/** One node, measured as several are. */
+async function runOneNode(contender, scenario, wire) {
+  const server = startServer(contender, scenario, {})
+  try {
+    return await runLoad('cluster-load.mjs', { nodes: [await message(server)], scenario, wire })
+  } finally {
+    server.kill('SIGKILL')
+  }
+}
+
+const RUNS = { single: runSingle, cluster: runCluster, workers: runWorkers, 'one node': runOneNode }
+
 /** The measurement of the generator: `value`, and more for some kinds. */
 export async function runOne(contender, scenario) {
-  const { wire = {}, exchanges } = await import(`./contenders/${nameIn(contender, scenario)}.mjs`)
+  const usual = scenario.nodes > 1 ? 'cluster' : 'single'
+  const { wire = {}, exchanges, run = usual } = await import(`./contenders/${nameIn(contender, scenario)}.mjs`)
   const exchange = exchanges?.[scenario.exchange]?.(scenario.inFlight)
-  const run = scenario.nodes > 1 ? runCluster : runSingle
-  return run(contender, scenario, { ...wire, wrap: wire.wrap?.('%'), exchange })
+  return RUNS[run](contender, scenario, { ...wire, wrap: wire.wrap?.('%'), exchange })
 }

@@ -7,6 +7,7 @@ import { history } from './scenarios/history.mjs'
 import { messages } from './scenarios/messages.mjs'
 import { observed } from './scenarios/observed.mjs'
 import { rpc } from './scenarios/rpc.mjs'
+import { workers } from './scenarios/workers.mjs'
 
 export const unit = {
   echo: 'µs',
@@ -19,7 +20,17 @@ export const unit = {
   paused: 'ms',
   resumes: 'ms',
   'cluster-broadcast': 'µs',
-  'cluster-latency': 'µs'
+  'cluster-latency': 'µs',
+  workers: '/s'
 }
 
-export const scenarios = [...messages, ...fanOut, ...connections, ...rpc, ...cluster, ...history, ...observed]
+export const scenarios = [
+  ...messages,
+  ...fanOut,
+  ...connections,
+  ...rpc,
+  ...cluster,
+  ...workers,
+  ...history,
+  ...observed
+]

@@ -1,13 +1,21 @@
+import cluster from 'node:cluster'
+
 /**
  * Connects to the engine that the environment names, and returns the options for `buildApp` and `disconnect`. The client packages
- * are imported only if they are needed, so a chat on one node needs neither.
+ * are imported only if they are needed, so a chat on one node needs neither. Workers of `npm start -- --workers 2` need no engine.
  */
 export async function connectEngine({ REDIS_URL, NATS_URL }) {
+  if (!REDIS_URL && !NATS_URL && cluster.isWorker) return connectToWorkers()
   const redis = REDIS_URL ? await connectRedis(REDIS_URL) : { disconnect: async () => {} }
   if (!NATS_URL) return redis
   // NATS between the nodes. What Redis keeps, it keeps for all of them.
   const nats = await connectNats(NATS_URL)
   return { ...redis, ...nats, disconnect: () => Promise.all([redis.disconnect(), nats.disconnect()]) }
+}
+
+async function connectToWorkers() {
+  const { clusterBroker } = await import('fastify-blaze-ws/cluster')
+  return { broker: (name) => clusterBroker({ name: `blaze-${name}` }), disconnect: async () => {} }
 }
 
 async function connectRedis(url) {

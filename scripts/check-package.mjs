@@ -37,6 +37,7 @@ const ENTRIES = [
   'fastify-blaze-ws/tickets',
   'fastify-blaze-ws/redis',
   'fastify-blaze-ws/nats',
+  'fastify-blaze-ws/cluster',
   'fastify-blaze-ws/testing'
 ]
 

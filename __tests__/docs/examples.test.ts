@@ -1,15 +1,26 @@
 import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
 import { WebSocket } from 'ws'
 import { RawClient } from '../support/raw-client.ts'
 import { connect, eventually, type TestClient } from '../support/server.ts'
-import { describeWith, Engine, NATS, REDIS } from '../cluster/support/engines.ts'
-import { closeExamples, type Example, removeExamples, start, typeErrors, writeExamples } from './support/examples.ts'
+import { describeWith, Engine, freePort, NATS, REDIS } from '../cluster/support/engines.ts'
+import { Daemon, endDaemons } from './support/daemon.ts'
+import {
+  closeExamples,
+  type Example,
+  removeExamples,
+  runnablePathOf,
+  start,
+  typeErrors,
+  writeExamples
+} from './support/examples.ts'
 import { type Block, blocksOf, PAGES } from './support/markdown.ts'
 
 const blocks = PAGES.flatMap(blocksOf)
 
 beforeAll(() => writeExamples([...blocks, unawaited]))
 afterEach(closeExamples)
+afterEach(endDaemons)
 afterAll(removeExamples)
 
 /** These pages have their own test files. */
@@ -558,6 +569,23 @@ describe('docs, on one node', () => {
       count: 0,
       rooms: []
     })
+  })
+
+  test('all cores of one machine', async () => {
+    const file = runnablePathOf(blockBelow('docs/scaling.md', 'All cores of one machine'))
+    const port = await freePort()
+    const primary = new Daemon(process.execPath, [file], { env: { PORT: String(port) } })
+    await eventually(
+      () => primary.output.match(/listening at http:\/\/127\.0\.0\.1/g)?.length === availableParallelism(),
+      'the start of all workers'
+    )
+    // The workers take connections in turn, so neighbours are on different ones.
+    const clients = await Promise.all([1, 2, 3].map(() => connect(`ws://127.0.0.1:${port}/rooms/tea`)))
+    await eventually(() => {
+      clients[0]?.socket.send('anybody here?')
+      return clients.every(({ messages }) => messages.length > 0)
+    })
+    for (const { socket } of clients) socket.terminate()
   })
 
   test('ready', async () => {

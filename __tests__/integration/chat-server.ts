@@ -30,31 +30,35 @@ interface ConnectOptions {
 export class ChatServer {
   readonly port: number
   readonly #clients: ChatClient[] = []
+  readonly #args: readonly string[]
   #child: ChildProcess | undefined
+  /** What the process has written to its terminal. */
+  output = ''
 
-  private constructor(port: number) {
+  private constructor(port: number, args: readonly string[]) {
     this.port = port
+    this.#args = args
   }
 
-  static async start(environment?: Record<string, string>): Promise<ChatServer> {
+  static async start(environment?: Record<string, string>, args: readonly string[] = []): Promise<ChatServer> {
     ensureDist()
-    const server = new ChatServer(await freePort())
+    const server = new ChatServer(await freePort(), args)
     await server.start(environment)
     return server
   }
 
   async start(environment: Record<string, string> = {}): Promise<void> {
-    const child = spawn(process.execPath, ['example-app/server.js'], {
+    const child = spawn(process.execPath, ['example-app/server.js', ...this.#args], {
       cwd: root,
       env: { ...process.env, PORT: String(this.port), HOST: '127.0.0.1', CHAT_TOKEN: TOKEN, ...environment },
       stdio: ['ignore', 'pipe', 'inherit']
     })
     this.#child = child
-    let output = ''
-    child.stdout.on('data', (chunk) => (output += String(chunk)))
+    this.output = ''
+    child.stdout.on('data', (chunk) => (this.output += String(chunk)))
     await eventually(() => {
       if (child.exitCode !== null) throw new Error(`the chat ended with ${child.exitCode}`)
-      return output.includes(this.http(''))
+      return this.output.includes(this.http(''))
     }, 'the start of the chat')
   }
 

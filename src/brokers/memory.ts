@@ -58,7 +58,16 @@ export function memoryBroker(options: { engine?: MemoryEngine | undefined } = {}
   return new MemoryBroker(engine)
 }
 
+/** True for a broker that reaches the hubs of its own process only. */
+export function isMemoryBroker(broker: Broker): boolean {
+  return broker instanceof MemoryBroker
+}
+
 class MemoryBroker implements Broker {
+  static {
+    brand(this, 'memory-broker')
+  }
+
   readonly #engine: MemoryEngine
   readonly #channels = new Set<string>()
   #node: BrokerNode | undefined

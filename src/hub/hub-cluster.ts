@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Broker } from '../brokers/broker.ts'
+import { warnOfMemoryBroker } from './memory-broker-warning.ts'
 import type { WebSocketConnection } from '../connection/connection.ts'
 import { Presence, type PresenceHub } from '../presence/presence.ts'
 import { Cluster, type LocalCounts } from '../cluster/cluster.ts'
@@ -41,6 +42,7 @@ export class HubCluster implements EngineListener, RoomObserver {
       this.#log?.error({ err: error, message }, 'listener of hub.cluster failed')
     )
     this.presence = new Presence(hub, this.node, (error, event) => this.logListenerError(error, event))
+    if (broker !== undefined) warnOfMemoryBroker(broker, logger)
     this.node?.start({ clients: hub, server: this.cluster, presence: this.presence, engine: this, streams })
   }
 
