@@ -263,6 +263,7 @@ test('what is not sampled has no spans, no attributes and no traceparent, and is
   server = await startTraced({ tracer: watched }, onAdd)
   const [client, raw] = [await connect(server.ws('/counter')), await connect(server.ws('/rooms/one'))]
   await call(client, 'add')
+  expect(await raw.next()).toBe('hello')
   raw.socket.send('hello')
   await raw.next()
   expect(isRecording).toBe(false)
