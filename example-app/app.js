@@ -9,6 +9,7 @@ import blazeWs, { sameOrigin, WebSocketHub } from 'fastify-blaze-ws'
 import { adminRoutes } from './admin.js'
 import { Chat } from './chat.js'
 import { healthRoutes } from './health.js'
+import { addMetrics } from './metrics.js'
 import { chatContract } from './public/chat-contract.js'
 import { statusOf } from './status.js'
 
@@ -111,6 +112,7 @@ export async function buildApp({ token, node, grace, broker, store, ticketStore,
   })
 
   await app.register(healthRoutes)
+  await addMetrics(app, { feed })
   await app.register(adminRoutes, { prefix: '/admin', chat, token, ticketStore })
   return app
 }

@@ -38,6 +38,8 @@ const ENTRIES = [
   'fastify-blaze-ws/redis',
   'fastify-blaze-ws/nats',
   'fastify-blaze-ws/cluster',
+  'fastify-blaze-ws/prometheus',
+  'fastify-blaze-ws/otel',
   'fastify-blaze-ws/testing'
 ]
 
@@ -142,6 +144,8 @@ try {
 
   // Fastify and the types come from this repository: what is tested is the tarball.
   symlinkSync(join(root, 'node_modules', 'fastify'), join(work, 'node_modules', 'fastify'))
+  // Who has the entry for OpenTelemetry has its API.
+  symlinkSync(join(root, 'node_modules', '@opentelemetry'), join(work, 'node_modules', '@opentelemetry'))
 
   writeFileSync(
     join(work, 'use.mjs'),

@@ -14,6 +14,7 @@ export interface Installed {
 
 export const REDIS = installed('redis-server')
 export const NATS = installed('nats-server')
+export const PROMETHEUS = installed('prometheus')
 
 function installed(program: string): Installed {
   const isThere = spawnSync(program, ['--version']).status === 0
@@ -102,6 +103,20 @@ export class Engine {
       `${folder}/nats.conf`
     ])
     engine.write('nats.conf', config)
+    await engine.start()
+    return engine
+  }
+
+  /** Starts a Prometheus that scrapes /metrics of a local server very often. */
+  static async prometheus(target: number): Promise<Engine> {
+    const engine = new Engine('prometheus', await freePort(), (port, folder) => [
+      `--config.file=${folder}/prometheus.yml`,
+      `--storage.tsdb.path=${folder}/data`,
+      `--web.listen-address=127.0.0.1:${port}`
+    ])
+    const settings = 'scrape_interval: 200ms, scrape_timeout: 200ms'
+    const targets = `static_configs: [{ targets: ['127.0.0.1:${target}'] }]`
+    engine.write('prometheus.yml', `scrape_configs: [{ job_name: chat, ${settings}, ${targets} }]`)
     await engine.start()
     return engine
   }
