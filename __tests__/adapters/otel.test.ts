@@ -5,7 +5,7 @@ import {
   MeterProvider,
   PeriodicExportingMetricReader
 } from '@opentelemetry/sdk-metrics'
-import { AlwaysOffSampler, ParentBasedSampler } from '@opentelemetry/sdk-trace-base'
+import { AlwaysOffSampler, ParentBasedSampler } from '@opentelemetry/sdk-trace-node'
 import Fastify from 'fastify'
 import { defineContract } from '../../src/contract.ts'
 import blazeWs, { WebSocketHub } from '../../src/index.ts'

@@ -612,6 +612,23 @@ describe('docs, on one node', () => {
   })
 })
 
+describe('docs/observability.md, adapters', () => {
+  test('Prometheus', async () => {
+    const server = await startBelow('docs/observability.md', 'Prometheus')
+    const client = await connect(server.ws('/rooms/one'))
+    expect(await ask(client, 'hello')).toBe('hello')
+    const metrics = await (await fetch(server.http('/metrics'))).text()
+    expect(metrics).toContain('fastify_blaze_ws_connections{route="/rooms/:room"} 1')
+  })
+
+  test('OpenTelemetry', async () => {
+    const server = await startBelow('docs/observability.md', 'OpenTelemetry')
+    const client = await connect(server.ws('/chat'))
+    const said = await ask(client, '{"jsonrpc":"2.0","id":1,"method":"say","params":{"text":"hello"}}')
+    expect(JSON.parse(said)).toMatchObject({ method: 'said', params: { text: 'hello' } })
+  })
+})
+
 test('the examples that are not tested above run without an error', async () => {
   for (const block of untouched) {
     // Those are skipped above.

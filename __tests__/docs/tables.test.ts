@@ -1,6 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import Fastify from 'fastify'
 import * as api from 'fastify-blaze-ws'
+import { prometheus } from 'fastify-blaze-ws/prometheus'
+import promClient from 'prom-client'
 import { codeOf, PAGES, read, ROOT, tableBelow } from './support/markdown.ts'
 
 /** The names that a file exports, types included, from `export { … }` lists and `export default`. */
@@ -110,4 +113,23 @@ test('links between the pages and to headings are not broken', () => {
     }
   }
   expect(broken).toEqual([])
+})
+
+test('docs/observability.md names every metric for Prometheus', async () => {
+  const registry = new promClient.Registry()
+  const app = Fastify()
+  await app.register(api.default)
+  await app.register(prometheus, { client: promClient, registry })
+  const names = registry.getMetricsAsArray().map(({ name }) => name.replace('fastify_blaze_ws_', ''))
+  await app.close()
+  // The table of the options comes first.
+  const [, table = ''] = read('docs/observability.md').split('| metric, after')
+  const [rows = ''] = table.split('\n\n')
+  const documented = [...rows.matchAll(/^\| (`[^|]*`) \|/gm)].flatMap(([, cell]) => codeOf(cell).split(', '))
+  expect(documented.toSorted()).toEqual(names.toSorted())
+})
+
+test('docs/api.md has every export of the entries for Prometheus and OpenTelemetry', () => {
+  const page = read('docs/api.md')
+  for (const name of ['src/prometheus.ts', 'src/otel.ts'].flatMap(exportsOf)) expect(page).toContain(`\`${name}\``)
 })

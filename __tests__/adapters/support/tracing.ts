@@ -1,28 +1,25 @@
 import { context, type HrTime, propagation, type SpanContext, trace } from '@opentelemetry/api'
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import {
-  BasicTracerProvider,
   InMemorySpanExporter,
+  NodeTracerProvider,
   type ReadableSpan,
   type Sampler,
   SimpleSpanProcessor
-} from '@opentelemetry/sdk-trace-base'
+} from '@opentelemetry/sdk-trace-node'
 import { eventually } from '../../support/server.ts'
 
 /** What an application sets up of OpenTelemetry. The spans are kept in memory. */
 export class Tracing {
   readonly #exporter = new InMemorySpanExporter()
-  readonly provider: BasicTracerProvider
+  readonly provider: NodeTracerProvider
 
   constructor(sampler?: Sampler) {
-    this.provider = new BasicTracerProvider({
+    this.provider = new NodeTracerProvider({
       spanProcessors: [new SimpleSpanProcessor(this.#exporter)],
       ...(sampler !== undefined && { sampler })
     })
-    trace.setGlobalTracerProvider(this.provider)
-    context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
-    propagation.setGlobalPropagator(new W3CTraceContextPropagator())
+    // With contexts in AsyncLocalStorage, and `traceparent` in headers.
+    this.provider.register()
   }
 
   /** The ended spans with this name. */
