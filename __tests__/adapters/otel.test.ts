@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { context, type SpanContext, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import {
   AggregationTemporality,
@@ -235,7 +236,10 @@ test('two servers of one process have one span each, and a closed one has none',
   expect(tracing.named('broadcast wsHub')).toHaveLength(1)
 })
 
-test('what is not sampled has no spans, no attributes and no traceparent, and is not sampled further on', async () => {
+test.each<[OpenTelemetryOptions['messages'] & {}, number]>([
+  ['sampled', 4],
+  [true, 5]
+])('what is not sampled has no spans and no attributes (messages: %s)', async (messages, count) => {
   await tracing.end()
   tracing = new Tracing(new ParentBasedSampler({ root: new AlwaysOffSampler() }))
   let isRecording: boolean | undefined
@@ -260,14 +264,18 @@ test('what is not sampled has no spans, no attributes and no traceparent, and is
       }
     }
   })
-  server = await startTraced({ tracer: watched }, onAdd)
+  server = await startTraced({ tracer: watched, messages }, onAdd)
+  const traceparents: unknown[] = []
+  const note = (message: unknown): void => void traceparents.push((message as { traceparent: unknown }).traceparent)
+  subscribe('fastify-blaze-ws:broadcast', note)
   const [client, raw] = [await connect(server.ws('/counter')), await connect(server.ws('/rooms/one'))]
   await call(client, 'add')
   expect(await raw.next()).toBe('hello')
   raw.socket.send('hello')
   await raw.next()
-  expect(isRecording).toBe(false)
-  expect(started).toEqual(Array.from({ length: 5 }, () => ({ isRecording: false, hasAttributes: false })))
+  unsubscribe('fastify-blaze-ws:broadcast', note)
+  expect([isRecording, traceparents]).toEqual([false, [undefined]])
+  expect(started).toEqual(Array.from({ length: count }, () => ({ isRecording: false, hasAttributes: false })))
   expect(tracing.names).toEqual([])
 })
 
@@ -306,7 +314,7 @@ test('metrics are those for Prometheus', async () => {
 test.each<[string, Record<string, unknown>]>([
   ['"tracer": must be a Tracer of @opentelemetry/api', { tracer: {} }],
   ['"meter": must be a Meter of @opentelemetry/api', { meter: {} }],
-  ['"messages": must be a boolean', { messages: 1 }],
+  [`"messages": must be 'sampled' or a boolean`, { messages: 1 }],
   ['"hubs.feed": must be a WebSocketHub', { hubs: { feed: {} } }],
   ['"spans": is unknown; allowed are tracer, meter, messages, hubs', { spans: false }]
 ])('refuses %s', async (message, options) => {

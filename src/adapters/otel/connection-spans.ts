@@ -14,10 +14,12 @@ export class ConnectionSpans {
     this.#handshakes = handshakes
   }
 
-  onMessage({ ws, route, type, bytes }: BlazeWsChannels['fastify-blaze-ws:message.in']): void {
+  /** @param onlyLinked leaves out what has no handshake to link to, without asking the sampler. */
+  onMessage({ ws, route, type, bytes }: BlazeWsChannels['fastify-blaze-ws:message.in'], onlyLinked: boolean): void {
     const links = this.#handshakes.linksOf(ws)
+    if (links === undefined || (onlyLinked && links.length === 0)) return
     // The messages of contracts are calls, with spans of their own, and events.
-    if (links === undefined || ws.session.contract !== undefined) return
+    if (ws.session.contract !== undefined) return
     const span = this.#tracer.startSpan(`receive ${route}`, { kind: SpanKind.CONSUMER, links }, contextBelow(undefined))
     if (!span.isRecording()) return
     span.setAttributes({

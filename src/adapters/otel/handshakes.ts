@@ -17,7 +17,7 @@ export class Handshakes {
     this.#tracer = tracer
   }
 
-  /** The links of all spans of a connection; undefined if it belongs to another server. */
+  /** The links of all spans of a connection: none if its handshake was not sampled; undefined if it belongs to another server. */
   linksOf(ws: WebSocketConnection): Link[] | undefined {
     return this.#links.get(ws)
   }
