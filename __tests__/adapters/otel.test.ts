@@ -121,6 +121,15 @@ describe('handshakes', () => {
     })
   })
 
+  test('of routes that were added before the plugin have one, too', async () => {
+    const server = await startServer(async (app) => {
+      app.webSocket('/early', () => {})
+      await app.register(openTelemetry)
+    })
+    await connect(server.ws('/early'))
+    expect((await tracing.span('GET /early')).attributes['http.response.status_code']).toBe(101)
+  })
+
   test('ordinary requests have none', async () => {
     const server = await startTraced()
     await fetch(server.http('/rooms/one'))

@@ -4,7 +4,10 @@ const row = (id, title, rest) => ({
   id: `observed-${id}`,
   title,
   folder: 'observed',
-  goal: [{ peer: 'blaze-baseline', max: 1.03 }, { peer: 'blaze-channels' }],
+  goal: [
+    { peer: 'blaze-baseline', max: 1.03 },
+    ...['blaze-channels', 'blaze-prometheus', 'blaze-otel-sdk', 'blaze-otel'].map((peer) => ({ peer }))
+  ],
   ...rest
 })
 
