@@ -1,4 +1,4 @@
-import { describeWith, Engine, PROMETHEUS } from '../cluster/support/engines.ts'
+import { describeWith, Engine, installed } from '../cluster/support/engines.ts'
 import { ChatServer } from '../integration/chat-server.ts'
 import { eventually } from '../support/server.ts'
 import { queriesOf, readDashboard } from './support/dashboard.ts'
@@ -10,7 +10,7 @@ interface Answer {
   data?: { result: { metric: Record<string, string>; value: [number, string] }[] }
 }
 
-describeWith(PROMETHEUS, 'a Prometheus that scrapes the example', () => {
+describeWith(installed('prometheus'), 'a Prometheus that scrapes the example', () => {
   let chat: ChatServer
   let prometheus: Engine
 

@@ -62,15 +62,23 @@ export const METRICS: readonly Metric[] = [
     ({ bytesSent }) => bytesSent
   ),
   ofHubs('counter', 'hub.drops', '{message}', 'Messages dropped for slow clients.', ({ drops }) => drops),
-  ofHubs('counter', 'hub.slow_disconnects', '{connection}', 'Clients closed because they were slow.', (stats) => {
-    return stats.slowDisconnects
-  }),
+  ofHubs(
+    'counter',
+    'hub.slow_disconnects',
+    '{connection}',
+    'Clients closed because they were slow.',
+    (stats) => stats.slowDisconnects
+  ),
 
   ofClusters('gauge', 'degraded', '1', '1 while the engine cannot be reached.', ({ isDegraded }) => Number(isDegraded)),
   ofClusters('counter', 'published', '{message}', 'Messages that the engine accepted.', ({ published }) => published),
-  ofClusters('counter', 'unpublished', '{message}', 'Messages that may not have reached other nodes.', (stats) => {
-    return stats.unpublished
-  }),
+  ofClusters(
+    'counter',
+    'unpublished',
+    '{message}',
+    'Messages that may not have reached other nodes.',
+    (stats) => stats.unpublished
+  ),
   ofClusters('counter', 'received', '{message}', 'Messages of other nodes.', ({ received }) => received),
   ofClusters('counter', 'missed', '{message}', 'Messages of other nodes that were lost.', ({ missed }) => missed)
 ]

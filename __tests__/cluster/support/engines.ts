@@ -14,9 +14,9 @@ export interface Installed {
 
 export const REDIS = installed('redis-server')
 export const NATS = installed('nats-server')
-export const PROMETHEUS = installed('prometheus')
 
-function installed(program: string): Installed {
+/** Finds out whether a program is installed, which takes a while. */
+export function installed(program: string): Installed {
   const isThere = spawnSync(program, ['--version']).status === 0
   return { isThere, hint: `${program} is not installed: apt-get install ${program}` }
 }
