@@ -13,6 +13,7 @@ import type { WebSocketWithContractMethod } from './contract-route/types.ts'
 import { errors } from './internal/errors.ts'
 import { hookPatience, withTimeout } from './internal/promises.ts'
 import { Scheduler } from './internal/scheduler.ts'
+import { openConnections } from './plugin/open-connections.ts'
 import { onCloseCalled } from './plugin/on-close-called.ts'
 import { channelObserver } from './observe/channel-observer.ts'
 import { ServerStats, type WebSocketStats } from './observe/stats.ts'
@@ -48,6 +49,7 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
   schedulers.throttle.ensurePrecisionFor(THROTTLE_TIME)
   const shutdown = new Shutdown(resolved.shutdown, events, schedulers.throttle)
   registered.add(app.server)
+  openConnections.set(app.server, shutdown.open)
 
   // From the server's `upgrade` event to the route and its hooks.
   const pending = new PendingUpgrades(resolved.maxPendingUpgrades)

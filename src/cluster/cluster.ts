@@ -2,8 +2,9 @@ import { assertTarget } from '../internal/room-name.ts'
 import { integer } from '../internal/validate.ts'
 import type { NodeInfo } from './members.ts'
 import type { ClusterNode, ClusterStats } from './node.ts'
+import type { Answers } from './requests.ts'
 import { type ClusterListener, ServerMessages } from './server-messages.ts'
-import type { HubQuestion, Question, ServerNotice } from './wire/protocol.ts'
+import type { HubQuestion, NamedQuestion, Question, ServerNotice } from './wire/protocol.ts'
 
 /** The options of a question to the cluster. */
 export interface ClusterQuestion {
@@ -28,6 +29,9 @@ export interface LocalCounts {
   getRooms(): string[]
 }
 
+/** Answers a question of another node, or of this one, with something that has a JSON form. It must be small: it is sent in one message. */
+export type Respond = (data: unknown) => unknown
+
 const NO_STATS: ClusterStats = {
   isDegraded: false,
   published: 0,
@@ -43,6 +47,8 @@ export class Cluster {
   readonly #hub: LocalCounts
   readonly #node: ClusterNode | undefined
   readonly #messages: ServerMessages
+  readonly #responders = new Map<string, Respond>()
+  readonly #onListenerError: (error: unknown, name: string) => void
   readonly #startedAt = performance.now()
 
   /** @internal */
@@ -53,6 +59,7 @@ export class Cluster {
   ) {
     this.#hub = hub
     this.#node = node
+    this.#onListenerError = onListenerError
     this.#messages = new ServerMessages(node, onListenerError)
   }
 
@@ -115,6 +122,26 @@ export class Cluster {
     return { rooms: [...new Set(parts.flat())], missing }
   }
 
+  /** @internal Answers what any node of the cluster asks under this name. */
+  respond(name: string, respond: Respond): void {
+    this.#responders.set(name, respond)
+  }
+
+  /** @internal Asks all nodes under a name. There is one answer for each node; `null` from a node without a responder. */
+  async ask(
+    name: string,
+    data: unknown,
+    { timeout = TIMEOUT }: ClusterQuestion = {}
+  ): Promise<ClusterAnswer & { answers: Map<string, unknown> }> {
+    const question: NamedQuestion = { type: 'ask', name, data }
+    const own = [this.id, this.#respond(question)] as const
+    const { answers, missing }: Answers = (await this.#node?.request(question, timeout)) ?? {
+      answers: new Map(),
+      missing: []
+    }
+    return { answers: new Map([own, ...[...answers].map(([node, [part]]) => [node, part] as const)]), missing }
+  }
+
   /** The numbers of this node since its start. */
   stats(): ClusterStats {
     return this.#node?.stats() ?? { ...NO_STATS }
@@ -134,8 +161,19 @@ export class Cluster {
         return [this.#hub.getClientCount(question.room)]
       case 'rooms':
         return this.#roomsInParts()
+      case 'ask':
+        return [this.#respond(question)]
       default:
         return undefined
+    }
+  }
+
+  #respond({ name, data }: NamedQuestion): unknown {
+    try {
+      return this.#responders.get(name)?.(data) ?? null
+    } catch (error) {
+      this.#onListenerError(error, name)
+      return null
     }
   }
 

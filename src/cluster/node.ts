@@ -301,6 +301,7 @@ export class ClusterNode implements BrokerNode, Scheduled {
       case 'nodes':
       case 'count':
       case 'rooms':
+      case 'ask':
       case 'presence':
       case 'compare':
       case 'reach':

@@ -297,6 +297,11 @@ export class WebSocketConnection implements AsyncIterable<WebSocketMessage> {
     return (this.#id ??= newConnectionId())
   }
 
+  /** @internal Whether this is its id. If nobody has read the id, nobody can know it, and it is not made for this. */
+  isCalled(id: string): boolean {
+    return this.#id === id
+  }
+
   /** The negotiated subprotocol; `''` if there is none. */
   get protocol(): string {
     return this.session.protocol

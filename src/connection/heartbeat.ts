@@ -49,6 +49,11 @@ export class Heartbeat implements Scheduled {
       pingInterval === 0 ? Infinity : this.#lastReadAt + Math.round(pingInterval * (1 - Math.random() / 2))
   }
 
+  /** When a message, ping or pong last came, as exactly as the scheduler checks. */
+  get lastReadAt(): number {
+    return this.#lastReadAt
+  }
+
   /** A complete message or a ping has come. */
   onRead(): void {
     this.#hasRead = true

@@ -241,6 +241,11 @@ export class Session
     return () => this.#schedulers.deadlines.delete(scheduled)
   }
 
+  /** When something last came from the client, by `now()`, half a second late at most. */
+  get lastReadAt(): number {
+    return this.#heartbeat.lastReadAt
+  }
+
   // ---- For the stream
 
   onData(chunk: Buffer): void {

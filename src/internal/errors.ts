@@ -25,6 +25,7 @@ type ErrorName =
   | 'MESSAGE_TOO_LONG'
   | 'HISTORY_UNAVAILABLE'
   | 'NO_HISTORY'
+  | 'MISSING_PACKAGE'
 
 /**
  * The constructors of all errors of this package, by their codes without `FST_BLAZE_WS_`. If an error refuses an upgrade, the HTTP
@@ -32,7 +33,7 @@ type ErrorName =
  */
 export const errors: Record<
   ErrorName,
-  FastifyErrorConstructor<{ code: string; statusCode?: number }, [detail?: unknown, more?: unknown]>
+  FastifyErrorConstructor<{ code: string; statusCode?: number }, [detail?: unknown, more?: unknown, most?: unknown]>
 > = {
   /** An option is unknown or has a value that is not allowed. Thrown when the plugin, route, hub or broker is made. */
   INVALID_OPTION: createError('FST_BLAZE_WS_INVALID_OPTION', 'Invalid option "%s": %s', 500, TypeError),
@@ -127,6 +128,12 @@ export const errors: Record<
   NO_HISTORY: createError(
     'FST_BLAZE_WS_NO_HISTORY',
     'This hub has a broker and no store of published messages, which all nodes must share; set hub.history to { store: redisHistory({ client }) }',
+    500
+  ),
+  /** An optional package that a part of this one needs is not installed. */
+  MISSING_PACKAGE: createError(
+    'FST_BLAZE_WS_MISSING_PACKAGE',
+    '%s needs the package "%s", which is not installed: npm install %s',
     500
   )
 }

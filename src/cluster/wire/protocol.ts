@@ -103,7 +103,14 @@ export type Notice =
   | EmptyNotice
 
 /** What a node can ask another about the connections and rooms of its hub. */
-export type HubQuestion = { type: 'nodes' } | { type: 'count'; room?: string } | { type: 'rooms' }
+export type HubQuestion = { type: 'nodes' } | { type: 'count'; room?: string } | { type: 'rooms' } | NamedQuestion
+
+/** A part of this package asks its counterpart on the other nodes. Who has none answers `null`. */
+export interface NamedQuestion {
+  type: 'ask'
+  name: string
+  data?: unknown
+}
 
 /** Who is present in these rooms? The other node says so in the channels of the rooms, and then answers in which there is anybody. */
 export interface PresenceQuestion {
@@ -196,6 +203,7 @@ const READERS: Readers = {
     return room === undefined ? { type: 'count', id } : { type: 'count', id, room }
   },
   rooms: ({ id }) => (isRequestId(id) ? { type: 'rooms', id } : undefined),
+  ask: ({ id, name, data }) => (isRequestId(id) && isName(name) ? { type: 'ask', id, name, data } : undefined),
   presence: ({ id, rooms }) => (isRequestId(id) ? { type: 'presence', id, rooms: readRooms(rooms) } : undefined),
   compare: ({ id, rooms, hashes }) =>
     isRequestId(id) ? { type: 'compare', id, ...readHeld(rooms, hashes) } : undefined,

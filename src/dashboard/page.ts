@@ -1,0 +1,36 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type Asset, DOCUMENT, readAssets } from './assets.ts'
+
+const HEADERS = {
+  'content-security-policy': "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  // The browser asks each time whether its copy is the newest.
+  'cache-control': 'no-cache'
+}
+
+/** Routes must not be described by @fastify/swagger. */
+export const HIDDEN = { schema: { hide: true } as object }
+
+/** Serves the document and its files. All of its URLs are relative, so that it also works behind a proxy with a prefix of its own. */
+export function addPage(app: FastifyInstance): void {
+  for (const asset of readAssets()) {
+    const isDocument = asset.name === DOCUMENT
+    app.get(isDocument ? '/' : `/${asset.name}`, HIDDEN, (request, reply) => {
+      const folder = isDocument ? missingSlash(request) : undefined
+      return folder === undefined ? send(asset, request, reply) : reply.redirect(folder)
+    })
+  }
+}
+
+function send(asset: Asset, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  reply.headers(HEADERS).header('etag', asset.etag)
+  if (request.headers['if-none-match'] === asset.etag) return reply.code(304).send()
+  return reply.type(asset.type).send(asset.content)
+}
+
+/** Without a slash at the end, relative URLs would lead to the folder above. Returns where to go, relative to the request. */
+function missingSlash({ raw }: FastifyRequest): string | undefined {
+  const [path = ''] = (raw.url ?? '').split('?')
+  return path.endsWith('/') ? undefined : `./${path.slice(path.lastIndexOf('/') + 1)}/`
+}

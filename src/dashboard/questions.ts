@@ -1,0 +1,89 @@
+import { type FastifyInstance } from 'fastify'
+import type { Cluster } from '../cluster/cluster.ts'
+import { openConnections } from '../plugin/open-connections.ts'
+import { type ConnectionDetails, type ConnectionRow, Connections, MAX_ROWS, type Order } from './connections.ts'
+import { type Overview, overviewOf } from './overview.ts'
+import { reportOf } from './report.ts'
+import type { Sampler } from './sampler.ts'
+
+/** Under this name the dashboards of all nodes ask each other. */
+const NAME = 'fastify-blaze-ws:dashboard'
+
+/** What one dashboard asks the others. */
+type Question =
+  | { type: 'report'; route?: string | undefined }
+  | { type: 'list'; order: Order }
+  | { type: 'details'; id: string }
+  | { type: 'disconnect'; id: string }
+
+/** A list of connections, and the nodes that are missing in it. */
+export interface ConnectionList {
+  connections: (ConnectionRow & { node: string })[]
+  missing: string[]
+}
+
+/** Something of one connection; undefined if no node that has answered has this connection. */
+export interface Found<T> {
+  found: (T & { node: string }) | undefined
+  missing: string[]
+}
+
+/** Asks all nodes what the page shows, and answers for this one. */
+export class Questions {
+  readonly #cluster: Cluster
+
+  constructor(app: FastifyInstance, sampler: Sampler) {
+    const hub = app.wsHub
+    const connections = new Connections(openConnections.get(app.server) ?? new Set(), hub)
+    const source = { hub, sampler, read: () => app.wsStats() }
+    this.#cluster = hub.cluster
+    this.#cluster.respond(NAME, (data) => {
+      // Another node may have another version of this package.
+      const question = (data ?? {}) as Partial<Question> & { [key: string]: unknown }
+      const id = String(question['id'])
+      if (question.type === 'report') return reportOf(source, question['route'] as string | undefined)
+      if (question.type === 'list') return connections.list(question['order'] as Order)
+      if (question.type === 'details') return connections.details(id)
+      return question.type === 'disconnect' && connections.disconnect(id) ? {} : undefined
+    })
+  }
+
+  async overview(route: string | undefined, node: string | undefined): Promise<Overview> {
+    return overviewOf(this.#cluster.id, await this.#ask({ type: 'report', route }), node)
+  }
+
+  /** The newest or slowest connections of all nodes, or of one. */
+  async list(order: Order, node: string | undefined): Promise<ConnectionList> {
+    const { answers, missing } = await this.#ask({ type: 'list', order })
+    const rows = [...answers].flatMap(([from, answer]) =>
+      listOf(answer).map((row) => ({ ...(row as ConnectionRow), node: from }))
+    )
+    const chosen = rows.filter((row) => node === undefined || row.node === node)
+    const connections = chosen.toSorted((a, b) =>
+      order === 'newest' ? a.age - b.age : b.unsentBytes - a.unsentBytes || a.age - b.age
+    )
+    return { connections: connections.slice(0, MAX_ROWS), missing }
+  }
+
+  details(id: string): Promise<Found<ConnectionDetails>> {
+    return this.#find({ type: 'details', id })
+  }
+
+  disconnect(id: string): Promise<Found<object>> {
+    return this.#find({ type: 'disconnect', id })
+  }
+
+  async #find<T>(question: Question): Promise<Found<T>> {
+    const { answers, missing } = await this.#ask(question)
+    const [found] = [...answers].filter(([, answer]) => answer !== null)
+    return { found: found && { ...(found[1] as T), node: found[0] }, missing }
+  }
+
+  #ask(question: Question): Promise<{ answers: Map<string, unknown>; missing: string[] }> {
+    return this.#cluster.ask(NAME, question)
+  }
+}
+
+function listOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value.slice(0, MAX_ROWS) : []
+}
