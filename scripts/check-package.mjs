@@ -40,6 +40,7 @@ const ENTRIES = [
   'fastify-blaze-ws/cluster',
   'fastify-blaze-ws/prometheus',
   'fastify-blaze-ws/otel',
+  'fastify-blaze-ws/dashboard',
   'fastify-blaze-ws/testing'
 ]
 

@@ -105,7 +105,7 @@ function rowOf(ws: WebSocketConnection): ConnectionRow {
   const { session } = ws
   return {
     id: ws.id,
-    route: ws.request.routeOptions.url ?? '',
+    route: session.route,
     remoteAddress: ws.remoteAddr(),
     age: now() - session.openedAt,
     messagesIn: session.messagesIn,

@@ -11,10 +11,6 @@ const MAX_BODY = 1_024
 
 /** Serves what the page shows, and what it can do. */
 export function addData(app: FastifyInstance, questions: Questions): void {
-  app.addHook('onSend', async (_request, reply) => {
-    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
-  })
-
   app.get('/overview', QUIET, (request) => questions.overview(parameter(request, 'route'), parameter(request, 'node')))
 
   app.get('/connections', QUIET, (request) => {

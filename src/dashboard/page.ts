@@ -5,12 +5,16 @@ const HEADERS = {
   'content-security-policy': "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
-  // The browser asks each time whether its copy is the newest.
-  'cache-control': 'no-cache'
+  'cache-control': 'no-store'
 }
 
 /** Routes must not be described by @fastify/swagger. */
 export const HIDDEN = { schema: { hide: true } as object }
+
+/** Adds the headers of all answers, also of those of the hooks that guard the page. */
+export function addHeaders(app: FastifyInstance): void {
+  app.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS))
+}
 
 /** Serves the document and its files. All of its URLs are relative, so that it also works behind a proxy with a prefix of its own. */
 export function addPage(app: FastifyInstance): void {
@@ -24,7 +28,8 @@ export function addPage(app: FastifyInstance): void {
 }
 
 function send(asset: Asset, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  reply.headers(HEADERS).header('etag', asset.etag)
+  // The browser asks each time whether its copy is the newest.
+  reply.header('cache-control', 'no-cache').header('etag', asset.etag)
   if (request.headers['if-none-match'] === asset.etag) return reply.code(304).send()
   return reply.type(asset.type).send(asset.content)
 }

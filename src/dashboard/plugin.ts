@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { type DashboardOptions, addHooks } from './options.ts'
-import { addPage } from './page.ts'
+import { addHeaders, addPage } from './page.ts'
 import { addData } from './data.ts'
 import { Questions } from './questions.ts'
 import { Sampler } from './sampler.ts'
 
 async function dashboard(app: FastifyInstance, options: DashboardOptions): Promise<void> {
+  addHeaders(app)
   addHooks(app, options)
   addPage(app)
   const sampler = new Sampler(() => app.wsStats())

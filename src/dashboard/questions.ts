@@ -39,12 +39,19 @@ export class Questions {
     this.#cluster = hub.cluster
     this.#cluster.respond(NAME, (data) => {
       // Another node may have another version of this package.
-      const question = (data ?? {}) as Partial<Question> & { [key: string]: unknown }
-      const id = String(question['id'])
-      if (question.type === 'report') return reportOf(source, question['route'] as string | undefined)
-      if (question.type === 'list') return connections.list(question['order'] as Order)
-      if (question.type === 'details') return connections.details(id)
-      return question.type === 'disconnect' && connections.disconnect(id) ? {} : undefined
+      const { type, route, order, id } = (data ?? {}) as Record<string, string | undefined>
+      switch (type) {
+        case 'report':
+          return reportOf(source, route)
+        case 'list':
+          return connections.list(order as Order)
+        case 'details':
+          return connections.details(String(id))
+        case 'disconnect':
+          return connections.disconnect(String(id)) ? {} : undefined
+        default:
+          return undefined
+      }
     })
   }
 
@@ -55,11 +62,9 @@ export class Questions {
   /** The newest or slowest connections of all nodes, or of one. */
   async list(order: Order, node: string | undefined): Promise<ConnectionList> {
     const { answers, missing } = await this.#ask({ type: 'list', order })
-    const rows = [...answers].flatMap(([from, answer]) =>
-      listOf(answer).map((row) => ({ ...(row as ConnectionRow), node: from }))
-    )
-    const chosen = rows.filter((row) => node === undefined || row.node === node)
-    const connections = chosen.toSorted((a, b) =>
+    const chosen = [...answers].filter(([from]) => node === undefined || from === node)
+    const rows = chosen.flatMap(([from, answer]) => rowsOf(answer, from))
+    const connections = rows.toSorted((a, b) =>
       order === 'newest' ? a.age - b.age : b.unsentBytes - a.unsentBytes || a.age - b.age
     )
     return { connections: connections.slice(0, MAX_ROWS), missing }
@@ -75,7 +80,7 @@ export class Questions {
 
   async #find<T>(question: Question): Promise<Found<T>> {
     const { answers, missing } = await this.#ask(question)
-    const [found] = [...answers].filter(([, answer]) => answer !== null)
+    const found = [...answers].find(([, answer]) => answer !== null)
     return { found: found && { ...(found[1] as T), node: found[0] }, missing }
   }
 
@@ -84,6 +89,7 @@ export class Questions {
   }
 }
 
-function listOf(value: unknown): unknown[] {
-  return Array.isArray(value) ? value.slice(0, MAX_ROWS) : []
+function rowsOf(answer: unknown, node: string): (ConnectionRow & { node: string })[] {
+  const rows = Array.isArray(answer) ? (answer as ConnectionRow[]).slice(0, MAX_ROWS) : []
+  return rows.map((row) => Object.assign(row, { node }))
 }

@@ -68,16 +68,7 @@ export function isReport(value: unknown): value is Report {
 /** The names of the lines. */
 export const LINES = ['open', 'messagesIn', 'messagesOut', 'refused', 'slow', 'delay'] as const
 /** The names of the numbers of a route. */
-export const NUMBERS = [
-  'open',
-  'opened',
-  'messagesIn',
-  'messagesOut',
-  'bytesIn',
-  'bytesOut',
-  'errors',
-  'slow'
-] as const
+export const NUMBERS = ['open', 'opened', 'messagesIn', 'messagesOut', 'bytesIn', 'bytesOut', 'errors', 'slow'] as const
 /** The names of the numbers by status and by close code. */
 export const BY_CODE = ['refused', 'closed'] as const
 
