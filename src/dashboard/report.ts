@@ -31,14 +31,13 @@ export function reportOf(
   route: string | undefined
 ): Report {
   const stats = read()
-  const rooms = hub.getRooms().map((room): Counted => [room, hub.getClientCount(room)])
   return {
     uptime: Math.round(process.uptime()),
     lines: sampler.lines(route),
     stats: route === undefined ? stats.total : ownValue(stats.routes, route),
     routes: biggest(Object.entries(stats.routes).map(([name, { open }]): Counted => [name, open])),
-    rooms: biggest(rooms),
-    roomCount: rooms.length
+    rooms: biggest(hub.roomSizes()),
+    roomCount: hub.stats().rooms
   }
 }
 

@@ -211,6 +211,11 @@ export class WebSocketHub extends Emitter<HubEvents> {
     return this.#clients.rooms.names()
   }
 
+  /** @internal The rooms of `getRooms` with the number of their members, without a list of all. */
+  roomSizes(): Iterable<[room: string, members: number]> {
+    return this.#clients.rooms.sizes()
+  }
+
   /** All registered connections of this node, the members of a room, or the connection with an `id`. */
   getClients(room?: string): WebSocketConnection[] {
     return [...(room === undefined ? this.#clients.all : this.#clients.findByTarget(room))]

@@ -28,6 +28,11 @@ export class Rooms {
     return [...this.#membersOf.keys()]
   }
 
+  /** Each room with the number of its members. */
+  *sizes(): Generator<[room: string, members: number]> {
+    for (const [room, { size }] of this.#membersOf) yield [room, size]
+  }
+
   members(room: string): ReadonlySet<WebSocketConnection> {
     return this.#membersOf.get(room) ?? NO_MEMBERS
   }

@@ -20,7 +20,8 @@ function chosen(id) {
   return byId(id).value || undefined
 }
 
-async function refresh() {
+/** `isChanged`: the user has chosen something else. */
+async function refresh(isChanged = false) {
   clearTimeout(timer)
   const question = ++asked
   try {
@@ -28,16 +29,16 @@ async function refresh() {
       get('overview', { node: chosen('node'), route: chosen('route') }),
       get('connections', { node: chosen('node'), order: new FormData(byId('order')).get('order') ?? undefined })
     ])
-    if (question === asked) show(overview, list)
+    if (question === asked) show(overview, list, isChanged)
     await details.refresh()
   } catch (error) {
     if (question === asked) showTrouble(error)
   }
   // A page in the background costs nothing.
-  if (question === asked && !document.hidden) timer = setTimeout(refresh, EVERY)
+  if (question === asked && !document.hidden) timer = setTimeout(() => refresh(), EVERY)
 }
 
-function show(overview, { connections }) {
+function show(overview, { connections }, isChanged) {
   answeredAt = Date.now()
   byId('content').removeAttribute('aria-busy')
   delete byId('content').dataset.old
@@ -57,7 +58,10 @@ function show(overview, { connections }) {
   showNodes(overview)
   showTotals(overview.stats)
   showRooms(overview)
-  showConnections(connections, open)
+  // A row must not move away under the pointer, or lose the focus of the keyboard.
+  const isHeld = !isChanged && byId('connections-table').matches(':hover, :focus-within')
+  byId('held').hidden = !isHeld
+  if (!isHeld) showConnections(connections, open)
   showState(overview)
 }
 
@@ -99,9 +103,9 @@ async function open(id) {
   }
 }
 
-byId('choice').addEventListener('change', refresh)
+byId('choice').addEventListener('change', () => refresh(true))
 byId('choice').addEventListener('submit', (event) => event.preventDefault())
-byId('order').addEventListener('change', refresh)
+byId('order').addEventListener('change', () => refresh(true))
 byId('search').addEventListener('submit', (event) => {
   event.preventDefault()
   void open(byId('search-id').value.trim())

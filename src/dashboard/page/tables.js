@@ -76,31 +76,25 @@ export function showRooms({ rooms, roomCount, nodes }) {
 
 /** Rows of connections. `open(id)` shows the details of one. */
 export function showConnections(connections, open) {
-  const rows = connections.map(({ id, route, remoteAddress, age, messagesIn, messagesOut, unsentBytes }) => {
-    const button = el('button', { type: 'button', className: 'link id' }, nameOf(id.slice(-12)))
-    button.title = id
-    button.addEventListener('click', () => open(id))
-    return el(
-      'tr',
-      {},
-      el('th', { scope: 'row' }, button),
-      el('td', {}, nameOf(route)),
-      el('td', { className: 'wide' }, nameOf(remoteAddress)),
-      number(duration(age / 1000)),
-      number(count(messagesIn), 'wide'),
-      number(count(messagesOut), 'wide'),
-      number(bytes(unsentBytes))
-    )
-  })
+  const rows = connections.map((connection) => connectionRow(connection, open))
   const empty = el('tr', {}, el('td', { colSpan: 7, className: 'empty', textContent: 'No connections.' }))
-  keepFocus(byId('connections'), () => byId('connections').replaceChildren(...(rows.length > 0 ? rows : [empty])))
+  byId('connections').replaceChildren(...(rows.length > 0 ? rows : [empty]))
 }
 
-/** The rows are replaced every few seconds. The button that has the focus must not lose it. */
-function keepFocus(table, replace) {
-  const focused = table.contains(document.activeElement) ? document.activeElement.title : undefined
-  replace()
-  if (focused !== undefined) [...table.querySelectorAll('button')].find(({ title }) => title === focused)?.focus()
+function connectionRow({ id, route, remoteAddress, age, messagesIn, messagesOut, unsentBytes }, open) {
+  const button = el('button', { type: 'button', className: 'link id', title: id }, id.slice(-12))
+  button.addEventListener('click', () => open(id))
+  return el(
+    'tr',
+    {},
+    el('th', { scope: 'row' }, button),
+    el('td', {}, nameOf(route)),
+    el('td', { className: 'wide' }, nameOf(remoteAddress)),
+    number(duration(age / 1000)),
+    number(count(messagesIn), 'wide'),
+    number(count(messagesOut), 'wide'),
+    number(bytes(unsentBytes))
+  )
 }
 
 /** Fills a list of choices, and keeps what is chosen, also if it is no longer there. */
