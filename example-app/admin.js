@@ -34,6 +34,23 @@ export async function adminRoutes(app, { chat, token, ticketStore }) {
   })
 }
 
+/** A hook for pages. The browser asks for a name and a password: any name, and the token. Programs may send it as a bearer token. */
+export function operatorsOnly(token) {
+  return async (request, reply) => {
+    const { authorization = '' } = request.headers
+    if (isBearer(authorization, token) || isBearer(`Bearer ${passwordIn(authorization)}`, token)) return undefined
+    return reply
+      .code(401)
+      .header('www-authenticate', 'Basic realm="the token of the chat as the password", charset="UTF-8"')
+      .send({ error: 'a valid token is needed' })
+  }
+}
+
+function passwordIn(authorization) {
+  const [, encoded = ''] = /^Basic (.+)$/.exec(authorization) ?? []
+  return /:(.*)$/s.exec(Buffer.from(encoded, 'base64').toString())?.[1] ?? ''
+}
+
 /** Compares hashes in constant time, so that the time reveals nothing about the token. */
 function isBearer(header = '', token) {
   return timingSafeEqual(hash(header), hash(`Bearer ${token}`))

@@ -6,7 +6,8 @@ import rateLimit from '@fastify/rate-limit'
 import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
 import blazeWs, { sameOrigin, WebSocketHub } from 'fastify-blaze-ws'
-import { adminRoutes } from './admin.js'
+import dashboard from 'fastify-blaze-ws/dashboard'
+import { adminRoutes, operatorsOnly } from './admin.js'
 import { Chat } from './chat.js'
 import { healthRoutes } from './health.js'
 import { addMetrics } from './metrics.js'
@@ -45,7 +46,7 @@ const broadcastSchema = {
 /**
  * Builds the whole chat as a Fastify instance that does not listen yet.
  *
- * @param options `token` is the token for /admin. For a chat on several nodes, `broker(name)` creates a broker for a hub, `store`
+ * @param options `token` is the token for /admin and /status. For a chat on several nodes, `broker(name)` creates a broker for a hub, `store`
  * keeps the messages and `ticketStore` the tickets (see engine.js), and `node` is the name of this node. `grace` is how long
  * a guest may be away before the others are told, in milliseconds. All other options go to Fastify.
  */
@@ -105,7 +106,10 @@ export async function buildApp({ token, node, grace, broker, store, ticketStore,
     }
   )
 
-  app.get('/status', (_request, reply) => reply.sendFile('status.html'))
+  await app.register(dashboard, {
+    prefix: '/status',
+    onRequest: [app.rateLimit({ max: 300, timeWindow: '1 minute' }), operatorsOnly(token)]
+  })
   app.get('/status.json', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
     return statusOf(app.wsHub, chat, nodeName)

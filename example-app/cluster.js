@@ -43,7 +43,7 @@ async function close() {
 
 await Promise.all(nodes.map((node) => node.start()))
 const address = `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${ownPort}`
-say(`Chat: ${address}  (numbers: ${address}/status)`)
+say(`Chat: ${address}  (for operators: ${address}/status, any name and the token)`)
 for (const node of nodes) say(String(node))
 say(`Between them: ${engine.variable === 'REDIS_URL' ? 'Redis' : 'NATS'} at ${new URL(engine.url).host}`)
-if (!CHAT_TOKEN) say(`Token for /admin (set CHAT_TOKEN to choose your own): ${token}`)
+if (!CHAT_TOKEN) say(`Token for /admin and /status (set CHAT_TOKEN to choose your own): ${token}`)

@@ -41,8 +41,8 @@ async function serve({ PORT = '3000', HOST = '127.0.0.1', LOG_LEVEL = 'warn', CH
 
   const address = await app.listen({ port: Number(PORT), host: HOST })
   if (process.send) reportTo(process, address)
-  else console.log(`Chat: ${address}  (numbers: ${address}/status)`)
-  if (!CHAT_TOKEN) console.log(`Token for /admin (set CHAT_TOKEN to choose your own): ${token}`)
+  else console.log(`Chat: ${address}  (for operators: ${address}/status, any name and the token)`)
+  if (!CHAT_TOKEN) console.log(`Token for /admin and /status (set CHAT_TOKEN to choose your own): ${token}`)
 }
 
 /** Reports the address to cluster.js or workers.js, which prints it. If that process dies, this one must end by itself. */

@@ -1,5 +1,5 @@
 /**
- * The numbers for /status: those of the whole chat, on all nodes, and under `node` those of the node that answers. The internal
+ * The numbers for /status.json: those of the whole chat, on all nodes, and under `node` those of the node that answers. The internal
  * rooms for names are not counted.
  */
 export async function statusOf(hub, chat, nodeName) {
