@@ -13,6 +13,9 @@ export interface Asset {
   readonly etag: string
 }
 
+/** Finds the file of another package. */
+type Resolve = (name: string) => string
+
 /** The document. It is served under the prefix itself. */
 export const DOCUMENT = 'index.html'
 
@@ -28,7 +31,7 @@ const TYPES: Record<string, string> = {
  *
  * @throws FST_BLAZE_WS_MISSING_PACKAGE if `uplot` is not installed.
  */
-export function readAssets(resolve = createRequire(join(OWN_FOLDER, DOCUMENT)).resolve): Asset[] {
+export function readAssets(resolve: Resolve = createRequire(join(OWN_FOLDER, DOCUMENT)).resolve): Asset[] {
   const folder = join(OWN_FOLDER, 'page')
   return [
     ...readdirSync(folder).map((name) => asset(name, join(folder, name))),
@@ -37,7 +40,7 @@ export function readAssets(resolve = createRequire(join(OWN_FOLDER, DOCUMENT)).r
   ]
 }
 
-function uplotFile(resolve: (name: string) => string, name: string): string {
+function uplotFile(resolve: Resolve, name: string): string {
   try {
     return resolve(`uplot/dist/${name}`)
   } catch {

@@ -3,6 +3,8 @@ import { compact, count, milliseconds, rate, time } from './format.js'
 import uPlot from './uplot.js'
 
 const HEIGHT = 150
+/** The steps between the lines of a chart: 1, 2, 5, 10, 20 … */
+const WHOLE_STEPS = Array.from({ length: 30 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3))
 
 /** The charts, and the lines of each: the name in the data, a label and a colour. */
 const CHARTS = [
@@ -123,6 +125,7 @@ class Chart {
           ...axis,
           space: 36,
           size: 46,
+          incrs: WHOLE_STEPS,
           values: (_, ticks) => ticks.map(this.#chart.format === milliseconds ? milliseconds : compact)
         }
       ],
@@ -140,8 +143,8 @@ class Chart {
 function valueOf(name, label, colour) {
   const text = el('span', { className: 'value', textContent: '–' })
   text.dataset.value = name
-  const element = el('span', { className: 'labelled' }, text)
-  if (label !== '') element.append(' ', el('span', { className: 'key', textContent: label }))
+  const key = label === '' ? [] : [el('span', { className: 'key', textContent: label }), ' ']
+  const element = el('span', { className: 'labelled' }, ...key, text)
   element.dataset.colour = colour
   return { element, text }
 }

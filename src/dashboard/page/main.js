@@ -73,7 +73,7 @@ function showState({ nodes, stats }) {
       `${counted(silent, 'node does', 'nodes do')} not answer, and ${silent === 1 ? 'is' : 'are'} not counted`
     )
   if (stats === undefined) return setState('warn', 'There is nothing to show of this choice')
-  return setState('good', 'Live, sampled every 5 seconds')
+  return setState('good', 'Live, every 5 seconds')
 }
 
 function showTrouble({ status, message }) {
