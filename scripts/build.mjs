@@ -36,10 +36,5 @@ try {
 mkdirSync(join(root, 'dist', 'cjs'), { recursive: true })
 writeFileSync(join(root, 'dist', 'cjs', 'package.json'), '{"type":"commonjs"}\n')
 
-// The page of the dashboard is served as it is, from a folder that each format finds in its own way.
 for (const format of ['esm', 'cjs'])
-  cpSync(join(root, 'src', 'dashboard', 'page'), join(root, 'dist', format, 'dashboard', 'page'), { recursive: true })
-writeFileSync(
-  join(root, 'dist', 'esm', 'dashboard', 'own-folder.js'),
-  "import { fileURLToPath } from 'node:url'\nexport const OWN_FOLDER = fileURLToPath(new URL('.', import.meta.url))\n"
-)
+  execFileSync(process.execPath, [join(root, 'scripts', 'add-page.mjs'), join(root, 'dist', format), format])

@@ -44,6 +44,18 @@ const ENTRIES = [
   'fastify-blaze-ws/testing'
 ]
 
+// The page of the dashboard and what it needs are found in both formats.
+const DASHBOARD = `
+const app = Fastify()
+await app.register(blazeWs)
+await app.register(dashboard, { prefix: '/realtime', onRequest: [] })
+for (const name of ['', 'main.js', 'uplot.js']) {
+  const { statusCode } = await app.inject('/realtime/' + name)
+  if (statusCode !== 200) throw new Error('no ' + name)
+}
+await app.close()
+`
+
 // A page's client comes from a bundler for browsers, which finds no module of Node there.
 const PAGE = `
 import { connect } from 'fastify-blaze-ws/client'
@@ -174,6 +186,14 @@ try {
     join(work, 'client.cjs'),
     `const Fastify = require('fastify')\nconst blazeWs = require('fastify-blaze-ws')\nconst { connect } = require('fastify-blaze-ws/client')\nconst { defineContract } = require('fastify-blaze-ws/contract')\nconst { WebSocket } = require('ws')\n;(async () => {${CLIENT}\nconsole.log('require', 'client')\n})()`
   )
+  writeFileSync(
+    join(work, 'dashboard.mjs'),
+    `import Fastify from 'fastify'\nimport blazeWs from 'fastify-blaze-ws'\nimport dashboard from 'fastify-blaze-ws/dashboard'\n${DASHBOARD}\nconsole.log('import', 'dashboard')`
+  )
+  writeFileSync(
+    join(work, 'dashboard.cjs'),
+    `const Fastify = require('fastify')\nconst blazeWs = require('fastify-blaze-ws')\nconst { default: dashboard } = require('fastify-blaze-ws/dashboard')\n;(async () => {${DASHBOARD}\nconsole.log('require', 'dashboard')\n})()`
+  )
   writeFileSync(join(work, 'typed.mts'), imports + TYPED)
   writeFileSync(join(work, 'typed.cts'), imports + TYPED)
   const compilerOptions = {
@@ -186,6 +206,9 @@ try {
   }
   for (const file of ['use.mjs', 'use.cjs', 'entries.mjs', 'entries.cjs', 'client.mjs', 'client.cjs'])
     process.stdout.write(run(process.execPath, [file]))
+  // The optional peer comes only now: nothing above needs it.
+  symlinkSync(join(root, 'node_modules', 'uplot'), join(work, 'node_modules', 'uplot'))
+  for (const file of ['dashboard.mjs', 'dashboard.cjs']) process.stdout.write(run(process.execPath, [file]))
   for (const file of ['typed.mts', 'typed.cts']) {
     writeFileSync(join(work, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [file] }))
     process.stdout.write(run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']))

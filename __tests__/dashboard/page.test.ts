@@ -66,7 +66,9 @@ describe('the hooks of the application', () => {
 describe('options', () => {
   const register = async (
     options: object,
-    setUp = async (app: FastifyInstance) => void (await app.register(blazeWs))
+    setUp = async (app: FastifyInstance): Promise<void> => {
+      await app.register(blazeWs)
+    }
   ) => {
     const app = Fastify() as unknown as FastifyInstance
     await setUp(app)

@@ -57,7 +57,7 @@ test('a timeline has rates per second, and counts for each sample', () => {
 test('the largest are found in one pass, the earlier of equal ones first', () => {
   const numbers = Array.from({ length: 1_000 }, (_, i) => (i * 7_919) % 1_009)
   expect(largest(numbers, (number) => number, 20)).toEqual(numbers.toSorted((a, b) => b - a).slice(0, 20))
-  const named = [...'abcdef'].map((name) => ({ name }))
+  const named = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name }))
   expect(largest(named, () => 1, 3)).toEqual(named.slice(0, 3))
   expect(largest([], Number, 3)).toEqual([])
 })

@@ -548,6 +548,16 @@ describeWith(NATS, 'docs, over NATS', () => {
 })
 
 describe('docs, on one node', () => {
+  test('the dashboard', async () => {
+    const { http } = bound(await startBelow('docs/dashboard.md', 'Set up', 0, { DASHBOARD_PASSWORD: 'sesame' }))
+    const asking = (password: string) => ({ headers: { authorization: `Basic ${btoa(`operator:${password}`)}` } })
+    const answers = [{}, asking('wrong'), asking('sesame')].map((options) => fetch(http('/realtime'), options))
+    const [without, wrong, right] = (await Promise.all(answers)) as [Response, Response, Response]
+    expect([without.status, wrong.status, right.status]).toEqual([401, 401, 200])
+    expect(without.headers.get('www-authenticate')).toBe('Basic realm="dashboard"')
+    expect(await right.text()).toContain('<title>Realtime')
+  })
+
   test('presence', async () => {
     const { ws } = bound(await startBelow('docs/presence.md', 'Presence'))
     const ann = await connect(ws('/rooms/tea?name=Ann'))

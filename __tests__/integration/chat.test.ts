@@ -148,10 +148,18 @@ describe('the chat server', () => {
     expect(nodes).toBe(1)
     expect(node).toMatchObject({ people, drops: 0, slowDisconnects: 0 })
     expect(node).not.toHaveProperty('rooms')
-    const page = await fetch(server.http('/status'))
+    const page = await fetch(server.http('/'))
     expect(page.headers.get('content-security-policy')).toContain("script-src 'self'")
     expect(page.headers.get('content-security-policy')).not.toContain('unsafe')
-    expect(await page.text()).toContain('<title>Status')
+  })
+
+  test('shows its connections to operators only', async () => {
+    const basic = (password: string) => ({ authorization: `Basic ${btoa(`:${password}`)}` })
+    const status = async (headers: Record<string, string>) => (await fetch(server.http('/status'), { headers })).status
+    for (const headers of [{}, basic(''), basic('wrong'), basic(`${TOKEN} `), { authorization: 'Basic' }])
+      expect(await status(headers as Record<string, string>)).toBe(401)
+    expect(await status(basic(TOKEN))).toBe(200)
+    expect(await status(authorization)).toBe(200)
   })
 })
 
@@ -501,18 +509,16 @@ describeInBrowser(`the chat in a browser${whySkipped}`, () => {
     expect(await box(page).evaluate((element) => element === element.ownerDocument.activeElement)).toBe(true)
   })
 
-  test('the status page shows the numbers', async () => {
+  test('the page for operators shows the connections', async () => {
     await pages.enter('Ada', 'status-room')
-    const page = await pages.open()
+    const page = await pages.open({ httpCredentials: { username: '', password: TOKEN } })
     await page.goto(server.http('/status'))
-    await page.getByText('Slow clients closed').waitFor()
-    await page.locator('#room-list').getByText('status-room').waitFor()
-    const [people, rooms] = await page.locator('#all dd').allInnerTexts()
-    expect((await page.locator('#all dt').allInnerTexts()).slice(0, 2)).toEqual(['People', 'Rooms'])
-    expect(Number(rooms)).toBe(await page.locator('#room-list li').count())
-    const members = await page.locator('#room-list .count').allInnerTexts()
-    expect(Number(people)).toBe(members.map(Number).reduce((sum, count) => sum + count, 0))
-    expect(await page.locator('#node').isHidden()).toBe(true)
+    await page.locator('#rooms').getByText('status-room', { exact: true }).waitFor()
+    const row = page.locator('#connections tr').first()
+    expect(await row.locator('td').first().innerText()).toBe('/ws')
+    await row.getByRole('button').click()
+    await page.getByRole('dialog').getByText('status-room', { exact: true }).waitFor()
+    expect(await page.locator('#nodes-section').isHidden()).toBe(true)
   })
 
   test('the page of messages shows the contracts', async () => {

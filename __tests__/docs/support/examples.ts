@@ -42,6 +42,7 @@ export async function writeExamples(blocks: Block[]): Promise<void> {
     include: []
   })
   await run(process.execPath, [TSC, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(FOLDER, 'lib')])
+  await run(process.execPath, [join(ROOT, 'scripts', 'add-page.mjs'), join(FOLDER, 'lib'), 'esm'])
 }
 
 /** Removes the files that `writeExamples` wrote. */
