@@ -71,6 +71,7 @@ describeInBrowser(`the page of the dashboard${whySkipped}`, () => {
     })
     await prepare?.(page)
     await page.goto(one.http('/realtime'))
+    await page.waitForURL('**/realtime/')
     await page.locator('#state[data-state=good]').waitFor()
     return page
   }
@@ -200,7 +201,7 @@ describeInBrowser(`the page of the dashboard${whySkipped}`, () => {
     })
     await page.getByText('No connections.').waitFor()
     await page.getByText('No room has members.').waitFor()
-    await page.getByText('1 node does not answer, and is not counted').waitFor()
+    await page.getByText('1 node is missing in these numbers').waitFor()
     await page.getByRole('row', { name: 'a-silent-node does not answer' }).waitFor()
   })
   let requests = 0

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import httpProxy from '@fastify/http-proxy'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import blazeWs from '../../src/index.ts'
 import dashboard from '../../src/dashboard.ts'
@@ -121,10 +123,33 @@ describe('the page', () => {
     expect((await fetch(new URL('overview', base))).status).toBe(200)
   })
 
-  test('leads to itself with a slash, relative to where the browser is', async () => {
-    const server = await startNode({ prefix: '/a/realtime', onRequest: [] })
-    const response = await fetch(server.http('/a/realtime?x=//evil.example'), { redirect: 'manual' })
-    expect([response.status, response.headers.get('location')]).toEqual([302, './realtime/'])
+  test('without a slash at the end leads to the one with a slash, by a script that its policy allows', async () => {
+    const server = await startNode({ onRequest: [] })
+    const response = await fetch(server.http('/realtime?x=1'))
+    const [, script = ''] = /<script>(.*?)<\/script>/.exec(await response.text()) ?? []
+    const hash = createHash('sha256').update(script).digest('base64')
+    expect(script).not.toBe('')
+    expect(response.headers.get('content-security-policy')).toContain(`script-src 'sha256-${hash}'`)
+  })
+
+  test('works behind a proxy that gives it another path', async () => {
+    const server = await startNode({ onRequest: [] })
+    const proxy = await startServer(
+      async (app) =>
+        void app.register(httpProxy, { upstream: server.http(''), prefix: '/ops', rewritePrefix: '/realtime' })
+    )
+    const base = proxy.http('/ops/')
+    for (const file of ['', 'main.js', 'uplot.css', 'overview']) expect((await fetch(base + file)).status).toBe(200)
+  })
+
+  test('changes nothing for the routes beside it', async () => {
+    const server = await startServer(async (app) => {
+      await app.register(dashboard, { prefix: '/realtime', onRequest: [] })
+      app.post('/text', async ({ body }) => body)
+    })
+    const response = await fetch(server.http('/text'), { method: 'POST', body: 'plain' })
+    expect([response.status, await response.text()]).toEqual([200, 'plain'])
+    expect(response.headers.has('content-security-policy')).toBe(false)
   })
 
   test('is served without a prefix, too', async () => {

@@ -35,6 +35,24 @@ export interface ConnectionDetails extends ConnectionRow {
   roomCount: number
 }
 
+/** The kinds of the fields of a row. */
+const FIELDS = {
+  id: 'string',
+  route: 'string',
+  remoteAddress: 'string',
+  age: 'number',
+  messagesIn: 'number',
+  messagesOut: 'number',
+  unsentBytes: 'number',
+  dropped: 'number'
+} satisfies Record<keyof ConnectionRow, string>
+
+/** Whether another node has answered with a row. It may have another version of this package. */
+export function isRow(value: unknown): value is ConnectionRow {
+  const row = (value ?? {}) as Record<string, unknown>
+  return Object.entries(FIELDS).every(([name, type]) => typeof row[name] === type)
+}
+
 export type Order = 'newest' | 'slowest'
 
 /** How many connections a list has. */

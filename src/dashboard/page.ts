@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Asset, DOCUMENT, readAssets } from './assets.ts'
 
+const POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 const HEADERS = {
-  'content-security-policy': "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'content-security-policy': POLICY,
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
   'cache-control': 'no-store'
@@ -20,10 +23,9 @@ export function addHeaders(app: FastifyInstance): void {
 export function addPage(app: FastifyInstance): void {
   for (const asset of readAssets()) {
     const isDocument = asset.name === DOCUMENT
-    app.get(isDocument ? '/' : `/${asset.name}`, HIDDEN, (request, reply) => {
-      const folder = isDocument ? missingSlash(request) : undefined
-      return folder === undefined ? send(asset, request, reply) : reply.redirect(folder)
-    })
+    app.get(isDocument ? '/' : `/${asset.name}`, HIDDEN, (request, reply) =>
+      isDocument && !isFolder(request) ? sendToFolder(reply) : send(asset, request, reply)
+    )
   }
 }
 
@@ -34,8 +36,23 @@ function send(asset: Asset, request: FastifyRequest, reply: FastifyReply): Fasti
   return reply.type(asset.type).send(asset.content)
 }
 
-/** Without a slash at the end, relative URLs would lead to the folder above. Returns where to go, relative to the request. */
-function missingSlash({ raw }: FastifyRequest): string | undefined {
-  const [path = ''] = (raw.url ?? '').split('?')
-  return path.endsWith('/') ? undefined : `./${path.slice(path.lastIndexOf('/') + 1)}/`
+/** Without a slash at the end, relative URLs would lead to the folder above. */
+function isFolder({ originalUrl }: FastifyRequest): boolean {
+  return originalUrl.split('?')[0]?.endsWith('/') === true
+}
+
+/**
+ * Only the browser knows the path that it sees: proxies change the paths of requests, and some of them misread a relative path in the
+ * header of a redirect.
+ */
+const TO_FOLDER = "location.replace(location.origin + location.pathname + '/')"
+const TO_FOLDER_HASH = createHash('sha256').update(TO_FOLDER).digest('base64')
+
+function sendToFolder(reply: FastifyReply): FastifyReply {
+  return reply
+    .header('content-security-policy', `${POLICY}; script-src 'sha256-${TO_FOLDER_HASH}'`)
+    .type('text/html; charset=utf-8')
+    .send(
+      `<!doctype html><title>Realtime</title><script>${TO_FOLDER}</script><noscript>This page needs JavaScript.</noscript>`
+    )
 }

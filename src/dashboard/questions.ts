@@ -1,7 +1,7 @@
 import { type FastifyInstance } from 'fastify'
 import type { Cluster } from '../cluster/cluster.ts'
 import { openConnections } from '../plugin/open-connections.ts'
-import { type ConnectionDetails, type ConnectionRow, Connections, MAX_ROWS, type Order } from './connections.ts'
+import { type ConnectionDetails, type ConnectionRow, Connections, isRow, MAX_ROWS, type Order } from './connections.ts'
 import { type Overview, overviewOf } from './overview.ts'
 import { reportOf } from './report.ts'
 import type { Sampler } from './sampler.ts'
@@ -71,16 +71,16 @@ export class Questions {
   }
 
   details(id: string): Promise<Found<ConnectionDetails>> {
-    return this.#find({ type: 'details', id })
+    return this.#find({ type: 'details', id }, isRow)
   }
 
   disconnect(id: string): Promise<Found<object>> {
-    return this.#find({ type: 'disconnect', id })
+    return this.#find({ type: 'disconnect', id }, (answer) => typeof answer === 'object')
   }
 
-  async #find<T>(question: Question): Promise<Found<T>> {
+  async #find<T>(question: Question, isFound: (answer: unknown) => boolean): Promise<Found<T>> {
     const { answers, missing } = await this.#ask(question)
-    const found = [...answers].find(([, answer]) => answer !== null)
+    const found = [...answers].find(([, answer]) => answer !== null && isFound(answer))
     return { found: found && { ...(found[1] as T), node: found[0] }, missing }
   }
 
@@ -90,6 +90,6 @@ export class Questions {
 }
 
 function rowsOf(answer: unknown, node: string): (ConnectionRow & { node: string })[] {
-  const rows = Array.isArray(answer) ? (answer as ConnectionRow[]).slice(0, MAX_ROWS) : []
-  return rows.map((row) => Object.assign(row, { node }))
+  const rows: unknown[] = Array.isArray(answer) ? answer.slice(0, MAX_ROWS) : []
+  return rows.filter(isRow).map((row) => Object.assign(row, { node }))
 }

@@ -66,12 +66,8 @@ function show(overview, { connections }, isChanged) {
 }
 
 function showState({ nodes, stats }) {
-  const silent = nodes.filter(({ state }) => state !== 'answers').length
-  if (silent > 0)
-    return setState(
-      'warn',
-      `${counted(silent, 'node does', 'nodes do')} not answer, and ${silent === 1 ? 'is' : 'are'} not counted`
-    )
+  const missing = nodes.filter(({ state }) => state !== 'answers').length
+  if (missing > 0) return setState('warn', `${counted(missing, 'node is', 'nodes are')} missing in these numbers`)
   if (stats === undefined) return setState('warn', 'There is nothing to show of this choice')
   return setState('good', 'Live, every 5 seconds')
 }
