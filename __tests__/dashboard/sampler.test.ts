@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { largest } from '../../src/dashboard/largest.ts'
+import { Sampler } from '../../src/dashboard/sampler.ts'
 import { Ring, SLOTS, Timeline } from '../../src/dashboard/timeline.ts'
 import type { RouteStats } from '../../src/index.ts'
 import { ensureDist } from '../support/dist.ts'
@@ -60,6 +61,32 @@ test('the largest are found in one pass, the earlier of equal ones first', () =>
   const named = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name }))
   expect(largest(named, () => 1, 3)).toEqual(named.slice(0, 3))
   expect(largest([], Number, 3)).toEqual([])
+})
+
+test('a timer that is early, just before the end of a slot, does not miss the slot', () => {
+  const times: number[] = []
+  let wake = () => {}
+  const sleeps: unknown[] = []
+  jest.spyOn(performance, 'now').mockImplementation(() => (times.length > 1 ? times.shift() : times[0]) as number)
+  jest.spyOn(global, 'setTimeout').mockImplementation(((callback: () => void, time: number) => {
+    wake = callback
+    sleeps.push(time)
+    return { unref: () => undefined }
+  }) as never)
+  try {
+    times.push(11_000)
+    const sampler = new Sampler(() => ({ total: stats({ open: 3 }), routes: {} }))
+    sampler.start()
+    times.splice(0, 1, 14_999.9, 15_000.1)
+    wake()
+    wake()
+    expect(sleeps).toEqual([4_000, 1, 5_000])
+    expect(sampler.lines()?.open.at(-1)).toBe(3)
+    expect(sampler.lines()?.delay.at(-1)).toBe(0)
+    sampler.stop()
+  } finally {
+    jest.restoreAllMocks()
+  }
 })
 
 /** Runs a program that uses the built package, until it ends by itself. */

@@ -29,7 +29,7 @@ export class Sampler {
     this.#isStarted = true
     this.#sampledAt = now()
     this.#delay.start()
-    this.#sleep()
+    this.#sleep(this.#sampledAt)
   }
 
   stop(): void {
@@ -50,15 +50,15 @@ export class Sampler {
     return slotOf(this.#sampledAt)
   }
 
-  #sleep(): void {
-    if (this.#isStarted) this.#timer = setTimeout(() => this.#wake(), PERIOD - (now() % PERIOD)).unref()
+  #sleep(time: number): void {
+    if (this.#isStarted) this.#timer = setTimeout(() => this.#wake(), PERIOD - (time % PERIOD)).unref()
   }
 
   #wake(): void {
     const time = now()
-    // A timer may be a millisecond early.
+    // A timer may be a millisecond early. The clock is read once: the next slot may begin now, and must not be slept through.
     if (slotOf(time) > slotOf(this.#sampledAt)) this.#sample(time)
-    this.#sleep()
+    this.#sleep(time)
   }
 
   #sample(time: number): void {
