@@ -88,6 +88,54 @@ describe('the numbers', () => {
   })
 })
 
+describe('a dashboard of another version', () => {
+  const NAME = 'fastify-blaze-ws:dashboard'
+
+  test('may answer anything', async () => {
+    const [one, two] = await startTwoNodes()
+    await join(one, '/rooms/tea')
+    await eventually(async () => (await get<Overview>(one, 'overview')).nodes.length === 2)
+    const { id } = await onlyConnection(one)
+    const good = await get<Overview>(one, `overview?node=${one.app.wsHub.cluster.id}`)
+    const report = { uptime: 1, routes: [], rooms: [], roomCount: 0 }
+    const answers = [
+      5,
+      'text',
+      [],
+      [null, 5, { id: 5 }],
+      {},
+      { ...report, lines: { open: 'x' } },
+      { ...report, lines: null },
+      { ...report, stats: {} },
+      { ...report, stats: null },
+      { ...report, rooms: [[5, 'x']] },
+      { ...report, routes: Array.from({ length: 101 }, () => ['/', 1]) }
+    ]
+    for (const answer of answers) {
+      two.app.wsHub.cluster.respond(NAME, () => answer)
+      const overview = await get<Overview>(one, 'overview')
+      expect([answer, overview.nodes[1]?.state, overview.rooms]).toEqual([answer, 'without', good.rooms])
+      expect(overview.stats?.opened).toBe(1)
+      expect((await newest(one)).map((row) => row.id)).toEqual([id])
+      expect(await get(one, `connection?id=${id}`)).toMatchObject({ id, node: one.app.wsHub.cluster.id })
+    }
+  })
+
+  test('may ask anything', async () => {
+    const [one, two] = await startTwoNodes()
+    await join(two, '/plain')
+    await eventually(async () => (await get<Overview>(one, 'overview')).nodes.length === 2)
+    for (const data of [undefined, null, 5, [], {}, { type: 'other' }, { type: 'disconnect', id: 5 }]) {
+      const { answers } = await one.app.wsHub.cluster.ask(NAME, data)
+      expect([...answers.values()]).toEqual([null, null])
+    }
+    const { answers } = await one.app.wsHub.cluster.ask(NAME, { type: 'details', id: { toString: 5 } })
+    expect([...answers.values()]).toEqual([null, null])
+    expect(two.logs.filter(({ msg }) => msg === 'listener of hub.cluster failed')).toHaveLength(1)
+    expect(two.app.wsStats().total.open).toBe(1)
+  })
+})
+
 describe('what is answered is bounded', () => {
   test('with 10 000 rooms and 300 connections', async () => {
     const server = await startServer(async (app) => {
