@@ -196,6 +196,28 @@ describeInBrowser(`the page of the dashboard${whySkipped}`, () => {
     await again.app.close()
   })
 
+  test.each([
+    ['that somebody has to sign in', { status: 401, json: {} }, 'The server asks who you are: reload the page.'],
+    [
+      'that somebody was signed out',
+      { body: '<!doctype html>Sign in' },
+      'The server asks who you are: reload the page.'
+    ],
+    [
+      'that the server has trouble',
+      { status: 500, json: {} },
+      'The server has trouble: the server answers 500. Trying again…'
+    ]
+  ])('says %s, and goes on afterwards', async (_, answer, text) => {
+    const page = await open()
+    await page.route('**/overview?*', (route) => route.fulfill(answer))
+    await wake(page)
+    await page.getByText(text).waitFor()
+    await page.unroute('**/overview?*')
+    await wake(page)
+    await page.locator('#state[data-state=good]').waitFor()
+  })
+
   test('says that there is nothing, and which nodes do not answer', async () => {
     const page = await open({}, async (page) => {
       // What a cluster answers in which one node is silent, and nobody is connected.

@@ -8,6 +8,9 @@ import { showChoices, showConnections, showNodes, showRooms, showTotals } from '
 /** How often the page asks. A sample is taken every five seconds, but lists change more often. */
 const EVERY = 2500
 
+/** On a touch screen, what was tapped last counts as hovered. */
+const IN_USE = matchMedia('(hover: hover)').matches ? ':hover, :focus-within' : ':focus-within'
+
 const charts = new Charts()
 const details = new Details()
 let answeredAt
@@ -52,14 +55,15 @@ function show(overview, { connections }, isChanged) {
   showChoices(
     byId('route'),
     'All routes',
-    overview.routes.map(([name]) => [name, name || '(no route)']).filter(([name]) => name !== '')
+    // Upgrades for which there is no route count in the total only.
+    overview.routes.filter(([name]) => name !== '').map(([name]) => [name, name])
   )
   charts.show(overview)
   showNodes(overview)
   showTotals(overview.stats)
   showRooms(overview)
   // A row must not move away under the pointer, or lose the focus of the keyboard.
-  const isHeld = !isChanged && byId('connections-table').matches(':hover, :focus-within')
+  const isHeld = !isChanged && byId('connections-table').matches(IN_USE)
   byId('held').hidden = !isHeld
   if (!isHeld) showConnections(connections, open)
   showState(overview)
@@ -75,7 +79,7 @@ function showState({ nodes, stats }) {
 function showTrouble({ status, message }) {
   if (answeredAt !== undefined) byId('content').dataset.old = 'true'
   const since = answeredAt === undefined ? '' : ` These are the numbers of ${time(answeredAt)}.`
-  if (status === 401 || status === 403) state('bad', `The server asks who you are: reload the page.${since}`)
+  if (status === 401 || status === 403) setState('bad', `The server asks who you are: reload the page.${since}`)
   else
     setState(
       'bad',
