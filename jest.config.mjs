@@ -4,7 +4,8 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.cjs-'],
   moduleNameMapper: {
     '^fastify-blaze-ws$': '<rootDir>/src/index.ts',
-    '^fastify-blaze-ws/(contract|client|tickets|redis|nats|cluster|prometheus|otel|dashboard|testing)$': '<rootDir>/src/$1.ts'
+    '^fastify-blaze-ws/(contract|client|tickets|redis|nats|cluster|prometheus|otel|dashboard|testing)$':
+      '<rootDir>/src/$1.ts'
   },
   transform: {
     '^.+\\.ts$': [

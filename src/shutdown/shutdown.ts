@@ -64,6 +64,11 @@ export class Shutdown implements ShutdownState, Scheduled {
     return this.#signals.signalOf(ws, this.isShuttingDown(ws), ws.session.isSettled)
   }
 
+  /** The connections that are open, the oldest first. */
+  get open(): ReadonlySet<WebSocketConnection> {
+    return this.#open
+  }
+
   /** Counts a connection among the open ones until it is fully closed. */
   add(ws: WebSocketConnection): void {
     this.#open.add(ws)
