@@ -67,10 +67,10 @@ export class Broadcasts {
     const targets = targetsFromOptions(options)
     const notes = notesOf(options, targets)
     const delivery = this.#parts.deliveries.of(notes, targets)
-    const hubMessage = isContract(content[0])
+    const { message, audience } = isContract(content[0])
       ? contractMessage(content[0], content[1] as string, content[2], this.#parts.server, delivery)
       : rawMessage(content[0] as string | Uint8Array, options, delivery)
-    return { ...hubMessage, options, targets, excluded: excludedIds(options), notes }
+    return { message, audience, options, targets, excluded: excludedIds(options), notes }
   }
 
   /** Returns how many connections of this node have accepted it. */
