@@ -26,6 +26,7 @@ const payloads: Record<number, fc.Arbitrary<Buffer>> = {
 const notes: fc.Arbitrary<Notes> = fc.record(
   {
     coalesce: name,
+    scope: name,
     volatile: fc.constant(true),
     traceparent: fc
       .uint8Array({ minLength: 24, maxLength: 24 })

@@ -412,7 +412,7 @@ test('a broadcast reaches all other clients while some close or reset', async ()
 
 test.each<[object | string, RegExp]>([
   [{ room: 'red' }, /"options.room": is unknown; allowed are type, to, except, filter/],
-  ['red', /"options": must be an object with keys of type, to, except, filter, local, got "red"/],
+  ['red', /"options": must be an object with keys of type, to, except, filter, local, coalesce, volatile, got "red"/],
   [{ to: undefined }, /"room": must be a string, got undefined/],
   [{ except: 5 }, /"except": must be the WebSocketConnection/],
   [{ filter: true }, /"filter": must be a function, got true/],

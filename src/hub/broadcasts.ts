@@ -69,16 +69,16 @@ export class Broadcasts {
     const targets = targetsFromOptions(options)
     const notes = notesOf(options, targets)
     const delivery = this.#parts.deliveries.of(notes, targets)
-    const hubMessage = isContract(content[0])
+    const { message, audience } = isContract(content[0])
       ? contractMessage(content[0], content[1] as string, content[2], this.#parts.server, delivery)
       : rawMessage(content[0] as string | Uint8Array, options, delivery)
-    return { ...hubMessage, options, targets, excluded: excludedIds(options), notes }
+    return { message, audience, options, targets, excluded: excludedIds(options), notes }
   }
 
   /** Returns how many connections of this node have accepted it. */
   send(broadcast: Broadcast): number {
     const { recipients, notes } = this.#begin(broadcast)
-    if (broadcast.options.local !== true) this.#sendElsewhere({ ...broadcast, notes })
+    if (broadcast.options.local !== true) this.#sendElsewhere(broadcast, notes)
     return this.#parts.broadcaster.send(broadcast.message, recipients)
   }
 
@@ -86,7 +86,7 @@ export class Broadcasts {
   reach(broadcast: Broadcast, timeout: number): { here: number; elsewhere: Promise<Answers> | undefined } {
     const { recipients, notes } = this.#begin(broadcast)
     const node = broadcast.options.local === true ? undefined : this.#parts.cluster()?.node
-    const elsewhere = node?.reach(this.#forOtherNodes({ ...broadcast, notes }), timeout)
+    const elsewhere = node?.reach(this.#forOtherNodes(broadcast, notes), timeout)
     return { here: this.#parts.broadcaster.send(broadcast.message, recipients), elsewhere }
   }
 
@@ -107,13 +107,15 @@ export class Broadcasts {
     return { recipients, notes: traceparent === undefined ? notes : { ...notes, traceparent } }
   }
 
-  #sendElsewhere(broadcast: Broadcast): void {
+  #sendElsewhere(broadcast: Broadcast, notes: Notes | undefined): void {
     const cluster = this.#parts.cluster()
     if (broadcast.options.filter !== undefined) return cluster?.warnOfFilter()
-    cluster?.node?.broadcast(this.#forOtherNodes(broadcast))
+    cluster?.node?.broadcast(this.#forOtherNodes(broadcast, notes))
   }
 
-  #forOtherNodes({ message: { type, payload }, audience, targets, excluded, notes }: Broadcast): NodeBroadcast {
+  #forOtherNodes(broadcast: Broadcast, notes: Notes | undefined): NodeBroadcast {
+    const { message, audience, targets, excluded } = broadcast
+    const { type, payload } = message
     const remoteTargets = targets && this.#parts.clients.targetsOnOtherNodes(targets)
     return { type, payload, targets: remoteTargets, excluded, audience, notes }
   }

@@ -7,6 +7,9 @@ import { callFilter } from './argument-checks.ts'
 import type { BroadcastOptions } from './broadcast-options.ts'
 import type { Clients } from './clients.ts'
 
+const NOBODY: readonly WebSocketConnection[] = []
+const NO_IDS: readonly string[] = []
+
 /** Recipients of a message, each once. */
 export type Recipients = ReadonlySet<WebSocketConnection> | readonly WebSocketConnection[]
 
@@ -39,12 +42,14 @@ export function selectRecipients(
 }
 
 /** The ids of all connections that the options exclude, for other nodes. */
-export function excludedIds(options: BroadcastOptions): string[] {
+export function excludedIds(options: BroadcastOptions): readonly string[] {
+  if (options.except === undefined) return NO_IDS
   return keepValidIds(exclusionsIn(options).map((one) => (typeof one === 'string' ? one : one.id)))
 }
 
 /** The connections and ids that the options exclude. */
-function exclusionsIn({ except = [] }: BroadcastOptions): (WebSocketConnection | string)[] {
+function exclusionsIn({ except }: BroadcastOptions): readonly (WebSocketConnection | string)[] {
+  if (except === undefined) return NOBODY
   const exclusions = [except].flat()
   assertTargetCount('except', exclusions)
   return exclusions.map((one) => (typeof one === 'string' ? one : underlying(one, 'except')))
