@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { get } from 'node:https'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -206,6 +207,14 @@ for (const proxy of [nginx, haproxy]) {
         ...options
       })
 
+    /** Whether the proxy answers by itself, because it has noticed that no node takes requests. */
+    const answersItself = (port: number): Promise<boolean> =>
+      new Promise((resolve, reject) => {
+        get({ port, host: '127.0.0.1', path: '/health/ready', ca: cert }, ({ headers, statusCode = 0 }) =>
+          resolve(statusCode >= 502 && headers['content-type']?.startsWith('text/html') === true)
+        ).on('error', reject)
+      })
+
     const addresses = (nodes: Node[]): string[] => nodes.map(({ port }) => `127.0.0.1:${port}`)
 
     /** Expects the servers to have logged the client's real address, and not the forged one. */
@@ -235,6 +244,19 @@ for (const proxy of [nginx, haproxy]) {
       stubborn.reset()
       expect(await nodes[0].daemon.ended()).toBe(0)
       for (let i = 0; i < 6; i++) await expectEcho(await open(port))
+    })
+
+    test('open connections go on until their turn after the proxy has noticed that their node closes', async () => {
+      write('spread.mjs', SERVER)
+      const node = await startNode('spread.mjs')
+      const port = await startProxy(addresses([node, node]))
+      const [first, second] = [await open(port), await open(port)]
+      node.daemon.kill('SIGTERM')
+      expect(await first.close()).toEqual({ code: 1001, reason: 'restarting' })
+      await eventually(() => answersItself(port))
+      await expectEcho(second)
+      second.socket.close()
+      expect(await node.daemon.ended()).toBe(0)
     })
 
     test('pings keep a quiet connection open; without them, the timeout of the proxy ends it', async () => {

@@ -146,9 +146,8 @@ export class Shutdown implements ShutdownState, Scheduled {
     if (time >= this.#dropAt) for (const { session } of this.#open) session.terminate('shutdown timeout')
   }
 
-  onLag(time: number): void {
-    this.#turns?.onLag(time)
-  }
+  /** The turns make up for a little of it, and whatever ends the process does not wait longer. */
+  onLag(): void {}
 
   /** The handler has its grace period from now on. */
   #onTurn(ws: WebSocketConnection): void {

@@ -1,3 +1,6 @@
+/** The turns of this many milliseconds are made up for at once if a check comes late. More would be a storm after a long stall. */
+const MAX_DEBT = 500
+
 /** How items get their turn. */
 export interface TurnHandlers<Item> {
   /** False while an item is busy. It is passed over and keeps its place. */
@@ -35,6 +38,7 @@ export class Turns<Item> {
   /** Gives all turns that are due. */
   check(time: number): void {
     const isOver = time >= this.#end
+    this.#nextAt = Math.max(this.#nextAt, time - MAX_DEBT)
     for (const item of this.#waiting) {
       if (!isOver && time < this.#nextAt) return
       if (!isOver && !this.#handlers.isReady(item)) continue
@@ -44,10 +48,5 @@ export class Turns<Item> {
     }
     // All that wait are busy. When they become ready, they still get their turns one after the other.
     this.#nextAt = Math.max(this.#nextAt, time)
-  }
-
-  /** Nothing was done for this many milliseconds. It is not made up for at once, which would be a storm. */
-  onLag(time: number): void {
-    this.#nextAt += time
   }
 }
