@@ -139,7 +139,7 @@ describe('nothing keeps a process alive', () => {
   })
 })
 
-describe('options', () => {
+describe('without workers', () => {
   test.each([
     [{ name: '' }, /clusterBroker\.name.*must be 1 to 32 letters/],
     [{ name: 'a/b' }, /clusterBroker\.name/],
@@ -162,6 +162,23 @@ describe('options', () => {
     const again = connectWorkers()
     expect(again).not.toBe(end)
     again()
+  })
+
+  test('a broker takes no more than 32 MiB that the primary has not taken', async () => {
+    const end = connectWorkers()
+    const broker = clusterBroker()
+    const taken = broker.publish('news', Buffer.alloc(33 * 1024 * 1024))
+    await expect(broker.publish('news', Buffer.alloc(1))).rejects.toMatchObject({
+      code: 'FST_BLAZE_WS_BROKER_UNAVAILABLE',
+      message: expect.stringMatching(/too slowly/) as string
+    })
+    await taken
+    await broker.publish('news', Buffer.alloc(1))
+    await broker.close()
+    await expect(broker.publish('news', Buffer.alloc(1))).rejects.toMatchObject({
+      code: 'FST_BLAZE_WS_BROKER_UNAVAILABLE'
+    })
+    end()
   })
 
   test.each([

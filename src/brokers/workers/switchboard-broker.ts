@@ -84,7 +84,9 @@ export class SwitchboardBroker implements Broker, EndOfTurn, LineListener {
     if (this.#state === 'closed') return
     const drained = this.#drain().catch(() => {})
     await withTimeout(drained, CLOSE_TIMEOUT, () => {}, { isRef: true })
-    if (this.#state === 'joined') void markHandled(this.#send({ kind: 'leave' }))
+    // Also after a join that was not answered: the primary may still take it.
+    const wasUsed = this.#state !== 'new' || this.#joining !== undefined
+    if (wasUsed && this.#line.isConnected) void markHandled(this.#send({ kind: 'leave' }))
     this.#state = 'closed'
     this.#line.close(this.#member)
     this.#fail(unavailable('the broker is closed'))
