@@ -1,12 +1,11 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import type { WebSocketConnection } from './connection.ts'
 
 /** Whether the server shuts down, as a connection sees it. */
 export interface ShutdownState {
   /** True from the connection's turn in the shutdown on. */
-  isShuttingDown(ws: WebSocketConnection): boolean
+  isShuttingDown(connection: object): boolean
   /** Aborted at the connection's turn. */
-  signalOf(ws: WebSocketConnection): AbortSignal
+  signalOf(connection: object): AbortSignal
 }
 
 /** The upgrade request of a connection, and the state of its server. */
@@ -28,7 +27,7 @@ export interface WebSocketContext {
 }
 
 /** @internal */
-export function contextOf(ws: WebSocketConnection, shutdown: ShutdownState): WebSocketContext {
+export function contextOf(ws: { readonly request: FastifyRequest }, shutdown: ShutdownState): WebSocketContext {
   const { request } = ws
   return {
     request,
