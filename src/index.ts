@@ -10,10 +10,10 @@
 //   cluster/      passes broadcasts, requests and notices between nodes
 //   presence/     tells who is present in a room, on all nodes
 //   history/      numbers and keeps what is published in rooms, and brings clients that were away up to date
-//   brokers/      connects the nodes through Redis, NATS or memory
+//   brokers/      connects the nodes through Redis, NATS, the workers of one machine, or memory
 //
-// plugin.ts puts them together, shutdown/ ends the connections when the server closes, and health/ tells how it is. config/ checks the configuration of
-// routes, auth/ helps clients to authenticate, and internal/ is used everywhere.
+// plugin.ts puts them together. shutdown/ ends the connections when the server closes, health/ says how it is, and observe/ counts and tells
+// what happens. config/ checks the configuration of routes, auth/ helps clients to authenticate, and internal/ is used everywhere.
 //
 // Imports go one way: internal < config < connection < upgrade < route < plugin,
 // and: internal < brokers < cluster < presence, history < hub < plugin. docs/architecture.md has the whole picture.

@@ -48,7 +48,9 @@ test('what the container copies and installs is enough for the chat', async () =
   })
   const get = async (path: string): Promise<Response> => fetch(`http://127.0.0.1:${port}${path}`)
   try {
-    await once(child.stdout, 'data')
+    // Without a package that it needs, it ends at once.
+    await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
+    expect(child.exitCode).toBeNull()
     expect(await (await get('/health/live')).json()).toMatchObject({ isReady: true, connections: 0 })
     expect((await get('/health/ready')).status).toBe(200)
     expect((await get('/modules/client.js')).status).toBe(200)
