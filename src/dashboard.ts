@@ -1,3 +1,3 @@
 // fastify-blaze-ws/dashboard: a page that shows the connections of a cluster.
-export { default } from './dashboard/plugin.ts'
+export { default, default as dashboard } from './dashboard/plugin.ts'
 export type { DashboardOptions } from './dashboard/options.ts'
