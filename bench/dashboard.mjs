@@ -33,7 +33,7 @@ async function main() {
   try {
     await crowd.gather(Number(values.clients))
     await sleep(Number(values.seconds) * 1_000)
-    const page = await open(browser, ports[0], { viewport: { width: 1440, height: 900 } })
+    const page = await openPage(browser, ports[0], { viewport: { width: 1440, height: 900 } })
     await takePictures(browser, page, ports[0])
     crowd.hold()
     await compare(page, ports)
@@ -57,7 +57,7 @@ async function startNodes(count) {
   return Promise.all(starts)
 }
 
-async function open(browser, port, options) {
+async function openPage(browser, port, options) {
   const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'UTC', ...options })
   const page = await context.newPage()
   await page.goto(`http://127.0.0.1:${port}/realtime/`)
@@ -68,7 +68,7 @@ async function open(browser, port, options) {
 
 async function takePictures(browser, desktop, port) {
   if (values.pictures === undefined) return
-  const phone = await open(browser, port, {
+  const phone = await openPage(browser, port, {
     viewport: { width: 390, height: 844 },
     colorScheme: 'dark',
     isMobile: true,
@@ -88,8 +88,8 @@ async function compare(page, ports) {
     console.log(`${key}: the page shows ${shown}, app.wsStats() says ${sum(key)}`)
     assert.equal(Number(shown), sum(key), key)
   }
-  const open = await page.locator('[data-value=open]').innerText()
-  assert.equal(Number(open.replaceAll(',', '')), sum('open'), 'the chart of connections')
+  const charted = await page.locator('[data-value=open]').innerText()
+  assert.equal(Number(charted.replaceAll(',', '')), sum('open'), 'the chart of connections')
 }
 
 await main()

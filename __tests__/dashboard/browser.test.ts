@@ -1,5 +1,3 @@
-import { existsSync, mkdirSync } from 'node:fs'
-import { join as joinPath } from 'node:path'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import type { Overview } from '../../src/dashboard/overview.ts'
 import { memoryBroker, type MemoryEngine, type RouteStats } from '../../src/index.ts'
@@ -8,7 +6,6 @@ import { describeInBrowser, launchChromium, whySkipped } from '../support/chromi
 import { closeServers, connect, eventually, startServer, type TestClient, type TestServer } from '../support/server.ts'
 import { addRoutes, join, startTwoNodes } from './support/nodes.ts'
 
-const PICTURES = joinPath(__dirname, '../../docs/images')
 const MARKUP = '<img src=x onerror="document.title=1">'
 
 describeInBrowser(`the page of the dashboard${whySkipped}`, () => {
@@ -236,66 +233,4 @@ describeInBrowser(`the page of the dashboard${whySkipped}`, () => {
     await page.getByRole('row', { name: 'a-silent-node does not answer' }).waitFor()
   })
   let requests = 0
-
-  test('looks like the pictures in the documentation', async () => {
-    const desktop = await open({ colorScheme: 'light' }, fillTenMinutes)
-    await picture(desktop, 'dashboard-desktop.png')
-    const phone = await open(
-      { colorScheme: 'dark', viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
-      fillTenMinutes
-    )
-    await picture(phone, 'dashboard-phone.png')
-  })
 })
-
-/** Nobody wants to wait ten minutes for a picture: its numbers are invented, and the page shows them as it would real ones. */
-async function fillTenMinutes(page: Page): Promise<void> {
-  const wave = (base: number, height: number, length: number): number[] =>
-    Array.from({ length: 120 }, (_, i) => {
-      const rush = i > 84 && i < 96 ? height : 0
-      return Math.max(0, Math.round(base + height * (Math.sin(i / length) + 0.3 * Math.sin(i * 1.7)) + rush))
-    })
-  const lines = {
-    open: wave(1480, 160, 22),
-    messagesIn: wave(420, 60, 17),
-    messagesOut: wave(2900, 420, 17),
-    refused: wave(0.4, 1.2, 9),
-    slow: wave(-2, 2.2, 9),
-    delay: wave(14, 9, 13)
-  }
-  const newest = (name: keyof typeof lines, part: number): number => Math.round((lines[name].at(-1) ?? 0) * part)
-  const numbersOf = (part: number) => ({
-    open: newest('open', part),
-    messagesIn: newest('messagesIn', part),
-    messagesOut: newest('messagesOut', part),
-    refused: newest('refused', part),
-    slow: newest('slow', part),
-    delay: newest('delay', part > 0.5 ? 1 : 0.7)
-  })
-  const stats = {
-    open: newest('open', 1),
-    opened: 48_211,
-    refused: { 403: 12, 429: 340 },
-    closed: { 1000: 9_120, 1001: 37_044, 1008: 3 },
-    messagesIn: 9_120_533,
-    messagesOut: 61_730_210,
-    bytesIn: 912_000_000,
-    bytesOut: 7_300_000_000,
-    errors: 2,
-    slow: 41
-  }
-  await page.route('**/overview?*', async (route) => {
-    const overview = (await (await route.fetch()).json()) as Overview
-    const nodes = overview.nodes.map((node, i) => ({ ...node, uptime: 93_600, now: numbersOf(i === 0 ? 0.52 : 0.48) }))
-    await route.fulfill({ json: { ...overview, lines, stats, nodes } })
-  })
-}
-
-/** Writes the picture only if it is missing or asked for, so that a test run leaves the working tree unchanged. */
-async function picture(page: Page, name: string): Promise<void> {
-  await page.locator('canvas').last().waitFor()
-  const path = joinPath(PICTURES, name)
-  if (existsSync(path) && process.env['UPDATE_SCREENSHOTS'] !== '1') return
-  mkdirSync(PICTURES, { recursive: true })
-  await page.screenshot({ path })
-}
