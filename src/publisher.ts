@@ -16,7 +16,7 @@ import type { Published } from './history/streams.ts'
 import type { CompiledContract } from './schemas/compiled-contract.ts'
 import { type DataType, TextMessage } from './internal/message.ts'
 import { Kind, limitOf } from './cluster/wire/envelope.ts'
-import { excludedIdsFromOptions, targetsFromOptions } from './internal/targets.ts'
+import { excludedIdsFromOptions, targetsFromOptions, withTargets } from './internal/targets.ts'
 import { isContract } from './contract/definition.ts'
 import type { AnyContract, Contract, Data, In, Of } from './contract/types.ts'
 import { traceOfBroadcast } from './observe/traces.ts'
@@ -140,7 +140,7 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
   }
   const broadcast = async (args: readonly unknown[], to?: { to: string | readonly string[] }): Promise<void> => {
     const isEvent = isContract(args[0])
-    const options = { ...(args[isEvent ? 3 : 1] as PublishOptions | undefined), ...to }
+    const options = withTargets((args[isEvent ? 3 : 1] ?? {}) as PublishOptions, to)
     assertKeys('options', options, KEYS)
     assertDeliveryOptions(options)
     const { message, type, bytes } = isEvent

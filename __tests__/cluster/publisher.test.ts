@@ -44,6 +44,8 @@ describe('a publisher', () => {
     await expect(publisher.broadcast('x', { local: true } as never)).rejects.toThrow(
       /options.local.*allowed are type, to, except/
     )
+    for (const method of ['broadcast', 'broadcastJSON'] as const)
+      await expect(publisher.to('red')[method]('x', { to: 'blue' } as never)).rejects.toThrow(/options.to.*without to/)
     await expect(publisher.broadcast('x', { except: Array.from({ length: 1025 }, (_, i) => `${i}`) })).rejects.toThrow(
       RangeError
     )

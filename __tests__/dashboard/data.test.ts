@@ -2,7 +2,7 @@ import { memoryBroker } from '../../src/index.ts'
 import { ClusterNode } from '../../src/cluster/node.ts'
 import type { NodeListeners } from '../../src/cluster/listeners.ts'
 import type { ConnectionDetails, ConnectionRow } from '../../src/dashboard/connections.ts'
-import type { Overview } from '../../src/dashboard/overview.ts'
+import { type Overview, overviewOf } from '../../src/dashboard/overview.ts'
 import type { ConnectionList } from '../../src/dashboard/questions.ts'
 import { closeServers, connect, eventually, startServer, type TestServer } from '../support/server.ts'
 import { disconnect, get, join, startNode, startTwoNodes } from './support/nodes.ts'
@@ -52,7 +52,7 @@ describe('the numbers', () => {
     await eventually(async () => (await get<Overview>(one, 'overview')).nodes.length === 2)
     const both = await get<Overview>(one, 'overview')
     expect(both.stats).toMatchObject({ open: 3, opened: 3, messagesIn: 3, messagesOut: 3 })
-    expect(both.rooms).toEqual([['a', 2]])
+    expect(both).toMatchObject({ rooms: [['a', 2]], roomCount: 1, isRoomCountExact: true })
     expect(both.nodes.map((node) => [node.id, node.state])).toEqual([
       [one.app.wsHub.cluster.id, 'answers'],
       [id, 'answers']
@@ -156,16 +156,28 @@ describe('what is answered is bounded', () => {
     for (let i = 0; i < 300; i++) await server.app.injectWS('/one')
     const text = await (await fetch(server.http('/realtime/overview'))).text()
     expect(text.length).toBeLessThan(20_000)
-    const { rooms, roomCount } = JSON.parse(text) as Overview
+    const { rooms, roomCount, isRoomCountExact } = JSON.parse(text) as Overview
     expect(rooms).toHaveLength(20)
     expect(rooms.every(([name, members]) => name.startsWith('popular') && members === 300)).toBe(true)
-    expect(roomCount).toBe(10_030)
+    expect([roomCount, isRoomCountExact]).toEqual([10_030, true])
     for (const order of ['newest', 'slowest', 'anything'])
       expect((await get<ConnectionList>(server, `connections?order=${order}`)).connections).toHaveLength(50)
     const oldest = [...server.app.wsHub.getClients()][0]?.id
     const details = await get<ConnectionDetails>(server, `connection?id=${oldest}`)
     expect([details.rooms.length, details.roomCount]).toEqual([50, 10_000])
   })
+})
+
+test('rooms that a node does not name may be on other nodes, too', () => {
+  const node = (roomCount: number): object => ({ uptime: 1, routes: [], rooms: [['a', 1]], roomCount })
+  const countOf = (...counts: number[]): unknown[] => {
+    const answers = new Map(counts.map((count, i) => [String(i), node(count)]))
+    const { roomCount, isRoomCountExact } = overviewOf('0', { answers, missing: [] }, undefined)
+    return [roomCount, isRoomCountExact]
+  }
+  expect(countOf(1, 1)).toEqual([1, true])
+  expect(countOf(1, 200)).toEqual([201, false])
+  expect(countOf(200)).toEqual([200, true])
 })
 
 describe('connections', () => {

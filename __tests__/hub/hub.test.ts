@@ -424,6 +424,19 @@ test.each<[object | string, RegExp]>([
   expect(await drained(hub, [client])).toEqual([[]])
 })
 
+test('to() refuses another "to" in the options and sends nothing', async () => {
+  const { hub, join } = await serve()
+  const client = await join('a')
+  const red = hub.to('red')
+  const options = { to: 'blue' } as never
+  const message = /"options.to": is for calls without to\(…\)/
+  hub.join(hub.getClients()[0] as WebSocketConnection, 'red')
+  expect(() => red.broadcast('secret', options)).toThrow(message)
+  expect(() => red.broadcastJSON('secret', options)).toThrow(message)
+  await expect(red.reach('secret', options)).rejects.toThrow(message)
+  expect(await drained(hub, [client])).toEqual([[]])
+})
+
 test.each<[unknown, RegExp]>([
   [null, /"options": must be an object with keys of local, got null/],
   [{ loca: true }, /"options.loca": is unknown/],

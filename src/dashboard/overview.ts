@@ -26,8 +26,10 @@ export interface Overview {
   stats: RouteStats | undefined
   routes: Counted[]
   rooms: Counted[]
-  /** A room with members on several nodes counts for each of them. */
+  /** How many rooms there are. */
   roomCount: number
+  /** Whether that is exact. Otherwise, a room with members on several nodes may count for each of them. */
+  isRoomCountExact: boolean
 }
 
 /** How many nodes, and how many rooms, the page shows. */
@@ -54,9 +56,18 @@ export function overviewOf(
     lines: linesOf(chosen),
     stats: statsOf(chosen),
     routes: biggest(sumUp(chosen.map(({ routes }) => routes))),
-    rooms: biggest(sumUp(chosen.map(({ rooms }) => rooms)), MAX_ROOMS),
-    roomCount: chosen.reduce((sum, { roomCount }) => sum + roomCount, 0)
+    ...roomsOf(chosen)
   }
+}
+
+function roomsOf(reports: readonly Report[]): Pick<Overview, 'rooms' | 'roomCount' | 'isRoomCountExact'> {
+  const members = sumUp(reports.map(({ rooms }) => rooms))
+  const rooms = biggest(members, MAX_ROOMS)
+  // A node names only its largest rooms. If it has more, nobody knows which of them are also on other nodes.
+  if (reports.every((report) => report.rooms.length === report.roomCount))
+    return { rooms, roomCount: members.size, isRoomCountExact: true }
+  const roomCount = reports.reduce((sum, report) => sum + report.roomCount, 0)
+  return { rooms, roomCount, isRoomCountExact: reports.length === 1 }
 }
 
 function rowOf(id: string, report: Report | undefined): NodeRow {

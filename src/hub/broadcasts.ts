@@ -5,7 +5,7 @@ import { type Delivery, PreparedMessage } from '../connection/write/prepared-mes
 import { isContract } from '../contract/definition.ts'
 import { TextMessage } from '../internal/message.ts'
 import { assertDataType, ownCopy, payloadOf } from '../internal/payload.ts'
-import { targetsFromOptions } from '../internal/targets.ts'
+import { targetsFromOptions, withTargets } from '../internal/targets.ts'
 import { traceOfBroadcast } from '../observe/traces.ts'
 import type { Broadcaster } from './broadcaster.ts'
 import { assertBroadcastOptions, type BroadcastOptions } from './broadcast-options.ts'
@@ -64,7 +64,7 @@ export class Broadcasts {
    * @param content data, or a contract, an event and its data.
    */
   read(content: readonly unknown[], given: BroadcastOptions, to: Targets | undefined): Broadcast {
-    const options = to === undefined ? given : { ...given, ...to }
+    const options = withTargets(given, to)
     assertBroadcastOptions(options)
     const targets = targetsFromOptions(options)
     const notes = notesOf(options, targets)

@@ -238,7 +238,7 @@ export class WebSocketHub extends Emitter<HubEvents> {
     checkTargets(room)
     return {
       broadcast: (...args: unknown[]) => this.#broadcast(args, { to: room }),
-      broadcastJSON: (value, options) => this.broadcastJSON(value, { ...options, to: room }),
+      broadcastJSON: (value, options) => this.#broadcast([jsonOf(value), options], { to: room }),
       publish: (...args: unknown[]) => this.#publish(args, { to: room }),
       latest: (key: unknown, ...args: unknown[]) => this.#latest.send(key, args, { to: room }),
       reach: (...args: unknown[]) => this.#reach(args, { to: room })

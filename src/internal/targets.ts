@@ -17,6 +17,14 @@ export function targetsFromOptions(options: {
   return 'to' in options ? checkTargets(options.to) : undefined
 }
 
+/** Adds what `to()` was called with to the options of a broadcast. A `to` in the options would say something else, so it throws. */
+export function withTargets<Options extends object>(options: Options, targets: object | undefined): Options {
+  if (targets === undefined) return options
+  if (options !== null && typeof options === 'object' && 'to' in options)
+    throw new errors.INVALID_ARGUMENT('options.to', 'is for calls without to(…), which has said who gets the message')
+  return { ...options, ...targets }
+}
+
 /** Checks a target or a list of targets, and returns the list. Errors call it `argument`. */
 export function checkTargets(to: unknown, argument = 'to'): readonly string[] {
   const targets = Array.isArray(to) ? (to as unknown[]) : [to]

@@ -57,7 +57,7 @@ export function showTotals(stats) {
   byId('totals').replaceChildren(...TOTALS.map(tile))
 }
 
-export function showRooms({ rooms, roomCount, nodes }) {
+export function showRooms({ rooms, roomCount, isRoomCountExact }) {
   const rows = rooms.map(([name, members]) =>
     el(
       'li',
@@ -69,9 +69,8 @@ export function showRooms({ rooms, roomCount, nodes }) {
   byId('rooms').replaceChildren(
     ...(rows.length > 0 ? rows : [el('li', { className: 'empty', textContent: 'No room has members.' })])
   )
-  const isExact = nodes.length === 1
   byId('more-rooms').hidden = roomCount <= rooms.length
-  setText(byId('more-rooms'), `of ${isExact ? '' : 'at most '}${counted(roomCount, 'room')}`)
+  setText(byId('more-rooms'), `${rooms.length} of ${isRoomCountExact ? '' : 'at most '}${counted(roomCount, 'room')}`)
 }
 
 /** Rows of connections. `open(id)` shows the details of one. */
