@@ -49,8 +49,8 @@ export async function runWorkers(count) {
   const names = Array.from({ length: count }, (_, i) => `Worker ${i + 1}`)
   try {
     const [address] = await Promise.all(names.map(run))
-    console.log(`Chat: ${address}  (numbers: ${address}/status)`)
-    if (!process.env.CHAT_TOKEN) console.log(`Token for /admin (set CHAT_TOKEN to choose your own): ${token}`)
+    console.log(`Chat: ${address}  (for operators: ${address}/status, any name and the token)`)
+    if (!process.env.CHAT_TOKEN) console.log(`Token for /admin and /status (set CHAT_TOKEN to choose your own): ${token}`)
   } catch (error) {
     console.error(error.message)
     process.exitCode = 1

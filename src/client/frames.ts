@@ -13,11 +13,11 @@ export interface Message {
 }
 
 /**
- * The text of an event, or of a call if there is an id. Either may belong to a trace.
+ * The text of an event, or of a call if there is an id. A call may belong to a trace.
  *
  * @throws TypeError if the data is not what JSON-RPC carries.
  */
-export function textOf(method: string, data: unknown, traceparent: unknown, id?: string): string {
+export function textOf(method: string, data: unknown, id?: string, traceparent?: unknown): string {
   const params = JSON.stringify(data) as string | undefined
   if (data !== undefined && !/^[[{]/.test(String(params)))
     throw new TypeError(`the data of ${method} must be an object, an array or undefined`)
