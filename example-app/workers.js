@@ -50,7 +50,8 @@ export async function runWorkers(count) {
   try {
     const [address] = await Promise.all(names.map(run))
     console.log(`Chat: ${address}  (for operators: ${address}/status, any name and the token)`)
-    if (!process.env.CHAT_TOKEN) console.log(`Token for /admin and /status (set CHAT_TOKEN to choose your own): ${token}`)
+    if (!process.env.CHAT_TOKEN)
+      console.log(`Token for /admin and /status (set CHAT_TOKEN to choose your own): ${token}`)
   } catch (error) {
     console.error(error.message)
     process.exitCode = 1
