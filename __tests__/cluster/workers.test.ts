@@ -52,7 +52,7 @@ describe('two workers', () => {
       { 'fastify-blaze-ws': 1 },
       { 'fastify-blaze-ws': 1, kind: 'join', member: {}, number: 1, channels: [] },
       { 'fastify-blaze-ws': 1, kind: 'ping', member: 'me', number: 'first' },
-      ...fields.map((field) => ({ 'fastify-blaze-ws': 1, member: 'me', number: 1, ...field }))
+      ...fields.map((field) => Object.assign(field, { 'fastify-blaze-ws': 1, member: 'me', number: 1 }))
     ]
     await workers.ask(0, 'say', { texts })
     ada.socket.send('still here')
