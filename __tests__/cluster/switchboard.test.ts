@@ -1,6 +1,8 @@
 import { recordOf } from '../../src/brokers/workers/batch.ts'
-import type { Notice } from '../../src/brokers/workers/frames.ts'
+import type { Notice, Request } from '../../src/brokers/workers/frames.ts'
+import type { Line, LineListener } from '../../src/brokers/workers/line.ts'
 import { Port, Switchboard } from '../../src/brokers/workers/switchboard.ts'
+import { SwitchboardBroker } from '../../src/brokers/workers/switchboard-broker.ts'
 
 /** The way to a process that reads nothing until `read` is called. */
 class FrozenPort extends Port {
@@ -15,6 +17,36 @@ class FrozenPort extends Port {
   read(): void {
     this.notices = []
     for (const done of this.#done.splice(0)) done()
+  }
+}
+
+/** The way to a primary that takes only what joins, until `read` is called. */
+class FrozenLine implements Line {
+  readonly isConnected = true
+  sent = 0
+  #isFrozen = true
+  #latest: Request | undefined
+  #listener: LineListener | undefined
+
+  open(_member: string, listener: LineListener): void {
+    this.#listener = listener
+  }
+
+  send(request: Request): void {
+    this.sent++
+    this.#latest = request
+    if (request.kind === 'join' || !this.#isFrozen) this.#take(request)
+  }
+
+  close(): void {}
+
+  read(): void {
+    this.#isFrozen = false
+    if (this.#latest !== undefined) this.#take(this.#latest)
+  }
+
+  #take({ member, number }: Request): void {
+    setImmediate(() => this.#listener?.onNotice({ member, taken: number }))
   }
 }
 
@@ -43,4 +75,23 @@ test('short messages for a process that does not read take no more memory than l
   expect(frozen.pending).toBe(0)
   await publish(20_000)
   expect(frozen.notices).toEqual([{ member: 'reader', taken: 1, batch }])
+})
+
+test('short messages for a primary that does not read take no more memory than long ones', async () => {
+  const line = new FrozenLine()
+  const broker = new SwitchboardBroker(line, 'blaze')
+  await broker.check()
+  const outcomes: Promise<unknown>[] = []
+  for (let i = 0; i < 20_000; i++) {
+    outcomes.push(broker.publish('news', Buffer.from('short')).catch((error: Error) => error.message))
+    await turn()
+  }
+  // Each request costs some kilobytes, and 32 MiB may wait.
+  expect(line.sent).toBeGreaterThan(1_000)
+  expect(line.sent).toBeLessThan(17 * 1024)
+  expect(await outcomes.at(-1)).toMatch(/too slowly/)
+  line.read()
+  expect(await outcomes[0]).toBeUndefined()
+  await broker.publish('news', Buffer.from('again'))
+  await broker.close()
 })
