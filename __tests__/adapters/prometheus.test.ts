@@ -218,6 +218,16 @@ describe.each<[string, PrometheusClient, () => promClient.Registry]>([
   })
 })
 
+test('a server whose metrics were cleared leaves those of a later one alone', async () => {
+  const { app, registry } = await startMetered()
+  registry.clear()
+  await startMetered({ registry })
+  const names = registry.getMetricsAsArray().map(({ name }) => name)
+  expect(names).not.toEqual([])
+  await app.close()
+  expect(registry.getMetricsAsArray().map(({ name }) => name)).toEqual(names)
+})
+
 test('without a registry, the one of the client is used', async () => {
   const register = new promClient.Registry()
   const app = Fastify()

@@ -35,6 +35,30 @@ describe('two workers', () => {
     }
   )
 
+  test('what only looks like a message of ours harms nobody', async () => {
+    workers = await Workers.start({ workers: 2 })
+    const [ada, bob] = [await workers.client(0, 'ada'), await workers.client(1, 'bob')]
+    const fields = [
+      {},
+      { kind: 'join' },
+      { kind: 'join', channels: 7 },
+      { kind: 'subscribe', channels: [null] },
+      { kind: 'publish' },
+      { kind: 'publish', batch: { type: 'Buffer', data: [1] } },
+      { kind: 'other' },
+      { kind: 'toString' }
+    ]
+    const texts = [
+      { 'fastify-blaze-ws': 1 },
+      { 'fastify-blaze-ws': 1, kind: 'join', member: {}, number: 1, channels: [] },
+      { 'fastify-blaze-ws': 1, kind: 'ping', member: 'me', number: 'first' },
+      ...fields.map((field) => Object.assign(field, { 'fastify-blaze-ws': 1, member: 'me', number: 1 }))
+    ]
+    await workers.ask(0, 'say', { texts })
+    ada.socket.send('still here')
+    expect([await ada.next(), await bob.next()]).toEqual(['still here', 'still here'])
+  })
+
   test('a worker that is killed and replaced costs the others nothing', async () => {
     workers = await Workers.start({ workers: 3 })
     const [ada, bob] = [await workers.client(0, 'ada'), await workers.client(1, 'bob')]

@@ -143,6 +143,23 @@ describe('traceparent', () => {
     expect([sizes[2]! - sizes[0]!, sizes[3]! - sizes[1]!]).toEqual([member, 0])
   })
 
+  test.each([
+    ['a function', () => TRACE],
+    ['a promise', Promise.resolve(TRACE)],
+    ['a bigint', 1n]
+  ])('of the client that is %s breaks no call', async (_, wrong) => {
+    const { ws } = await start()
+    const client = connectClient(talk, {
+      url: ws('/talk/1'),
+      WebSocket,
+      traceparent: () => wrong as never,
+      timeout: 2_000
+    })
+    clients.push(client)
+    await client.ready()
+    expect(await client.call('echo', { text: 'hi' })).toEqual({ text: 'hi' })
+  })
+
   test('of the client must be a function', () => {
     expect(() => connectClient(talk, { url: 'ws://localhost', traceparent: TRACE as never, WebSocket })).toThrow(
       'the option traceparent must be a function'

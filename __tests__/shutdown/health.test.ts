@@ -74,3 +74,14 @@ test('sees an event loop that stands still', async () => {
   })
   delay.stop()
 })
+
+test('measures nothing after its end', async () => {
+  const delay = new EventLoopDelay()
+  delay.stop()
+  expect(delay.longest).toBe(0)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  const end = performance.now() + 150
+  while (performance.now() < end);
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(delay.longest).toBe(0)
+})

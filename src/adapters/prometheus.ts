@@ -18,6 +18,7 @@ export interface PrometheusClient {
 /** A `Registry` of that module. */
 export interface PrometheusRegistry {
   registerMetric(metric: never): void
+  getSingleMetric(name: string): object | undefined
   removeSingleMetric(name: string): void
 }
 
@@ -52,7 +53,7 @@ const CLASSES = ['Counter', 'Gauge', 'Histogram']
 const CHECKS: Checks<PrometheusOptions> = {
   client: objectWith(CLASSES, 'must be the module prom-client or @prometheus-io/client'),
   registry: check(
-    (value) => hasMethods(value, ['registerMetric', 'removeSingleMetric']),
+    (value) => hasMethods(value, ['registerMetric', 'getSingleMetric', 'removeSingleMetric']),
     'must be a Registry of prom-client or @prometheus-io/client'
   ),
   prefix: check(
@@ -80,7 +81,7 @@ class ServerMetrics {
   readonly #client: ClientMetrics
   readonly #registry: PrometheusRegistry
   readonly #prefix: string
-  readonly #names: string[] = []
+  readonly #metrics = new Map<string, object>()
 
   constructor(client: ClientMetrics, registry: PrometheusRegistry, prefix: string) {
     this.#client = client
@@ -98,12 +99,14 @@ class ServerMetrics {
   addDuration({ name, help, labels, buckets }: Duration): RecordTime {
     const configuration = { ...this.#configuration(`${name}.seconds`, help, labels), buckets }
     const histogram = new this.#client.Histogram(configuration)
-    this.#names.push(configuration.name)
+    this.#metrics.set(configuration.name, histogram)
     return (seconds, values) => histogram.observe(values, seconds)
   }
 
   remove(): void {
-    for (const name of this.#names.splice(0)) this.#registry.removeSingleMetric(name)
+    // The application may have cleared the registry, and another server may have put its own metrics there.
+    for (const [name, metric] of this.#metrics)
+      if (this.#registry.getSingleMetric(name) === metric) this.#registry.removeSingleMetric(name)
   }
 
   #addGauge({ name, help, labels, read }: Metric, reporter: Reporter): void {
@@ -115,7 +118,7 @@ class ServerMetrics {
         for (const [value, of] of read(reporter.read())) gauge.set(of, value)
       }
     })
-    this.#names.push(configuration.name)
+    this.#metrics.set(configuration.name, gauge)
   }
 
   #addCounter({ name, help, labels, read }: Metric, reporter: Reporter): void {
@@ -127,7 +130,7 @@ class ServerMetrics {
         for (const [value, of] of read(reporter.read())) counter.inc(of, value)
       }
     })
-    this.#names.push(configuration.name)
+    this.#metrics.set(configuration.name, counter)
   }
 
   #configuration(name: string, help: string, labelNames: readonly string[]): Configuration {

@@ -22,7 +22,8 @@ export function textOf(method: string, data: unknown, id?: string, traceparent?:
   if (data !== undefined && !/^[[{]/.test(String(params)))
     throw new TypeError(`the data of ${method} must be an object, an array or undefined`)
   const text = id === undefined ? notificationText(method, params) : requestText(id, method, params)
-  return traceparent === undefined ? text : `${text.slice(0, -1)},"traceparent":${JSON.stringify(traceparent)}}`
+  // A mistake in tracing must not break a call: a function, for example, has no JSON form.
+  return typeof traceparent !== 'string' ? text : `${text.slice(0, -1)},"traceparent":${JSON.stringify(traceparent)}}`
 }
 
 /** The messages in a frame. What cannot be read is no message. */

@@ -12,10 +12,12 @@ export class EventLoopDelay {
   #histogram: IntervalHistogram | undefined
   #since = 0
   #earlier = 0
+  #isStopped = false
 
   /** The longest delay of the last 10 to 20 seconds in milliseconds, or since it was last asked if that is longer ago. */
   get longest(): number {
-    const histogram = (this.#histogram ??= this.#start())
+    const histogram = this.#isStopped ? this.#histogram : (this.#histogram ??= this.#start())
+    if (histogram === undefined) return 0
     const latest = Math.max(0, Math.round(histogram.max / NANOSECONDS) - RESOLUTION)
     const longest = Math.max(latest, this.#earlier)
     if (now() - this.#since < SPAN) return longest
@@ -25,7 +27,9 @@ export class EventLoopDelay {
     return longest
   }
 
+  /** What is asked for later starts no new measurement, which nobody would stop. */
   stop(): void {
+    this.#isStopped = true
     this.#histogram?.disable()
   }
 

@@ -4,6 +4,8 @@
 const HEADER = 6
 /** A batch with this many bytes is sent at once. */
 export const FULL_BATCH = 64 * 1024
+/** What a batch that waits costs besides its bytes. With short messages, that is most of what a process keeps. */
+const BATCH_COST = 2 * 1024
 
 /** One message with its channel. The caller may change the bytes of the message afterwards. */
 export function recordOf(channel: string, message: Uint8Array): Buffer {
@@ -42,6 +44,11 @@ export class Batch {
     })
     // Each caller of `publish` has the promise, and a publisher may drop it.
     this.sent.catch(() => {})
+  }
+
+  /** About how many bytes of memory it takes while it waits. */
+  get cost(): number {
+    return this.length === 0 ? 0 : BATCH_COST + this.length
   }
 
   add(channel: string, message: Uint8Array): void {

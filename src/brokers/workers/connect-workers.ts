@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import { errors } from '../../internal/errors.ts'
 import { shared } from '../../internal/package-copies.ts'
-import { type Bytes, bytesOf, frameIn, type Notice, type Request, sealed } from './frames.ts'
+import { type Bytes, bytesOf, type Notice, requestIn, sealed } from './frames.ts'
 import { Port, Switchboard } from './switchboard.ts'
 
 /** What `connectWorkers` has made in this process, and how to end it. Two copies of this package must not pass each message twice. */
@@ -65,7 +65,7 @@ function connect(): { switchboard: Switchboard; end: () => void } {
     return port
   }
   const onMessage = (worker: Worker, message: unknown): void => {
-    const request = frameIn<Request>(message)
+    const request = requestIn(message)
     if (request !== undefined) switchboard.take(request, portOf(worker))
   }
   const onDisconnect = (worker: Worker): void => switchboard.drop(portOf(worker))

@@ -38,10 +38,47 @@ export function sealed<Frame extends Request | Notice>(frame: Frame): object {
   return { [KEY]: VERSION, ...frame }
 }
 
-/** The frame in a message between processes; undefined if it is a message of the application. */
-export function frameIn<Frame extends Request | Notice>(message: unknown): Frame | undefined {
-  const frame = message as Record<string, unknown> | null
-  return typeof frame === 'object' && frame !== null && frame[KEY] === VERSION ? (frame as unknown as Frame) : undefined
+/** The request in a message from a worker; undefined if it is a message of the application. */
+export function requestIn(message: unknown): Request | undefined {
+  const frame = frameIn(message)
+  const isRequest = Number.isSafeInteger(frame?.['number']) && IS_COMPLETE.get(frame?.['kind'])?.(frame as Fields)
+  return isRequest === true ? (frame as unknown as Request) : undefined
+}
+
+/** The notice in a message from the primary; undefined if it is a message of the application. */
+export function noticeIn(message: unknown): Notice | undefined {
+  const frame = frameIn(message)
+  const isNotice = Number.isSafeInteger(frame?.['taken']) && (frame?.['batch'] === undefined || isBytes(frame['batch']))
+  return isNotice ? (frame as unknown as Notice) : undefined
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+const always = (): boolean => true
+const hasChannels = ({ channels }: Fields): boolean =>
+  Array.isArray(channels) && channels.every((name) => typeof name === 'string')
+
+/** Whether a request has all that its kind needs. What looks like a request must not end the primary, which all workers depend on. */
+const IS_COMPLETE: ReadonlyMap<unknown, (frame: Fields) => boolean> = new Map<
+  Request['kind'],
+  (frame: Fields) => boolean
+>([
+  ['join', hasChannels],
+  ['subscribe', hasChannels],
+  ['unsubscribe', hasChannels],
+  ['publish', ({ batch }) => isBytes(batch)],
+  ['ping', always],
+  ['leave', always]
+])
+
+function frameIn(message: unknown): Fields | undefined {
+  const frame = message as Fields | null
+  const isFrame = typeof frame === 'object' && frame?.[KEY] === VERSION && typeof frame['member'] === 'string'
+  return isFrame ? frame : undefined
+}
+
+function isBytes(value: unknown): boolean {
+  return typeof value === 'string' || ArrayBuffer.isView(value)
 }
 
 export function bytesOf(bytes: Bytes): Buffer {

@@ -48,9 +48,9 @@ export class SwitchboardBroker implements Broker, EndOfTurn, LineListener {
     if (this.#state === 'lost' || this.#state === 'closed') return rejected(unavailable('the primary is not connected'))
     if (this.#pending > MAX_PENDING) return rejected(unavailable('the primary takes messages too slowly'))
     const batch = this.#batch
-    const before = batch.length
+    const before = batch.cost
     batch.add(this.#prefix + channel, message)
-    this.#pending += batch.length - before
+    this.#pending += batch.cost - before
     if (batch.length >= FULL_BATCH) this.#flush()
     else this.#schedule()
     return batch.sent
@@ -154,7 +154,7 @@ export class SwitchboardBroker implements Broker, EndOfTurn, LineListener {
     if (this.#state !== 'joined' || batch.length === 0) return
     this.#batch = new Batch()
     const settle = (): void => {
-      this.#pending -= batch.length
+      this.#pending -= batch.cost
     }
     this.#send({ kind: 'publish', batch: batch.bytes() }).finally(settle).then(batch.resolve, batch.reject)
   }
@@ -173,7 +173,7 @@ export class SwitchboardBroker implements Broker, EndOfTurn, LineListener {
 
   #fail(error: Error): void {
     this.#requests.fail(error)
-    this.#pending -= this.#batch.length
+    this.#pending -= this.#batch.cost
     this.#batch.reject(error)
     this.#batch = new Batch()
   }

@@ -4,10 +4,12 @@ import { bytesOf, type Notice, type Request } from './frames.ts'
 
 /** How many bytes may wait for a process that does not read. What comes then is dropped for this process alone. */
 const MAX_PENDING = 16 * 1024 * 1024
+/** What a notice that waits costs besides its batch, in bytes. With short messages, that is most of what this process keeps. */
+const NOTICE_COST = 1_536
 
 /** The way to the brokers of one process. */
 export abstract class Port {
-  /** Bytes of messages that the process has not taken. */
+  /** Bytes of notices with messages that the process has not taken. */
   pending = 0
 
   /** Calls `done` when the process, or the kernel for it, has taken the notice or never will. */
@@ -24,6 +26,8 @@ class Member implements EndOfTurn {
   readonly channels = new Set<string>()
   taken = 0
   #records: Buffer[] = []
+  /** What the records add to `port.pending`. */
+  #cost = 0
   #isScheduled = false
 
   constructor(id: string, port: Port) {
@@ -38,8 +42,10 @@ class Member implements EndOfTurn {
 
   /** The hub of a broker whose messages were dropped notices a gap in their numbers. */
   deliver(record: Buffer): void {
-    if (this.port.pending > 0 && this.port.pending + record.length > MAX_PENDING) return
-    this.port.pending += record.length
+    const cost = record.length + (this.#records.length === 0 ? NOTICE_COST : 0)
+    if (this.port.pending > 0 && this.port.pending + cost > MAX_PENDING) return
+    this.port.pending += cost
+    this.#cost += cost
     this.#records.push(record)
     this.#schedule()
   }
@@ -47,11 +53,12 @@ class Member implements EndOfTurn {
   endOfTurn(): void {
     this.#isScheduled = false
     const batch = Buffer.concat(this.#records)
+    const cost = this.#cost
     this.#records = []
+    this.#cost = 0
     const notice = { member: this.id, taken: this.taken }
-    // What waits for a process that does not read must not keep the batch as well.
-    const { length } = batch
-    this.port.send(length > 0 ? { ...notice, batch } : notice, () => (this.port.pending -= length))
+    // What waits for a process that does not read must not keep the batch as well: the callback has its cost alone.
+    this.port.send(batch.length > 0 ? { ...notice, batch } : notice, () => (this.port.pending -= cost))
   }
 
   #schedule(): void {

@@ -1,4 +1,4 @@
-import { type Bytes, bytesOf, frameIn, type Notice, type Request, sealed } from './frames.ts'
+import { type Bytes, bytesOf, noticeIn, type Request, sealed } from './frames.ts'
 import type { Line, LineListener } from './line.ts'
 
 /** The line of all brokers of a worker process. It listens only while there are brokers, because a listener keeps the process alive. */
@@ -31,7 +31,7 @@ class WorkerLine implements Line {
   }
 
   readonly #onMessage = (message: unknown): void => {
-    const notice = frameIn<Notice>(message)
+    const notice = noticeIn(message)
     if (notice === undefined) return
     this.#takesBytes = notice.takesBytes ?? this.#takesBytes
     this.#listeners.get(notice.member)?.onNotice(notice)
