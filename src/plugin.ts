@@ -13,6 +13,7 @@ import type { WebSocketWithContractMethod } from './contract-route/types.ts'
 import { errors } from './internal/errors.ts'
 import { hookPatience, withTimeout } from './internal/promises.ts'
 import { Scheduler } from './internal/scheduler.ts'
+import { keepAliveBriefly } from './plugin/brief-keep-alive.ts'
 import { openConnections } from './plugin/open-connections.ts'
 import { onCloseCalled } from './plugin/on-close-called.ts'
 import { channelObserver } from './observe/channel-observer.ts'
@@ -83,6 +84,7 @@ async function blazeWs(app: FastifyInstance, options: BlazeWsOptions): Promise<v
     dispatcher.close(shutdown.timeout)
     handshakes.close()
     shutdown.begin()
+    keepAliveBriefly(app.server)
   }
   onCloseCalled(app, beginShutdown)
   let drained = Promise.resolve()

@@ -1,8 +1,11 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { defineContract } from '../../src/contract.ts'
 import { Pacer } from '../../src/hub/pacer.ts'
+import { listen, stopListening } from '../observe/support.ts'
 import { closeServers, eventually } from '../support/server.ts'
 import { startStalled, textsUpTo, turn } from './support/stalled.ts'
 
+afterEach(stopListening)
 afterEach(closeServers)
 
 describe('latest', () => {
@@ -24,6 +27,16 @@ describe('latest', () => {
     // However slow this machine is: not more than the pace allows.
     expect(values.length).toBeLessThanOrEqual((performance.now() - start) / 19 + 1)
     expect(last).toBeGreaterThan(values.length)
+  })
+
+  test('sends a value in the context of whoever gave it', async () => {
+    const { hub } = await startStalled({})
+    const giver = new AsyncLocalStorage<string>()
+    const givers: (string | undefined)[] = []
+    listen('broadcast', () => givers.push(giver.getStore()))
+    for (const name of ['ann', 'bob']) giver.run(name, () => hub.to('room').latest('cursor', name, { every: 20 }))
+    await eventually(() => givers.length === 2)
+    expect(givers).toEqual(['ann', 'bob'])
   })
 
   test('each target and key has its own pace', async () => {

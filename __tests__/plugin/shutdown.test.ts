@@ -1,6 +1,6 @@
-import { request } from 'node:http'
-import { once } from 'node:events'
-import Fastify from 'fastify'
+import { Agent, type IncomingMessage, request } from 'node:http'
+import { EventEmitter, once } from 'node:events'
+import Fastify, { type FastifyReply } from 'fastify'
 import blazeWs, { isCloseError, type ShutdownOptions, type WebSocketConnection } from '../../src/index.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { closeServers, connect, eventually, startServer } from '../support/server.ts'
@@ -165,4 +165,21 @@ test('a plain request during the shutdown gets 503 and does not hang', async () 
   expect(response.statusCode).toBe(503)
   await client.close()
   await closing
+})
+
+test('a connection whose last request ends during the shutdown is not kept for a next one', async () => {
+  const started = new EventEmitter()
+  const { app, http } = await startServer((instance) => {
+    instance.get('/slow', (_request, reply) => void started.emit('request', reply))
+  })
+  const agent = new Agent({ keepAlive: true })
+  const sent = request(http('/slow'), { agent }).end()
+  const [reply] = (await once(started, 'request')) as [FastifyReply]
+  const closing = app.close()
+  await eventually(() => !app.server.listening)
+  void reply.send('done')
+  const [response] = (await once(sent, 'response')) as [IncomingMessage]
+  expect(response.resume().statusCode).toBe(200)
+  await closing
+  agent.destroy()
 })

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { now } from '../internal/clock.ts'
 
 interface Paced {
@@ -29,7 +30,7 @@ export class Pacer {
   send(key: string, every: number, send: () => void): void {
     if (this.#isClosed) return
     const known = this.#byKey.get(key)
-    if (known !== undefined) return void Object.assign(known, { every, send })
+    if (known !== undefined) return void Object.assign(known, { every, send: inThisContext(send) })
     const paced: Paced = { key, every, send: undefined }
     this.#byKey.set(key, paced)
     this.#schedule(paced, now())
@@ -78,4 +79,10 @@ export class Pacer {
     this.#schedule(paced, time)
     send()
   }
+}
+
+/** The timer has the context of whoever started it, and a trace must name who gave the value. `AsyncResource.bind` is much slower. */
+function inThisContext(send: () => void): () => void {
+  const context = new AsyncResource('fastify-blaze-ws:latest', { requireManualDestroy: true })
+  return () => context.runInAsyncScope(send)
 }
