@@ -106,7 +106,7 @@ describe('options', () => {
     expect(() => readAssets(resolve)).toThrow(
       expect.objectContaining({
         code: 'FST_BLAZE_WS_MISSING_PACKAGE',
-        message: 'the dashboard needs the package "uplot", which is not installed: npm install uplot'
+        message: 'the dashboard needs a package that is not installed: npm install uplot'
       })
     )
   })

@@ -44,7 +44,7 @@ function uplotFile(resolve: Resolve, name: string): string {
   try {
     return resolve(`uplot/dist/${name}`)
   } catch {
-    throw new errors.MISSING_PACKAGE('the dashboard', 'uplot', 'uplot')
+    throw new errors.MISSING_PACKAGE('the dashboard', 'uplot')
   }
 }
 

@@ -133,7 +133,7 @@ export const errors: Record<
   /** An optional package that a part of this one needs is not installed. */
   MISSING_PACKAGE: createError(
     'FST_BLAZE_WS_MISSING_PACKAGE',
-    '%s needs the package "%s", which is not installed: npm install %s',
+    '%s needs a package that is not installed: npm install %s',
     500
   )
 }
