@@ -1,8 +1,7 @@
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
+import { DelayHistogram } from '../internal/delay-histogram.ts'
 
-/** How often the delay is measured, in milliseconds. Delays are found to be at most this much shorter than they were. */
+/** How often the event loop is looked at, in milliseconds. */
 const RESOLUTION = 50
-const NANOSECONDS = 1_000_000
 
 /**
  * The longest time for which the event loop was blocked.
@@ -13,20 +12,20 @@ const NANOSECONDS = 1_000_000
  * the histogram's after a block, and resets it.
  */
 export class EventLoopDelay {
-  readonly #histogram: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION })
+  readonly #histogram = new DelayHistogram(RESOLUTION)
 
   start(): void {
-    this.#histogram.enable()
+    this.#histogram.start()
   }
 
   stop(): void {
-    this.#histogram.disable()
+    this.#histogram.stop()
   }
 
   /** The longest delay since the last call, in whole milliseconds. `lateness` is that of the timer which calls this. */
   take(lateness: number): number {
-    const longest = this.#histogram.count === 0 ? 0 : this.#histogram.max / NANOSECONDS - RESOLUTION
+    const { longest } = this.#histogram
     this.#histogram.reset()
-    return Math.round(Math.max(0, longest, lateness))
+    return Math.round(Math.max(longest, lateness))
   }
 }

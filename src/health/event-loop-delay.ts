@@ -1,15 +1,14 @@
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import { now } from '../internal/clock.ts'
+import { DelayHistogram } from '../internal/delay-histogram.ts'
 
-/** How often Node.js looks at its event loop, in milliseconds. It counts this time as a part of the delay. */
+/** How often the event loop is looked at, in milliseconds. */
 const RESOLUTION = 20
 /** A measurement lasts for this many milliseconds at least. The one before it counts as well. */
 const SPAN = 10_000
-const NANOSECONDS = 1e6
 
 /** Measures how late the event loop is. It costs nothing before it is asked for the first time. */
 export class EventLoopDelay {
-  #histogram: IntervalHistogram | undefined
+  #histogram: DelayHistogram | undefined
   #since = 0
   #earlier = 0
   #isStopped = false
@@ -18,7 +17,7 @@ export class EventLoopDelay {
   get longest(): number {
     const histogram = this.#isStopped ? this.#histogram : (this.#histogram ??= this.#start())
     if (histogram === undefined) return 0
-    const latest = Math.max(0, Math.round(histogram.max / NANOSECONDS) - RESOLUTION)
+    const latest = histogram.longest
     const longest = Math.max(latest, this.#earlier)
     if (now() - this.#since < SPAN) return longest
     this.#earlier = latest
@@ -30,12 +29,12 @@ export class EventLoopDelay {
   /** What is asked for later starts no new measurement, which nobody would stop. */
   stop(): void {
     this.#isStopped = true
-    this.#histogram?.disable()
+    this.#histogram?.stop()
   }
 
-  #start(): IntervalHistogram {
-    const histogram = monitorEventLoopDelay({ resolution: RESOLUTION })
-    histogram.enable()
+  #start(): DelayHistogram {
+    const histogram = new DelayHistogram(RESOLUTION)
+    histogram.start()
     this.#since = now()
     return histogram
   }
