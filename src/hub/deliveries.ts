@@ -13,10 +13,8 @@ export class Deliveries {
   of(notes: Notes | undefined, targets: readonly string[] | undefined): Delivery | undefined {
     if (notes === undefined) return undefined
     const { coalesce, volatile: isVolatile = false, scope = scopeOf(targets) } = notes
-    return { isVolatile, key: coalesce === undefined ? undefined : this.keyOf(coalesce, scope) }
-  }
-
-  keyOf(key: string, scope: string): string {
-    return `${this.#hub}:${key.length}:${key}${scope}`
+    // With its length, so that no key and scope read like others.
+    const key = coalesce === undefined ? undefined : `${this.#hub}:${coalesce.length}:${coalesce}${scope}`
+    return { isVolatile, key }
   }
 }

@@ -24,11 +24,6 @@ export class Latest {
     this.#broadcasts = broadcasts
   }
 
-  /** How many keys are kept. */
-  get size(): number {
-    return this.#pacer.size
-  }
-
   /** @param args the arguments of a broadcast. They are checked now, whenever the value is sent. */
   send(key: unknown, args: readonly unknown[], to: Targets): void {
     assertKey(key, 'key')
