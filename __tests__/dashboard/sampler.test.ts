@@ -6,20 +6,9 @@ import { Sampler } from '../../src/dashboard/sampler.ts'
 import { Ring, SLOTS, Timeline } from '../../src/dashboard/timeline.ts'
 import type { RouteStats } from '../../src/index.ts'
 import { ensureDist } from '../support/dist.ts'
+import { NO_STATS } from '../support/route-stats.ts'
 
-const stats = (changes: Partial<RouteStats>): RouteStats => ({
-  open: 0,
-  opened: 0,
-  refused: {},
-  closed: {},
-  messagesIn: 0,
-  messagesOut: 0,
-  bytesIn: 0,
-  bytesOut: 0,
-  errors: 0,
-  slow: 0,
-  ...changes
-})
+const stats = (changes: Partial<RouteStats>): RouteStats => ({ ...NO_STATS, ...changes })
 
 describe('a ring of samples', () => {
   test('keeps the last ten minutes, and has holes for the times without a sample', () => {

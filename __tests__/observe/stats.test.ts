@@ -1,3 +1,4 @@
+import { NO_STATS } from '../support/route-stats.ts'
 import type { WebSocketConnection } from '../../src/index.ts'
 import { answerTo, call, openPlain, talk } from '../contract/support.ts'
 import { closeServers, connect, eventually, startServer, type TestServer } from '../support/server.ts'
@@ -35,18 +36,7 @@ function start(): Promise<TestServer> {
 test('a server without clients has no numbers', async () => {
   const { app } = await start()
   expect(app.wsStats()).toEqual({
-    total: {
-      open: 0,
-      opened: 0,
-      refused: {},
-      closed: {},
-      messagesIn: 0,
-      messagesOut: 0,
-      bytesIn: 0,
-      bytesOut: 0,
-      errors: 0,
-      slow: 0
-    },
+    total: NO_STATS,
     routes: {}
   })
 })

@@ -7,8 +7,7 @@ import { redisBroker, type RedisBrokerOptions } from '../../../src/redis.ts'
 import { describeWith, Engine, NATS, REDIS } from './engines.ts'
 import { CLUSTER_CLIENTS, RedisCluster } from './redis-cluster.ts'
 
-/** Runs tests over memory, one Redis, and a Redis Cluster with sharded channels: there, channels have no order among each other. */
-export function describeFewBrokers(name: string, tests: (broker: () => Broker) => void): void {
+function describeOverMemory(name: string, tests: (broker: () => Broker) => void): void {
   describe(`${name}, over memory`, () => {
     let engine: MemoryEngine
     beforeEach(() => {
@@ -16,6 +15,11 @@ export function describeFewBrokers(name: string, tests: (broker: () => Broker) =
     })
     tests(() => memoryBroker({ engine }))
   })
+}
+
+/** Runs tests over memory, one Redis, and a Redis Cluster with sharded channels: there, channels have no order among each other. */
+export function describeFewBrokers(name: string, tests: (broker: () => Broker) => void): void {
+  describeOverMemory(name, tests)
 
   describeWith(REDIS, `${name}, over Redis`, () => {
     let engine: Engine
@@ -39,13 +43,7 @@ export function describeFewBrokers(name: string, tests: (broker: () => Broker) =
 
 /** Runs tests over every kind of broker. `broker` makes brokers that reach each other. */
 export function describeBrokers(name: string, tests: (broker: () => Broker) => void): void {
-  describe(`${name}, over memory`, () => {
-    let engine: MemoryEngine
-    beforeEach(() => {
-      engine = new MemoryEngine()
-    })
-    tests(() => memoryBroker({ engine }))
-  })
+  describeOverMemory(name, tests)
 
   describeWith(REDIS, `${name}, over Redis`, () => {
     let engine: Engine
