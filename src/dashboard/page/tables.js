@@ -9,7 +9,7 @@ const TOTALS = [
   ['messagesOut', 'Messages out', count],
   ['bytesIn', 'Bytes in', bytes],
   ['bytesOut', 'Bytes out', bytes],
-  ['errors', 'Failed handlers', count],
+  ['errors', 'Errors', count],
   ['slow', 'Slow clients', count],
   ['refused', 'Refused, by status', byCode],
   ['closed', 'Closed, by code', byCode]
