@@ -24,7 +24,7 @@ import { compiledContract, compileFor } from './schemas/contracts.ts'
 import { eventText } from './schemas/event-text.ts'
 import { Channels } from './cluster/wire/channels.ts'
 import { contractPayload } from './cluster/wire/contract-payload.ts'
-import { notesOf } from './cluster/wire/notes.ts'
+import { notesOf, withTrace } from './cluster/wire/notes.ts'
 import { type Message, Sender } from './cluster/wire/sender.ts'
 
 /** The options of a broadcast by a publisher. */
@@ -149,8 +149,7 @@ export function createPublisher(broker: Broker, publisherOptions: PublisherOptio
     const targets = targetsFromOptions(options)
     const ids = excludedIdsFromOptions(options)
     const traceparent = traceOfBroadcast(publisher, { to: targets, recipients: 0, bytes, type })
-    const notes = notesOf(options, targets)
-    await send(targets, { ...message, ids, notes: traceparent === undefined ? notes : { ...notes, traceparent } })
+    await send(targets, { ...message, ids, notes: withTrace(notesOf(options, targets), traceparent) })
   }
   const compile = (contract: Contract): CompiledContract =>
     app === undefined ? compiledContract(contract, undefined) : compileFor(contract, app)

@@ -1,6 +1,6 @@
 import type { WebSocketConnection } from '../connection/connection.ts'
 import type { StreamsListener } from '../cluster/listeners.ts'
-import type { Notes } from '../cluster/wire/notes.ts'
+import { type Notes, withTrace } from '../cluster/wire/notes.ts'
 import type { StoredNotice } from '../cluster/wire/stored-payload.ts'
 import { atEndOfTick, type EndOfTick } from '../internal/end-of-turn.ts'
 import { withTimeout } from '../internal/promises.ts'
@@ -47,7 +47,7 @@ export class StreamMessage implements NewMessage {
 
   /** What goes along with the message to the other nodes. */
   get notes(): Notes | undefined {
-    return this.traceparent === undefined ? undefined : { traceparent: this.traceparent }
+    return withTrace(undefined, this.traceparent)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Answers } from '../cluster/requests.ts'
 import type { NodeBroadcast } from '../cluster/node.ts'
-import { notesOf, type Notes } from '../cluster/wire/notes.ts'
+import { notesOf, type Notes, withTrace } from '../cluster/wire/notes.ts'
 import { type Delivery, PreparedMessage } from '../connection/write/prepared-message.ts'
 import { isContract } from '../contract/definition.ts'
 import { TextMessage } from '../internal/message.ts'
@@ -104,7 +104,7 @@ export class Broadcasts {
       bytes: message.payload.length,
       type: message.type
     })
-    return { recipients, notes: traceparent === undefined ? notes : { ...notes, traceparent } }
+    return { recipients, notes: withTrace(notes, traceparent) }
   }
 
   #sendElsewhere(broadcast: Broadcast, notes: Notes | undefined): void {

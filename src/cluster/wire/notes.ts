@@ -30,6 +30,11 @@ export function notesOf(
   return targets !== undefined && targets.length > 1 ? { coalesce, scope: scopeOf(targets) } : { coalesce }
 }
 
+/** The notes with the trace of a message, if it has one. */
+export function withTrace(notes: Notes | undefined, traceparent: string | undefined): Notes | undefined {
+  return traceparent === undefined ? notes : { ...notes, traceparent }
+}
+
 /** The bytes of notes; none for no notes. */
 export function encodeNotes(notes: Notes | undefined): Buffer {
   if (notes === undefined) return NO_BYTES
