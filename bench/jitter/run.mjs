@@ -5,6 +5,7 @@ import { Cluster, NODES } from './cluster.mjs'
 import { Latencies } from './latencies.mjs'
 import { faultsOf } from './plan.mjs'
 import { Publisher } from './publisher.mjs'
+import { rangesOf } from './ranges.mjs'
 
 const CLIENTS_PER_PROCESS = 1_000
 /** All in milliseconds. */
@@ -53,12 +54,10 @@ class Run {
     this.#proxy = this.#children.start('proxy.mjs', { nodes: this.#cluster.ports, clients, seed, seconds })
     const port = await this.#proxy.ask('start')
     const processes = Math.min(2, Math.ceil(clients / CLIENTS_PER_PROCESS))
-    const firstOf = (index) => Math.floor((clients * index) / processes)
-    this.#clients = Array.from({ length: processes }, (_, index) => {
-      const range = { first: firstOf(index), last: firstOf(index + 1) - 1 }
-      const shared = { contender: this.#contender, port, nodes: NODES, room: this.#count, seed, seconds }
-      return this.#children.start('clients.mjs', { ...shared, ...range })
-    })
+    const shared = { contender: this.#contender, port, nodes: NODES, room: this.#count, seed, seconds }
+    this.#clients = rangesOf(clients, processes).map((range) =>
+      this.#children.start('clients.mjs', { ...shared, ...range })
+    )
     await this.#ask('start')
     await this.#until(JOIN_WITHIN, 'all clients are in the room', ({ welcome }) => welcome === clients)
     await sleep(SETTLE)

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Children } from '../jitter/children.mjs'
 import { Latencies } from '../jitter/latencies.mjs'
 import { Publisher } from '../jitter/publisher.mjs'
+import { rangesOf } from '../jitter/ranges.mjs'
 import { stablePort } from '../jitter/serve.mjs'
 import { roomsFor } from './rooms.mjs'
 
@@ -76,11 +77,10 @@ class Run {
   async #startClients() {
     const { clients } = this.#options
     const processes = Math.ceil(clients / CLIENTS_PER_PROCESS)
-    const firstOf = (index) => Math.floor((clients * index) / processes)
-    this.#clients = Array.from({ length: processes }, (_, index) => {
-      const range = { first: firstOf(index), last: firstOf(index + 1) - 1 }
-      return this.#children.start('../storm/clients.mjs', { ports: this.#ports, rooms: this.#rooms, ...range })
-    })
+    const shared = { ports: this.#ports, rooms: this.#rooms }
+    this.#clients = rangesOf(clients, processes).map((range) =>
+      this.#children.start('../storm/clients.mjs', { ...shared, ...range })
+    )
     await this.#ask('start')
     await this.#untilAllOpen()
     await sleep(SETTLE)
