@@ -69,13 +69,14 @@ export class Cluster {
   }
 
   /**
-   * Resolves to true once this node receives what other nodes send to the rooms of its clients. After `timeout` milliseconds it
-   * resolves to false; without a timeout it waits for as long as the engine is away. Await it after `join` if a client must know
-   * that it misses nothing from then on.
+   * Resolves to true once this node receives what other nodes send to the rooms of its clients and publish in them. After `timeout`
+   * milliseconds it resolves to false; without a timeout it waits for as long as the engine is away. It also resolves to false if
+   * the history store does not answer within a second. Await it after `join` if a client must know that it misses nothing from
+   * then on.
    */
   async ready({ timeout }: ClusterQuestion = {}): Promise<boolean> {
     if (timeout !== undefined) checkTimeout(timeout, 'timeout')
-    return this.#node?.ready(undefined, timeout) ?? true
+    return this.#node?.ready(timeout) ?? true
   }
 
   /**

@@ -72,6 +72,8 @@ export interface StreamsListener {
   onCleared(room: string): void
   /** Messages of other nodes may have been lost. */
   resync(): void
+  /** Resolves once the position of every room is known; to false if the store does not tell. */
+  located(): Promise<boolean>
 }
 
 /** Is told about the engine. `HubCluster` implements it with log lines and events. */

@@ -3,6 +3,7 @@ import { takeOwnership } from '../brokers/ownership.ts'
 import { now } from '../internal/clock.ts'
 import { closePayload } from '../internal/close-codes.ts'
 import { PROCESS_ID, processOf } from '../internal/connection-id.ts'
+import { withTimeout } from '../internal/promises.ts'
 import { type Scheduled, Scheduler } from '../internal/scheduler.ts'
 import { BrokerLink, type LinkListener } from './broker-link.ts'
 import type { NodeListeners, RemoteBroadcast } from './listeners.ts'
@@ -33,6 +34,8 @@ import { type StoredNotice, storedPayload } from './wire/stored-payload.ts'
 
 /** How long a new node waits for answers at least: others may not have introduced themselves yet. In milliseconds. */
 const INTRODUCTION_TIME = 500
+/** How long `ready` waits for a store that does not answer, in milliseconds. */
+const STORE_TIMEOUT = 1_000
 /** The node checks the engine, its subscriptions and the other nodes every CHECK_TIME / 8 ms, or every lease / 8 ms if that is shorter. */
 const CHECK_TIME = 1_600
 const MAX_LEASE = 3_600_000
@@ -243,9 +246,20 @@ export class ClusterNode implements BrokerNode, Scheduled {
     this.#subscriptions.release(this.#channels.ofRoom(room), now())
   }
 
-  /** Resolves to true once all subscriptions, or that of one room, are in force; to false after `timeout` milliseconds. */
-  ready(room?: string, timeout?: number): Promise<boolean> {
-    return this.#subscriptions.ready(room === undefined ? undefined : this.#channels.ofRoom(room), timeout)
+  /** Resolves to true once the subscription to a room is in force or no longer needed; to false after `timeout` milliseconds. */
+  subscribed(room: string, timeout: number): Promise<boolean> {
+    return this.#subscriptions.ready(this.#channels.ofRoom(room), timeout)
+  }
+
+  /** Resolves to true once this node misses nothing that is sent or published in its rooms; to false after `timeout` milliseconds. */
+  async ready(timeout?: number): Promise<boolean> {
+    const start = now()
+    if (!(await this.#subscriptions.ready(undefined, timeout))) return false
+    const { streams } = this.#listeners ?? {}
+    if (streams === undefined) return true
+    // A message that was stored between `join` and the first answer of the store came before the room's position.
+    const rest = timeout === undefined ? Infinity : start + timeout - now()
+    return withTimeout(streams.located(), Math.min(rest, STORE_TIMEOUT), () => false)
   }
 
   /** Says good-bye to the other nodes and closes the broker, which first sends what is pending. */

@@ -79,8 +79,8 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
   readonly #toCompare = new Set<Stream>()
   readonly #toRetry = new Set<Stream>()
   #comparedAt = -Infinity
-  /** How many calls are under way. */
-  #compares = 0
+  /** The calls that are under way. Each resolves to whether the store has told all positions. */
+  readonly #compares = new Set<Promise<boolean>>()
   #isScheduled = false
   #isClosed = false
 
@@ -192,6 +192,16 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
     this.#comparedAt = -Infinity
   }
 
+  async located(): Promise<boolean> {
+    for (;;) {
+      this.#compareWaiting()
+      const isLastRound = this.#toCompare.size === 0 || this.#isClosed
+      const answers = await Promise.all(this.#compares)
+      if (answers.includes(false)) return false
+      if (isLastRound) return true
+    }
+  }
+
   // ---- For streams
 
   read(room: string, after: number, limit: number): Promise<StoredPart> {
@@ -207,7 +217,7 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
 
   renew(stream: Stream): void {
     const epoch = stream.position?.epoch
-    if (epoch !== undefined) void this.#compare([stream], () => ({ epoch, offset: Number.MAX_SAFE_INTEGER }))
+    if (epoch !== undefined) this.#compare([stream], () => ({ epoch, offset: Number.MAX_SAFE_INTEGER }))
   }
 
   retryLater(stream: Stream): void {
@@ -223,7 +233,7 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
 
   check(time: number): void {
     this.parts.check(time)
-    if (time - this.#comparedAt >= COMPARE_INTERVAL && this.#compares === 0) {
+    if (time - this.#comparedAt >= COMPARE_INTERVAL && this.#compares.size === 0) {
       this.#comparedAt = time
       for (const stream of this.#streams.values()) this.#toCompare.add(stream)
     }
@@ -252,27 +262,36 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
   // ---- Comparing positions with the store
 
   #compareWaiting(): void {
-    if (this.#toCompare.size === 0 || this.#isClosed || this.#compares >= MAX_COMPARES) return
+    if (this.#toCompare.size === 0 || this.#isClosed || this.#compares.size >= MAX_COMPARES) return
     const streams = [...this.#toCompare]
     this.#toCompare.clear()
     for (let i = 0; i < streams.length; i += COMPARE_SIZE)
-      void this.#compare(streams.slice(i, i + COMPARE_SIZE), ({ room }) => this.knownOf(room))
+      this.#compare(streams.slice(i, i + COMPARE_SIZE), ({ room }) => this.knownOf(room))
   }
 
-  async #compare(streams: readonly Stream[], knownOf: (stream: Stream) => Position | undefined): Promise<void> {
+  #compare(streams: readonly Stream[], knownOf: (stream: Stream) => Position | undefined): void {
+    const comparison = this.#takePositions(streams, knownOf)
+    this.#compares.add(comparison)
+    void comparison.then(() => this.#compares.delete(comparison))
+  }
+
+  /** False if the store has not told all positions. Those streams are compared again at the next check. */
+  async #takePositions(
+    streams: readonly Stream[],
+    knownOf: (stream: Stream) => Position | undefined
+  ): Promise<boolean> {
     const rooms = streams.map((stream) => ({
       room: stream.room,
       known: knownOf(stream)
     }))
-    this.#compares++
-    const positions = await this.#link.positions(rooms).catch(() => undefined)
-    this.#compares--
+    // If it is away, the link has reported that.
+    const positions: readonly Position[] = await this.#link.positions(rooms).catch(() => [])
     for (const [i, stream] of streams.entries()) {
-      // The link has reported that the store is away. It is asked again at the next check.
-      const position = positions?.[i]
+      const position = positions[i]
       if (isPosition(position)) stream.onPosition(position)
       else this.#compareLater(stream)
     }
+    return positions.length > 0 && positions.every(isPosition)
   }
 
   #compareLater(stream: Stream): void {

@@ -34,7 +34,7 @@ export class RoomRequest {
   async send(): Promise<void> {
     // This node must have subscribed to the channels in which the others will speak.
     const timeout = this.#node.isDegraded ? 0 : TIMEOUT
-    await Promise.all(this.rooms.map((room) => this.#node.ready(room, timeout)))
+    await Promise.all(this.rooms.map((room) => this.#node.subscribed(room, timeout)))
     const deadline = now() + TIMEOUT
     const late = this.#lateSnapshots(await requestRooms(this.#node, this.rooms))
     if (late.length > 0)
