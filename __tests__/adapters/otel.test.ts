@@ -152,7 +152,7 @@ describe('messages', () => {
     expect(new Set([one?.trace, two?.trace, placeOf(handshake).trace]).size).toBe(3)
   })
 
-  test('of contracts and those turned off have none', async () => {
+  test('that are calls, and those turned off, have none', async () => {
     const server = await startTraced({ messages: false })
     const [raw, counter] = [await connect(server.ws('/rooms/one')), await connect(server.ws('/counter'))]
     raw.socket.send('hello')
@@ -161,13 +161,51 @@ describe('messages', () => {
     await tracing.span('add')
     expect(tracing.names.filter((name) => name.startsWith('receive'))).toEqual([])
   })
+})
 
-  test('events of contracts have none', async () => {
-    const server = await startTraced()
+describe('events', () => {
+  const send = async (server: TestServer, method: string, traceparent?: string): Promise<void> => {
     const client = await connect(server.ws('/counter'))
-    client.socket.send(JSON.stringify({ jsonrpc: '2.0', method: 'note' }))
+    client.socket.send(JSON.stringify({ jsonrpc: '2.0', method, traceparent }))
+    // Events and calls are handled in their order.
     await call(client, 'add')
-    expect(tracing.names.toSorted()).toEqual(['GET /counter', 'add'])
+  }
+
+  test.each([
+    ['continue the trace of the client', traceparentOf(REMOTE)],
+    ['begin a trace if the client has none', undefined],
+    ['begin a trace if that of the client is not valid', 'nonsense']
+  ])('%s, and link to the handshake', async (_, traceparent) => {
+    const server = await startTraced()
+    await send(server, 'note', traceparent)
+    const [handshake, span] = [await tracing.span('GET /counter'), await tracing.span('receive note')]
+    const { trace: id, parent, links } = placeOf(span)
+    expect(links).toEqual([idOf(handshake)])
+    expect(parent).toBe(traceparent === traceparentOf(REMOTE) ? REMOTE.spanId : undefined)
+    expect(id === REMOTE.traceId).toBe(traceparent === traceparentOf(REMOTE))
+    expect(span).toMatchObject({
+      kind: SpanKind.CONSUMER,
+      attributes: { 'messaging.system': 'websocket', 'http.route': '/counter', 'fastify_blaze_ws.event': 'note' }
+    })
+  })
+
+  test('that the contract does not have, and those turned off, have none', async () => {
+    await send(await startTraced(), 'unknown')
+    await send(await startTraced({ messages: false }), 'note', traceparentOf(REMOTE))
+    expect(tracing.names.filter((name) => name.startsWith('receive'))).toEqual([])
+  })
+
+  test('have one if their trace is sampled and the handshake was not', async () => {
+    await tracing.end()
+    tracing = new Tracing(new ParentBasedSampler({ root: new AlwaysOffSampler() }))
+    const server = await startTraced()
+    await send(server, 'note')
+    await send(server, 'note', traceparentOf(REMOTE))
+    expect(placeOf(await tracing.span('receive note'))).toEqual({
+      trace: REMOTE.traceId,
+      parent: REMOTE.spanId,
+      links: []
+    })
   })
 })
 

@@ -101,6 +101,32 @@ test('an error of run is an error of the call', async () => {
   expect(app.wsStats().total.errors).toBe(1)
 })
 
+test('an event is observed before the handler gets it, if the contract has it and its data fits', async () => {
+  const events = messagesOf('event')
+  const opened = messagesOf('connection.open')
+  const { ws } = await start()
+  const client = await openPlain(ws('/talk/1'))
+  const sent = [
+    { method: 'say', params: { text: 'hi' }, traceparent: TRACE },
+    { method: 'leave' },
+    { method: 'say', params: { text: 'x'.repeat(11) } },
+    { method: 'unknown' },
+    { method: 'rpc.ping' },
+    { method: 'leave', traceparent: [TRACE] }
+  ]
+  for (const members of sent) client.socket.send(JSON.stringify(frame(members)))
+  client.socket.send(JSON.stringify([frame({ method: 'leave', traceparent: TRACE })]))
+  await answerTo(client, call(1, 'echo', { text: 'hi' }))
+  const connection = opened[0]?.ws
+  expect(connection).toBeDefined()
+  expect(events).toEqual([
+    { ws: connection, route: '/talk/:id', event: 'say', traceparent: TRACE },
+    { ws: connection, route: '/talk/:id', event: 'leave', traceparent: undefined },
+    { ws: connection, route: '/talk/:id', event: 'leave', traceparent: undefined },
+    { ws: connection, route: '/talk/:id', event: 'leave', traceparent: TRACE }
+  ])
+})
+
 describe('traceparent', () => {
   test.each<[string, unknown, string | undefined]>([
     ['a valid one', TRACE, TRACE],
@@ -122,8 +148,8 @@ describe('traceparent', () => {
     expect(calls.map(({ traceparent }) => traceparent)).toEqual([expected, expected])
   })
 
-  test('of the client is asked for with each call, and sent along', async () => {
-    const calls = messagesOf('call')
+  test('of the client is asked for with each call and event, and sent along', async () => {
+    const [calls, events] = [messagesOf('call'), messagesOf('event')]
     const sizes: number[] = []
     listen('message.in', ({ bytes }) => sizes.push(bytes))
     const { ws } = await start()
@@ -139,8 +165,9 @@ describe('traceparent', () => {
     await client.send('say', { text: 'hi' })
     await client.call('echo', { text: 'hi' })
     expect(calls.map(({ traceparent }) => traceparent)).toEqual([undefined, TRACE, TRACE])
+    expect(events.map(({ traceparent }) => traceparent)).toEqual([undefined, TRACE])
     const member = `,"traceparent":"${TRACE}"`.length
-    expect([sizes[2]! - sizes[0]!, sizes[3]! - sizes[1]!]).toEqual([member, 0])
+    expect([sizes[2]! - sizes[0]!, sizes[3]! - sizes[1]!]).toEqual([member, member])
   })
 
   test.each([

@@ -103,7 +103,7 @@ export class UntypedClient {
   }
 
   async #send(event: string, data: unknown, { queue = false }: SendOptions): Promise<void> {
-    const text = textOf(event, data)
+    const text = textOf(event, data, undefined, this.#settings.traceparent())
     const { writable, offline } = this.#machine
     if (writable !== undefined) return writable.send(text)
     if (!queue || this.state === 'closed') throw offline

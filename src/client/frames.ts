@@ -13,7 +13,7 @@ export interface Message {
 }
 
 /**
- * The text of an event, or of a call if there is an id. A call may belong to a trace.
+ * The text of an event, or of a call if there is an id. It may belong to a trace.
  *
  * @throws TypeError if the data is not what JSON-RPC carries.
  */
@@ -22,7 +22,7 @@ export function textOf(method: string, data: unknown, id?: string, traceparent?:
   if (data !== undefined && !/^[[{]/.test(String(params)))
     throw new TypeError(`the data of ${method} must be an object, an array or undefined`)
   const text = id === undefined ? notificationText(method, params) : requestText(id, method, params)
-  // A mistake in tracing must not break a call: a function, for example, has no JSON form.
+  // A mistake in tracing must not break anything: a function, for example, has no JSON form.
   return typeof traceparent !== 'string' ? text : `${text.slice(0, -1)},"traceparent":${JSON.stringify(traceparent)}}`
 }
 

@@ -59,8 +59,8 @@ export interface ConnectOptions {
   /** Called for every attempt, before the socket opens. The server's `authenticate` gets the result, which is JSON of at most 16 KiB. */
   auth?: () => unknown
   /**
-   * Called for each call: the trace that it belongs to, as a W3C `traceparent`, or undefined. It is sent along. On the server, the
-   * subscribers of calls get it if it is valid. @default none
+   * Called for each call and event: the trace that it belongs to, as a W3C `traceparent`, or undefined. It is sent along. On the
+   * server, the subscribers of calls and events get it if it is valid. @default none
    */
   traceparent?: () => string | undefined
   /** Where to go on in rooms: `positions` of an earlier client, or what the server has sent along with the state of a page. */

@@ -3,6 +3,7 @@ import type { Contract } from '../contract/types.ts'
 import { CloseCode, CloseError, isCloseError } from '../internal/close-codes.ts'
 import { BinaryMessage, type WebSocketMessage } from '../internal/message.ts'
 import { withTimeout } from '../internal/promises.ts'
+import { channels } from '../observe/channels.ts'
 import { UNAUTHORIZED } from '../rpc/final-codes.ts'
 import { RESERVED, type RpcError, RpcErrorCode, RpcMethod, SUBPROTOCOL } from '../rpc/json-rpc.ts'
 import { Asks, MAX_READ_AHEAD } from './asks.ts'
@@ -10,7 +11,7 @@ import { type CallFunctions, Calls, invalidParams, methodNotFound } from './call
 import type { CompiledContract } from '../schemas/compiled-contract.ts'
 import type { Checked } from '../schemas/data-check.ts'
 import { ContractConnection } from './contract-connection.ts'
-import { type Call, type Entry, readFrame, type RpcFrame } from './entries.ts'
+import { type Call, type Entry, type Event, readFrame, type RpcFrame } from './entries.ts'
 import { EventStream } from './event-stream.ts'
 import { goodbyeText, NO_HELLO } from './goodbye.ts'
 import { type Hello, helloOf } from './hello.ts'
@@ -34,7 +35,6 @@ export interface ContractHandlers {
 
 /** A message whose text was read when it came. */
 type ReadMessage = WebSocketMessage & { frame?: RpcFrame }
-type Event = Extract<Entry, { kind: 'event' }>
 type Reply = (text: string) => unknown
 
 /** One connection of a contract route: reads JSON-RPC, and passes it to the handler and to the functions for calls. */
@@ -257,18 +257,22 @@ export class ContractSession {
     return this.#startCall(entry, reply, started)
   }
 
-  #handleEvent({ method, params }: Event): unknown {
+  #handleEvent(event: Event): unknown {
+    const { method, params } = event
     if (method.startsWith(RESERVED)) return undefined
     const check = this.#handlers.compiled.fromClient(method)
     if (check === undefined) return this.#rejectEvent(method, methodNotFound())
     const checked = check.incoming(params)
     return checked instanceof Promise
-      ? checked.then((later) => this.#deliver(method, later))
-      : this.#deliver(method, checked)
+      ? checked.then((later) => this.#deliver(event, later))
+      : this.#deliver(event, checked)
   }
 
-  #deliver(method: string, checked: Checked): unknown {
+  #deliver({ method, traceparent }: Event, checked: Checked): unknown {
     if ('issues' in checked) return this.#rejectEvent(method, invalidParams(checked.issues))
+    const ws = this.#ws
+    if (channels.event.hasSubscribers)
+      channels.event.publish({ ws, route: ws.session.route, event: method, traceparent })
     return this.#events.deliver({ type: method, data: checked.value })
   }
 

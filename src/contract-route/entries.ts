@@ -2,20 +2,29 @@ import secureJson from 'secure-json-parse'
 import { isTraceparent } from '../rpc/traceparent.ts'
 import { type Id, MAX_BATCH, MAX_ID_LENGTH, type RpcError, RpcErrorCode } from '../rpc/json-rpc.ts'
 
-/** A request of a client. */
-export interface Call {
-  readonly kind: 'call'
-  readonly id: Id
+/** What a client sends for the application. */
+interface Sent {
   readonly method: string
   readonly params: object | undefined
   /** The trace that it belongs to. An invalid one is ignored, like any other member that JSON-RPC does not have. */
   readonly traceparent: string | undefined
 }
 
+/** A request of a client. */
+export interface Call extends Sent {
+  readonly kind: 'call'
+  readonly id: Id
+}
+
+/** A notification of a client. */
+export interface Event extends Sent {
+  readonly kind: 'event'
+}
+
 /** One message of a client. */
 export type Entry =
   | Call
-  | { readonly kind: 'event'; readonly method: string; readonly params: object | undefined }
+  | Event
   | { readonly kind: 'response'; readonly id: unknown; readonly result: unknown; readonly error: unknown }
   | { readonly kind: 'invalid'; readonly id: Id; readonly error: RpcError }
 
@@ -43,7 +52,7 @@ export function readFrame(data: Buffer): RpcFrame {
 
 function readEntry(value: unknown): Entry {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return invalid(null)
-  const { jsonrpc, id, method, params, result, error, traceparent } = value as Record<string, unknown>
+  const { jsonrpc, id, method, params, result, error, traceparent: sent } = value as Record<string, unknown>
   const hasId = 'id' in value
   const validId = isId(id) ? id : null
   if (jsonrpc !== '2.0') return invalid(validId)
@@ -51,14 +60,10 @@ function readEntry(value: unknown): Entry {
     return 'result' in value || 'error' in value ? { kind: 'response', id, result, error } : invalid(validId)
   const isValid = typeof method === 'string' && isParams(params) && (!hasId || isId(id))
   if (!isValid) return invalid(validId)
-  if (!hasId) return { kind: 'event', method, params }
-  return {
-    kind: 'call',
-    id: validId,
-    method,
-    params,
-    traceparent: isTraceparent(traceparent) ? traceparent : undefined
-  }
+  const traceparent = isTraceparent(sent) ? sent : undefined
+  return hasId
+    ? { kind: 'call', id: validId, method, params, traceparent }
+    : { kind: 'event', method, params, traceparent }
 }
 
 function isId(id: unknown): id is Id {

@@ -109,6 +109,16 @@ export interface CallMessage {
   readonly done: Promise<{ readonly code: number | undefined }>
 }
 
+/** A client has sent an event of a contract, whose data fits its schema. It may still wait for the handler. */
+export interface EventMessage {
+  readonly ws: WebSocketConnection
+  readonly route: string
+  /** The name of the event. */
+  readonly event: string
+  /** The member `traceparent` of the notification; undefined if it is not valid. */
+  readonly traceparent: string | undefined
+}
+
 /** The channels of `node:diagnostics_channel` that this package publishes to, and their messages. */
 export interface BlazeWsChannels {
   'fastify-blaze-ws:connection.open': OpenMessage
@@ -120,6 +130,7 @@ export interface BlazeWsChannels {
   'fastify-blaze-ws:publish': PublishMessage
   'fastify-blaze-ws:slow': SlowMessage
   'fastify-blaze-ws:call': CallMessage
+  'fastify-blaze-ws:event': EventMessage
 }
 
 /** A channel. Nothing is done for a message that nobody gets: check `hasSubscribers` before you make one. */
@@ -138,7 +149,8 @@ export const channels = {
   broadcast: channelOf('fastify-blaze-ws:broadcast'),
   publish: channelOf('fastify-blaze-ws:publish'),
   slow: channelOf('fastify-blaze-ws:slow'),
-  call: channelOf('fastify-blaze-ws:call')
+  call: channelOf('fastify-blaze-ws:call'),
+  event: channelOf('fastify-blaze-ws:event')
 } as const
 
 function channelOf<Name extends keyof BlazeWsChannels>(name: Name): MessageChannel<BlazeWsChannels[Name]> {

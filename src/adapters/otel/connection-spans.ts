@@ -1,35 +1,47 @@
-import { context, type Span, SpanKind, SpanStatusCode, trace, type Tracer } from '@opentelemetry/api'
+import {
+  type Attributes,
+  context,
+  type Context,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Tracer
+} from '@opentelemetry/api'
 import { TextMessage } from '../../internal/message.ts'
+import type { WebSocketConnection } from '../../connection/connection.ts'
 import type { BlazeWsChannels } from '../../observe/channels.ts'
 import type { Handshakes } from './handshakes.ts'
 import { contextBelow, spanContextOf } from './trace-context.ts'
 
-/** The spans of messages and calls. Each begins a trace, or continues that of the client, and links to the handshake. */
+/** The spans of messages, events and calls. Each begins a trace, or continues that of the client, and links to the handshake. */
 export class ConnectionSpans {
   readonly #tracer: Tracer
   readonly #handshakes: Handshakes
+  readonly #onlyLinked: boolean
 
-  constructor(tracer: Tracer, handshakes: Handshakes) {
+  /** @param onlyLinked leaves out messages that have neither a handshake to link to nor a trace, without asking the sampler. */
+  constructor(tracer: Tracer, handshakes: Handshakes, onlyLinked: boolean) {
     this.#tracer = tracer
     this.#handshakes = handshakes
+    this.#onlyLinked = onlyLinked
   }
 
-  /** @param onlyLinked leaves out what has no handshake to link to, without asking the sampler. */
-  onMessage({ ws, route, type, bytes }: BlazeWsChannels['fastify-blaze-ws:message.in'], onlyLinked: boolean): void {
-    const links = this.#handshakes.linksOf(ws)
-    if (links === undefined || (onlyLinked && links.length === 0)) return
-    // The messages of contracts are calls, with spans of their own, and events.
+  onMessage({ ws, route, type, bytes }: BlazeWsChannels['fastify-blaze-ws:message.in']): void {
+    // The messages of contracts are calls and events.
     if (ws.session.contract !== undefined) return
-    const span = this.#tracer.startSpan(`receive ${route}`, { kind: SpanKind.CONSUMER, links }, contextBelow(undefined))
-    if (!span.isRecording()) return
-    span.setAttributes({
+    this.#receive(ws, `receive ${route}`, undefined, () => ({
       'http.route': route,
-      'messaging.system': 'websocket',
-      'messaging.operation.type': 'receive',
       'messaging.message.body.size': bytes,
       'fastify_blaze_ws.message.type': type === TextMessage ? 'text' : 'binary'
-    })
-    span.end()
+    }))
+  }
+
+  onEvent({ ws, route, event, traceparent }: BlazeWsChannels['fastify-blaze-ws:event']): void {
+    this.#receive(ws, `receive ${event}`, traceparent, () => ({
+      'http.route': route,
+      'fastify_blaze_ws.event': event
+    }))
   }
 
   /** The function of the call runs in the context of its span, so that what it does is below it. */
@@ -37,7 +49,7 @@ export class ConnectionSpans {
     const { ws, route, method, traceparent, run, done } = message
     const links = this.#handshakes.linksOf(ws)
     if (links === undefined) return
-    const parent = contextBelow(traceparent === undefined ? undefined : spanContextOf(traceparent))
+    const parent = contextOf(traceparent)
     const span = this.#tracer.startSpan(method, { kind: SpanKind.SERVER, links }, parent)
     const within = trace.setSpan(parent, span)
     message.run = (handler) => context.with(within, () => run(handler))
@@ -45,6 +57,20 @@ export class ConnectionSpans {
     span.setAttributes({ 'rpc.system': 'jsonrpc', 'rpc.method': method, 'http.route': route })
     void done.then(({ code }) => endCall(span, code))
   }
+
+  /** A span of a moment: what the handler does with a message is not known. */
+  #receive(ws: WebSocketConnection, name: string, traceparent: string | undefined, attributes: () => Attributes): void {
+    const links = this.#handshakes.linksOf(ws)
+    if (links === undefined || (this.#onlyLinked && links.length === 0 && traceparent === undefined)) return
+    const span = this.#tracer.startSpan(name, { kind: SpanKind.CONSUMER, links }, contextOf(traceparent))
+    if (!span.isRecording()) return
+    span.setAttributes({ 'messaging.system': 'websocket', 'messaging.operation.type': 'receive', ...attributes() })
+    span.end()
+  }
+}
+
+function contextOf(traceparent: string | undefined): Context {
+  return contextBelow(traceparent === undefined ? undefined : spanContextOf(traceparent))
 }
 
 function endCall(span: Span, code: number | undefined): void {

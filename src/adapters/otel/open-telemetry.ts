@@ -16,8 +16,9 @@ export interface OpenTelemetryOptions extends ObservedHubs {
   /** Makes the metrics. @default metrics.getMeter('fastify-blaze-ws') */
   meter?: Meter
   /**
-   * Which messages on routes without a contract have a span: those of connections whose handshake was sampled, all (`true`) or none
-   * (`false`). The sampler decides about each of them, which costs the SDK half a microsecond. @default 'sampled'
+   * Which messages have a span, apart from calls: those of connections whose handshake was sampled and those that belong to a trace
+   * (`'sampled'`), all (`true`) or none (`false`). The sampler decides about each of them, which costs the SDK half a microsecond.
+   * @default 'sampled'
    */
   messages?: 'sampled' | boolean
 }
@@ -44,7 +45,7 @@ async function openTelemetryPlugin(app: FastifyInstance, options: OpenTelemetryO
   addInstruments(app, meter, observed)
 
   const handshakes = new Handshakes(tracer)
-  const connections = new ConnectionSpans(tracer, handshakes)
+  const connections = new ConnectionSpans(tracer, handshakes, messages === 'sampled')
   const hubSpans = new HubSpans(tracer, observed)
   app.addHook('onRequest', (request, _reply, done) => {
     handshakes.onRequest(request.raw)
@@ -54,7 +55,8 @@ async function openTelemetryPlugin(app: FastifyInstance, options: OpenTelemetryO
     'fastify-blaze-ws:connection.open': (message) => handshakes.onOpen(message),
     'fastify-blaze-ws:connection.refused': (message) => handshakes.onRefused(message),
     ...(messages !== false && {
-      'fastify-blaze-ws:message.in': (message) => connections.onMessage(message, messages === 'sampled')
+      'fastify-blaze-ws:message.in': (message) => connections.onMessage(message),
+      'fastify-blaze-ws:event': (message) => connections.onEvent(message)
     }),
     'fastify-blaze-ws:call': (message) => connections.onCall(message),
     'fastify-blaze-ws:broadcast': (message) => hubSpans.onBroadcast(message),
