@@ -33,7 +33,8 @@ function* framesOf(bytes) {
     const start = header.start + 4
     const payload = Buffer.from(bytes.subarray(start, start + Number(header.length)))
     for (let i = 0; i < payload.length; i++) payload[i] ^= bytes[header.start + (i & 3)]
-    const isWhole = BigInt(payload.length) === header.length
+    // An empty frame ends with its mask.
+    const isWhole = start <= bytes.length && BigInt(payload.length) === header.length
     yield { ...header, payload, isWhole }
     if (!isWhole) return
     at = start + payload.length
