@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { ensureDist } from '../support/dist.ts'
 
 /** Seeds of streams that once were findings, as a run prints them after `--only`. */
-const REGRESSIONS: string[] = ['2014085880', '2055455014', '837615034']
+const REGRESSIONS: string[] = ['2014085880', '2055455014', '837615034', '1319719518']
 
 beforeAll(() => ensureDist(), 60_000)
 
