@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type HistoryStore, memoryBroker, MemoryEngine, memoryHistory } from '../../src/index.ts'
+import {
+  type HistoryStore,
+  memoryBroker,
+  MemoryEngine,
+  memoryHistory,
+  type WebSocketConnection
+} from '../../src/index.ts'
 import { closeServers, connect, eventually, type TestServer } from '../support/server.ts'
 import { AwayStore } from './support/away-store.ts'
 import { faultyStore } from './support/faulty-store.ts'
@@ -16,7 +22,7 @@ async function startNodes(stores: readonly HistoryStore[]): Promise<TestServer[]
   return Promise.all(stores.map((store) => startNode({ broker: memoryBroker({ engine }), history: { store } })))
 }
 
-test('what is published after it arrives, even if the store answers late and the other node tells late', async () => {
+test('a message that is published afterwards arrives, even if the store and the other node are slow', async () => {
   const store = memoryHistory()
   const slow = faultyStore(store, () => ({ fault: 'none', delay: 20 }))
   const late = faultyStore(store, () => ({ fault: 'none', delay: 0 }))
@@ -50,4 +56,23 @@ test('it does not wait for a store that no room needs', async () => {
   const [node] = (await startNodes([store])) as [TestServer]
   store.leave()
   expect(await node.app.wsHub.cluster.ready()).toBe(true)
+})
+
+test('rooms that a refusing store was asked about are not asked about again for each new one', async () => {
+  let asked = 0
+  const store = memoryHistory()
+  store.positions = async (rooms) => {
+    asked += rooms.length
+    throw new Error('the store is away')
+  }
+  const [node] = (await startNodes([store])) as [TestServer]
+  await connect(node.ws('/raw'))
+  await eventually(() => node.app.wsHub.getClientCount('lobby') === 1)
+  const [ws] = node.app.wsHub.getClients() as [WebSocketConnection]
+  for (let i = 0; i < 200; i++) {
+    node.app.wsHub.join(ws, `room ${i}`)
+    expect(await node.app.wsHub.cluster.ready()).toBe(false)
+  }
+  // Again and again, all that wait would be 20 000. The regular check asks about all of them now and then.
+  expect(asked).toBeLessThan(5_000)
 })

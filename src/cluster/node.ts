@@ -257,7 +257,7 @@ export class ClusterNode implements BrokerNode, Scheduled {
     if (!(await this.#subscriptions.ready(undefined, timeout))) return false
     const { streams } = this.#listeners ?? {}
     if (streams === undefined) return true
-    // A message that was stored between `join` and the first answer of the store came before the room's position.
+    // Until the store has told the position of a room, what is stored there counts as published before `join`.
     const rest = timeout === undefined ? Infinity : start + timeout - now()
     return withTimeout(streams.located(), Math.min(rest, STORE_TIMEOUT), () => false)
   }

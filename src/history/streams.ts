@@ -77,10 +77,12 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
   readonly #appender: Appender<StreamMessage>
   readonly #scheduler = new Scheduler()
   readonly #toCompare = new Set<Stream>()
+  /** Those whose position the store did not tell. They are compared again at the next check. */
+  readonly #unanswered = new Set<Stream>()
   readonly #toRetry = new Set<Stream>()
   #comparedAt = -Infinity
-  /** The calls that are under way. Each resolves to whether the store has told all positions. */
-  readonly #compares = new Set<Promise<boolean>>()
+  /** The calls that are under way. */
+  readonly #compares = new Set<Promise<void>>()
   #isScheduled = false
   #isClosed = false
 
@@ -140,6 +142,7 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
     stream.close()
     this.#streams.delete(room)
     this.#toCompare.delete(stream)
+    this.#unanswered.delete(stream)
     this.#toRetry.delete(stream)
     if (this.#streams.size > 0) return
     this.#scheduler.delete(this)
@@ -193,13 +196,13 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
   }
 
   async located(): Promise<boolean> {
-    for (;;) {
+    let areAllAsked: boolean
+    do {
       this.#compareWaiting()
-      const isLastRound = this.#toCompare.size === 0 || this.#isClosed
-      const answers = await Promise.all(this.#compares)
-      if (answers.includes(false)) return false
-      if (isLastRound) return true
-    }
+      areAllAsked = this.#toCompare.size === 0 || this.#isClosed
+      await Promise.all(this.#compares)
+    } while (!areAllAsked)
+    return this.#unanswered.size === 0
   }
 
   // ---- For streams
@@ -237,6 +240,8 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
       this.#comparedAt = time
       for (const stream of this.#streams.values()) this.#toCompare.add(stream)
     }
+    for (const stream of this.#unanswered) this.#toCompare.add(stream)
+    this.#unanswered.clear()
     this.#compareWaiting()
     const toRetry = [...this.#toRetry]
     this.#toRetry.clear()
@@ -275,11 +280,7 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
     void comparison.then(() => this.#compares.delete(comparison))
   }
 
-  /** False if the store has not told all positions. Those streams are compared again at the next check. */
-  async #takePositions(
-    streams: readonly Stream[],
-    knownOf: (stream: Stream) => Position | undefined
-  ): Promise<boolean> {
+  async #takePositions(streams: readonly Stream[], knownOf: (stream: Stream) => Position | undefined): Promise<void> {
     const rooms = streams.map((stream) => ({
       room: stream.room,
       known: knownOf(stream)
@@ -289,13 +290,8 @@ export class Streams implements StreamHost, StreamsListener, Scheduled, EndOfTic
     for (const [i, stream] of streams.entries()) {
       const position = positions[i]
       if (isPosition(position)) stream.onPosition(position)
-      else this.#compareLater(stream)
+      else if (this.#streams.get(stream.room) === stream) this.#unanswered.add(stream)
     }
-    return positions.length > 0 && positions.every(isPosition)
-  }
-
-  #compareLater(stream: Stream): void {
-    if (this.#streams.get(stream.room) === stream) this.#toCompare.add(stream)
   }
 }
 
