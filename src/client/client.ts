@@ -103,7 +103,7 @@ export class UntypedClient {
   }
 
   async #send(event: string, data: unknown, { queue = false }: SendOptions): Promise<void> {
-    const text = textOf(event, data, undefined, this.#settings.traceparent())
+    const text = textOf(event, data, this.#settings.traceparent())
     const { writable, offline } = this.#machine
     if (writable !== undefined) return writable.send(text)
     if (!queue || this.state === 'closed') throw offline
@@ -116,7 +116,7 @@ export class UntypedClient {
     { timeout = this.#settings.timeout, signal }: CallOptions
   ): Promise<unknown> {
     const send = (id: string): void => {
-      const text = textOf(name, input, id, this.#settings.traceparent())
+      const text = textOf(name, input, this.#settings.traceparent(), id)
       const { writable, offline } = this.#machine
       if (writable === undefined) throw offline
       writable.send(text)

@@ -17,7 +17,7 @@ export interface Message {
  *
  * @throws TypeError if the data is not what JSON-RPC carries.
  */
-export function textOf(method: string, data: unknown, id?: string, traceparent?: unknown): string {
+export function textOf(method: string, data: unknown, traceparent: unknown, id?: string): string {
   const params = JSON.stringify(data) as string | undefined
   if (data !== undefined && !/^[[{]/.test(String(params)))
     throw new TypeError(`the data of ${method} must be an object, an array or undefined`)

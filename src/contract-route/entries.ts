@@ -2,8 +2,8 @@ import secureJson from 'secure-json-parse'
 import { isTraceparent } from '../rpc/traceparent.ts'
 import { type Id, MAX_BATCH, MAX_ID_LENGTH, type RpcError, RpcErrorCode } from '../rpc/json-rpc.ts'
 
-/** What a client sends for the application. */
-interface Sent {
+/** What requests and notifications have in common. */
+interface RequestObject {
   readonly method: string
   readonly params: object | undefined
   /** The trace that it belongs to. An invalid one is ignored, like any other member that JSON-RPC does not have. */
@@ -11,13 +11,13 @@ interface Sent {
 }
 
 /** A request of a client. */
-export interface Call extends Sent {
+export interface Call extends RequestObject {
   readonly kind: 'call'
   readonly id: Id
 }
 
 /** A notification of a client. */
-export interface Event extends Sent {
+export interface Event extends RequestObject {
   readonly kind: 'event'
 }
 

@@ -1,7 +1,7 @@
 import {
   type Attributes,
   context,
-  type Context,
+  type Link,
   type Span,
   SpanKind,
   SpanStatusCode,
@@ -12,7 +12,7 @@ import { TextMessage } from '../../internal/message.ts'
 import type { WebSocketConnection } from '../../connection/connection.ts'
 import type { BlazeWsChannels } from '../../observe/channels.ts'
 import type { Handshakes } from './handshakes.ts'
-import { contextBelow, spanContextOf } from './trace-context.ts'
+import { contextOf } from './trace-context.ts'
 
 /** The spans of messages, events and calls. Each begins a trace, or continues that of the client, and links to the handshake. */
 export class ConnectionSpans {
@@ -30,7 +30,9 @@ export class ConnectionSpans {
   onMessage({ ws, route, type, bytes }: BlazeWsChannels['fastify-blaze-ws:message.in']): void {
     // The messages of contracts are calls and events.
     if (ws.session.contract !== undefined) return
-    this.#receive(ws, `receive ${route}`, undefined, () => ({
+    const links = this.#linksOf(ws, undefined)
+    if (links === undefined) return
+    this.#receive(`receive ${route}`, links, undefined, () => ({
       'http.route': route,
       'messaging.message.body.size': bytes,
       'fastify_blaze_ws.message.type': type === TextMessage ? 'text' : 'binary'
@@ -38,7 +40,9 @@ export class ConnectionSpans {
   }
 
   onEvent({ ws, route, event, traceparent }: BlazeWsChannels['fastify-blaze-ws:event']): void {
-    this.#receive(ws, `receive ${event}`, traceparent, () => ({
+    const links = this.#linksOf(ws, traceparent)
+    if (links === undefined) return
+    this.#receive(`receive ${event}`, links, traceparent, () => ({
       'http.route': route,
       'fastify_blaze_ws.event': event
     }))
@@ -58,19 +62,19 @@ export class ConnectionSpans {
     void done.then(({ code }) => endCall(span, code))
   }
 
-  /** A span of a moment: what the handler does with a message is not known. */
-  #receive(ws: WebSocketConnection, name: string, traceparent: string | undefined, attributes: () => Attributes): void {
+  /** The links of a message; undefined if it gets no span. */
+  #linksOf(ws: WebSocketConnection, traceparent: string | undefined): Link[] | undefined {
     const links = this.#handshakes.linksOf(ws)
-    if (links === undefined || (this.#onlyLinked && links.length === 0 && traceparent === undefined)) return
+    return this.#onlyLinked && links?.length === 0 && traceparent === undefined ? undefined : links
+  }
+
+  /** A span of a moment: what the handler does with a message is not known. */
+  #receive(name: string, links: Link[], traceparent: string | undefined, attributes: () => Attributes): void {
     const span = this.#tracer.startSpan(name, { kind: SpanKind.CONSUMER, links }, contextOf(traceparent))
     if (!span.isRecording()) return
     span.setAttributes({ 'messaging.system': 'websocket', 'messaging.operation.type': 'receive', ...attributes() })
     span.end()
   }
-}
-
-function contextOf(traceparent: string | undefined): Context {
-  return contextBelow(traceparent === undefined ? undefined : spanContextOf(traceparent))
 }
 
 function endCall(span: Span, code: number | undefined): void {

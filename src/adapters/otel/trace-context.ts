@@ -14,9 +14,14 @@ export function spanContextOf(traceparent: string): SpanContext {
   return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & TraceFlags.SAMPLED, isRemote: true }
 }
 
-/** A context in which this span is the parent; one without a parent if there is none. */
-export function contextBelow(parent: SpanContext | undefined): Context {
-  return parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, parent)
+/** A context in which this span is the parent. */
+export function contextBelow(parent: SpanContext): Context {
+  return trace.setSpanContext(ROOT_CONTEXT, parent)
+}
+
+/** A context in which the span that a valid `traceparent` names is the parent; one without a parent if there is none. */
+export function contextOf(traceparent: string | undefined): Context {
+  return traceparent === undefined ? ROOT_CONTEXT : contextBelow(spanContextOf(traceparent))
 }
 
 export function isSampled({ traceFlags }: SpanContext): boolean {
